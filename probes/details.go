@@ -1,0 +1,54 @@
+package probes
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"strings"
+)
+
+// CheckDetail returns nil if a may be a member of a check's JSON object, else an error that says which rule it breaks.
+//
+// A key matches [A-Za-z][A-Za-z0-9_.-]{0,63} and is none of status, reason and response_time_ms. A value is an
+// integer, a finite float, a boolean, or a string that matches [A-Za-z0-9._-]{1,64}: too little to carry an error's
+// text, an address or a DSN. The error quotes the key alone, since the value may be the secret.
+func CheckDetail(a slog.Attr) error {
+	switch {
+	case !wellFormed(a.Key, "_.-") || !isLetter(a.Key[0]):
+		return fmt.Errorf("detail %q: a key matches [A-Za-z][A-Za-z0-9_.-]{0,63}", a.Key)
+	case a.Key == "status" || a.Key == "reason" || a.Key == "response_time_ms":
+		return fmt.Errorf("detail %q: this key is taken", a.Key)
+	}
+	switch a.Value.Kind() {
+	case slog.KindInt64, slog.KindUint64, slog.KindBool:
+		return nil
+	case slog.KindFloat64:
+		if f := a.Value.Float64(); math.IsNaN(f) || math.IsInf(f, 0) {
+			return fmt.Errorf("detail %q: a float is finite", a.Key)
+		}
+		return nil
+	case slog.KindString:
+		if !wellFormed(a.Value.String(), "._-") {
+			return fmt.Errorf("detail %q: a string matches [A-Za-z0-9._-]{1,64}", a.Key)
+		}
+		return nil
+	}
+	return fmt.Errorf("detail %q: a value is an integer, a float, a boolean or a string, not %s", a.Key, a.Value.Kind())
+}
+
+// wellFormed reports whether s is 1 to 64 ASCII letters, digits or characters of also.
+func wellFormed(s, also string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; !isLetter(c) && (c < '0' || c > '9') && strings.IndexByte(also, c) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func isLetter(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}

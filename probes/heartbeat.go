@@ -1,0 +1,49 @@
+package probes
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// Heartbeat is a Probe for a loop in the background: the loop calls Beat each time round, and the check is red when
+// it has not done so for too long. Make it with NewHeartbeat. All methods may be called from any goroutine.
+type Heartbeat struct {
+	max   time.Duration
+	start time.Time
+	last  atomic.Int64 // the last beat, in nanoseconds after start: monotonic, whatever the wall clock does
+}
+
+// NewHeartbeat returns a Heartbeat that is Error with ReasonStuck when Beat was not called for more than max. It starts
+// as if Beat had been called now. A max under 1 ms, zero or below too, is an error at construction of the health checks.
+//
+// The check's detail last_beat_ms is the time since the last beat.
+func NewHeartbeat(max time.Duration) *Heartbeat {
+	return &Heartbeat{max: max, start: time.Now()}
+}
+
+// Beat says that the loop is alive. It costs a clock reading and an atomic store.
+func (h *Heartbeat) Beat() {
+	h.last.Store(int64(time.Since(h.start)))
+}
+
+// Check compares the time since the last Beat with the limit.
+func (h *Heartbeat) Check(context.Context) Result {
+	age := time.Since(h.start) - time.Duration(h.last.Load())
+	details := []slog.Attr{slog.Int64("last_beat_ms", age.Milliseconds())}
+	if age > h.max {
+		err := fmt.Errorf("the last beat was %s ago, more than %s", age.Round(time.Millisecond), h.max)
+		return Result{Status: Error, Reason: ReasonStuck, Details: details, Err: err}
+	}
+	return Result{Status: OK, Details: details}
+}
+
+// Validate refuses a limit under 1 ms.
+func (h *Heartbeat) Validate() error {
+	if h.max < time.Millisecond {
+		return fmt.Errorf("NewHeartbeat(%s): the limit is 1ms or more (a bare number is in nanoseconds)", h.max)
+	}
+	return nil
+}
