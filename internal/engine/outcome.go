@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// outcome is a probe's result in which every rule of package probes holds.
+type outcome struct {
+	status    probes.Status
+	reason    probes.Reason
+	details   []slog.Attr
+	err       error
+	complaint error // what had to be left out
+}
+
+// exited is the outcome of a probe that never returned: it called runtime.Goexit, as a test's FailNow does.
+var exited = outcome{status: probes.Error, reason: probes.ReasonFailed, err: errors.New("the probe ended its goroutine")}
+
+// call asks the probe. The errors' own methods run in here as well, and their panics are the probe's.
+func call(ctx context.Context, probe probes.Probe) (o outcome) {
+	defer func() {
+		if v := recover(); v != nil {
+			err := fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+			o = outcome{status: probes.Error, reason: probes.ReasonPanic, err: err}
+		}
+	}()
+	return judge(probe.Check(ctx))
+}
+
+// judge holds a probe's result to the rules.
+func judge(result probes.Result) outcome {
+	o := outcome{status: result.Status, reason: result.Reason, err: result.Err}
+	var complaints []error
+	switch {
+	case o.status == probes.OK && o.err != nil:
+		o.status, o.reason = probes.Error, probes.ReasonFailed
+		complaints = append(complaints, errors.New("the result is OK and has an error: it counts as failed"))
+	case o.status == probes.OK:
+		o.reason = ""
+	case o.status != probes.Warning && o.status != probes.Error:
+		complaints = append(complaints, fmt.Errorf("the status %q is none of ok, warning and error: it counts as error", o.status))
+		o.status = probes.Error
+	}
+	if o.status != probes.OK {
+		if o.reason != "" && !o.reason.Valid() {
+			complaints = append(complaints, fmt.Errorf("the reason %q does not match [a-z][a-z0-9_]{0,31}: it is shown as failed", o.reason))
+			o.reason = probes.ReasonFailed
+		}
+		o.reason = reasonOf(o)
+	}
+	details, err := allowed(result.Details)
+	o.details = details
+	o.complaint = errors.Join(append(complaints, err)...)
+	return o
+}
+
+func reasonOf(o outcome) probes.Reason {
+	if o.reason != "" {
+		return o.reason
+	}
+	if reason := classify.Reason(o.err); reason != "" {
+		return reason
+	}
+	return probes.ReasonFailed
+}
+
+// allowed copies those of details that may be shown, and says what is wrong with the others.
+func allowed(details []slog.Attr) ([]slog.Attr, error) {
+	var good []slog.Attr
+	var errs []error
+	seen := make(map[string]bool, len(details))
+	for _, a := range details {
+		err := probes.CheckDetail(a)
+		if err == nil && seen[a.Key] {
+			err = fmt.Errorf("detail %q: it is there twice", a.Key)
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		seen[a.Key] = true
+		good = append(good, a)
+	}
+	return good, errors.Join(errs...)
+}
+
+func (o outcome) result(took time.Duration) *Result {
+	return &Result{Status: o.status, Reason: o.reason, Details: o.details, Err: o.err, Took: took}
+}
+
+// orSlow is r, or a Warning where it is OK and took longer than limit. Zero is no limit.
+func (r *Result) orSlow(limit time.Duration) *Result {
+	if limit > 0 && r.Status == probes.OK && r.Took > limit {
+		r.Status, r.Reason = probes.Warning, probes.ReasonSlow
+		r.Err = fmt.Errorf("the answer took %s, longer than %s", r.Took.Round(time.Microsecond), limit)
+	}
+	return r
+}
+
+func timedOut(timeout time.Duration) *Result {
+	err := fmt.Errorf("the probe has not answered within %s", timeout)
+	return &Result{Status: probes.Error, Reason: probes.ReasonTimeout, Err: err, Took: timeout}
+}
+
+// unfinished is what a caller gets whose own context ended before r did.
+func unfinished(r *run) *Result {
+	now := time.Now()
+	return &Result{Status: probes.Error, Reason: probes.ReasonTimeout, Err: context.DeadlineExceeded, Took: now.Sub(r.started), At: now, Since: now}
+}
+
+// closedResult is what every check says once the Engine is closed: nobody asks any more, so nothing old stays green.
+func closedResult(now time.Time) *Result {
+	return &Result{Status: probes.Error, Reason: probes.ReasonStale, Err: errors.New("the health checks are closed"), At: now, Since: now}
+}
