@@ -10,7 +10,7 @@ import (
 )
 
 func ExampleFunc() {
-	licence := probes.Func(func(ctx context.Context) error {
+	licence := probes.Func(func(context.Context) error {
 		daysLeft := 12
 		if daysLeft < 30 {
 			return probes.Warn("licence_expires", fmt.Errorf("%d days left", daysLeft))
@@ -23,7 +23,7 @@ func ExampleFunc() {
 }
 
 func ExampleFail() {
-	quota := probes.Func(func(ctx context.Context) error {
+	quota := probes.Func(func(context.Context) error {
 		return probes.Fail("quota_exhausted", errors.New("HTTP 402 from the mail provider"))
 	})
 	result := quota.Check(context.Background())

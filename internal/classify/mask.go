@@ -157,7 +157,7 @@ func isHostPort(text string) bool {
 	if colon <= 0 || colon+1 >= len(text) || text[colon+1] < '0' || text[colon+1] > '9' {
 		return false
 	}
-	return strings.IndexAny(text[:colon], spaces+"\"'@/") < 0
+	return !strings.ContainsAny(text[:colon], spaces+"\"'@/")
 }
 
 // keys are the words that end the name of a secret, and what may stand between the name and the secret. In plain prose

@@ -65,6 +65,7 @@ type Collection struct {
 	Results    []*Result // one for each check that was asked for, in that order; never nil
 	Until      time.Time // when the first of them is fresh no longer, and a second hence at the latest
 	Generation uint64
+	Closed     bool // the Engine is closed
 	Whole      bool // false where the caller's context ended before a run did: true for this caller alone
 }
 
@@ -87,6 +88,7 @@ func (e *Engine) Collect(ctx context.Context, checks []*Check) Collection {
 		c.await(ctx, e, checks, waits)
 		now = time.Now()
 	}
+	c.Closed = e.Closed()
 	c.Until = now.Add(time.Second)
 	for i, check := range checks {
 		if until := check.freshUntil(c.Results[i], now); until.Before(c.Until) {

@@ -51,7 +51,7 @@ func (j *journal) reasons() []string {
 // script is a probe whose runs do what the test says, and are counted.
 type script struct {
 	runs atomic.Int64
-	do   func(ctx context.Context, run int64) probes.Result
+	do   func(_ context.Context, run int64) probes.Result
 }
 
 func (s *script) Check(ctx context.Context) probes.Result { return s.do(ctx, s.runs.Add(1)) }
@@ -207,14 +207,14 @@ func TestALateFailureReplacesTheTimeout(t *testing.T) {
 
 func TestATimeoutAfterLateFailuresIsToldInTheEnd(t *testing.T) {
 	tests := map[string]probes.Probe{
-		"the run never ends": &script{do: func(ctx context.Context, run int64) probes.Result {
+		"the run never ends": &script{do: func(_ context.Context, run int64) probes.Result {
 			time.Sleep(3 * time.Second)
 			if run > 1 {
 				time.Sleep(time.Hour)
 			}
 			return broken
 		}},
-		"the run ends well, but late": &script{do: func(ctx context.Context, run int64) probes.Result {
+		"the run ends well, but late": &script{do: func(_ context.Context, run int64) probes.Result {
 			time.Sleep(3 * time.Second)
 			if run > 1 {
 				return fine

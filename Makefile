@@ -1,0 +1,38 @@
+# make test   installs what the tests need (as root on Debian or Ubuntu; elsewhere it says what to install), and runs them all.
+# make lint   runs the linters, pinned in tools/go.mod.
+# make cross  compiles for the other systems.
+# make bench  prints the benchmarks.
+
+MODULES := . _example
+export ECHOHEALTH_REQUIRE_SERVERS := 1
+
+.PHONY: test setup race gates lint cross bench
+
+test: setup race gates
+
+setup:
+	bash .ci/setup
+
+# The race detector changes what is allocated and how much a program weighs: the gates on those run without it.
+race:
+	@for m in $(MODULES); do echo "== go test -race ($$m)"; (cd $$m && go test -race -timeout 15m ./...) || exit 1; done
+
+gates:
+	@echo "== allocations and weight"
+	@go test -count=1 -v -run '^(TestAllocations|TestWeight)$$$$' .
+
+lint:
+	@echo "== gofmt"
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
+	@echo "== building the linters"
+	@go build -C tools -o ../bin/ honnef.co/go/tools/cmd/staticcheck github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@for m in $(MODULES); do \
+		echo "== go mod tidy, go vet, staticcheck, golangci-lint ($$m)"; \
+		(cd $$m && go mod tidy -diff && go vet ./... && $(CURDIR)/bin/staticcheck ./... && $(CURDIR)/bin/golangci-lint run ./...) || exit 1; \
+	done
+
+cross:
+	@for os in linux darwin windows freebsd; do echo "== go build for $$os"; CGO_ENABLED=0 GOOS=$$os go vet ./... || exit 1; done
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
