@@ -1,0 +1,16 @@
+package sysmetrics
+
+import "testing"
+
+// BenchmarkCachedSample is what a request pays while a sample serves.
+func BenchmarkCachedSample(b *testing.B) {
+	s, err := New(Options{Disks: []DiskPath{root}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.Sample()
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Sample()
+	}
+}

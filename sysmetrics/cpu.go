@@ -1,0 +1,144 @@
+package sysmetrics
+
+import (
+	"runtime"
+	"time"
+)
+
+const (
+	// cpuMinWindow is the shortest window that is published. The kernel counts in
+	// ticks of 10 ms, so that less says more of the ticks than of the load.
+	cpuMinWindow = time.Second
+
+	// cpuRotation is how old a reading must be before the next one replaces it.
+	cpuRotation = 5 * time.Second
+
+	// cpuMaxWindow is the longest window where there is a choice. Steady asking stays
+	// below it; only a pause makes a longer one.
+	cpuMaxWindow = 3 * cpuRotation
+)
+
+// A cpuReading holds counters of one moment. Two of them make a window.
+type cpuReading struct {
+	at    time.Time
+	quota quota // the zero quota stands for the whole machine
+
+	times    cpuTimes // of a quota only busy is known, in seconds
+	timesErr error
+
+	throttling    throttling
+	throttlingErr error
+}
+
+// throttling counts a quota's periods, and those in which it was used up.
+type throttling struct{ periods, throttled float64 }
+
+// measureCPU reads the counters and compares them with earlier ones.
+func (s *Sampler) measureCPU() CPU {
+	cpu := CPU{Count: runtime.NumCPU()}
+	limit, err := s.cpuQuota()
+	if err != nil {
+		cpu.Err, cpu.ThrottledRatio.Err = err, err
+		return cpu
+	}
+	now := s.readCPU(limit)
+	base := s.cpu.advance(now)
+	cpu.LimitCPUs = limit.cpus
+	cpu.ThrottledRatio = throttledRatio(base, now)
+	cpu.Percent, cpu.Err = cpuPercent(base, now)
+	if cpu.Err == nil {
+		cpu.Window, cpu.Source = now.at.Sub(base.at), now.source()
+	}
+	return cpu
+}
+
+func (s *Sampler) cpuQuota() (quota, error) {
+	if s.cgroupErr != nil {
+		return quota{}, s.cgroupErr
+	}
+	return s.cgroup.tightestQuota()
+}
+
+// readCPU reads only the counters that matter: those of the quota where there is one.
+func (s *Sampler) readCPU(limit quota) cpuReading {
+	if limit.cpus > 0 {
+		return s.cgroup.readCPU(limit)
+	}
+	times, err := s.machine.cpu()
+	return cpuReading{at: time.Now(), times: times, timesErr: err, throttlingErr: ErrUnsupported}
+}
+
+func (r cpuReading) source() Source {
+	if r.quota.cpus > 0 {
+		return Cgroup
+	}
+	return Host
+}
+
+// cpuPercent is the busy share between two readings.
+func cpuPercent(base, now cpuReading) (float64, error) {
+	if err := windowErr(base, now, base.timesErr, now.timesErr); err != nil {
+		return 0, err
+	}
+	total := now.times.total - base.times.total
+	if now.quota.cpus > 0 {
+		// Where a quota exceeds the processors at hand, these are the limit.
+		cpus := min(now.quota.cpus, float64(runtime.NumCPU()))
+		total = now.at.Sub(base.at).Seconds() * cpus
+	}
+	return 100 * share(now.times.busy-base.times.busy, total), nil
+}
+
+// throttledRatio is the share of throttled periods between two readings.
+func throttledRatio(base, now cpuReading) Figure[float64] {
+	if err := windowErr(base, now, base.throttlingErr, now.throttlingErr); err != nil {
+		return Figure[float64]{Err: err}
+	}
+	throttled := now.throttling.throttled - base.throttling.throttled
+	periods := now.throttling.periods - base.throttling.periods
+	return Figure[float64]{Value: share(throttled, periods)}
+}
+
+// windowErr says why two readings make no window: the later one failed, or the earlier
+// one did, or is too recent, and then it takes more time.
+func windowErr(base, now cpuReading, baseErr, nowErr error) error {
+	switch {
+	case nowErr != nil:
+		return nowErr
+	case baseErr != nil || now.at.Sub(base.at) < cpuMinWindow:
+		return ErrPending
+	}
+	return nil
+}
+
+// share stays within 0 and 1 whatever counters do that jump or go back.
+func share(part, whole float64) float64 {
+	switch {
+	case part <= 0:
+		return 0
+	case part >= whole:
+		return 1
+	}
+	return part / whole
+}
+
+// A cpuWindow keeps two earlier readings: the old one to compare with, and a young one to
+// take its place, so that the window neither shrinks to nothing nor grows for ever.
+type cpuWindow struct{ old, young cpuReading }
+
+// advance takes a reading in and returns the one to compare it with, which is itself
+// when there is none yet.
+func (w *cpuWindow) advance(now cpuReading) (base cpuReading) {
+	switch {
+	case w.young.at.IsZero() || w.young.quota.level != now.quota.level:
+		w.old, w.young = now, now // counters of different things make no window
+	case now.at.Sub(w.young.at) >= cpuRotation:
+		w.old, w.young = w.young, now
+	}
+	// A pause has made the window long. It becomes short again as soon as there
+	// is a second to compare with.
+	if now.at.Sub(w.old.at) > cpuMaxWindow && now.at.Sub(w.young.at) >= cpuMinWindow {
+		return w.young
+	}
+	return w.old
+}

@@ -1,0 +1,85 @@
+package sysmetrics
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strconv"
+	"strings"
+)
+
+// maxFile caps what is read of a file with figures in it. The largest of them,
+// memory.stat, has about 2 KB.
+const maxFile = 64 << 10
+
+// readFile reads a file that is expected to be small.
+func readFile(files fs.FS, name string) (string, error) {
+	return readCapped(files, name, maxFile)
+}
+
+// readCapped reads a whole file, and refuses one of more than limit bytes.
+func readCapped(files fs.FS, name string, limit int) (string, error) {
+	text, err := readHead(files, name, limit+1)
+	if err != nil {
+		return "", err
+	}
+	if len(text) > limit {
+		return "", fmt.Errorf("%s has more than %d bytes", name, limit)
+	}
+	return text, nil
+}
+
+// readHead reads the first limit bytes of a file, or all that it has.
+func readHead(files fs.FS, name string, limit int) (string, error) {
+	f, err := files.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	var text bytes.Buffer
+	text.Grow(min(limit, 2<<10)) // most files fit: one read
+	if _, err := text.ReadFrom(io.LimitReader(f, int64(limit))); err != nil {
+		return "", err
+	}
+	return text.String(), nil
+}
+
+// parseCount reads a number out of a file, named for the error's sake. Of what is
+// not a number the error quotes a little, so that garbage stays out of the log.
+func parseCount(name, text string) (uint64, error) {
+	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %.40q is not a count", name, text)
+	}
+	return n, nil
+}
+
+var errNoKey = errors.New("no such line")
+
+func readKeyed(files fs.FS, name, key string) (uint64, error) {
+	text, err := readFile(files, name)
+	if err != nil {
+		return 0, err
+	}
+	return keyed(name, text, key)
+}
+
+// keyed finds the line "KEY COUNT" in a file's text.
+func keyed(name, text, key string) (uint64, error) {
+	for line := range strings.Lines(text) {
+		if k, v, _ := strings.Cut(line, " "); k == key {
+			return parseCount(name, v)
+		}
+	}
+	return 0, fmt.Errorf("%s: %s: %w", name, key, errNoKey)
+}
+
+func readCount(files fs.FS, name string) (uint64, error) {
+	text, err := readFile(files, name)
+	if err != nil {
+		return 0, err
+	}
+	return parseCount(name, text)
+}

@@ -1,0 +1,199 @@
+package sysmetrics
+
+import (
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/shirou/gopsutil/v4/disk"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func TestProcStat(t *testing.T) {
+	tests := []struct {
+		name, content string
+		want          cpuTimes
+		err           string
+	}{
+		{"as the kernel writes it", "cpu  100 2 30 5000 400 1 5 7 50 1\ncpu0 1\nintr 9\n", cpuTimes{busy: 145, total: 5545}, ""},
+		{"without guests", "cpu 1 1 1 1 1 1 1 1", cpuTimes{busy: 6, total: 8}, ""},
+		{"empty", "", cpuTimes{}, `"" is not the line of all processors`},
+		{"too short", "cpu 1 2 3\n", cpuTimes{}, "not the line"},
+		{"of one processor", "cpu0 1 2 3 4 5 6 7 8\n", cpuTimes{}, "not the line"},
+		{"not numbers", "cpu 1 2 x 4 5 6 7 8\n", cpuTimes{}, `"x" is not a count`},
+		{"garbage", strings.Repeat("\xff", 1<<20), cpuTimes{}, "not the line"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := procStat(fixture("proc/stat", tt.content))
+			if tt.err != "" {
+				assert.ErrorContains(t, err, tt.err)
+				assert.Less(t, len(err.Error()), 300)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, got)
+		})
+	}
+	_, err := procStat(fixture())
+	assert.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+// virtiofs and FUSE give a transfer size of 1 MiB beside blocks of 4 KiB.
+func TestBlockSize(t *testing.T) {
+	assert.Equal(t, uint64(4096), blockSize(&unix.Statfs_t{Bsize: 1 << 20, Frsize: 4096}))
+	assert.Equal(t, uint64(512), blockSize(&unix.Statfs_t{Bsize: 512}))
+}
+
+func TestRootFS(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(name, []byte(strings.Repeat("x", maxFile)), 0o600))
+	got, err := readFile(rootFS{}, name[1:])
+	require.NoError(t, err)
+	assert.Len(t, got, maxFile)
+
+	require.NoError(t, os.WriteFile(name, []byte(strings.Repeat("x", maxFile+1)), 0o600))
+	_, err = readFile(rootFS{}, name[1:])
+	assert.ErrorContains(t, err, "more than 65536 bytes")
+
+	for _, name := range []string{"/proc", "../proc", "proc/", ""} {
+		_, err := rootFS{}.Open(name)
+		assert.ErrorIs(t, err, fs.ErrInvalid, name)
+	}
+	_, err = rootFS{}.Open("proc/none")
+	assert.ErrorIs(t, err, fs.ErrNotExist)
+	_, err = readFile(rootFS{}, "proc")
+	assert.Error(t, err, "a directory")
+}
+
+// The rest compares the machine that runs the tests with other sources.
+
+func TestThisMachinesCPU(t *testing.T) {
+	s, err := New(Options{})
+	require.NoError(t, err)
+	stop := burn()
+	time.Sleep(cpuMinWindow + 50*time.Millisecond)
+	cpu := s.Sample().CPU
+	stop()
+
+	require.NoError(t, cpu.Err)
+	assert.Greater(t, cpu.Percent, 0.0)
+	assert.LessOrEqual(t, cpu.Percent, 100.0)
+	assert.GreaterOrEqual(t, cpu.Window, cpuMinWindow)
+	assert.Equal(t, runtime.NumCPU(), cpu.Count)
+}
+
+// burn keeps every processor busy until the function that it returns is called.
+func burn() (stop func()) {
+	var stopped atomic.Bool
+	var wg sync.WaitGroup
+	for range runtime.NumCPU() {
+		wg.Go(func() {
+			for !stopped.Load() {
+			}
+		})
+	}
+	return func() { stopped.Store(true); wg.Wait() }
+}
+
+func TestThisMachinesMemory(t *testing.T) {
+	memory := sampler(t, thisMachine()).Sample().Memory
+	require.NoError(t, memory.Err)
+	assert.LessOrEqual(t, memory.AvailableBytes, memory.TotalBytes)
+	assert.Greater(t, memory.Percent, 0.0)
+	assert.Less(t, memory.Percent, 100.0)
+
+	var info unix.Sysinfo_t
+	require.NoError(t, unix.Sysinfo(&info))
+	total := uint64(info.Totalram) * uint64(info.Unit)
+	if memory.Source == Host {
+		assert.Equal(t, total, memory.TotalBytes)
+	} else {
+		assert.Less(t, memory.TotalBytes, total)
+	}
+}
+
+func TestThisMachinesDisks(t *testing.T) {
+	root, err := statfs("/")
+	require.NoError(t, err)
+	var d Disk
+	d.fill(root)
+
+	usage, err := disk.Usage("/") // its sizes are right where f_bsize and f_frsize are equal
+	require.NoError(t, err)
+	assert.InDelta(t, usage.UsedPercent, d.Percent, 1)
+	assert.InDelta(t, usage.InodesUsedPercent, d.InodesPercent.Value, 1)
+	assert.LessOrEqual(t, d.FreeBytes, d.TotalBytes)
+
+	_, err = statfs("/does/not/exist")
+	assert.ErrorIs(t, err, fs.ErrNotExist)
+	d = Disk{}
+	noSize, err := statfs("/proc")
+	require.NoError(t, err)
+	d.fill(noSize)
+	assert.ErrorIs(t, d.Err, ErrUnsupported)
+}
+
+// Others on this machine open and close connections meanwhile, but not as many.
+func TestThisMachinesConnections(t *testing.T) {
+	const pairs = 100
+	before := measureConnections(rootFS{})
+	require.NoError(t, before.Err)
+	closeAll := connect(t, pairs)
+	after := measureConnections(rootFS{})
+	closeAll()
+	require.NoError(t, after.Err)
+	assert.InDelta(t, 2*pairs, after.Active-before.Active, pairs/2)
+}
+
+// connect makes loopback connections, of which each is two to the kernel.
+func connect(tb testing.TB, pairs int) (closeAll func()) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(tb, err)
+	defer listener.Close()
+	var ends []net.Conn
+	for range pairs {
+		client, err := net.Dial("tcp", listener.Addr().String())
+		require.NoError(tb, err)
+		server, err := listener.Accept()
+		require.NoError(tb, err)
+		ends = append(ends, client, server)
+	}
+	return func() {
+		for _, end := range ends {
+			end.(*net.TCPConn).SetLinger(0) // leaves no TIME_WAIT behind
+			end.Close()
+		}
+	}
+}
+
+func TestThisProcess(t *testing.T) {
+	before := measureProcess(rootFS{})
+	require.NoError(t, before.OpenFiles.Err)
+	for range 20 {
+		f, err := os.Open(os.DevNull)
+		require.NoError(t, err)
+		defer f.Close()
+	}
+	after := measureProcess(rootFS{})
+	assert.Equal(t, before.OpenFiles.Value+20, after.OpenFiles.Value)
+
+	counted, err := countEntries(rootFS{}, "proc/self/fd")
+	require.NoError(t, err)
+	assert.Equal(t, after.OpenFiles.Value, counted-1, "as on older kernels")
+
+	var limit unix.Rlimit
+	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
+	if after.MaxOpenFiles.Err == nil {
+		assert.Equal(t, limit.Cur, uint64(after.MaxOpenFiles.Value))
+	}
+}

@@ -1,0 +1,21 @@
+//go:build unix
+
+package sysmetrics
+
+import (
+	"math"
+
+	"golang.org/x/sys/unix"
+)
+
+func maxOpenFiles() Figure[int] {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return Figure[int]{Err: err}
+	}
+	// Every system writes "no limit" as another huge number.
+	if uint64(limit.Cur) >= math.MaxInt {
+		return Figure[int]{Err: ErrUnsupported}
+	}
+	return Figure[int]{Value: int(limit.Cur)}
+}

@@ -1,0 +1,125 @@
+package sysmetrics
+
+import (
+	"errors"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestNewRefusesPaths(t *testing.T) {
+	tests := []struct {
+		path, want string
+	}{
+		{"", `disk "d": path is empty, an absolute path is required`},
+		{"var/lib", `disk "d": path "var/lib" is relative, an absolute path is required`},
+		{"./x", `path "./x" is relative`},
+		{"/a\x00b", `path "/a\x00b" contains a zero byte`},
+	}
+	for _, tt := range tests {
+		s, err := New(Options{Disks: []DiskPath{{Name: "d", Path: tt.path}}})
+		assert.ErrorContains(t, err, tt.want)
+		assert.Nil(t, s)
+	}
+	_, err := New(Options{Disks: []DiskPath{{"a", ""}, {"ok", "/"}, {"b", "rel"}}})
+	assert.ErrorContains(t, err, `"a"`)
+	assert.ErrorContains(t, err, `"b"`, "every invalid path is reported")
+	assert.NotContains(t, err.Error(), `"ok"`)
+}
+
+func TestOptionsAreCopied(t *testing.T) {
+	disks := []DiskPath{{"a", "/a"}}
+	s := sampler(t, fakeHost(nil), disks...)
+	disks[0] = DiskPath{"b", "/b"}
+	assert.Equal(t, "/a", s.Sample().Disks[0].Path)
+}
+
+func TestSampleServesForASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sampler(t, fakeHost(nil), root)
+		first := s.Sample()
+		assert.Equal(t, time.Now(), first.At)
+
+		time.Sleep(minAge - 1)
+		assert.Same(t, first, s.Sample())
+		time.Sleep(time.Nanosecond)
+		second := s.Sample()
+		assert.NotSame(t, first, second)
+		assert.Same(t, second, s.Sample())
+		assert.Equal(t, time.Second, second.At.Sub(first.At))
+	})
+}
+
+// While one caller measures, the others take the previous sample, and wait only where there is none.
+func TestConcurrentSample(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const asking = 50
+		slow := diskThatTakes(time.Hour)
+		s := sampler(t, withStatfs(slow.statfs), root)
+		ask := func() (samples []*Sample) {
+			got := make([]*Sample, asking)
+			var wg sync.WaitGroup
+			for i := range got {
+				wg.Go(func() { got[i] = s.Sample() })
+			}
+			wg.Wait()
+			return got
+		}
+
+		first := ask()
+		require.NotNil(t, first[0])
+		for _, got := range first {
+			assert.Same(t, first[0], got)
+		}
+
+		time.Sleep(time.Hour + time.Second) // so that the next call is waited for
+		measured := 0
+		for _, got := range ask() {
+			if got != first[0] {
+				measured++
+			}
+		}
+		assert.Equal(t, 1, measured)
+		time.Sleep(time.Hour)
+	})
+}
+
+func TestNewOwnsNoGoroutine(t *testing.T) {
+	before := runtime.NumGoroutine()
+	s, err := New(Options{Disks: []DiskPath{root}})
+	require.NoError(t, err)
+	assert.LessOrEqual(t, runtime.NumGoroutine(), before)
+	runtime.KeepAlive(s)
+}
+
+func TestCachedSampleDoesNotAllocate(t *testing.T) {
+	s := sampler(t, fakeHost(nil), root)
+	first := s.Sample()
+	assert.Zero(t, testing.AllocsPerRun(100, func() { s.Sample() }))
+	assert.Same(t, first, s.Sample(), "the test took longer than a sample serves")
+}
+
+// Where everything fails, every figure says so, and the sample is there.
+func TestNothingCanBeRead(t *testing.T) {
+	broken := errors.New("broken")
+	s := sampler(t, machine{
+		files:  fixture(),
+		cpu:    func() (cpuTimes, error) { return cpuTimes{}, broken },
+		memory: func() (hostMemory, error) { return hostMemory{}, broken },
+		statfs: func(string) (space, error) { return space{}, broken },
+	}, root)
+	sample := s.Sample()
+
+	assert.ErrorIs(t, sample.CPU.Err, broken)
+	assert.ErrorIs(t, sample.Memory.Err, broken)
+	assert.ErrorIs(t, sample.Disks[0].Err, broken)
+	assert.Error(t, sample.Connections.Err)
+	assert.Error(t, sample.Process.OpenFiles.Err)
+	assert.Positive(t, sample.Process.Goroutines)
+	assert.NoError(t, sample.Process.HeapBytes.Err)
+}

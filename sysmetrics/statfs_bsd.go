@@ -1,0 +1,8 @@
+//go:build darwin || freebsd || dragonfly
+
+package sysmetrics
+
+import "golang.org/x/sys/unix"
+
+// blockSize is the unit of the block counts; the size of a good transfer is st.Iosize.
+func blockSize(st *unix.Statfs_t) uint64 { return uint64(st.Bsize) }

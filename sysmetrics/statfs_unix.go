@@ -1,0 +1,31 @@
+//go:build linux || darwin || freebsd || dragonfly
+
+package sysmetrics
+
+import (
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+)
+
+func statfs(path string) (space, error) {
+	var st unix.Statfs_t
+	err := unix.Statfs(path, &st)
+	for err == unix.EINTR { // FUSE passes on the signals by which Go preempts goroutines
+		err = unix.Statfs(path, &st)
+	}
+	if err != nil {
+		return space{}, &fs.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	blocks, free, unit := unsigned(st.Blocks), unsigned(st.Bfree), blockSize(&st)
+	return space{
+		total:      blocks * unit,
+		free:       unsigned(st.Bavail) * unit,
+		used:       (blocks - min(free, blocks)) * unit,
+		inodes:     unsigned(st.Files),
+		inodesFree: unsigned(st.Ffree),
+	}, nil
+}
+
+// unsigned is for the systems that count below zero once the reserve is touched.
+func unsigned[T int64 | uint64](n T) uint64 { return uint64(max(n, 0)) }
