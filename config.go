@@ -1,0 +1,179 @@
+package echohealth
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/engine"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/echo-probes/echohealth/sysmetrics"
+)
+
+// config is what the options say.
+type config struct {
+	prefix        string
+	timeout       time.Duration
+	freshness     time.Duration
+	checks        []checkConfig
+	readiness     []string // nil: every check that is not optional
+	logger        *slog.Logger
+	version       string
+	withoutSystem bool
+	systemOptions []string // those that were used and make no sense beside WithoutSystemMetrics
+	disks         []sysmetrics.DiskPath
+
+	cpu, memory, disk, connections levels
+}
+
+// checkConfig is what the options say of one check. Zero durations are the defaults.
+type checkConfig struct {
+	option, name string
+	probe        probes.Probe
+	timeout      time.Duration
+	freshness    time.Duration
+	slowAfter    time.Duration
+	optional     bool
+}
+
+// configure applies the options, and returns all that is wrong with them.
+func configure(opts []Option) (*config, error) {
+	c := &config{
+		prefix:      "/api/health",
+		timeout:     800 * time.Millisecond,
+		freshness:   time.Second,
+		disks:       []sysmetrics.DiskPath{{Name: "disk", Path: "/"}},
+		cpu:         levels{90, Never},
+		memory:      levels{90, Never},
+		disk:        levels{90, Never},
+		connections: levels{Never, Never},
+	}
+	var errs []error
+	for i, opt := range opts {
+		if opt == nil {
+			errs = append(errs, fmt.Errorf("option %d is nil", i+1))
+			continue
+		}
+		errs = append(errs, opt(c))
+	}
+	errs = append(errs, c.validate())
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("echohealth: %w", err)
+	}
+	return c, nil
+}
+
+// validate looks at what can be judged only when all options are known.
+func (c *config) validate() error {
+	var errs []error
+	names := map[string]bool{}
+	for i := range c.checks {
+		check := &c.checks[i]
+		if names[check.name] {
+			errs = append(errs, fmt.Errorf("%s: the name %q is used twice", check.call(), check.name))
+		}
+		names[check.name] = true
+		errs = append(errs, c.complete(check))
+	}
+	for _, disk := range c.disks {
+		if names[disk.Name] {
+			errs = append(errs, fmt.Errorf("the name %q is taken by a disk: a check can't have it too", disk.Name))
+		}
+	}
+	for i, name := range c.readiness {
+		if !names[name] {
+			errs = append(errs, fmt.Errorf("WithReadiness: there is no check %q; readiness depends on configured checks, never on system metrics", name))
+		}
+		if slices.Contains(c.readiness[:i], name) {
+			errs = append(errs, fmt.Errorf("WithReadiness: the check %q is named twice", name))
+		}
+	}
+	if c.withoutSystem && len(c.systemOptions) > 0 {
+		errs = append(errs, fmt.Errorf("WithoutSystemMetrics: nothing is measured, so %s can have no effect", c.systemOptions[0]))
+	}
+	return errors.Join(errs...)
+}
+
+// complete fills in the defaults of a check.
+func (c *config) complete(check *checkConfig) error {
+	if check.timeout == 0 {
+		check.timeout = c.timeout
+	}
+	if check.freshness == 0 {
+		check.freshness = c.freshness
+	}
+	if check.slowAfter >= check.timeout && check.timeout > 0 {
+		return fmt.Errorf("%s: SlowAfter(%s): it is below the timeout, which is %s", check.call(), check.slowAfter, check.timeout)
+	}
+	return nil
+}
+
+// call names a check's option in an error.
+func (c *checkConfig) call() string {
+	if c.option == "WithCheck" {
+		return fmt.Sprintf("WithCheck(%q)", c.name)
+	}
+	return c.option
+}
+
+// setDisk replaces the disk of this name, or adds one.
+func (c *config) setDisk(name, path string) {
+	disk := sysmetrics.DiskPath{Name: name, Path: path}
+	for i := range c.disks {
+		if c.disks[i].Name == name {
+			c.disks[i] = disk
+			return
+		}
+	}
+	c.disks = append(c.disks, disk)
+}
+
+// engineConfigs is what the engine needs to know of the checks.
+func (c *config) engineConfigs() []engine.Config {
+	configs := make([]engine.Config, len(c.checks))
+	for i, check := range c.checks {
+		configs[i] = engine.Config{
+			Name:      check.name,
+			Probe:     check.probe,
+			Timeout:   check.timeout,
+			Freshness: check.freshness,
+			SlowAfter: check.slowAfter,
+		}
+	}
+	return configs
+}
+
+// dependsOn reports whether readiness depends on check.
+func (c *config) dependsOn(check checkConfig) bool {
+	if c.readiness == nil {
+		return !check.optional
+	}
+	return slices.Contains(c.readiness, check.name)
+}
+
+// validProbe refuses nil, a nil pointer in an interface too, and asks the probe itself where it can say.
+func validProbe(call string, p probes.Probe) (err error) {
+	if p == nil {
+		return fmt.Errorf("%s: the probe is nil", call)
+	}
+	if v := reflect.ValueOf(p); v.Kind() == reflect.Pointer && v.IsNil() {
+		return fmt.Errorf("%s: the probe is a nil %T", call, p)
+	}
+	validator, ok := p.(interface{ Validate() error })
+	if !ok {
+		return nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%s: Validate of %T panicked: %s", call, p, classify.Mask(fmt.Sprint(v)))
+		}
+	}()
+	if err := validator.Validate(); err != nil {
+		return fmt.Errorf("%s: %s", call, classify.Text(err))
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package echohealth_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// known are the packages that the documents' Go blocks may name.
+var known = map[string]string{
+	"amqp": "github.com/rabbitmq/amqp091-go", "amqpprobe": module + "/probes/amqpprobe", "celeryprobe": module + "/probes/celeryprobe", "context": "context",
+	"echo": "github.com/labstack/echo/v4", "echohealth": module, "errors": "errors", "fmt": "fmt", "http": "net/http", "httpprobe": module + "/probes/httpprobe", "log": "log",
+	"middleware": "github.com/labstack/echo/v4/middleware", "pgxpool": "github.com/jackc/pgx/v5/pgxpool", "pgxprobe": module + "/probes/pgxprobe",
+	"probes": module + "/probes", "redis": "github.com/redis/go-redis/v9", "redisprobe": module + "/probes/redisprobe", "slog": "log/slog", "sql": "database/sql",
+	"sqlprobe": module + "/probes/sqlprobe", "time": "time", "tls": "crypto/tls",
+}
+
+// given are the variables that a block may use without having made them.
+var given = map[string]string{
+	"pool": "*pgxpool.Pool", "rdb": "redis.UniversalClient", "db": "*sql.DB", "health": "*echohealth.Health", "router": "http.Handler",
+	"daysLeft": "func(context.Context) (int, error)", "conn": "*amqp.Connection",
+}
+
+var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
+
+// TestDocumentsCompile builds every Go block of the README, the documents and the packages' own READMEs.
+func TestDocumentsCompile(t *testing.T) {
+	files := []string{"README.md"}
+	more, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	dir, err := os.MkdirTemp("testdata", "blocks-")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	var packages []string
+	for _, file := range append(files, more...) {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for i, block := range goBlock.FindAllStringSubmatch(string(text), -1) {
+			name := fmt.Sprintf("%s-%d", strings.NewReplacer("/", "-", ".md", "").Replace(file), i+1)
+			require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o755))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name, "block.go"), []byte(program(block[1])), 0o644))
+			packages = append(packages, "./"+filepath.Join(dir, name))
+		}
+	}
+	require.NotEmpty(t, packages)
+	output, err := exec.Command("go", append([]string{"vet"}, packages...)...).CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	t.Logf("%d blocks", len(packages))
+}
+
+// program makes a compiling file of a block: a whole file is left as it is; statements get a function around them, the imports that
+// they name, and the variables that they are given.
+func program(block string) string {
+	if strings.HasPrefix(block, "package ") {
+		return block
+	}
+	var body strings.Builder
+	for name, kind := range given {
+		if uses(block, name) && !regexp.MustCompile(`(?m)^\s*(var )?(\w+, )*`+name+`(, \w+)* (:=|=)`).MatchString(block) {
+			fmt.Fprintf(&body, "\tvar %s %s\n", name, kind)
+		}
+	}
+	body.WriteString(block)
+	for _, made := range regexp.MustCompile(`(?m)^(\w+)(?:, (\w+))? :=`).FindAllStringSubmatch(block, -1) {
+		for _, name := range made[1:] {
+			if name != "" {
+				fmt.Fprintf(&body, "\t_ = %s\n", name)
+			}
+		}
+	}
+	var imports []string
+	for name, path := range known {
+		if uses(body.String(), name+`\.`) {
+			imports = append(imports, fmt.Sprintf("\t%s %q\n", name, path))
+		}
+	}
+	slices.Sort(imports)
+	return "package main\n\nimport (\n" + strings.Join(imports, "") + ")\n\nfunc main() {\n" + body.String() + "}\n"
+}
+
+func uses(text, pattern string) bool {
+	return regexp.MustCompile(`(^|[^\w."])` + pattern).MatchString(text)
+}

@@ -1,0 +1,448 @@
+package echohealth_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// quiet keeps what a test provokes out of its output.
+var quiet = echohealth.WithLogger(slog.New(slog.DiscardHandler))
+
+const timestamp = `"timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`
+
+func TestPaths(t *testing.T) {
+	h := newHealth(t, quiet, echohealth.WithDatabase(well), echohealth.WithRedis(failing(syscall.ECONNREFUSED)))
+	tests := []struct {
+		path string
+		code int
+		body string // a pattern
+	}{
+		{"/live", 200, `\{"status":"alive",` + timestamp + `\}`},
+		{"/ready", 503, `\{"status":"not_ready",` + timestamp + `,"checks":\{` +
+			`"database":\{"status":"ok","response_time_ms":[\d.]+\},"redis":\{"status":"error","reason":"connection_refused","response_time_ms":[\d.]+\}\}\}`},
+		{"/detailed", 200, `\{"status":"unhealthy",` + timestamp + `,"checks":\{"database":\{.*\},"redis":\{.*\},` +
+			`"cpu":\{"status":"ok".*"count":\d+.*\},"memory":\{"status":"\w+".*\},"disk":\{"status":"\w+".*\},"connections":\{"status":"ok".*\}.*\}\}`},
+		{"", 200, `\{"status":"unhealthy",.*\}`},
+		{"/checks/database", 200, `\{"status":"ok","response_time_ms":[\d.]+\}`},
+		{"/checks/redis", 503, `\{"status":"error","reason":"connection_refused","response_time_ms":[\d.]+\}`},
+		{"/checks/cpu", 200, `\{"status":"ok",.*"count":\d+.*\}`},
+		{"/checks/nobody", 404, `\{"error":"not_found"\}`},
+		{"/checks", 404, `\{"error":"not_found"\}`},
+		{"/live/x", 404, `\{"error":"not_found"\}`},
+		{"/LIVE", 404, `\{"error":"not_found"\}`},
+		{"/history", 404, `\{"error":"not_found"\}`},
+		{"/prometheus", 404, `\{"error":"not_found"\}`},
+	}
+	for _, test := range tests {
+		for _, slash := range []string{"", "/"} {
+			path := "/api/health" + test.path + slash
+			t.Run(path, func(t *testing.T) {
+				w := get(h, path)
+				assert.Equal(t, test.code, w.Code)
+				assert.Regexp(t, "^"+test.body+"$", w.Body.String())
+				assert.True(t, json.Valid(w.Body.Bytes()))
+				assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+				assert.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
+				assert.Equal(t, "application/json", w.Header().Get("Content-Type"))
+				assert.Equal(t, fmt.Sprint(w.Body.Len()), w.Header().Get("Content-Length"))
+
+				head := request(h, http.MethodHead, path)
+				assert.Equal(t, test.code, head.Code)
+				assert.Zero(t, head.Body.Len())
+				withoutLength(w.Header())
+				withoutLength(head.Header())
+				assert.Equal(t, w.Header(), head.Header())
+
+				for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "PURGE"} {
+					other := request(h, method, path)
+					if test.code == 404 {
+						assert.Equal(t, 404, other.Code, "the path is judged before the method")
+						continue
+					}
+					assert.Equal(t, 405, other.Code, method)
+					assert.Equal(t, "GET, HEAD", other.Header().Get("Allow"))
+					assert.JSONEq(t, `{"error":"method_not_allowed"}`, other.Body.String())
+					assert.Equal(t, "no-store", other.Header().Get("Cache-Control"))
+				}
+			})
+		}
+	}
+}
+
+// withoutLength removes what may differ between two answers: a figure may have a digit more a second later.
+func withoutLength(h http.Header) { h.Del("Content-Length") }
+
+func TestPathsThatAreNotOurs(t *testing.T) {
+	h := newHealth(t)
+	for _, path := range []string{"/", "/api", "/api/healthy", "/api/health.json", "/API/HEALTH/live", "//api/health/live", "/x/api/health/live"} {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		w := httptest.NewRecorder()
+		assert.False(t, h.TryServe(w, r), path)
+		assert.Empty(t, w.Header(), "what is left alone is not touched")
+		assert.Equal(t, http.StatusNotFound, get(h, path).Code, "a Health alone answers 404")
+		next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+		assert.Equal(t, http.StatusTeapot, get(h.Wrap(next), path).Code)
+	}
+	for _, path := range []string{"/api/health//", "/api/health/live//", "/api/health//live"} {
+		assert.Equal(t, http.StatusNotFound, get(h, path).Code, path)
+	}
+	assert.Panics(t, func() { h.Wrap(nil) })
+}
+
+func TestPrefix(t *testing.T) {
+	h := newHealth(t, echohealth.WithPrefix("/internal/status"))
+	assert.Equal(t, 200, get(h, "/internal/status/live").Code)
+	assert.Equal(t, 200, get(h, "/internal/status").Code)
+	assert.JSONEq(t, `{"error":"not_found"}`, get(h, "/api/health/live").Body.String())
+}
+
+func TestNoChecksAtAll(t *testing.T) {
+	h := newHealth(t, echohealth.WithoutSystemMetrics())
+	assert.Regexp(t, `^\{"status":"ready",`+timestamp+`,"checks":\{\}\}$`, get(h, "/api/health/ready").Body.String())
+	assert.Regexp(t, `^\{"status":"healthy",`+timestamp+`,"checks":\{\}\}$`, get(h, "/api/health/detailed").Body.String())
+	assert.Equal(t, 404, get(h, "/api/health/checks/cpu").Code)
+}
+
+func TestMembersOfACheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		celery := fixed{probes.Result{Status: probes.Warning, Reason: "backlog", Details: []slog.Attr{
+			slog.Int("pending_tasks", 10), slog.Uint64("consumers", 2), slog.Float64("ratio", 0.25), slog.Float64("tiny", 1e-9),
+			slog.Bool("read_only", false), slog.String("role", "a-b.c_D"), slog.String("host", "not shown: 10.0.0.1"),
+		}}, 1234567 * time.Nanosecond}
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithVersion(`1.0 "β"<`), echohealth.WithCelery(celery))
+		const object = `{"status":"warning","reason":"backlog","response_time_ms":1.23,"pending_tasks":10,"consumers":2,"ratio":0.25,"tiny":1e-09,"read_only":false,"role":"a-b.c_D"}`
+		assert.Equal(t, object, get(h, "/api/health/checks/celery").Body.String())
+		assert.Equal(t, `{"status":"degraded","timestamp":"2000-01-01T00:00:00Z","version":"1.0 \"β\"\u003c","checks":{"celery":`+object+`}}`,
+			get(h, "/api/health/detailed").Body.String())
+		w := get(h, "/api/health/ready")
+		assert.Equal(t, `{"status":"ready","timestamp":"2000-01-01T00:00:00Z","checks":{"celery":`+object+`}}`, w.Body.String())
+		assert.Equal(t, 200, w.Code, "a warning never makes readiness fail")
+	})
+}
+
+// fixed is a probe that always finds the same, after a while.
+type fixed struct {
+	result probes.Result
+	takes  time.Duration
+}
+
+func (f fixed) Check(context.Context) probes.Result {
+	time.Sleep(f.takes)
+	return f.result
+}
+
+// counting is a probe that counts its runs.
+type counting struct {
+	runs  atomic.Int64
+	takes time.Duration
+}
+
+func (c *counting) Check(context.Context) probes.Result {
+	c.runs.Add(1)
+	time.Sleep(c.takes)
+	return probes.Result{Status: probes.OK}
+}
+
+func TestWhatReadinessDependsOn(t *testing.T) {
+	down := failing(syscall.ECONNREFUSED)
+	tests := map[string]struct {
+		options []echohealth.Option
+		code    int
+		checks  []string
+		overall echohealth.Status
+	}{
+		"all by default":          {[]echohealth.Option{echohealth.WithDatabase(well), echohealth.WithRedis(down)}, 503, []string{"database", "redis"}, echohealth.Unhealthy},
+		"not on what is optional": {[]echohealth.Option{echohealth.WithDatabase(well), echohealth.WithRedis(down, echohealth.Optional())}, 200, []string{"database"}, echohealth.Degraded},
+		"on exactly what is named": {[]echohealth.Option{echohealth.WithDatabase(well), echohealth.WithRedis(down), echohealth.WithReadiness("database")},
+			200, []string{"database"}, echohealth.Unhealthy},
+		"on what is optional where it is named": {[]echohealth.Option{echohealth.WithRedis(down, echohealth.Optional()), echohealth.WithReadiness("redis")},
+			503, []string{"redis"}, echohealth.Degraded},
+		"on nothing": {[]echohealth.Option{echohealth.WithRedis(down), echohealth.WithReadiness()}, 200, []string{}, echohealth.Unhealthy},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			h := newHealth(t, append(test.options, quiet, echohealth.WithoutSystemMetrics())...)
+			w := get(h, "/api/health/ready")
+			assert.Equal(t, test.code, w.Code)
+			var body struct{ Checks map[string]any }
+			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &body))
+			names := []string{}
+			for name := range body.Checks {
+				names = append(names, name)
+			}
+			assert.ElementsMatch(t, test.checks, names)
+			report := h.Report(t.Context())
+			assert.Equal(t, test.overall, report.Status)
+			assert.Equal(t, test.code == 200, report.Ready)
+		})
+	}
+}
+
+func TestReadinessDoesNotWaitForWhatItDoesNotDependOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &counting{takes: 500 * time.Millisecond}
+		h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(well), echohealth.WithRedis(slow, echohealth.Optional()))
+		began := time.Now()
+		get(h, "/api/health/ready")
+		get(h, "/api/health/live")
+		assert.Zero(t, time.Since(began))
+		assert.Zero(t, slow.runs.Load())
+		get(h, "/api/health/detailed")
+		assert.EqualValues(t, 1, slow.runs.Load())
+	})
+}
+
+func TestManyAtOnceCostOneRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe := &counting{takes: 2 * time.Millisecond}
+		h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(probe), echohealth.WithRedis(probe), echohealth.WithAMQP(probe))
+		var bodies sync.Map
+		var wg sync.WaitGroup
+		for range 64 {
+			wg.Go(func() { bodies.Store(get(h, "/api/health/ready").Body.String(), true) })
+		}
+		wg.Wait()
+		assert.EqualValues(t, 3, probe.runs.Load())
+		n := 0
+		bodies.Range(func(any, any) bool { n++; return true })
+		assert.Equal(t, 1, n, "all get the same document")
+	})
+}
+
+func TestADocumentIsWrittenOncePerReport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe := &counting{takes: 5 * time.Millisecond}
+		h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(probe), echohealth.WithRedis(&counting{}, echohealth.FreshFor(10*time.Millisecond)),
+			echohealth.WithReadiness("database"))
+		first := readyBody(h)
+		time.Sleep(300 * time.Millisecond)
+		assert.Same(t, &first[0], &readyBody(h)[0], "the very same bytes")
+		get(h, "/api/health/detailed") // runs the other check, which is not on the page
+		assert.Same(t, &first[0], &readyBody(h)[0])
+		time.Sleep(time.Second)
+		second := readyBody(h)
+		assert.NotSame(t, &first[0], &second[0])
+		assert.EqualValues(t, 2, probe.runs.Load())
+	})
+}
+
+// readyBody returns the bytes that were written, and not a copy of them.
+func readyBody(handler http.Handler) []byte {
+	w := &keeping{discard: newDiscard()}
+	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/health/ready", nil))
+	return w.body
+}
+
+type keeping struct {
+	*discard
+	body []byte
+}
+
+func (k *keeping) Write(b []byte) (int, error) {
+	k.body = b
+	return len(b), nil
+}
+
+// A timestamp says when the report was made: it is never more than a second old, however long the results serve.
+func TestTimestampsAreOfTheseDays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		options := map[string]echohealth.Option{
+			"a long freshness": echohealth.WithDatabase(well, echohealth.FreshFor(time.Hour)),
+			"no checks":        echohealth.WithVersion("1"),
+			"a hung check":     echohealth.WithDatabase(deaf(hang)),
+		}
+		for name, option := range options {
+			h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), option)
+			for _, path := range []string{"/live", "/ready", "/detailed"} {
+				get(h, "/api/health"+path)
+				time.Sleep(time.Minute + 1500*time.Millisecond)
+				var body struct{ Timestamp time.Time }
+				require.NoError(t, json.Unmarshal(get(h, "/api/health"+path).Body.Bytes(), &body))
+				assert.Less(t, time.Since(body.Timestamp), 2*time.Second, "%s, %s", name, path)
+			}
+		}
+		close(hang)
+	})
+}
+
+func TestAHungProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(well), echohealth.WithRedis(deaf(hang)))
+		began := time.Now()
+		var wg sync.WaitGroup
+		for range 200 {
+			wg.Go(func() {
+				w := get(h, "/api/health/ready")
+				assert.Equal(t, 503, w.Code)
+				assert.Contains(t, w.Body.String(), `"redis":{"status":"error","reason":"timeout","response_time_ms":800}`)
+				assert.Contains(t, w.Body.String(), `"database":{"status":"ok"`)
+			})
+		}
+		wg.Wait()
+		assert.Equal(t, 800*time.Millisecond, time.Since(began))
+		assert.Equal(t, 1, runsInFlight())
+		time.Sleep(5 * time.Second)
+		began = time.Now()
+		assert.Equal(t, 503, get(h, "/api/health/ready").Code)
+		assert.Zero(t, time.Since(began), "nobody waits for what hangs already")
+		assert.Equal(t, 1, runsInFlight())
+		close(hang)
+		synctest.Wait()
+		assert.Equal(t, 200, get(h, "/api/health/ready").Code)
+	})
+}
+
+// runsInFlight counts the goroutines that run a check.
+func runsInFlight() int {
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	return bytes.Count(stacks, []byte("engine.(*Check).execute("))
+}
+
+// The same with real time: 200 requests over a real server.
+func TestAHungProbeOverHTTP(t *testing.T) {
+	hang := make(chan struct{})
+	h := newHealth(t, quiet, echohealth.WithRedis(deaf(hang), echohealth.Timeout(200*time.Millisecond)))
+	t.Cleanup(func() { close(hang) })
+	server := httptest.NewServer(h)
+	defer server.Close()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var slowest time.Duration
+	for range 200 {
+		wg.Go(func() {
+			began := time.Now()
+			response, err := server.Client().Get(server.URL + "/api/health/ready")
+			if !assert.NoError(t, err) {
+				return
+			}
+			_, _ = io.Copy(io.Discard, response.Body)
+			_ = response.Body.Close()
+			assert.Equal(t, 503, response.StatusCode)
+			mu.Lock()
+			slowest = max(slowest, time.Since(began))
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	t.Logf("200 requests at once on a check that hangs for its timeout of 200ms: the slowest took %s", slowest.Round(time.Millisecond))
+	began := time.Now()
+	get(h, "/api/health/ready")
+	t.Logf("the next one took %s", time.Since(began))
+}
+
+func TestAPanicStaysInItsCheck(t *testing.T) {
+	panics := probes.Func(func(context.Context) error { panic("password=s3cret") })
+	var log bytes.Buffer
+	h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(well), echohealth.WithRedis(panics), logTo(&log))
+	w := get(h, "/api/health/detailed")
+	assert.Regexp(t, `"redis":\{"status":"error","reason":"panic","response_time_ms":[\d.]+\}`, w.Body.String())
+	assert.Contains(t, w.Body.String(), `"database":{"status":"ok"`)
+	require.NoError(t, h.Close())
+	assert.Contains(t, log.String(), "panic: password=***")
+	assert.NotContains(t, log.String(), "s3cret")
+}
+
+func TestAClientThatHangsUpChangesNothingForTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe := &counting{takes: 100 * time.Millisecond}
+		var log bytes.Buffer
+		h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(probe), logTo(&log))
+		ctx, hangUp := context.WithCancel(t.Context())
+		hangUp()
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/api/health/ready", nil))
+		assert.Equal(t, 503, w.Code)
+		assert.Contains(t, w.Body.String(), `"reason":"timeout"`)
+
+		w = get(h, "/api/health/ready")
+		assert.Equal(t, 200, w.Code)
+		assert.EqualValues(t, 1, probe.runs.Load(), "the run went on")
+
+		w = httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/api/health/ready", nil))
+		assert.Equal(t, 200, w.Code, "what is fresh is given to him too")
+		assert.Empty(t, log.String())
+	})
+}
+
+func logTo(w io.Writer) echohealth.Option {
+	return echohealth.WithLogger(slog.New(slog.NewTextHandler(w, nil)))
+}
+
+// Nothing of an error is in an answer but its word, whatever the error says.
+func TestNothingSecretIsAnswered(t *testing.T) {
+	secrets := []string{"s3cret", "db.internal", "5432", "/var/lib", "appuser", "orders"}
+	err := fmt.Errorf("failed to connect to `user=appuser database=orders`: postgres://appuser:s3cret@db.internal:5432: open /var/lib: %w", errors.New("password=s3cret"))
+	leaky := fixed{result: probes.Result{Status: probes.Error, Reason: probes.Reason("db.internal is down"), Err: err,
+		Details: []slog.Attr{slog.Any("error", err), slog.String("dsn", err.Error()), slog.String("db.internal:5432", "x")}}}
+	var log bytes.Buffer
+	h := newHealth(t, logTo(&log), echohealth.WithDatabase(leaky), echohealth.WithRedis(failing(err)),
+		echohealth.WithCheck("own", probes.Func(func(context.Context) error { return probes.Warn("quota", err) })))
+	for _, path := range []string{"", "/live", "/ready", "/detailed", "/checks/database", "/checks/redis", "/checks/own", "/nope"} {
+		w := get(h, "/api/health"+path)
+		for _, secret := range secrets {
+			assert.NotContains(t, w.Body.String(), secret)
+			assert.NotContains(t, fmt.Sprint(w.Header()), secret)
+		}
+	}
+	require.NoError(t, h.Close())
+	assert.Contains(t, log.String(), "db.internal", "the log has the whole error")
+	assert.NotContains(t, log.String(), "s3cret", "but for the password")
+}
+
+func FuzzRequest(f *testing.F) {
+	h, err := echohealth.New(quiet, echohealth.WithDatabase(well), echohealth.WithRedis(failing(syscall.ECONNREFUSED)), echohealth.WithoutSystemMetrics())
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range []string{"/api/health/live", "/api/health/checks/redis/", "/api/health//", "/api/healthy", "/api/health/%2e%2e", "/api/health/checks/\x00"} {
+		f.Add("GET", path)
+	}
+	known := regexp.MustCompile(`^/api/health(/live|/ready|/detailed|/checks/database|/checks/redis)?/?$`)
+	f.Fuzz(func(t *testing.T, method, path string) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Method, r.URL.Path = method, path
+		w := httptest.NewRecorder()
+		ours := path == "/api/health" || strings.HasPrefix(path, "/api/health/")
+		if h.TryServe(w, r) != ours {
+			t.Fatalf("%q: ours is %v", path, ours)
+		}
+		if !ours {
+			return
+		}
+		want := map[bool]int{true: 405, false: 404}[known.MatchString(path)]
+		if want == 405 && (method == http.MethodGet || method == http.MethodHead) {
+			want = map[bool]int{true: 503, false: 200}[strings.HasPrefix(path, "/api/health/ready") || strings.HasPrefix(path, "/api/health/checks/redis")]
+		}
+		if w.Code != want {
+			t.Fatalf("%s %q: %d, not %d", method, path, w.Code, want)
+		}
+		if method != http.MethodHead && !json.Valid(w.Body.Bytes()) {
+			t.Fatalf("%q", w.Body.String())
+		}
+	})
+}

@@ -1,0 +1,166 @@
+package echohealth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/engine"
+)
+
+// Health runs the checks and answers for them. Make one with New; all its methods may be called from any goroutine.
+//
+// Nothing runs until somebody asks: a Health that nobody asks owns no goroutine.
+type Health struct {
+	config    *config
+	engine    *engine.Engine
+	readiness []*engine.Check // those that readiness depends on
+	system    *system         // nil without system metrics
+	sources   map[string]source
+	log       changeLog
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// New returns a Health with these options, and logs what the probes advise. Everything that is wrong with the options is
+// in the error, joined.
+//
+// Call Close when the service ends.
+func New(opts ...Option) (*Health, error) {
+	c, err := configure(opts)
+	if err != nil {
+		return nil, err
+	}
+	h := &Health{config: c}
+	h.log = changeLog{health: h, logger: c.logger}
+	h.engine = engine.New(c.engineConfigs(), &h.log)
+	for i, check := range h.engine.Checks() {
+		if c.dependsOn(c.checks[i]) {
+			h.readiness = append(h.readiness, check)
+		}
+	}
+	if !c.withoutSystem {
+		if h.system, err = newSystem(c, h.log.record); err != nil {
+			return nil, fmt.Errorf("echohealth: %w", err)
+		}
+	}
+	h.sources = h.routes()
+	h.advise()
+	return h, nil
+}
+
+// Report says what /detailed/ says. It runs what is due, and takes no longer than the longest timeout of the checks. Where ctx ends
+// before that, what is unfinished is an Error with ReasonTimeout in this Report alone.
+func (h *Health) Report(ctx context.Context) Report {
+	c := h.engine.Collect(ctx, h.engine.Checks())
+	return h.makeReport(c.Results, h.readMetrics().checks)
+}
+
+const (
+	runPatience   = time.Second // how long Close waits for runs that have been cancelled
+	closePatience = time.Second // and then for the probes' own Close
+)
+
+// Close cancels all runs, and closes what the probes own: never what the application gave them. Afterwards /live/ answers 200, /ready/
+// 503, every check says "stale", and nothing runs. It takes 2 s at most; the error says which probe did not close, or not in that
+// time. Calling it again does nothing, and returns the same error.
+func (h *Health) Close() error {
+	h.closeOnce.Do(func() {
+		var errs []error
+		if !h.engine.Close(runPatience) {
+			errs = append(errs, fmt.Errorf("echohealth: a probe still runs %s after its context ended; it is left alone", runPatience))
+		}
+		h.closeErr = errors.Join(append(errs, h.closeProbes())...)
+	})
+	return h.closeErr
+}
+
+// closeProbes closes all at once, each once, and waits for them with patience: what a probe owns may be a connection to a host that is
+// silent.
+func (h *Health) closeProbes() error {
+	var errs []error
+	closers := h.closers()
+	results := make(chan error, len(closers))
+	for name, closer := range closers {
+		go func() { results <- closeProbe(name, closer) }()
+	}
+	timer := time.NewTimer(closePatience)
+	defer timer.Stop()
+	for range closers {
+		select {
+		case err := <-results:
+			errs = append(errs, err)
+		case <-timer.C:
+			return errors.Join(append(errs, fmt.Errorf("echohealth: a probe's Close takes longer than %s; it is left alone", closePatience))...)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// closers are the probes that have something to close, by the name of their first check.
+func (h *Health) closers() map[string]io.Closer {
+	closers := map[string]io.Closer{}
+	seen := map[any]bool{}
+	for _, check := range h.config.checks {
+		closer, ok := check.probe.(io.Closer)
+		if !ok {
+			continue
+		}
+		if reflect.ValueOf(check.probe).Comparable() {
+			if seen[check.probe] {
+				continue
+			}
+			seen[check.probe] = true
+		}
+		closers[check.name] = closer
+	}
+	return closers
+}
+
+func closeProbe(name string, closer io.Closer) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("echohealth: closing the probe of %q panicked: %s", name, classify.Mask(fmt.Sprint(v)))
+		}
+	}()
+	if err := closer.Close(); err != nil {
+		return fmt.Errorf("echohealth: closing the probe of %q: %s", name, classify.Text(err))
+	}
+	return nil
+}
+
+// advise logs what the probes say about the clients that they were given.
+func (h *Health) advise() {
+	for _, check := range h.config.checks {
+		if adviser, ok := check.probe.(interface{ Advise() []string }); ok {
+			for _, line := range adviser.Advise() {
+				h.log.warn("health check advice", slog.String("check", check.name), slog.String("advice", classify.Mask(line)))
+			}
+		}
+	}
+}
+
+// readMetrics returns the system metrics, none where there are to be none.
+func (h *Health) readMetrics() *metrics {
+	switch {
+	case h.system == nil:
+		return &noMetrics
+	case h.engine.Closed():
+		return h.system.stale()
+	}
+	return h.system.read()
+}
+
+func (h *Health) metricNames() []string {
+	if h.system == nil {
+		return nil
+	}
+	return h.system.names()
+}

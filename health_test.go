@@ -1,0 +1,254 @@
+package echohealth_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestReport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		details := []slog.Attr{slog.Int("pending_tasks", 3)}
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithVersion("1.2.3"),
+			echohealth.WithCelery(fixed{probes.Result{Status: probes.OK, Details: details}, 2 * time.Millisecond}),
+			echohealth.WithRedis(failing(syscall.ECONNREFUSED)))
+		began := time.Now()
+		report := h.Report(t.Context())
+		assert.Equal(t, echohealth.Report{
+			Status: echohealth.Unhealthy, Ready: false, Timestamp: began.Add(2 * time.Millisecond).UTC(), Version: "1.2.3",
+			Checks: []echohealth.Check{
+				{Name: "celery", Status: probes.OK, ResponseTime: 2 * time.Millisecond, Details: details, Since: began.Add(2 * time.Millisecond)},
+				{Name: "redis", Status: probes.Error, Reason: probes.ReasonConnectionRefused, Since: began},
+			},
+		}, report)
+		report.Checks[0].Details[0] = slog.Int("pending_tasks", 99)
+		assert.Equal(t, details, h.Report(t.Context()).Checks[0].Details, "a report is the caller's own")
+	})
+}
+
+func TestReportHasTheSystemMetrics(t *testing.T) {
+	h := newHealth(t, echohealth.WithDisk("tmp", t.TempDir()), echohealth.WithDisk("disk", "/"))
+	var names []string
+	for _, check := range h.Report(t.Context()).Checks {
+		names = append(names, check.Name)
+		assert.Zero(t, check.ResponseTime)
+		assert.False(t, check.Since.IsZero())
+	}
+	assert.Equal(t, []string{"cpu", "memory", "disk", "tmp", "connections"}, names[:5])
+}
+
+func TestReportOfACallerWhoLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithRedis(&counting{takes: 100 * time.Millisecond}))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		assert.Equal(t, probes.ReasonTimeout, h.Report(ctx).Checks[0].Reason)
+		assert.True(t, h.Report(t.Context()).Ready)
+	})
+}
+
+// The words of the change log, one line a record.
+func records(log *bytes.Buffer) []string {
+	var lines []string
+	for line := range strings.Lines(log.String()) {
+		_, line, _ = strings.Cut(strings.TrimSpace(line), "level=")
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func TestChangeLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var state atomic.Pointer[error]
+		set := func(err error) { state.Store(&err) }
+		set(nil)
+		var log bytes.Buffer
+		h := newHealth(t, echohealth.WithoutSystemMetrics(), logTo(&log),
+			echohealth.WithDatabase(well),
+			echohealth.WithRedis(probes.Func(func(context.Context) error { return *state.Load() })))
+		ask := func(times int) {
+			for range times {
+				get(h, "/api/health/ready")
+				time.Sleep(time.Second)
+			}
+		}
+		ask(10)
+		assert.Empty(t, log.String(), "unknown to ok, and steady: silent")
+
+		set(fmt.Errorf("redis://:s3cret@cache:6379: %w", syscall.ECONNREFUSED))
+		ask(10)
+		set(probes.Warn("backlog", nil))
+		ask(10)
+		set(nil)
+		ask(10)
+		assert.Equal(t, []string{
+			`ERROR msg="health check changed" check=redis from=ok to=error lasted=10s reason=connection_refused error="redis://:***@cache:6379: connection refused"`,
+			`ERROR msg="readiness changed" from=ready to=not_ready lasted=10s failing=[redis]`,
+			`WARN msg="health check changed" check=redis from=error to=warning lasted=10s reason=backlog error=backlog`,
+			`INFO msg="readiness changed" from=not_ready to=ready lasted=10s`,
+			`INFO msg="health check changed" check=redis from=warning to=ok lasted=10s`,
+		}, records(&log))
+	})
+}
+
+func TestTheFirstFailureIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		h := newHealth(t, echohealth.WithoutSystemMetrics(), logTo(&log), echohealth.WithRedis(failing(syscall.ECONNREFUSED)))
+		get(h, "/api/health/ready")
+		synctest.Wait()
+		assert.Equal(t, []string{
+			`ERROR msg="health check changed" check=redis from=unknown to=error reason=connection_refused error="connection refused"`,
+			`ERROR msg="readiness changed" from=unknown to=not_ready failing=[redis]`,
+		}, records(&log))
+	})
+}
+
+func TestTheDefaultLoggerIsThatOfTheMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithRedis(failing(syscall.ECONNREFUSED)))
+		before := slog.Default()
+		defer slog.SetDefault(before)
+		var log bytes.Buffer
+		slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+		get(h, "/api/health/ready")
+		synctest.Wait()
+		assert.Contains(t, log.String(), "connection_refused")
+	})
+}
+
+// adviser is a probe with advice, and something to close.
+type adviser struct {
+	counting
+	closed   atomic.Int64
+	closeErr error
+	hang     chan struct{}
+	panics   bool
+}
+
+func (a *adviser) Advise() []string {
+	return []string{"set X: redis://:s3cret@cache waits 5 s", "set Y"}
+}
+
+func (a *adviser) Close() error {
+	a.closed.Add(1)
+	if a.panics {
+		panic("password=s3cret")
+	}
+	if a.hang != nil {
+		<-a.hang
+	}
+	return a.closeErr
+}
+
+func TestAdviceIsLoggedOnce(t *testing.T) {
+	var log bytes.Buffer
+	h := newHealth(t, logTo(&log), echohealth.WithRedis(&adviser{}))
+	for range 3 {
+		get(h, "/api/health/ready")
+	}
+	assert.Equal(t, []string{
+		`WARN msg="health check advice" check=redis advice="set X: redis://:***@cache waits 5 s"`,
+		`WARN msg="health check advice" check=redis advice="set Y"`,
+	}, records(&log))
+}
+
+func TestClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared, other := &adviser{}, &adviser{}
+		h, err := echohealth.New(quiet, echohealth.WithRedis(shared), echohealth.WithCheck("again", shared), echohealth.WithDatabase(other))
+		require.NoError(t, err)
+		assert.Equal(t, 200, get(h, "/api/health/ready").Code)
+		require.NoError(t, h.Close())
+		assert.NoError(t, h.Close())
+		assert.EqualValues(t, 1, shared.closed.Load(), "once, though it has two checks")
+		assert.EqualValues(t, 1, other.closed.Load())
+
+		runs := shared.runs.Load()
+		assert.Equal(t, 200, get(h, "/api/health/live").Code)
+		w := get(h, "/api/health/ready")
+		assert.Equal(t, 503, w.Code)
+		assert.Contains(t, w.Body.String(), `"status":"not_ready"`)
+		assert.Contains(t, w.Body.String(), `"redis":{"status":"error","reason":"stale"`)
+		assert.Contains(t, get(h, "/api/health/detailed").Body.String(), `"cpu":{"status":"error","reason":"stale"}`)
+		assert.Equal(t, echohealth.Unhealthy, h.Report(t.Context()).Status)
+		assert.Equal(t, runs, shared.runs.Load(), "nothing runs")
+	})
+}
+
+func TestCloseWithoutChecks(t *testing.T) {
+	h, err := echohealth.New(echohealth.WithoutSystemMetrics())
+	require.NoError(t, err)
+	assert.Equal(t, 200, get(h, "/api/health/ready").Code)
+	require.NoError(t, h.Close())
+	assert.Equal(t, 503, get(h, "/api/health/ready").Code)
+	assert.False(t, h.Report(t.Context()).Ready)
+}
+
+func TestCloseIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		h, err := echohealth.New(quiet, echohealth.WithoutSystemMetrics(),
+			echohealth.WithDatabase(deaf(hang)),
+			echohealth.WithRedis(&adviser{hang: hang}),
+			echohealth.WithAMQP(&adviser{panics: true}),
+			echohealth.WithCelery(&adviser{closeErr: errors.New("amqp://app:s3cret@rabbit is gone")}))
+		require.NoError(t, err)
+		get(h, "/api/health/ready")
+		began := time.Now()
+		err = h.Close()
+		assert.Equal(t, 2*time.Second, time.Since(began))
+		assert.ErrorContains(t, err, "a probe still runs 1s after its context ended")
+		assert.ErrorContains(t, err, "a probe's Close takes longer than 1s")
+		assert.ErrorContains(t, err, `closing the probe of "amqp" panicked: password=***`)
+		assert.ErrorContains(t, err, `closing the probe of "celery": amqp://app:***@rabbit is gone`)
+		assert.Equal(t, err, h.Close())
+		close(hang)
+	})
+}
+
+func TestCloseWhileManyAsk(t *testing.T) {
+	h, err := echohealth.New(quiet, echohealth.WithRedis(&counting{takes: time.Millisecond}, echohealth.FreshFor(time.Millisecond)))
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 200 {
+				get(h, "/api/health/detailed")
+				get(h, "/api/health/ready")
+			}
+		})
+	}
+	require.NoError(t, h.Close())
+	assert.Equal(t, 503, get(h, "/api/health/ready").Code)
+	wg.Wait()
+}
+
+// A database that always needs 900 ms, asked every 250 ms for 30 s, is red throughout.
+func TestADatabaseThatIsAlwaysTooSlowDoesNotFlap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		h := newHealth(t, echohealth.WithoutSystemMetrics(), logTo(&log), echohealth.WithDatabase(&counting{takes: 900 * time.Millisecond}))
+		for began := time.Now(); time.Since(began) < 30*time.Second; time.Sleep(250 * time.Millisecond) {
+			w := get(h, "/api/health/ready")
+			require.Equal(t, 503, w.Code)
+			require.Contains(t, w.Body.String(), `"reason":"timeout"`)
+		}
+		assert.Len(t, records(&log), 2, "the check's first failure and readiness's")
+		time.Sleep(time.Second)
+	})
+}

@@ -1,0 +1,52 @@
+// Package echohealth gives an Echo service its health endpoints, in one line:
+//
+//	e := echo.New()
+//	e.Use(echohealth.Middleware(
+//		echohealth.WithDatabase(pgxprobe.New(pool)),
+//		echohealth.WithRedis(redisprobe.New(client)),
+//	))
+//
+// The middleware answers /api/health/live/, ready/, detailed/ and checks/NAME/ itself, with or without the trailing slash, and
+// passes every other request on.
+//
+// Each check runs in its own goroutine with a timeout, at most once at a time, and its result serves everybody who asks within a
+// second: no dependency, however broken, delays an answer, and a thousand requests cost one run. What is outside sees one word
+// for what is wrong; the whole error goes to the log, with passwords masked, once for each change.
+//
+// The probes for PostgreSQL, database/sql, Redis, AMQP, Celery and HTTP are in the packages below probes, so that only the drivers that
+// you import are linked. A Probe of your own is a function, or one method: see package probes.
+package echohealth
+
+import "github.com/labstack/echo/v4"
+
+// Middleware is New and Health.Middleware in one line, for a service that lives as long as its process. It panics if an option is
+// invalid, with all that New says is wrong.
+func Middleware(opts ...Option) echo.MiddlewareFunc {
+	h, err := New(opts...)
+	if err != nil {
+		panic(err)
+	}
+	return h.Middleware
+}
+
+// Middleware answers the health endpoints, and passes every other request on to next. Register it before whatever could stop a
+// probe, such as authentication, a rate limiter or a redirect to HTTPS: e.Use(h.Middleware), or e.Pre(h.Middleware), which comes
+// before every Use.
+//
+// It writes its answers itself and returns nil: an HTTPErrorHandler never gets to see a 503.
+func (h *Health) Middleware(next echo.HandlerFunc) echo.HandlerFunc {
+	// Echo calls this for every request, so nothing is made here but the function.
+	return func(c echo.Context) error {
+		if h.TryServe(c.Response(), c.Request()) {
+			return nil
+		}
+		return next(c)
+	}
+}
+
+// Skipper reports whether the request is one that the middleware answers: as the Skipper of a logger, of authentication, or of a rate
+// limiter.
+func (h *Health) Skipper(c echo.Context) bool {
+	_, ok := h.below(c.Request().URL.Path)
+	return ok
+}

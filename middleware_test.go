@@ -1,0 +1,234 @@
+package echohealth_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// newHealth is New for options that are right, closed at the end of the test.
+func newHealth(t testing.TB, opts ...echohealth.Option) *echohealth.Health {
+	t.Helper()
+	h, err := echohealth.New(opts...)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, h.Close()) })
+	return h
+}
+
+// get asks handler, and returns what a client would see.
+func get(handler http.Handler, path string) *httptest.ResponseRecorder {
+	return request(handler, http.MethodGet, path)
+}
+
+func request(handler http.Handler, method, path string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+	return w
+}
+
+// service is a small Echo application; it counts the calls of its error handler.
+func service(use ...echo.MiddlewareFunc) (*echo.Echo, *atomic.Int64) {
+	e := echo.New()
+	var errorsSeen atomic.Int64
+	e.HTTPErrorHandler = func(err error, c echo.Context) {
+		errorsSeen.Add(1)
+		e.DefaultHTTPErrorHandler(err, c)
+	}
+	e.Use(use...)
+	e.GET("/hello", func(c echo.Context) error { return c.String(http.StatusOK, "hello") })
+	e.GET("/fails", func(echo.Context) error { return errors.New("the application's own error") })
+	e.GET("/api/healthy", func(c echo.Context) error { return c.String(http.StatusOK, "the application's") })
+	return e, &errorsSeen
+}
+
+func TestTheMiddlewareAnswersItsOwnAndPassesOnTheRest(t *testing.T) {
+	h := newHealth(t, echohealth.WithRedis(failing(errors.New("down"))), echohealth.WithoutSystemMetrics(), quiet)
+	register := map[string]func(e *echo.Echo){
+		"Use": func(e *echo.Echo) { e.Use(h.Middleware) },
+		"Pre": func(e *echo.Echo) { e.Pre(h.Middleware) },
+	}
+	for name, add := range register {
+		t.Run(name, func(t *testing.T) {
+			e, errorsSeen := service()
+			add(e)
+			assert.Equal(t, "hello", get(e, "/hello").Body.String())
+			assert.Equal(t, "the application's", get(e, "/api/healthy").Body.String())
+			assert.Equal(t, http.StatusNotFound, get(e, "/nowhere").Code)
+			assert.Equal(t, http.StatusInternalServerError, get(e, "/fails").Code)
+			assert.EqualValues(t, 2, errorsSeen.Load())
+
+			w := get(e, "/api/health/ready/")
+			assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+			assert.True(t, json.Valid(w.Body.Bytes()))
+			assert.Equal(t, http.StatusNotFound, get(e, "/api/health/nope").Code)
+			assert.Equal(t, http.StatusMethodNotAllowed, request(e, http.MethodPost, "/api/health/live").Code)
+			assert.EqualValues(t, 2, errorsSeen.Load(), "the application's error handler sees nothing of ours")
+		})
+	}
+}
+
+func TestTheOneLine(t *testing.T) {
+	e, _ := service(echohealth.Middleware(echohealth.WithRedis(well)))
+	assert.Equal(t, http.StatusOK, get(e, "/api/health/ready").Code)
+	assert.Equal(t, "hello", get(e, "/hello").Body.String())
+	assert.PanicsWithError(t, "echohealth: WithRedis: the probe is nil", func() { echohealth.Middleware(echohealth.WithRedis(nil)) })
+}
+
+func TestSkipper(t *testing.T) {
+	h := newHealth(t, echohealth.WithPrefix("/h"))
+	e := echo.New()
+	var seen []string
+	e.Use(middleware.RequestLoggerWithConfig(middleware.RequestLoggerConfig{
+		Skipper:    h.Skipper,
+		LogURIPath: true,
+		LogValuesFunc: func(_ echo.Context, v middleware.RequestLoggerValues) error {
+			seen = append(seen, v.URIPath)
+			return nil
+		},
+	}), h.Middleware)
+	for _, path := range []string{"/h", "/h/live", "/h/nope", "/hello", "/", "/health"} {
+		get(e, path)
+	}
+	assert.Equal(t, []string{"/hello", "/", "/health"}, seen)
+}
+
+func TestBeforeWhatCouldStopAProbe(t *testing.T) {
+	h := newHealth(t)
+	e, _ := service()
+	e.Pre(h.Middleware, middleware.HTTPSRedirect(), middleware.AddTrailingSlash())
+	e.Use(middleware.KeyAuth(func(string, echo.Context) (bool, error) { return false, nil }))
+	assert.Equal(t, http.StatusOK, get(e, "/api/health/live").Code)
+	assert.Equal(t, http.StatusMovedPermanently, get(e, "/hello").Code)
+}
+
+// What the application pays on its own requests, to the byte.
+func TestAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates as well")
+	}
+	h := newHealth(t, echohealth.WithDatabase(well), echohealth.WithRedis(well), echohealth.WithAMQP(well))
+	use := echo.New()
+	use.Use(h.Middleware)
+	use.GET("/hello", func(echo.Context) error { return nil })
+	tests := []struct {
+		name    string
+		handler http.Handler
+		path    string
+		allocs  float64
+		bytes   uint64
+	}{
+		{"pass-through with Use", use, "/hello", 1, 24},
+		{"pass-through with Wrap", h.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), "/hello", 0, 0},
+		{"live with Use", use, "/api/health/live/", 1, 24},
+		{"ready with Use, 3 checks", use, "/api/health/ready/", 1, 24},
+		{"detailed with Wrap", h, "/api/health/detailed/", 0, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := newDiscard()
+			r := httptest.NewRequest(http.MethodGet, test.path, nil)
+			test.handler.ServeHTTP(w, r)
+			result := testing.Benchmark(func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					test.handler.ServeHTTP(w, r)
+				}
+			})
+			assert.LessOrEqual(t, float64(result.AllocsPerOp()), test.allocs)
+			assert.LessOrEqual(t, uint64(result.AllocedBytesPerOp()), test.bytes+1, "a rendering once a second is less than a byte an answer")
+		})
+	}
+}
+
+// discard is a ResponseWriter that costs nothing.
+type discard struct{ header http.Header }
+
+func newDiscard() *discard                           { return &discard{header: http.Header{}} }
+func (d *discard) Header() http.Header               { return d.header }
+func (d *discard) Write(b []byte) (int, error)       { return len(b), nil }
+func (d *discard) WriteHeader(int)                   {}
+func (d *discard) WriteString(s string) (int, error) { return len(s), nil }
+
+func BenchmarkPassThroughUse(b *testing.B) {
+	h := newHealth(b)
+	e := echo.New()
+	e.Use(h.Middleware)
+	e.GET("/hello", func(echo.Context) error { return nil })
+	benchmark(b, e, "/hello")
+}
+
+// The least that any middleware costs in Echo.
+func BenchmarkPassThroughUseNoOp(b *testing.B) {
+	e := echo.New()
+	e.Use(func(next echo.HandlerFunc) echo.HandlerFunc { return func(c echo.Context) error { return next(c) } })
+	e.GET("/hello", func(echo.Context) error { return nil })
+	benchmark(b, e, "/hello")
+}
+
+func BenchmarkPassThroughWrap(b *testing.B) {
+	benchmark(b, newHealth(b).Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), "/hello")
+}
+
+func BenchmarkLive(b *testing.B) { benchmark(b, newHealth(b), "/api/health/live/") }
+
+func BenchmarkReady3(b *testing.B) {
+	h := newHealth(b, echohealth.WithDatabase(well), echohealth.WithRedis(well), echohealth.WithAMQP(well))
+	benchmark(b, h, "/api/health/ready/")
+}
+
+func BenchmarkDetailed3(b *testing.B) {
+	h := newHealth(b, echohealth.WithDatabase(well), echohealth.WithRedis(well), echohealth.WithAMQP(well))
+	benchmark(b, h, "/api/health/detailed/")
+}
+
+func benchmark(b *testing.B, handler http.Handler, path string) {
+	b.Helper()
+	w := newDiscard()
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		handler.ServeHTTP(w, r)
+	}
+}
+
+// A kubelet waits a second for the whole answer: readiness with a check that hangs has to be within it.
+func TestReadinessAnswersWithinAKubeletsSecond(t *testing.T) {
+	hang := make(chan struct{})
+	t.Cleanup(func() { close(hang) })
+	h, err := echohealth.New(quiet, echohealth.WithDatabase(deaf(hang)), echohealth.WithRedis(well))
+	require.NoError(t, err)
+	server := httptest.NewServer(h)
+	defer server.Close()
+	client := &http.Client{Timeout: time.Second}
+	defer client.CloseIdleConnections()
+	response, err := client.Get(server.URL + "/api/health/ready")
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	assert.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
+	var body struct {
+		Checks map[string]struct{ Status, Reason string }
+	}
+	require.NoError(t, json.NewDecoder(response.Body).Decode(&body))
+	assert.Equal(t, "timeout", body.Checks["database"].Reason)
+	assert.Equal(t, "ok", body.Checks["redis"].Status)
+}
+
+// deaf is a probe that heeds no context, and returns when hang is closed.
+func deaf(hang <-chan struct{}) probes.Func {
+	return func(context.Context) error { <-hang; return nil }
+}

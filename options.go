@@ -1,0 +1,318 @@
+package echohealth
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// Option sets one thing about a Health. An option checks its own argument: New returns what is wrong with each, joined
+// into one error.
+type Option func(*config) error
+
+// CheckOption sets one thing about one check, where the checks are configured: WithDatabase, WithRedis, WithAMQP, WithCelery
+// and WithCheck.
+type CheckOption func(*checkConfig) error
+
+// Never is a threshold that is never crossed: for a level that is not wanted.
+const Never = 1<<31 - 1
+
+// WithDatabase adds a check named "database". The probes for it are pgxprobe.New and sqlprobe.New.
+// A nil probe, and a second check of this name, are errors; use WithCheck for a second database.
+func WithDatabase(p probes.Probe, opts ...CheckOption) Option {
+	return withCheck("WithDatabase", "database", p, opts)
+}
+
+// WithRedis adds a check named "redis". The probe for it is redisprobe.New.
+// A nil probe, and a second check of this name, are errors; use WithCheck for a second Redis.
+func WithRedis(p probes.Probe, opts ...CheckOption) Option {
+	return withCheck("WithRedis", "redis", p, opts)
+}
+
+// WithAMQP adds a check named "amqp". The probes for it are amqpprobe.New and amqpprobe.FromConn.
+// A nil probe, and a second check of this name, are errors; use WithCheck for a second broker.
+func WithAMQP(p probes.Probe, opts ...CheckOption) Option {
+	return withCheck("WithAMQP", "amqp", p, opts)
+}
+
+// WithCelery adds a check named "celery". The probes for it are celeryprobe.New and celeryprobe.Redis.
+// A nil probe, and a second check of this name, are errors; use WithCheck for a second broker.
+func WithCelery(p probes.Probe, opts ...CheckOption) Option {
+	return withCheck("WithCelery", "celery", p, opts)
+}
+
+// WithCheck adds a check of your own. Repeated use is additive: the answers show the checks in the order of the options.
+//
+// The name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63} and is used once; "cpu", "memory", "connections", "process" and the names
+// of the disks are taken. Those, and a nil probe, are errors.
+func WithCheck(name string, p probes.Probe, opts ...CheckOption) Option {
+	return withCheck("WithCheck", name, p, opts)
+}
+
+// Timeout is when a run of the check counts as failed, whether or not the probe has returned. The default is that of
+// WithTimeout. A duration under 1 ms is an error. Repeated use replaces.
+func Timeout(d time.Duration) CheckOption {
+	return func(c *checkConfig) error {
+		c.timeout = d
+		return atLeastOneMillisecond("Timeout", d)
+	}
+}
+
+// FreshFor is how long one result of the check serves before somebody's asking runs it again. The default is that of
+// WithFreshness. A duration under 1 ms is an error. Repeated use replaces.
+func FreshFor(d time.Duration) CheckOption {
+	return func(c *checkConfig) error {
+		c.freshness = d
+		return atLeastOneMillisecond("FreshFor", d)
+	}
+}
+
+// SlowAfter makes an OK that took longer than d a Warning with the reason "slow". By default nothing is slow. A duration under
+// 1 ms is an error, and so is one that is not below the check's timeout, since it could never have an effect. Repeated
+// use replaces.
+func SlowAfter(d time.Duration) CheckOption {
+	return func(c *checkConfig) error {
+		c.slowAfter = d
+		return atLeastOneMillisecond("SlowAfter", d)
+	}
+}
+
+// Optional is for a dependency that the service can do without: readiness doesn't depend on it (unless WithReadiness
+// names it), and its failure makes the service degraded, not unhealthy.
+func Optional() CheckOption {
+	return func(c *checkConfig) error {
+		c.optional = true
+		return nil
+	}
+}
+
+// WithCPUThreshold says at more than which percentage of cpu the metric is a warning, and at more than which critical: the
+// service is degraded or unhealthy then, and its readiness the same as before. In a container with a quota the percentage is of
+// the quota.
+//
+// Both are 0 to 100, or Never; warning must not exceed critical. The default is (90, Never). Repeated use replaces.
+func WithCPUThreshold(warning, critical float64) Option {
+	return withPercentages("WithCPUThreshold", warning, critical, func(c *config) *levels { return &c.cpu })
+}
+
+// WithMemoryThreshold says at more than which percentage of memory in use the metric is a warning, and at more than which
+// critical. In a container with a limit the percentage is of the limit.
+//
+// Both are 0 to 100, or Never; warning must not exceed critical. The default is (90, Never). Repeated use replaces.
+func WithMemoryThreshold(warning, critical float64) Option {
+	return withPercentages("WithMemoryThreshold", warning, critical, func(c *config) *levels { return &c.memory })
+}
+
+// WithDiskThreshold says at more than which percentage of a disk in use the metric is a warning, and at more than which
+// critical. It holds for every disk.
+//
+// Both are 0 to 100, or Never; warning must not exceed critical. The default is (90, Never). Repeated use replaces.
+func WithDiskThreshold(warning, critical float64) Option {
+	return withPercentages("WithDiskThreshold", warning, critical, func(c *config) *levels { return &c.disk })
+}
+
+// WithConnectionsThreshold says at more than how many established TCP connections the metric is a warning, and at more than
+// how many critical.
+//
+// Both are 0 or more, or Never; warning must not exceed critical. The default is (Never, Never). Repeated use replaces.
+func WithConnectionsThreshold(warning, critical int) Option {
+	return func(c *config) error {
+		c.connections = levels{warning: float64(warning), critical: float64(critical)}
+		c.systemOptions = append(c.systemOptions, "WithConnectionsThreshold")
+		call := fmt.Sprintf("WithConnectionsThreshold(%d, %d)", warning, critical)
+		if warning < 0 || critical < 0 {
+			return fmt.Errorf("%s: a threshold is 0 or more, or Never", call)
+		}
+		return c.connections.validate(call)
+	}
+}
+
+// WithDisk measures the file system that path is on, under this name. By default there is one, "disk", of "/".
+// The same name replaces, another adds. The path is absolute; it need not exist yet. The name follows the rules of WithCheck.
+func WithDisk(name, path string) Option {
+	return func(c *config) error {
+		c.systemOptions = append(c.systemOptions, "WithDisk")
+		call := fmt.Sprintf("WithDisk(%q, %q)", name, path)
+		if err := validName(call, name); err != nil {
+			return err
+		}
+		if !filepath.IsAbs(path) && !strings.HasPrefix(path, "/") {
+			return fmt.Errorf("%s: a path is absolute", call)
+		}
+		c.setDisk(name, path)
+		return nil
+	}
+}
+
+// WithoutSystemMetrics leaves cpu, memory, disk and connections out of the answers, and measures none of them.
+// WithDisk and the metrics' thresholds are errors beside it.
+func WithoutSystemMetrics() Option {
+	return func(c *config) error {
+		c.withoutSystem = true
+		return nil
+	}
+}
+
+// WithPrefix is the path below which the health endpoints are. The default is "/api/health". It begins with /, is not / alone,
+// does not end with /, and holds no //, no segment . or .., and none of ? # %. Repeated use replaces.
+func WithPrefix(path string) Option {
+	return func(c *config) error {
+		c.prefix = path
+		return validPrefix(path)
+	}
+}
+
+// WithTimeout is the timeout of those checks that set none. The default is 800 ms: a kubelet waits 1 s for the whole answer by
+// default. A duration under 1 ms is an error. Repeated use replaces.
+func WithTimeout(d time.Duration) Option {
+	return func(c *config) error {
+		c.timeout = d
+		return atLeastOneMillisecond("WithTimeout", d)
+	}
+}
+
+// WithFreshness is how long one result serves, for those checks that set nothing else. The default is 1 s. A duration under 1 ms
+// is an error. Repeated use replaces.
+func WithFreshness(d time.Duration) Option {
+	return func(c *config) error {
+		c.freshness = d
+		return atLeastOneMillisecond("WithFreshness", d)
+	}
+}
+
+// WithReadiness makes readiness depend on exactly these checks; with no names on none. By default it depends on every check
+// that is not Optional. A name that no check has, and one that is named twice, are errors. Repeated use replaces.
+func WithReadiness(names ...string) Option {
+	names = append([]string{}, names...)
+	return func(c *config) error {
+		c.readiness = names
+		return nil
+	}
+}
+
+// WithLogger is where the changes of the checks and of readiness are logged. The default is slog.Default(), as it is at the
+// moment of each record. A nil logger is an error. Repeated use replaces.
+func WithLogger(l *slog.Logger) Option {
+	return func(c *config) error {
+		if l == nil {
+			return errors.New("WithLogger(nil): a logger is not nil; leave the option out for slog.Default()")
+		}
+		c.logger = l
+		return nil
+	}
+}
+
+// WithVersion adds "version" to the detailed answer. By default, and with an empty version, it is absent. Repeated use replaces.
+func WithVersion(v string) Option {
+	return func(c *config) error {
+		c.version = v
+		return nil
+	}
+}
+
+func withCheck(option, name string, p probes.Probe, opts []CheckOption) Option {
+	return func(c *config) error {
+		check := checkConfig{option: option, name: name, probe: p}
+		call := check.call()
+		errs := []error{validName(call, name), validProbe(call, p)}
+		for i, opt := range opts {
+			if opt == nil {
+				errs = append(errs, fmt.Errorf("%s: check option %d is nil", call, i+1))
+				continue
+			}
+			if err := opt(&check); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", call, err))
+			}
+		}
+		c.checks = append(c.checks, check)
+		return errors.Join(errs...)
+	}
+}
+
+func withPercentages(option string, warning, critical float64, field func(*config) *levels) Option {
+	return func(c *config) error {
+		l := levels{warning: warning, critical: critical}
+		*field(c) = l
+		c.systemOptions = append(c.systemOptions, option)
+		call := fmt.Sprintf("%s(%s, %s)", option, threshold(warning), threshold(critical))
+		for _, v := range []float64{warning, critical} {
+			if math.IsNaN(v) || v < 0 || v > 100 && v != Never {
+				return fmt.Errorf("%s: a percentage is 0 to 100, or Never", call)
+			}
+		}
+		return l.validate(call)
+	}
+}
+
+// levels are the two thresholds of a metric; they are crossed by more than them.
+type levels struct{ warning, critical float64 }
+
+func (l levels) validate(call string) error {
+	if l.warning > l.critical && l.warning != Never {
+		return fmt.Errorf("%s: warning must not exceed critical", call)
+	}
+	return nil
+}
+
+// threshold writes a level as the user did.
+func threshold(v float64) string {
+	if v == Never {
+		return "Never"
+	}
+	return fmt.Sprint(v)
+}
+
+func validName(call, name string) error {
+	switch {
+	case !wellFormed(name):
+		return fmt.Errorf("%s: a name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}", call)
+	case taken[name]:
+		return fmt.Errorf("%s: the name is taken by a system metric", call)
+	}
+	return nil
+}
+
+// wellFormed reports whether name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}. Package regexp would make every program 256 KB larger.
+func wellFormed(name string) bool {
+	if name == "" || len(name) > 64 || strings.IndexByte("._-", name[0]) >= 0 {
+		return false
+	}
+	return strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == ""
+}
+
+// taken are the names of the metrics; those of the disks are looked at when all options are known.
+var taken = map[string]bool{"cpu": true, "memory": true, "connections": true, "process": true}
+
+func validPrefix(path string) error {
+	var rule string
+	switch {
+	case !strings.HasPrefix(path, "/"):
+		rule = "a prefix begins with /"
+	case path == "/":
+		rule = "a prefix is more than /"
+	case strings.HasSuffix(path, "/"):
+		rule = "a prefix does not end with /"
+	case strings.Contains(path, "//"):
+		rule = "a prefix has no //"
+	case strings.ContainsAny(path, "?#%"):
+		rule = "a prefix has none of ? # %"
+	case strings.Contains(path+"/", "/./"), strings.Contains(path+"/", "/../"):
+		rule = "a prefix has no segment . or .."
+	default:
+		return nil
+	}
+	return fmt.Errorf("WithPrefix(%q): %s", path, rule)
+}
+
+func atLeastOneMillisecond(option string, d time.Duration) error {
+	if d < time.Millisecond {
+		return fmt.Errorf("%s(%s): a duration is 1ms or more (a bare number is in nanoseconds)", option, d)
+	}
+	return nil
+}

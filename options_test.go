@@ -1,0 +1,167 @@
+package echohealth_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// well is a probe that always finds all well.
+var well = probes.Func(func(context.Context) error { return nil })
+
+// failing is a probe that always fails with err.
+func failing(err error) probes.Func {
+	return func(context.Context) error { return err }
+}
+
+// strict is a probe of which the settings are wrong.
+type strict struct{ probes.Func }
+
+func (strict) Validate() error {
+	return errors.New(`the URL "amqp://app:s3cret@rabbit:5672/" has no vhost`)
+}
+
+// rash is a probe that panics when it is validated.
+type rash struct{ probes.Func }
+
+func (rash) Validate() error { panic("s3cret: password=s3cret") }
+
+type pointer struct{}
+
+func (*pointer) Check(context.Context) probes.Result { return probes.Result{Status: probes.OK} }
+
+func TestInvalidOptions(t *testing.T) {
+	tests := []struct {
+		option echohealth.Option
+		want   string
+	}{
+		{nil, `option 1 is nil`},
+		{echohealth.WithDatabase(nil), `WithDatabase: the probe is nil`},
+		{echohealth.WithRedis((*pointer)(nil)), `WithRedis: the probe is a nil *echohealth_test.pointer`},
+		{echohealth.WithAMQP(probes.Func(nil)), `WithAMQP: probes.Func is nil: give it a function`},
+		{echohealth.WithCelery(strict{well}), `WithCelery: the URL "amqp://app:***@rabbit:5672/" has no vhost`},
+		{echohealth.WithCelery(rash{well}), `WithCelery: Validate of echohealth_test.rash panicked: s3cret: password=***`},
+		{echohealth.WithDatabase(well, nil), `WithDatabase: check option 1 is nil`},
+		{echohealth.WithCheck("", well), `WithCheck(""): a name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}`},
+		{echohealth.WithCheck("two words", well), `WithCheck("two words"): a name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}`},
+		{echohealth.WithCheck("-x", well), `WithCheck("-x"): a name matches`},
+		{echohealth.WithCheck("ä", well), `WithCheck("ä"): a name matches`},
+		{echohealth.WithCheck(strings.Repeat("a", 65), well), `: a name matches`},
+		{echohealth.WithCheck("cpu", well), `WithCheck("cpu"): the name is taken by a system metric`},
+		{echohealth.WithCheck("process", well), `WithCheck("process"): the name is taken by a system metric`},
+		{echohealth.WithCheck("disk", well), `the name "disk" is taken by a disk: a check can't have it too`},
+		{echohealth.WithCheck("x", nil), `WithCheck("x"): the probe is nil`},
+
+		{echohealth.WithCheck("x", well, echohealth.Timeout(0)), `WithCheck("x"): Timeout(0s): a duration is 1ms or more (a bare number is in nanoseconds)`},
+		{echohealth.WithCheck("x", well, echohealth.Timeout(-time.Second)), `WithCheck("x"): Timeout(-1s): a duration is 1ms or more`},
+		{echohealth.WithCheck("x", well, echohealth.FreshFor(800)), `WithCheck("x"): FreshFor(800ns): a duration is 1ms or more`},
+		{echohealth.WithCheck("x", well, echohealth.SlowAfter(999*time.Microsecond)), `WithCheck("x"): SlowAfter(999µs): a duration is 1ms or more`},
+		{echohealth.WithCheck("x", well, echohealth.SlowAfter(time.Second)), `WithCheck("x"): SlowAfter(1s): it is below the timeout, which is 800ms`},
+		{echohealth.WithTimeout(800), `WithTimeout(800ns): a duration is 1ms or more`},
+		{echohealth.WithTimeout(0), `WithTimeout(0s): a duration is 1ms or more`},
+		{echohealth.WithFreshness(-1), `WithFreshness(-1ns): a duration is 1ms or more`},
+
+		{echohealth.WithCPUThreshold(95, 90), `WithCPUThreshold(95, 90): warning must not exceed critical`},
+		{echohealth.WithCPUThreshold(101, echohealth.Never), `WithCPUThreshold(101, Never): a percentage is 0 to 100, or Never`},
+		{echohealth.WithMemoryThreshold(-0.5, 90), `WithMemoryThreshold(-0.5, 90): a percentage is 0 to 100, or Never`},
+		{echohealth.WithMemoryThreshold(math.NaN(), 90), `WithMemoryThreshold(NaN, 90): a percentage is 0 to 100, or Never`},
+		{echohealth.WithDiskThreshold(90, math.NaN()), `WithDiskThreshold(90, NaN): a percentage is 0 to 100, or Never`},
+		{echohealth.WithDiskThreshold(90, math.Inf(1)), `WithDiskThreshold(90, +Inf): a percentage is 0 to 100, or Never`},
+		{echohealth.WithConnectionsThreshold(-1, 5), `WithConnectionsThreshold(-1, 5): a threshold is 0 or more, or Never`},
+		{echohealth.WithConnectionsThreshold(6, 5), `WithConnectionsThreshold(6, 5): warning must not exceed critical`},
+
+		{echohealth.WithDisk("", "/"), `WithDisk("", "/"): a name matches`},
+		{echohealth.WithDisk("memory", "/"), `WithDisk("memory", "/"): the name is taken by a system metric`},
+		{echohealth.WithDisk("data", ""), `WithDisk("data", ""): a path is absolute`},
+		{echohealth.WithDisk("data", "data"), `WithDisk("data", "data"): a path is absolute`},
+
+		{echohealth.WithPrefix(""), `WithPrefix(""): a prefix begins with /`},
+		{echohealth.WithPrefix("health"), `WithPrefix("health"): a prefix begins with /`},
+		{echohealth.WithPrefix("/"), `WithPrefix("/"): a prefix is more than /`},
+		{echohealth.WithPrefix("/health/"), `WithPrefix("/health/"): a prefix does not end with /`},
+		{echohealth.WithPrefix("//health"), `WithPrefix("//health"): a prefix has no //`},
+		{echohealth.WithPrefix("/a/../b"), `WithPrefix("/a/../b"): a prefix has no segment . or ..`},
+		{echohealth.WithPrefix("/a/."), `WithPrefix("/a/."): a prefix has no segment . or ..`},
+		{echohealth.WithPrefix("/a?b"), `WithPrefix("/a?b"): a prefix has none of ? # %`},
+		{echohealth.WithPrefix("/a%20b"), `WithPrefix("/a%20b"): a prefix has none of ? # %`},
+
+		{echohealth.WithReadiness("database"), `WithReadiness: there is no check "database"`},
+		{echohealth.WithReadiness("cpu"), `WithReadiness: there is no check "cpu"; readiness depends on configured checks, never on system metrics`},
+		{echohealth.WithLogger(nil), `WithLogger(nil): a logger is not nil`},
+	}
+	for _, test := range tests {
+		h, err := echohealth.New(test.option)
+		if assert.ErrorContains(t, err, test.want) {
+			assert.Nil(t, h)
+			assert.True(t, strings.HasPrefix(err.Error(), "echohealth: "), err)
+			assert.NotContains(t, err.Error(), "@rabbit:5672/ ")
+		}
+		assert.Panics(t, func() { echohealth.Middleware(test.option) })
+	}
+}
+
+func TestInvalidCombinations(t *testing.T) {
+	tests := map[string]struct {
+		options []echohealth.Option
+		want    string
+	}{
+		"a name twice":              {[]echohealth.Option{echohealth.WithRedis(well), echohealth.WithCheck("redis", well)}, `WithCheck("redis"): the name "redis" is used twice`},
+		"an option twice":           {[]echohealth.Option{echohealth.WithRedis(well), echohealth.WithRedis(well)}, `WithRedis: the name "redis" is used twice`},
+		"a check and a later disk":  {[]echohealth.Option{echohealth.WithCheck("data", well), echohealth.WithDisk("data", "/")}, `the name "data" is taken by a disk`},
+		"readiness names one twice": {[]echohealth.Option{echohealth.WithRedis(well), echohealth.WithReadiness("redis", "redis")}, `WithReadiness: the check "redis" is named twice`},
+		"a disk that isn't measured": {[]echohealth.Option{echohealth.WithoutSystemMetrics(), echohealth.WithDisk("data", "/")},
+			`WithoutSystemMetrics: nothing is measured, so WithDisk can have no effect`},
+		"a threshold of nothing": {[]echohealth.Option{echohealth.WithCPUThreshold(50, 60), echohealth.WithoutSystemMetrics()}, `so WithCPUThreshold can have no effect`},
+		"slower than the default timeout": {[]echohealth.Option{echohealth.WithRedis(well, echohealth.SlowAfter(100*time.Millisecond)), echohealth.WithTimeout(50 * time.Millisecond)},
+			`WithRedis: SlowAfter(100ms): it is below the timeout, which is 50ms`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := echohealth.New(test.options...)
+			assert.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+func TestAllErrorsAreJoined(t *testing.T) {
+	_, err := echohealth.New(
+		echohealth.WithPrefix("/"),
+		echohealth.WithDatabase(nil, echohealth.Timeout(0), echohealth.FreshFor(0)),
+		echohealth.WithReadiness("nobody"),
+		echohealth.WithCPUThreshold(95, 90),
+	)
+	require.Error(t, err)
+	for _, part := range []string{"WithPrefix", "the probe is nil", "Timeout(0s)", "FreshFor(0s)", "nobody", "WithCPUThreshold"} {
+		assert.Contains(t, err.Error(), part)
+	}
+}
+
+func TestValidOptions(t *testing.T) {
+	options := []echohealth.Option{
+		echohealth.WithDatabase(well, echohealth.Timeout(time.Millisecond), echohealth.FreshFor(time.Hour)),
+		echohealth.WithRedis(well, echohealth.SlowAfter(time.Millisecond), echohealth.Optional()),
+		echohealth.WithCheck(strings.Repeat("a", 64), well),
+		echohealth.WithCheck("0", well),
+		echohealth.WithCPUThreshold(0, 100),
+		echohealth.WithMemoryThreshold(90, 90),
+		echohealth.WithDiskThreshold(echohealth.Never, 95), // no warning, only the critical level
+		echohealth.WithConnectionsThreshold(0, echohealth.Never),
+		echohealth.WithDisk("disk", "/tmp"),
+		echohealth.WithDisk("not-mounted-yet", "/nowhere"),
+		echohealth.WithReadiness(),
+		echohealth.WithReadiness("redis"),
+		echohealth.WithPrefix("/a/.well-known/health"),
+		echohealth.WithVersion(""),
+	}
+	h, err := echohealth.New(options...)
+	require.NoError(t, err)
+	assert.NoError(t, h.Close())
+}

@@ -1,0 +1,135 @@
+package echohealth_test
+
+import (
+	"encoding/json"
+	"errors"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/echo-probes/echohealth"
+
+// policy says which packages outside the standard library each package may import: of this module by their paths in it, of others
+// by their modules. What is missing here may import the standard library alone.
+var policy = map[string][]string{
+	"":                   {"probes", "sysmetrics", "internal/engine", "internal/classify", "github.com/labstack/echo/v4"},
+	"probes":             {},
+	"probes/sqlprobe":    {"probes", "internal/classify"},
+	"probes/httpprobe":   {"probes", "internal/classify"},
+	"probes/pgxprobe":    {"probes", "internal/classify", "github.com/jackc/pgx/v5"},
+	"probes/redisprobe":  {"probes", "internal/classify", "github.com/redis/go-redis/v9"},
+	"probes/amqpprobe":   {"probes", "internal/classify", "internal/amqpconn", "github.com/rabbitmq/amqp091-go"},
+	"probes/celeryprobe": {"probes", "internal/classify", "internal/amqpconn", "github.com/rabbitmq/amqp091-go", "github.com/redis/go-redis/v9"},
+	"internal/amqpconn":  {"probes", "internal/classify", "github.com/rabbitmq/amqp091-go"},
+	"internal/engine":    {"probes", "internal/classify"},
+	"internal/classify":  {"probes"},
+	"sysmetrics":         {"github.com/shirou/gopsutil/v4", "golang.org/x/sys"},
+	// Only tests import it.
+	"internal/testserver": {"github.com/jackc/pgx/v5"},
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+	Standard   bool
+}
+
+// list asks the go command.
+func list(t *testing.T, args ...string) []listed {
+	t.Helper()
+	command := exec.Command("go", append([]string{"list", "-json=ImportPath,Imports,Standard"}, args...)...)
+	output, err := command.Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		t.Fatalf("%s: %s", command, exit.Stderr)
+	}
+	require.NoError(t, err)
+	var packages []listed
+	for decoder := json.NewDecoder(strings.NewReader(string(output))); ; {
+		var p listed
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+func TestImportPolicy(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		name := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+		may, known := policy[name]
+		assert.True(t, known, "%q is not in the policy", name)
+		for _, imported := range p.Imports {
+			assert.True(t, allowedImport(may, imported), "%q may not import %q", name, imported)
+		}
+	}
+}
+
+func allowedImport(may []string, imported string) bool {
+	if own, ok := strings.CutPrefix(imported, module); ok {
+		return slices.Contains(may, strings.TrimPrefix(own, "/"))
+	}
+	if first, _, _ := strings.Cut(imported, "/"); !strings.Contains(first, ".") {
+		return imported != "html/template" && imported != "text/template" // they keep every exported method of the program alive
+	}
+	return slices.ContainsFunc(may, func(m string) bool { return m != "" && (imported == m || strings.HasPrefix(imported, m+"/")) })
+}
+
+// Whoever imports the root links no driver.
+func TestTheRootLinksNoDriver(t *testing.T) {
+	for _, p := range list(t, "-deps", ".") {
+		for _, driver := range []string{"pgx", "go-redis", "amqp091", "prometheus", "database/sql", "sqlite", "regexp"} {
+			assert.NotContains(t, p.ImportPath, driver)
+		}
+	}
+}
+
+// The next major version of Echo is a change of one file.
+func TestOnlyTheMiddlewareImportsEcho(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		require.NoError(t, err)
+		for _, spec := range parsed.Imports {
+			assert.False(t, strings.Contains(spec.Path.Value, "labstack") && file != "middleware.go", "%s imports %s", file, spec.Path.Value)
+		}
+	}
+}
+
+// weightBudget is how much larger a stripped Echo service may become by this package. See CONTRIBUTING.md before you raise it.
+const weightBudget = 400 << 10
+
+func TestWeight(t *testing.T) {
+	if raceEnabled || testing.Short() {
+		t.Skip("two programs are built; once is enough")
+	}
+	dir := t.TempDir()
+	weigh := func(name string) int64 {
+		out := filepath.Join(dir, name)
+		build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, "./testdata/weigh/"+name)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		output, err := build.CombinedOutput()
+		require.NoError(t, err, string(output))
+		info, err := os.Stat(out)
+		require.NoError(t, err)
+		return info.Size()
+	}
+	grown := weigh("echohealth") - weigh("echo")
+	t.Logf("Echo alone to Echo and echohealth: +%d KB, stripped", grown>>10)
+	assert.LessOrEqual(t, grown, int64(weightBudget))
+}
