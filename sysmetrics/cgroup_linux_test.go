@@ -28,7 +28,7 @@ type seen struct {
 	CPUErr, ThrottledErr, MemErr string
 }
 
-// TestRealCgroup puts a child into real control groups of version 1, with a fifth of a processor and 64 MiB, below those
+// TestRealCgroup puts a child into real control groups of version 1, with a fifth of a processor and 256 MiB, below those
 // of this process, and removes them.
 func TestRealCgroup(t *testing.T) {
 	if os.Getenv(cgroupEnv) != "1" || os.Getuid() != 0 {
@@ -42,7 +42,7 @@ func TestRealCgroup(t *testing.T) {
 	name := fmt.Sprintf("echohealth-test-%d", os.Getpid())
 	group := func(h hierarchy) string { return makeGroup(t, filepath.Join("/", h.levels[0], name)) }
 	memory, cpu, cpuacct := group(own.memory), group(own.cpu), group(own.cpuacct)
-	write(t, filepath.Join(memory, "memory.limit_in_bytes"), "67108864")
+	write(t, filepath.Join(memory, "memory.limit_in_bytes"), "268435456")
 	write(t, filepath.Join(cpu, "cpu.cfs_period_us"), "100000")
 	write(t, filepath.Join(cpu, "cpu.cfs_quota_us"), "20000")
 
@@ -50,9 +50,9 @@ func TestRealCgroup(t *testing.T) {
 	t.Logf("%+v", got)
 
 	assert.Empty(t, got.MemErr)
-	assert.Equal(t, uint64(64*mib), got.TotalBytes)
-	assert.Less(t, got.AvailableBytes, uint64(44*mib), "the child holds 20 MiB")
-	assert.Greater(t, got.AvailableBytes, uint64(10*mib))
+	assert.Equal(t, uint64(256*mib), got.TotalBytes)
+	assert.Less(t, got.AvailableBytes, uint64(236*mib), "the child holds 20 MiB")
+	assert.Greater(t, got.AvailableBytes, uint64(64*mib))
 	assert.Equal(t, Cgroup, got.MemorySource)
 
 	assert.Empty(t, got.CPUErr)

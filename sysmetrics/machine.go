@@ -1,11 +1,6 @@
 package sysmetrics
 
-import (
-	"errors"
-	"io/fs"
-
-	"github.com/shirou/gopsutil/v4/mem"
-)
+import "io/fs"
 
 // A machine is where a Sampler reads its figures, so that a test can put another
 // one in its place. Its functions are called by one goroutine at a time, but for statfs.
@@ -21,14 +16,3 @@ type cpuTimes struct{ busy, total float64 }
 
 // hostMemory is in bytes.
 type hostMemory struct{ total, available uint64 }
-
-func readHostMemory() (hostMemory, error) {
-	m, err := mem.VirtualMemory()
-	if err != nil {
-		return hostMemory{}, err
-	}
-	if m.Total == 0 {
-		return hostMemory{}, errors.New("the system gives 0 bytes as its memory")
-	}
-	return hostMemory{total: m.Total, available: m.Available}, nil
-}

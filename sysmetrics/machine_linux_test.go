@@ -48,6 +48,35 @@ func TestProcStat(t *testing.T) {
 	assert.ErrorIs(t, err, fs.ErrNotExist)
 }
 
+func TestProcMeminfo(t *testing.T) {
+	const usual = "MemTotal:       1000 kB\nMemFree:  1 kB\nMemAvailable:    400 kB\nBuffers: 3 kB\n"
+	tests := []struct {
+		name, content string
+		want          hostMemory
+		err           string
+	}{
+		{"as the kernel writes it", usual, hostMemory{total: 1000 << 10, available: 400 << 10}, ""},
+		{"more available than there is", "MemTotal: 1000 kB\nMemAvailable: 1001 kB\n", hostMemory{total: 1000 << 10, available: 1000 << 10}, ""},
+		{"a kernel before 3.14", "MemTotal: 1000 kB\n", hostMemory{}, "proc/meminfo: MemAvailable: no such line"},
+		{"empty", "", hostMemory{}, "proc/meminfo: MemTotal: no such line"},
+		{"nothing", "MemTotal: 0 kB\nMemAvailable: 0 kB\n", hostMemory{}, "MemTotal is 0"},
+		{"not a number", "MemTotal: x kB\nMemAvailable: 0 kB\n", hostMemory{}, `"x" is not a count`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := procMeminfo(fixture("proc/meminfo", tt.content))
+			if tt.err != "" {
+				assert.ErrorContains(t, err, tt.err)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, got)
+		})
+	}
+	_, err := procMeminfo(fixture())
+	assert.ErrorIs(t, err, fs.ErrNotExist)
+}
+
 // virtiofs and FUSE give a transfer size of 1 MiB beside blocks of 4 KiB.
 func TestBlockSize(t *testing.T) {
 	assert.Equal(t, uint64(4096), blockSize(&unix.Statfs_t{Bsize: 1 << 20, Frsize: 4096}))

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/shirou/gopsutil/v4/cpu"
+	"github.com/shirou/gopsutil/v4/mem"
 )
 
 func thisMachine() machine {
@@ -25,4 +26,15 @@ func readHostCPU() (cpuTimes, error) {
 	t := all[0]
 	busy := t.User + t.Nice + t.System + t.Irq + t.Softirq + t.Steal
 	return cpuTimes{busy: busy, total: busy + t.Idle + t.Iowait}, nil
+}
+
+func readHostMemory() (hostMemory, error) {
+	m, err := mem.VirtualMemory()
+	if err != nil {
+		return hostMemory{}, err
+	}
+	if m.Total == 0 {
+		return hostMemory{}, errors.New("the system gives 0 bytes as its memory")
+	}
+	return hostMemory{total: m.Total, available: m.Available}, nil
 }

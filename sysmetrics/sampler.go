@@ -88,8 +88,8 @@ func newSampler(opts Options, m machine) (*Sampler, error) {
 // Sample returns the present state of the machine, at most a second old.
 //
 // A sample that is younger than a second is returned as it is: the same pointer
-// means that nothing is new. Otherwise one caller measures, which takes about 0.1 ms
-// and never waits for a disk longer than 2 ms, and the others get the previous sample.
+// means that nothing is new. Otherwise one caller measures, which takes 0.1 to 0.2
+// ms and never waits for disks longer than 2 ms, and the others get the previous sample.
 // Only before there is a first sample do they wait for it. The result is never nil.
 func (s *Sampler) Sample() *Sample {
 	last := s.last.Load()

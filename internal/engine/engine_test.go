@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -68,6 +69,13 @@ var (
 	broken = probes.Result{Status: probes.Error, Err: syscall.ECONNREFUSED}
 )
 
+// runsInFlight counts the goroutines that run a check.
+func runsInFlight() int {
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	return bytes.Count(stacks, []byte("engine.(*Check).execute("))
+}
+
 const (
 	timeout   = 800 * time.Millisecond
 	freshness = time.Second
@@ -127,7 +135,6 @@ func TestTimeoutComesWhetherOrNotTheProbeHeedsItsContext(t *testing.T) {
 		release := make(chan struct{})
 		deaf := &script{do: func(context.Context, int64) probes.Result { <-release; return fine }}
 		e, j := start(t, deaf)
-		before := runtime.NumGoroutine()
 		began := time.Now()
 		var wg sync.WaitGroup
 		for range 200 {
@@ -135,7 +142,7 @@ func TestTimeoutComesWhetherOrNotTheProbeHeedsItsContext(t *testing.T) {
 		}
 		wg.Wait()
 		assert.Equal(t, timeout, time.Since(began))
-		assert.Equal(t, before+1, runtime.NumGoroutine(), "the overdue run alone")
+		assert.Equal(t, 1, runsInFlight(), "the overdue run alone")
 
 		for range 50 { // nobody waits for an overdue run, and none is added to it
 			time.Sleep(freshness)
@@ -420,12 +427,11 @@ func TestAListenerMayCallBackPanicOrHang(t *testing.T) {
 				heard.Add(1)
 				<-release
 			}))
-			before := runtime.NumGoroutine()
 			for range 5000 {
 				collect(e)
 				time.Sleep(freshness)
 			}
-			assert.LessOrEqual(t, runtime.NumGoroutine(), before+1)
+			assert.Equal(t, 1, runsInFlight())
 			close(release)
 			synctest.Wait()
 			assert.EqualValues(t, 1+1024, heard.Load(), "the one that hung, and the newest")
@@ -440,7 +446,7 @@ func TestGenerationChangesWithEveryResult(t *testing.T) {
 		c := e.Collect(t.Context(), e.Checks())
 		assert.NotEqual(t, before, c.Generation)
 		assert.Equal(t, e.Generation(), c.Generation)
-		assert.Equal(t, c.Results[0].At.Add(freshness), c.Until.Add(10*time.Millisecond), "a second after it was asked")
+		assert.Equal(t, c.Results[0].At.Add(freshness), c.Until)
 		again := e.Collect(t.Context(), e.Checks())
 		assert.Equal(t, c.Generation, again.Generation)
 		assert.Same(t, c.Results[0], again.Results[0])
