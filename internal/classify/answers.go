@@ -76,6 +76,7 @@ var redisCodes = map[string]probes.Reason{
 	"WRONGPASS":   probes.ReasonAuthenticationFailed,
 	"NOAUTH":      probes.ReasonAuthenticationFailed,
 	"NOPERM":      probes.ReasonPermissionDenied,
+	"DENIED":      probes.ReasonPermissionDenied, // protected mode
 	"READONLY":    probes.ReasonReadOnly,
 	"OOM":         probes.ReasonOutOfResources,
 	"MISCONF":     probes.ReasonOutOfResources, // it can't save to disk, and so takes no writes

@@ -1,0 +1,276 @@
+package redisprobe_test
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/echo-probes/echohealth/probes/redisprobe"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+// newCluster returns three masters, each with a third of the slots.
+func newCluster(t *testing.T) [3]*testserver.Redis {
+	t.Helper()
+	var nodes [3]*testserver.Redis
+	var bus [3]string // the ports by which the nodes talk to each other
+	for i := range nodes {
+		bus[i] = strconv.Itoa(testserver.FreePort(t))
+		nodes[i] = testserver.NewRedis(t, "--cluster-enabled", "yes", "--cluster-port", bus[i], "--cluster-node-timeout", "1000")
+	}
+	for i, node := range nodes {
+		admin := newClient(t, &redis.Options{Addr: node.Addr()})
+		require.NoError(t, admin.ClusterAddSlotsRange(t.Context(), 16384*i/3, 16384*(i+1)/3-1).Err())
+		require.NoError(t, admin.Do(t.Context(), "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err())
+		if i > 0 {
+			require.NoError(t, admin.Do(t.Context(), "CLUSTER", "MEET", "127.0.0.1", nodes[0].Port(), bus[0]).Err())
+		}
+	}
+	for _, node := range nodes {
+		awaitCluster(t, node, "cluster_state:ok")
+		awaitCluster(t, node, "cluster_size:3")
+	}
+	return nodes
+}
+
+func awaitCluster(t *testing.T, node *testserver.Redis, want string) {
+	t.Helper()
+	admin := newClient(t, &redis.Options{Addr: node.Addr()})
+	require.Eventually(t, func() bool {
+		return strings.Contains(admin.ClusterInfo(t.Context()).Val(), want)
+	}, 30*time.Second, 20*time.Millisecond)
+}
+
+func newClusterClient(t *testing.T, addrs ...string) *redis.ClusterClient {
+	t.Helper()
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+func TestCluster(t *testing.T) {
+	nodes := newCluster(t)
+	client := newClusterClient(t, nodes[0].Addr(), nodes[1].Addr(), nodes[2].Addr())
+	probe := newProbe(t, client)
+	ping := newProbe(t, client, redisprobe.PingOnly())
+	requireOK(t, probe)
+	requireOK(t, ping)
+
+	t.Run("a plain client on one node", func(t *testing.T) {
+		wrong := 0
+		for _, node := range nodes {
+			result := run(t, newProbe(t, newClient(t, &redis.Options{Addr: node.Addr()})), soon)
+			if classify.Reason(result.Err) == probes.ReasonMisconfigured {
+				wrong++
+			}
+		}
+		assert.Equal(t, 2, wrong, "all but the one that has the key's slot")
+	})
+
+	t.Run("a slot that is moving", func(t *testing.T) {
+		var key string
+		require.NoError(t, client.ForEachMaster(t.Context(), func(ctx context.Context, master *redis.Client) error {
+			if keys := master.Keys(ctx, "echohealth:*").Val(); len(keys) == 1 {
+				key = keys[0]
+				return master.Del(ctx, key).Err()
+			}
+			return nil
+		}))
+		from, err := client.MasterForKey(t.Context(), key)
+		require.NoError(t, err)
+		to := newClient(t, &redis.Options{Addr: nodes[0].Addr()})
+		if from.Options().Addr == nodes[0].Addr() {
+			to = newClient(t, &redis.Options{Addr: nodes[1].Addr()})
+		}
+		slot := client.ClusterKeySlot(t.Context(), key).Val()
+		require.NoError(t, to.Do(t.Context(), "CLUSTER", "SETSLOT", slot, "IMPORTING", from.Do(t.Context(), "CLUSTER", "MYID").Val()).Err())
+		require.NoError(t, from.Do(t.Context(), "CLUSTER", "SETSLOT", slot, "MIGRATING", to.Do(t.Context(), "CLUSTER", "MYID").Val()).Err())
+		requireOK(t, probe)
+		for _, node := range []*redis.Client{from, to} {
+			require.NoError(t, node.Do(t.Context(), "CLUSTER", "SETSLOT", slot, "STABLE").Err())
+		}
+	})
+
+	t.Run("one master hangs", func(t *testing.T) {
+		nodes[1].Freeze(t)
+		before := goleak.IgnoreCurrent()
+		for range 10 {
+			requireError(t, probeFor(50*time.Millisecond, ping), probes.ReasonTimeout)
+		}
+		goleak.VerifyNone(t, before)
+		nodes[1].Thaw(t)
+		awaitCluster(t, nodes[0], "cluster_state:ok")
+		awaitCluster(t, nodes[1], "cluster_state:ok")
+		requireOK(t, probe)
+	})
+
+	t.Run("one master is gone", func(t *testing.T) {
+		nodes[1].Kill(t)
+		requireError(t, probe, probes.ReasonConnectionRefused)
+		requireError(t, ping, probes.ReasonConnectionRefused)
+		nodes[1].Start(t)
+		for _, node := range nodes {
+			awaitCluster(t, node, "cluster_state:ok")
+		}
+		requireOK(t, probe)
+	})
+
+	t.Run("closed", func(t *testing.T) {
+		require.NoError(t, client.Close())
+		requireError(t, probe, probes.ReasonClientClosed)
+	})
+}
+
+// probeFor checks with less time than its caller gives.
+func probeFor(limit time.Duration, probe probes.Probe) probes.Probe {
+	return probes.Func(func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		return probe.Check(ctx).Err
+	})
+}
+
+func TestClusterDown(t *testing.T) {
+	node := testserver.NewRedis(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(testserver.FreePort(t)))
+	admin := newClient(t, &redis.Options{Addr: node.Addr()})
+	client := newClusterClient(t, node.Addr())
+	probe := newProbe(t, client)
+	ping := newProbe(t, client, redisprobe.PingOnly())
+	requireError(t, probe, probes.ReasonDependencyStarting)
+	requireError(t, ping, probes.ReasonDependencyStarting)
+
+	require.NoError(t, admin.ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
+	awaitCluster(t, node, "cluster_state:ok")
+	requireOK(t, probe)
+	requireOK(t, ping)
+
+	require.NoError(t, admin.ClusterDelSlotsRange(t.Context(), 0, 8191).Err())
+	awaitCluster(t, node, "cluster_state:fail")
+	requireError(t, probe, probes.ReasonDependencyStarting)
+	requireOK(t, ping) // which is why a check writes
+}
+
+func TestClusterUnreachable(t *testing.T) {
+	requireError(t, newProbe(t, newClusterClient(t, refused(t), refused(t), refused(t))), probes.ReasonConnectionRefused)
+	server := testserver.NewRedis(t)
+	requireError(t, newProbe(t, newClusterClient(t, server.Addr())), probes.ReasonMisconfigured)
+}
+
+// The application may reach the nodes by other addresses than they know of themselves.
+func TestClusterNodeClients(t *testing.T) {
+	node := testserver.NewRedis(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(testserver.FreePort(t)),
+		"--cluster-announce-ip", "192.0.2.1")
+	admin := newClient(t, &redis.Options{Addr: node.Addr()})
+	require.NoError(t, admin.ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
+	awaitCluster(t, node, "cluster_state:ok")
+	translate := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, strings.Replace(addr, "192.0.2.1", "127.0.0.1", 1))
+	}
+	for name, opt := range map[string]redis.ClusterOptions{
+		"dialer": {Dialer: translate},
+		"constructor": {NewClient: func(opt *redis.Options) *redis.Client {
+			opt.Dialer = translate
+			return redis.NewClient(opt)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opt.Addrs = []string{node.Addr()}
+			client := redis.NewClusterClient(&opt)
+			defer client.Close()
+			requireOK(t, newProbe(t, client))
+		})
+	}
+}
+
+func TestRing(t *testing.T) {
+	shards := map[string]string{}
+	servers := map[string]*testserver.Redis{"a": testserver.NewRedis(t), "b": testserver.NewRedis(t)}
+	for name, server := range servers {
+		shards[name] = server.Addr()
+	}
+	ring := redis.NewRing(&redis.RingOptions{Addrs: shards, HeartbeatFrequency: 50 * time.Millisecond, DialerRetries: 1})
+	defer ring.Close()
+	probe := newProbe(t, ring)
+	requireOK(t, probe)
+	requireOK(t, newProbe(t, ring, redisprobe.PingOnly()))
+	for name, server := range servers {
+		assert.EqualValues(t, 1, newClient(t, &redis.Options{Addr: server.Addr()}).DBSize(t.Context()).Val(), "shard %s is written to", name)
+	}
+	awaitShards := func(n int) {
+		t.Helper()
+		require.Eventually(t, func() bool { return ring.Len() == n }, 30*time.Second, 10*time.Millisecond)
+	}
+
+	servers["a"].Freeze(t)
+	requireError(t, probe, probes.ReasonTimeout)
+	servers["a"].Thaw(t)
+	servers["a"].Kill(t)
+	awaitShards(1)
+	requireOK(t, probe) // as the ring's own calls are: it does without the shard
+
+	servers["b"].Kill(t)
+	awaitShards(0)
+	requireError(t, probe, probes.ReasonUnreachable)
+	servers["a"].Start(t)
+	awaitShards(1)
+	requireOK(t, probe)
+
+	require.NoError(t, ring.Close())
+	requireError(t, probe, probes.ReasonClientClosed)
+}
+
+func TestSentinel(t *testing.T) {
+	master := testserver.NewRedis(t)
+	sentinel := startSentinel(t, "orders", master)
+	newFailover := func(name, addr string) *redis.Client {
+		client := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: name, SentinelAddrs: []string{addr}, DialerRetries: 1, MaxRetries: -1})
+		t.Cleanup(func() { client.Close() })
+		return client
+	}
+	requireError(t, newProbe(t, newFailover("unknown", sentinel)), probes.ReasonNotFound)
+	requireError(t, newProbe(t, newFailover("orders", refused(t))), probes.ReasonConnectionRefused)
+
+	client := newFailover("orders", sentinel)
+	probe := newProbe(t, client)
+	requireOK(t, probe)
+	master.Kill(t)
+	requireError(t, probe, probes.ReasonConnectionRefused)
+	master.Start(t)
+	requireOK(t, probe)
+	require.NoError(t, client.Close())
+	requireError(t, probe, probes.ReasonClientClosed)
+}
+
+// startSentinel starts a Sentinel that watches one master, and returns its address.
+func startSentinel(t *testing.T, name string, master *testserver.Redis) string {
+	t.Helper()
+	port := strconv.Itoa(testserver.FreePort(t))
+	file := filepath.Join(t.TempDir(), "sentinel.conf") // which Sentinel also writes to
+	text := "bind 127.0.0.1\nport " + port + "\nsentinel monitor " + name + " 127.0.0.1 " + strconv.Itoa(master.Port()) + " 1\n"
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	process := exec.Command("redis-server", file, "--sentinel")
+	require.NoError(t, process.Start())
+	t.Cleanup(func() {
+		process.Process.Kill()
+		process.Wait()
+	})
+	addr := net.JoinHostPort("127.0.0.1", port)
+	client := redis.NewSentinelClient(&redis.Options{Addr: addr})
+	defer client.Close()
+	require.Eventually(t, func() bool {
+		return client.GetMasterAddrByName(t.Context(), name).Err() == nil
+	}, 30*time.Second, 20*time.Millisecond)
+	return addr
+}

@@ -1,0 +1,45 @@
+package redisprobe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/redis/go-redis/v9"
+)
+
+// handshake is a hook that keeps what a server says before it hangs up. go-redis takes any error that answers its HELLO
+// for an old server's and goes on, so that only the broken connection would be left.
+type handshake struct{}
+
+var hangups = []struct {
+	reply  string
+	reason probes.Reason
+}{
+	{"ERR max number of clients reached", probes.ReasonTooManyConnections},
+	{"DENIED ", probes.ReasonPermissionDenied}, // protected mode
+}
+
+func (handshake) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if err == nil || cmd.Name() != "hello" {
+			return err
+		}
+		for _, h := range hangups {
+			if strings.HasPrefix(err.Error(), h.reply) {
+				// Two layers: go-redis takes the outer one off. No %w: nor may it be taken for a reply to go on from.
+				return fmt.Errorf("hello: %w", probes.Fail(h.reason, errors.New(err.Error())))
+			}
+		}
+		return err
+	}
+}
+
+func (handshake) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (handshake) DialHook(next redis.DialHook) redis.DialHook { return next }

@@ -1,0 +1,194 @@
+// Package redisprobe checks Redis with the settings of the go-redis client that the application made:
+//
+//	echohealth.WithRedis(redisprobe.New(rdb))
+//
+// A check is a PING and a SET with an expiry, in one round trip. It proves that Redis can be reached, accepts the
+// client's credentials, and takes writes. A PING alone would not: a read-only replica answers it, and so does a server
+// that is out of memory or whose writes are paused. It proves nothing about the application's own keys and commands.
+//
+// # Which connection is used
+//
+// For a *redis.Client, through Sentinel too, and for a *redis.ClusterClient, the probe makes connections of its own
+// with the client's settings: one, or one to each node of a cluster that it asks. They are kept from check to check, so
+// that a check costs one round trip, and two in a cluster, whose masters are looked up first. So a check never takes a
+// connection that the application waits for, and names the cause of a failure at once, where a client with go-redis's
+// defaults tries again until only "context deadline exceeded" is left. The client's hooks and its Limiter are not used.
+//
+// A *redis.Ring, and any other implementation of redis.UniversalClient, is asked itself, since no second one can be made
+// like it. How fast an answer comes, and how well it names the cause, then depends on that client's settings.
+//
+// # What is asked
+//
+// In a cluster every master has to answer a PING, and the cluster has to take the write, which it refuses when it is
+// down. In a Ring every shard that the Ring believes to be up has to answer both.
+//
+// # What is written
+//
+// One key for each process: "echohealth:" and a random word. It expires one minute after the last check. A user with ACL
+// rules needs
+//
+//	~echohealth:* +ping +set
+//
+// and in a cluster +cluster|slots. Where the user may not write (permission_denied) or the server is a replica
+// (read_only), use PingOnly.
+//
+// # The application's pool
+//
+// For a *redis.Client the details pool_in_use, pool_idle and pool_max count the connections of the application's own
+// pool. When all of them are in use while Redis answers, the check is a warning with the reason pool_saturated, not an
+// error. A client whose pool is empty, as that of a closed one is, is sent a PING, so that a closed client is an error
+// with the reason client_closed.
+package redisprobe
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/redis/go-redis/v9"
+)
+
+// A Probe checks a Redis server, cluster or ring. Make it with New.
+type Probe struct {
+	client   redis.UniversalClient
+	open     func() *own // nil where the client itself is asked
+	pingOnly bool
+	invalid  error
+
+	mu     sync.Mutex // guards the rest
+	kept   *own       // what the last check used, if all went well
+	closed bool
+}
+
+// An Option changes what New makes.
+type Option func(*Probe)
+
+// PingOnly leaves out the SET: for a replica, and for a user who may not write. The check then does not say whether
+// Redis takes writes.
+func PingOnly() Option {
+	return func(p *Probe) { p.pingOnly = true }
+}
+
+// New returns a probe for the Redis that client is connected to. It connects to nothing before the first check. The
+// client stays the application's: the probe neither changes nor closes it. A nil client is an error at construction of
+// the health checks.
+func New(client redis.UniversalClient, opts ...Option) *Probe {
+	p := &Probe{client: client, invalid: validate(client)}
+	for _, opt := range opts {
+		opt(p)
+	}
+	if p.invalid == nil {
+		p.open = opener(client)
+	}
+	return p
+}
+
+func validate(client redis.UniversalClient) error {
+	if client == nil {
+		return errors.New("redisprobe.New(nil): a client is required")
+	}
+	if v := reflect.ValueOf(client); v.Kind() == reflect.Pointer && v.IsNil() {
+		return fmt.Errorf("redisprobe.New: the %T is nil: a client is required", client)
+	}
+	return nil
+}
+
+// Validate refuses a nil client.
+func (p *Probe) Validate() error { return p.invalid }
+
+// Check asks Redis, and looks at the application's client.
+func (p *Probe) Check(ctx context.Context) probes.Result {
+	if p.invalid != nil {
+		return probes.Result{Status: probes.Error, Reason: probes.ReasonMisconfigured, Err: p.invalid}
+	}
+	before := p.pool()
+	err := p.askRedis(ctx)
+	after := p.pool()
+	if err == nil {
+		err = saturated(before, after)
+	}
+	result := probes.FromError(err)
+	result.Details = after.details()
+	return result
+}
+
+func (p *Probe) askRedis(ctx context.Context) error {
+	if p.open == nil {
+		return p.ask(ctx, p.client)
+	}
+	if err := p.overOwn(ctx); err != nil {
+		return err
+	}
+	return p.usable(ctx)
+}
+
+// overOwn asks over an own client. What goes wrong on a kept one is tried once more on a new one before it counts: an
+// old connection may have ended with a restart, or lead to a master that Sentinel has replaced.
+func (p *Probe) overOwn(ctx context.Context) error {
+	if kept := p.take(); kept != nil {
+		if err := p.askOwn(ctx, kept); err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return p.askOwn(ctx, p.open())
+}
+
+// askOwn asks over o, and keeps it if all went well. It closes o when ctx ends, which ends whatever o waits for:
+// go-redis itself heeds a context's deadline at best, never a cancel.
+func (p *Probe) askOwn(ctx context.Context, o *own) error {
+	stop := context.AfterFunc(ctx, o.close)
+	err := p.ask(ctx, o.client)
+	if stop() && err == nil {
+		p.keep(o)
+		return nil
+	}
+	o.close()
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err() // err may only say that o was closed
+	}
+	return err
+}
+
+// take returns the kept client, or nil when there is none, or another check has it.
+func (p *Probe) take() *own {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	kept := p.kept
+	p.kept = nil
+	return kept
+}
+
+func (p *Probe) keep(o *own) {
+	p.mu.Lock()
+	wanted := !p.closed && p.kept == nil
+	if wanted {
+		p.kept = o
+	}
+	p.mu.Unlock()
+	if !wanted {
+		o.close()
+	}
+}
+
+// Close closes the probe's own connections. The application's client stays open.
+func (p *Probe) Close() error {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	if kept := p.take(); kept != nil {
+		kept.close()
+	}
+	return nil
+}
+
+// key is the same for all checks of the process, and another one in every other process: what several services write
+// to one Redis can't clash.
+var key = "echohealth:" + rand.Text()
+
+// keyExpiry is how long the key outlives the last check.
+const keyExpiry = time.Minute
