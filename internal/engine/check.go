@@ -17,6 +17,10 @@ type Config struct {
 	Timeout   time.Duration // after this a run counts as failed, whether or not the probe has returned
 	Freshness time.Duration // how long one result serves
 	SlowAfter time.Duration // an OK that took longer is a Warning; zero: never
+
+	Interval         time.Duration // how often the schedule runs it; zero: only when somebody asks
+	FailureThreshold int           // as many failures in a row make an Error of what was well before; zero: 1
+	SuccessThreshold int           // as many successes in a row end an Error; zero: 1
 }
 
 // Result is the outcome of a run. It is never changed once it is published.
@@ -39,8 +43,10 @@ type Check struct {
 
 	mu         sync.Mutex // guards what follows, and is held while last is replaced
 	inFlight   *run
+	damping    damping
 	told       told
 	complained bool
+	schedule   *time.Timer // nil where there is none
 }
 
 // run is one call of the probe.
@@ -50,6 +56,7 @@ type run struct {
 	settled chan struct{} // closed when there is an outcome for those who wait: a result, or the timeout
 	ended   chan struct{} // closed when the probe has returned
 	overdue bool          // the timeout came first
+	counted int           // as how many failures it counted since
 }
 
 // told is what the listener knows of the check.
@@ -71,23 +78,49 @@ func (c *Check) ask(now time.Time) (*Result, *run) {
 	case c.engine.Closed():
 		return closedResult(now), nil
 	case c.inFlight != nil && c.inFlight.overdue:
-		return last, nil // a second run would hang as well, and hold one goroutine more
-	case c.inFlight != nil:
-		return nil, c.inFlight
-	case last != nil && now.Before(last.At.Add(c.Freshness)):
+		return c.stillOverdue(now), nil // a second run would hang as well, and hold one goroutine more
+	case last != nil && age(last.At, now) < c.lifetime():
 		return last, nil
+	case last != nil && c.Interval > 0 && now.Sub(last.At) >= c.lifetime():
+		return c.goneStale(now), nil
+	case c.inFlight == nil:
+		c.inFlight = c.start(now)
 	}
-	c.inFlight = c.start(now)
 	return nil, c.inFlight
 }
 
+// lifetime is how long a result serves.
+func (c *Check) lifetime() time.Duration {
+	if c.Interval > 0 {
+		return 3*c.Interval + c.Timeout
+	}
+	return c.Freshness
+}
+
+// period is how often a run is due while somebody asks.
+func (c *Check) period() time.Duration {
+	if c.Interval > 0 {
+		return c.Interval
+	}
+	return c.Freshness
+}
+
+// wall is the time by the wall clock alone.
+var wall = func(t time.Time) time.Time { return t.Round(0) }
+
+// age is how old what happened at at is by the clock that shows more: the monotonic one stands still while a machine is
+// suspended, and the other one may be set back.
+func age(at, now time.Time) time.Duration {
+	return max(now.Sub(at), wall(now).Sub(wall(at)))
+}
+
 // freshUntil is when to ask again after result was given. An overdue run's result has no end of its own, and is looked at
-// anew after each freshness time, so that what is made of it carries a timestamp of these days.
+// anew after each period, so that what is made of it carries a timestamp of these days.
 func (c *Check) freshUntil(result *Result, now time.Time) time.Time {
-	if until := result.At.Add(c.Freshness); until.After(now) {
+	if until := result.At.Add(c.lifetime()); until.After(now) {
 		return until
 	}
-	return now.Add(c.Freshness)
+	return now.Add(c.period())
 }
 
 func (c *Check) start(now time.Time) *run {
@@ -154,18 +187,20 @@ func (c *Check) finish(r *run, outcome outcome) {
 // record makes a result of an outcome. One that comes after the timeout never turns the check green, or a dependency
 // that is always a bit too slow would flap; but a late failure's own reason says more than that it took long.
 func (c *Check) record(r *run, outcome outcome, took time.Duration) {
-	switch late := r.overdue || took > c.Timeout; {
-	case !late:
-		c.store(outcome.result(took).orSlow(c.SlowAfter))
-	case outcome.status == probes.Error:
-		result := outcome.result(took)
-		result.late = true
-		c.store(result)
-	case !r.overdue: // the timer is late itself
-		c.store(timedOut(c.Timeout))
-	default:
-		c.engine.generation.Add(1) // the check is due again when its result has served its time
+	if !r.overdue && took <= c.Timeout {
+		c.store(c.damped(outcome.result(took).orSlow(c.SlowAfter)))
+		c.tell()
+		return
 	}
+	if !r.overdue { // the timer is late itself
+		c.store(c.damped(timedOut(c.Timeout)))
+	}
+	if outcome.status == probes.Error {
+		result := outcome.result(took)
+		result.Status, result.late = c.last.Load().Status, true // it was counted as a failure when it was due
+		c.store(result)
+	}
+	c.engine.Renew() // the check is due again when its result has served its time
 	c.tell()
 }
 
@@ -193,7 +228,7 @@ func (c *Check) overrun(r *run) {
 		return
 	}
 	lateAgain := c.last.Load() != nil && c.last.Load().late
-	c.store(timedOut(c.Timeout))
+	c.store(c.damped(timedOut(c.Timeout)))
 	if lateAgain {
 		r.timer.Reset(c.limit() - c.Timeout)
 		return
@@ -235,10 +270,13 @@ func (c *Check) complain(err error) {
 	c.engine.relay.put(func() { c.engine.listener.Complained(c.Name, err) })
 }
 
-// running returns a channel that is closed when the run in flight has ended, or nil where there is none.
-func (c *Check) running() <-chan struct{} {
+// stop ends the schedule, and returns a channel that is closed when the run in flight has ended, or nil where there is none.
+func (c *Check) stop() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.schedule != nil {
+		c.schedule.Stop()
+	}
 	if c.inFlight == nil {
 		return nil
 	}

@@ -2,7 +2,7 @@
 // and gives the last result to whoever asks while it is fresh. It knows probes and nothing of HTTP, of Echo, or of how
 // a result is shown.
 //
-// Nothing runs until somebody asks, and an Engine that nobody asks owns no goroutine. No lock is held while a probe or
+// Nothing runs until somebody asks, or a schedule says so, and between two runs an Engine owns no goroutine. No lock is held while a probe or
 // a listener is called.
 package engine
 
@@ -65,7 +65,6 @@ type Collection struct {
 	Results    []*Result // one for each check that was asked for, in that order; never nil
 	Until      time.Time // when the first of them is fresh no longer, and a second hence at the latest
 	Generation uint64
-	Closed     bool // the Engine is closed
 	Whole      bool // false where the caller's context ended before a run did: true for this caller alone
 }
 
@@ -84,11 +83,13 @@ func (e *Engine) Collect(ctx context.Context, checks []*Check) Collection {
 			waits[i] = due
 		}
 	}
+	if e.relay.waiting() {
+		go e.relay.flush() // by asking: a result went stale. A listener that hangs must not keep the caller.
+	}
 	if waits != nil {
 		c.await(ctx, e, checks, waits)
 		now = time.Now()
 	}
-	c.Closed = e.Closed()
 	c.Until = now.Add(time.Second)
 	for i, check := range checks {
 		if until := check.freshUntil(c.Results[i], now); until.Before(c.Until) {
@@ -116,20 +117,37 @@ func (c *Collection) await(ctx context.Context, e *Engine, checks []*Check, wait
 	}
 }
 
+// Tell puts a call into the order of the listener's, and returns when those that wait have been made, or are being made by somebody
+// else.
+func (e *Engine) Tell(call func()) {
+	e.relay.put(call)
+	e.relay.flush()
+}
+
+// Renew makes the next Generation: for what is made of the results and of something else, when that has changed.
+func (e *Engine) Renew() { e.generation.Add(1) }
+
+// Done is closed when the Engine is.
+func (e *Engine) Done() <-chan struct{} { return e.ctx.Done() }
+
 // Close cancels all runs and waits for them to end, but not longer than patience: a probe that heeds no context is left
 // alone. It reports whether all have ended. Afterwards nothing runs, and every result is an Error with ReasonStale.
 func (e *Engine) Close(patience time.Duration) bool {
 	e.cancel()
-	e.generation.Add(1)
+	e.Renew()
+	var running []<-chan struct{}
+	for _, check := range e.checks {
+		if ended := check.stop(); ended != nil {
+			running = append(running, ended)
+		}
+	}
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
-	for _, check := range e.checks {
-		if ended := check.running(); ended != nil {
-			select {
-			case <-ended:
-			case <-timer.C:
-				return false
-			}
+	for _, ended := range running {
+		select {
+		case <-ended:
+		case <-timer.C:
+			return false
 		}
 	}
 	return true

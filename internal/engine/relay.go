@@ -23,6 +23,13 @@ func (r *relay) put(call func()) {
 	r.calls = append(r.calls, call)
 }
 
+// waiting reports whether there are calls that nobody is making.
+func (r *relay) waiting() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.calls) > 0 && !r.busy
+}
+
 // flush makes the calls that wait, unless they are being made already.
 func (r *relay) flush() {
 	for call := r.next(); call != nil; call = r.next() {
