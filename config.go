@@ -1,11 +1,13 @@
 package echohealth
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/classify"
@@ -18,11 +20,18 @@ import (
 type config struct {
 	prefix        string
 	timeout       time.Duration
-	freshness     time.Duration
+	freshness     time.Duration // zero: one second
 	checks        []checkConfig
 	readiness     []string // nil: every check that is not optional
 	logger        *slog.Logger
 	version       string
+	gated         bool // there is a startup gate
+	drainDelay    time.Duration
+	interval      time.Duration // of the schedule; zero: on demand
+	onChange      []func(Change)
+	guards        []Guard
+	public        []Endpoint // nil: all
+	aliases       map[string]Endpoint
 	withoutSystem bool
 	systemOptions []string // those that were used and make no sense beside WithoutSystemMetrics
 	disks         []sysmetrics.DiskPath
@@ -38,6 +47,8 @@ type checkConfig struct {
 	freshness    time.Duration
 	slowAfter    time.Duration
 	optional     bool
+
+	failureThreshold, successThreshold int
 }
 
 // configure applies the options, and returns all that is wrong with them.
@@ -45,7 +56,8 @@ func configure(opts []Option) (*config, error) {
 	c := &config{
 		prefix:      "/api/health",
 		timeout:     800 * time.Millisecond,
-		freshness:   time.Second,
+		drainDelay:  5 * time.Second,
+		aliases:     map[string]Endpoint{},
 		disks:       []sysmetrics.DiskPath{{Name: "disk", Path: "/"}},
 		cpu:         levels{90, Never},
 		memory:      levels{90, Never},
@@ -92,6 +104,11 @@ func (c *config) validate() error {
 			errs = append(errs, fmt.Errorf("WithReadiness: the check %q is named twice", name))
 		}
 	}
+	for path := range c.aliases {
+		if path == c.prefix || strings.HasPrefix(path, c.prefix+"/") {
+			errs = append(errs, fmt.Errorf("WithAlias(%q): an alias is not below the prefix, which is %q", path, c.prefix))
+		}
+	}
 	if c.withoutSystem && len(c.systemOptions) > 0 {
 		errs = append(errs, fmt.Errorf("WithoutSystemMetrics: nothing is measured, so %s can have no effect", c.systemOptions[0]))
 	}
@@ -110,6 +127,14 @@ func (c *config) complete(check *checkConfig) error {
 		return fmt.Errorf("%s: SlowAfter(%s): it is below the timeout, which is %s", check.call(), check.slowAfter, check.timeout)
 	}
 	return nil
+}
+
+// every is how often the schedule runs a check: each interval, or each freshness time that was asked for, where that is longer.
+func (c *config) every(check checkConfig) time.Duration {
+	if c.interval == 0 {
+		return 0
+	}
+	return max(c.interval, check.freshness)
 }
 
 // call names a check's option in an error.
@@ -140,8 +165,12 @@ func (c *config) engineConfigs() []engine.Config {
 			Name:      check.name,
 			Probe:     check.probe,
 			Timeout:   check.timeout,
-			Freshness: check.freshness,
+			Freshness: cmp.Or(check.freshness, time.Second),
 			SlowAfter: check.slowAfter,
+			Interval:  c.every(check),
+
+			FailureThreshold: check.failureThreshold,
+			SuccessThreshold: check.successThreshold,
 		}
 	}
 	return configs
@@ -160,7 +189,7 @@ func validProbe(call string, p probes.Probe) (err error) {
 	if p == nil {
 		return fmt.Errorf("%s: the probe is nil", call)
 	}
-	if v := reflect.ValueOf(p); v.Kind() == reflect.Pointer && v.IsNil() {
+	if isNil(p) {
 		return fmt.Errorf("%s: the probe is a nil %T", call, p)
 	}
 	validator, ok := p.(interface{ Validate() error })
@@ -176,4 +205,13 @@ func validProbe(call string, p probes.Probe) (err error) {
 		return fmt.Errorf("%s: %s", call, classify.Text(err))
 	}
 	return nil
+}
+
+// isNil reports whether v is nil, or an interface with a nil pointer in it.
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	value := reflect.ValueOf(v)
+	return value.Kind() == reflect.Pointer && value.IsNil()
 }

@@ -29,7 +29,12 @@ type page struct {
 	health  *Health
 	checks  []*engine.Check
 	metrics bool // it shows the system metrics too
-	write   func(results []*engine.Result, metrics []Check) *document
+
+	// restsInDrain is for readiness: while the service drains it says so, beside the last results, and runs nothing.
+	restsInDrain bool
+
+	// write makes the document. A result is nil where there is none yet, which only restsInDrain lets happen.
+	write func(phase phase, results []*engine.Result, metrics []Check) *document
 
 	cached  atomic.Pointer[edition]
 	writing sync.Mutex // held while an edition is written, so that of many who ask at once one writes; no probe runs under it
@@ -41,7 +46,7 @@ type edition struct {
 	results    []*engine.Result
 	metrics    *metrics
 	generation uint64
-	closed     bool
+	phase      phase
 	until      time.Time
 }
 
@@ -50,25 +55,33 @@ func (p *page) read(ctx context.Context) *document {
 	if e := p.cached.Load(); e != nil && e.generation == p.health.engine.Generation() && time.Now().Before(e.until) {
 		return e.document
 	}
-	c := p.health.engine.Collect(ctx, p.checks)
+	c := p.collect(ctx)
+	phase := p.health.phase()
 	metrics := &noMetrics
 	if p.metrics {
 		metrics = p.health.readMetrics()
 	}
 	if !c.Whole { // true for this request alone
-		return p.write(c.Results, metrics.checks)
+		return p.write(phase, c.Results, metrics.checks)
 	}
-	return p.publish(c, metrics).document
+	return p.publish(c, phase, metrics).document
+}
+
+func (p *page) collect(ctx context.Context) engine.Collection {
+	if p.restsInDrain && p.health.phase() == draining {
+		return p.health.engine.Last(p.checks)
+	}
+	return p.health.engine.Collect(ctx, p.checks)
 }
 
 var noMetrics metrics
 
 // publish returns the edition for c, which somebody else may have written in the meantime.
-func (p *page) publish(c engine.Collection, m *metrics) *edition {
+func (p *page) publish(c engine.Collection, phase phase, m *metrics) *edition {
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	last := p.cached.Load()
-	if last != nil && last.closed == c.Closed && last.metrics == m && slices.Equal(last.results, c.Results) && time.Now().Before(last.until) {
+	if last != nil && last.phase == phase && last.metrics == m && slices.Equal(last.results, c.Results) && time.Now().Before(last.until) {
 		if last.generation == c.Generation {
 			return last
 		}
@@ -79,58 +92,74 @@ func (p *page) publish(c engine.Collection, m *metrics) *edition {
 		return &next
 	}
 	next := &edition{
-		document:   p.write(c.Results, m.checks),
+		document:   p.write(phase, c.Results, m.checks),
 		results:    c.Results,
 		metrics:    m,
 		generation: c.Generation,
-		closed:     c.Closed,
+		phase:      phase,
 		until:      c.Until,
 	}
 	p.cached.Store(next)
 	return next
 }
 
-// livePage is the one answer that depends on nothing but the time. It is written once a second.
-type livePage struct {
-	cached atomic.Pointer[liveEdition]
+// clockPage is an answer that depends on no check. It is written once a second.
+type clockPage struct {
+	state  func() (code int, status string)
+	cached atomic.Pointer[clockEdition]
 }
 
-type liveEdition struct {
+type clockEdition struct {
 	document *document
 	second   int64
 }
 
-func (p *livePage) read(context.Context) *document {
+func (p *clockPage) read(context.Context) *document {
 	now := time.Now()
-	if e := p.cached.Load(); e != nil && e.second == now.Unix() {
+	code, status := p.state()
+	if e := p.cached.Load(); e != nil && e.second == now.Unix() && e.document.status == code {
 		return e.document
 	}
-	body := append(appendHead(nil, "alive", now), '}')
-	e := &liveEdition{document: newDocument(http.StatusOK, body), second: now.Unix()}
+	body := append(appendHead(nil, status, now), '}')
+	e := &clockEdition{document: newDocument(code, body), second: now.Unix()}
 	p.cached.Store(e)
 	return e.document
 }
 
 // writeReady is the readiness answer.
-func (h *Health) writeReady(results []*engine.Result, _ []Check) *document {
-	checks := make([]Check, len(results))
-	code, status := http.StatusOK, "ready"
-	if h.engine.Closed() {
-		code, status = http.StatusServiceUnavailable, "not_ready"
+func (h *Health) writeReady(phase phase, results []*engine.Result, _ []Check) *document {
+	code, body := h.readyHead(phase, results)
+	if reason := phase.reason(); reason != "" {
+		body = append(append(append(body, `,"reason":"`...), reason...), '"')
 	}
+	var checks []Check
 	for i, result := range results {
-		checks[i] = newCheck(h.readiness[i].Name, result)
-		if result.Status == probes.Error {
-			code, status = http.StatusServiceUnavailable, "not_ready"
+		if result != nil {
+			checks = append(checks, newCheck(h.readiness[i].Name, result))
 		}
 	}
-	body := appendHead(nil, status, time.Now())
-	body = append(appendChecks(body, checks, nil), '}')
-	return newDocument(code, body)
+	return newDocument(code, append(appendChecks(body, checks, nil), '}'))
+}
+
+// writeReadyAlone is the readiness answer for those who may see no more than the status.
+func (h *Health) writeReadyAlone(phase phase, results []*engine.Result, _ []Check) *document {
+	code, body := h.readyHead(phase, results)
+	return newDocument(code, append(body, '}'))
+}
+
+func (h *Health) readyHead(phase phase, results []*engine.Result) (int, []byte) {
+	if phase == running && !anyError(results) {
+		return http.StatusOK, appendHead(nil, "ready", time.Now())
+	}
+	return http.StatusServiceUnavailable, appendHead(nil, "not_ready", time.Now())
+}
+
+func anyError(results []*engine.Result) bool {
+	return slices.ContainsFunc(results, func(r *engine.Result) bool { return r != nil && r.Status == probes.Error })
 }
 
 // writeDetailed is the answer that shows everything.
-func (h *Health) writeDetailed(results []*engine.Result, metrics []Check) *document {
+func (h *Health) writeDetailed(_ phase, results []*engine.Result, metrics []Check) *document {
 	checks := make([]Check, len(results))
 	for i, result := range results {
 		checks[i] = newCheck(h.config.checks[i].name, result)
@@ -139,13 +168,12 @@ func (h *Health) writeDetailed(results []*engine.Result, metrics []Check) *docum
 	if h.config.version != "" {
 		body = appendText(append(body, `,"version":`...), h.config.version)
 	}
-	body = append(appendChecks(body, checks, metrics), '}')
-	return newDocument(http.StatusOK, body)
+	return newDocument(http.StatusOK, append(appendChecks(body, checks, metrics), '}'))
 }
 
 // checkPage is the answer for one check alone.
 func (h *Health) checkPage(check *engine.Check) *page {
-	return &page{health: h, checks: []*engine.Check{check}, write: func(results []*engine.Result, _ []Check) *document {
+	return &page{health: h, checks: []*engine.Check{check}, write: func(_ phase, results []*engine.Result, _ []Check) *document {
 		c := newCheck(check.Name, results[0])
 		return newDocument(statusCode(c.Status), appendCheck(nil, c, true))
 	}}
@@ -153,7 +181,7 @@ func (h *Health) checkPage(check *engine.Check) *page {
 
 // metricPage is the answer for the i-th metric alone.
 func (h *Health) metricPage(i int) *page {
-	return &page{health: h, metrics: true, write: func(_ []*engine.Result, metrics []Check) *document {
+	return &page{health: h, metrics: true, write: func(_ phase, _ []*engine.Result, metrics []Check) *document {
 		return newDocument(statusCode(metrics[i].Status), appendCheck(nil, metrics[i], false))
 	}}
 }

@@ -1,51 +1,34 @@
 package echohealth
 
 import (
-	"context"
 	"net/http"
 	"strings"
 )
 
-// source gives the present answer of one path.
-type source interface {
-	read(ctx context.Context) *document
-}
-
 var (
 	notFound         = newDocument(http.StatusNotFound, []byte(`{"error":"not_found"}`))
 	methodNotAllowed = newDocument(http.StatusMethodNotAllowed, []byte(`{"error":"method_not_allowed"}`))
+	unauthorized     = newDocument(http.StatusUnauthorized, []byte(`{"error":"unauthorized"}`))
+	forbidden        = newDocument(http.StatusForbidden, []byte(`{"error":"forbidden"}`))
 )
 
-// The values of the headers that every answer has, shared by all of them: whoever adds to one of these makes a copy.
+// The values of the headers, shared by all answers: whoever adds to one of these makes a copy.
 var (
 	applicationJSON = []string{"application/json"}
 	noStore         = []string{"no-store"}
 	noSniff         = []string{"nosniff"}
 	allowed         = []string{"GET, HEAD"}
+	challenges      = []string{`Bearer realm="health"`, `Basic realm="health", charset="UTF-8"`} // the second is for browsers
+	closeIt         = []string{"close"}
 )
 
-// routes are the paths below the prefix, without a trailing slash.
-func (h *Health) routes() map[string]source {
-	checks := h.engine.Checks()
-	detailed := &page{health: h, checks: checks, metrics: true, write: h.writeDetailed}
-	routes := map[string]source{
-		"":          detailed,
-		"/detailed": detailed,
-		"/live":     &livePage{},
-		"/ready":    &page{health: h, checks: h.readiness, write: h.writeReady},
-	}
-	for _, check := range checks {
-		routes["/checks/"+check.Name] = h.checkPage(check)
-	}
-	for i, name := range h.metricNames() {
-		routes["/checks/"+name] = h.metricPage(i)
-	}
-	return routes
-}
-
-// TryServe answers r if its path is the prefix, or below it, and reports whether it did. What it leaves alone it has not touched. It
-// is what every adapter to a web framework calls.
+// TryServe answers r if its path is the prefix, or below it, or an alias, and reports whether it did. What it leaves alone it has
+// not touched, but for the header "Connection: close" while the service is draining. It is what every adapter to a web
+// framework calls.
 func (h *Health) TryServe(w http.ResponseWriter, r *http.Request) bool {
+	if h.draining.Load() {
+		w.Header()["Connection"] = closeIt
+	}
 	path, ok := h.below(r.URL.Path)
 	if ok {
 		h.serve(w, r, path)
@@ -53,11 +36,26 @@ func (h *Health) TryServe(w http.ResponseWriter, r *http.Request) bool {
 	return ok
 }
 
-// ServeHTTP answers the health endpoints below the prefix, and everything else with 404: for a port of their own.
+// ServeHTTP answers the health endpoints below the prefix, and everything else with 404: for a port of their own. Guards and WithPublic
+// hold there too; see Private for a port that only the right people reach.
 func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !h.TryServe(w, r) {
 		answer(w, r, notFound)
 	}
+}
+
+// Private answers all endpoints, whatever WithGuard and WithPublic say, and everything else with 404: for a port that only the right
+// people reach.
+func (h *Health) Private() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path, ok := h.below(r.URL.Path)
+		route, known := h.routes[strings.TrimSuffix(path, "/")]
+		if ok && known {
+			serveSource(w, r, route.source)
+			return
+		}
+		answer(w, r, notFound)
+	})
 }
 
 // Wrap answers the health endpoints, and passes every other request on to next: for any stack of net/http. It panics
@@ -80,27 +78,33 @@ func (h *wrapped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// below returns what follows the prefix in path, and whether the path is ours: /api/healthy is not.
-func (h *Health) below(path string) (string, bool) {
-	rest, ok := strings.CutPrefix(path, h.config.prefix)
-	if !ok || rest != "" && rest[0] != '/' {
-		return "", false
+// serve answers in the order of the contract: guard, path, method.
+func (h *Health) serve(w http.ResponseWriter, r *http.Request, path string) {
+	route, ok := h.routes[strings.TrimSuffix(path, "/")]
+	ok = ok && h.config.isPublic(route.endpoint)
+	refusal := h.refusal(r)
+	switch {
+	case refusal == nil && ok:
+		serveSource(w, r, route.source)
+	case refusal == nil:
+		answer(w, r, notFound)
+	case ok && route.refused != nil:
+		serveSource(w, r, route.refused)
+	default:
+		if refusal == unauthorized {
+			w.Header()["Www-Authenticate"] = challenges
+		}
+		answer(w, r, refusal)
 	}
-	return rest, true
 }
 
-// serve answers in the order of the contract: the path is judged before the method.
-func (h *Health) serve(w http.ResponseWriter, r *http.Request, path string) {
-	source, ok := h.sources[strings.TrimSuffix(path, "/")]
-	switch {
-	case !ok:
-		answer(w, r, notFound)
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+func serveSource(w http.ResponseWriter, r *http.Request, source source) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header()["Allow"] = allowed
 		answer(w, r, methodNotAllowed)
-	default:
-		answer(w, r, source.read(r.Context()))
+		return
 	}
+	answer(w, r, source.read(r.Context()))
 }
 
 func answer(w http.ResponseWriter, r *http.Request, d *document) {

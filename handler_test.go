@@ -357,7 +357,7 @@ func TestAHungProbeOverHTTP(t *testing.T) {
 func TestAPanicStaysInItsCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		panics := probes.Func(func(context.Context) error { panic("password=s3cret") })
-		var log bytes.Buffer
+		var log logBuffer
 		h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(well), echohealth.WithRedis(panics), logTo(&log))
 		w := get(h, "/api/health/detailed")
 		assert.Contains(t, w.Body.String(), `"redis":{"status":"error","reason":"panic","response_time_ms":0}`)
@@ -371,7 +371,7 @@ func TestAPanicStaysInItsCheck(t *testing.T) {
 func TestAClientThatHangsUpChangesNothingForTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := &counting{takes: 100 * time.Millisecond}
-		var log bytes.Buffer
+		var log logBuffer
 		h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(probe), logTo(&log))
 		ctx, hangUp := context.WithCancel(t.Context())
 		hangUp()
@@ -403,7 +403,7 @@ func nothingSecretIsAnswered(t *testing.T) {
 	err := fmt.Errorf("failed to connect to `user=appuser database=orders`: postgres://appuser:s3cret@db.internal:5432: open /var/lib: %w", errors.New("password=s3cret"))
 	leaky := fixed{result: probes.Result{Status: probes.Error, Reason: probes.Reason("db.internal is down"), Err: err,
 		Details: []slog.Attr{slog.Any("error", err), slog.String("dsn", err.Error()), slog.String("db.internal:5432", "x")}}}
-	var log bytes.Buffer
+	var log logBuffer
 	h := newHealth(t, logTo(&log), echohealth.WithDatabase(leaky), echohealth.WithRedis(failing(err)),
 		echohealth.WithCheck("own", probes.Func(func(context.Context) error { return probes.Warn("quota", err) })))
 	for _, path := range []string{"", "/live", "/ready", "/detailed", "/checks/database", "/checks/redis", "/checks/own", "/nope"} {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/classify"
@@ -16,14 +17,18 @@ import (
 
 // Health runs the checks and answers for them. Make one with New; all its methods may be called from any goroutine.
 //
-// Nothing runs until somebody asks: a Health that nobody asks owns no goroutine.
+// Nothing runs until somebody asks, unless WithBackground says so: a Health that nobody asks owns no goroutine.
 type Health struct {
 	config    *config
 	engine    *engine.Engine
-	readiness []*engine.Check // those that readiness depends on
-	system    *system         // nil without system metrics
-	sources   map[string]source
-	log       changeLog
+	readiness []*engine.Check  // those that readiness depends on
+	system    *system          // nil without system metrics
+	routes    map[string]route // below the prefix
+	news      news
+
+	started  atomic.Bool // the startup gate is open
+	draining atomic.Bool
+	drained  chan struct{} // closed at the end of the drain delay
 
 	closeOnce sync.Once
 	closeErr  error
@@ -38,22 +43,34 @@ func New(opts ...Option) (*Health, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Health{config: c}
-	h.log = changeLog{health: h, logger: c.logger}
-	h.engine = engine.New(c.engineConfigs(), &h.log)
+	h := &Health{config: c, drained: make(chan struct{})}
+	h.news.health = h
+	h.news.log = changeLog{logger: c.logger, tell: func(call func()) { h.engine.Tell(call) }, spans: map[string]*span{}}
+	h.news.heard = readiness{known: c.gated, at: time.Now()} // behind a gate it is known not to be ready
+	h.engine = engine.New(c.engineConfigs(), &h.news)
 	for i, check := range h.engine.Checks() {
 		if c.dependsOn(c.checks[i]) {
 			h.readiness = append(h.readiness, check)
 		}
 	}
 	if !c.withoutSystem {
-		if h.system, err = newSystem(c, h.log.record); err != nil {
+		if h.system, err = newSystem(c, h.metricsChanged); err != nil {
 			return nil, fmt.Errorf("echohealth: %w", err)
 		}
 	}
-	h.sources = h.routes()
+	h.routes = h.makeRoutes()
 	h.advise()
+	h.engine.Start()
 	return h, nil
+}
+
+// metricsChanged puts the metrics' changes into the order of the checks'.
+func (h *Health) metricsChanged(changes []engine.Change) {
+	h.engine.Tell(func() {
+		for _, change := range changes {
+			h.news.check(change)
+		}
+	})
 }
 
 // Report says what /detailed/ says. It runs what is due, and takes no longer than the longest timeout of the checks. Where ctx ends
@@ -77,6 +94,7 @@ func (h *Health) Close() error {
 		if !h.engine.Close(runPatience) {
 			errs = append(errs, fmt.Errorf("echohealth: a probe still runs %s after its context ended; it is left alone", runPatience))
 		}
+		h.news.log.close()
 		h.closeErr = errors.Join(append(errs, h.closeProbes())...)
 	})
 	return h.closeErr
@@ -141,7 +159,7 @@ func (h *Health) advise() {
 	for _, check := range h.config.checks {
 		if adviser, ok := check.probe.(interface{ Advise() []string }); ok {
 			for _, line := range adviser.Advise() {
-				h.log.warn("health check advice", slog.String("check", check.name), slog.String("advice", classify.Mask(line)))
+				h.news.log.write(slog.LevelWarn, "health check advice", slog.String("check", check.name), slog.String("advice", classify.Mask(line)))
 			}
 		}
 	}

@@ -17,12 +17,17 @@
 // you import are linked. A Probe of your own is a function, or one method: see package probes.
 package echohealth
 
-import "github.com/labstack/echo/v4"
+import (
+	"errors"
+	"slices"
+
+	"github.com/labstack/echo/v4"
+)
 
 // Middleware is New and Health.Middleware in one line, for a service that lives as long as its process. It panics if an option is
-// invalid, with all that New says is wrong.
+// invalid, with all that New says is wrong; on WithStartupGate too, since nobody could open the gate.
 func Middleware(opts ...Option) echo.MiddlewareFunc {
-	h, err := New(opts...)
+	h, err := New(append(slices.Clone(opts), ungated)...)
 	if err != nil {
 		panic(err)
 	}
@@ -49,4 +54,12 @@ func (h *Health) Middleware(next echo.HandlerFunc) echo.HandlerFunc {
 func (h *Health) Skipper(c echo.Context) bool {
 	_, ok := h.below(c.Request().URL.Path)
 	return ok
+}
+
+// ungated refuses a startup gate that nobody could open.
+func ungated(c *config) error {
+	if c.gated {
+		return errors.New("WithStartupGate: it needs New, whose Health has the method MarkStarted that opens the gate")
+	}
+	return nil
 }

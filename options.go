@@ -92,6 +92,26 @@ func Optional() CheckOption {
 	}
 }
 
+// FailureThreshold makes the first n-1 failures in a row a Warning, as a Kubernetes probe's failureThreshold does: for a dependency whose
+// single failures are of no account. It holds only after a first success: what never worked is an Error at once. A run that is overdue
+// counts as one more failure each freshness time, or interval of WithBackground. The default is 1. Less than 1 is an error. Repeated
+// use replaces.
+func FailureThreshold(n int) CheckOption {
+	return func(c *checkConfig) error {
+		c.failureThreshold = n
+		return atLeastOne("FailureThreshold", n)
+	}
+}
+
+// SuccessThreshold keeps an Error until there were n successes in a row, as a Kubernetes probe's successThreshold does. The first
+// result of all counts at once. The default is 1. Less than 1 is an error. Repeated use replaces.
+func SuccessThreshold(n int) CheckOption {
+	return func(c *checkConfig) error {
+		c.successThreshold = n
+		return atLeastOne("SuccessThreshold", n)
+	}
+}
+
 // WithCPUThreshold says at more than which percentage of cpu the metric is a warning, and at more than which critical: the
 // service is degraded or unhealthy then, and its readiness the same as before. In a container with a quota the percentage is of
 // the quota.
@@ -164,7 +184,7 @@ func WithoutSystemMetrics() Option {
 func WithPrefix(path string) Option {
 	return func(c *config) error {
 		c.prefix = path
-		return validPrefix(path)
+		return validPath(fmt.Sprintf("WithPrefix(%q)", path), path)
 	}
 }
 
@@ -212,6 +232,96 @@ func WithLogger(l *slog.Logger) Option {
 func WithVersion(v string) Option {
 	return func(c *config) error {
 		c.version = v
+		return nil
+	}
+}
+
+// WithBackground runs every check each interval, 10 % more or less, beginning with New; requests only read. A check whose freshness is set
+// to more than that runs each freshness time. The first answer waits for the first result, and a result older than three times the
+// interval and the timeout is an Error with the reason "stale". By default a check runs when somebody asks. A duration under 1 ms is an
+// error. Repeated use replaces.
+func WithBackground(interval time.Duration) Option {
+	return func(c *config) error {
+		c.interval = interval
+		return atLeastOneMillisecond("WithBackground", interval)
+	}
+}
+
+// WithStartupGate keeps /startup/ and /ready/ at 503 until MarkStarted is called: for a service that has to load or migrate something
+// first. Startup depends on the gate alone and never on a check. Middleware panics on it, since nobody could call MarkStarted.
+func WithStartupGate() Option {
+	return func(c *config) error {
+		c.gated = true
+		return nil
+	}
+}
+
+// WithDrainDelay is how long Drain and Shutdown keep serving after readiness has become 503: until load balancers have taken
+// notice. The default is 5 s; zero is no delay. Less than zero, and a positive duration under 1 ms, are errors. Repeated use replaces.
+func WithDrainDelay(d time.Duration) Option {
+	return func(c *config) error {
+		c.drainDelay = d
+		if d == 0 {
+			return nil
+		}
+		return atLeastOneMillisecond("WithDrainDelay", d)
+	}
+}
+
+// WithGuard closes everything but live, ready and startup to requests that one of guards refuses: 401 where a token would help, else
+// 403, the same for what exists and what doesn't. Readiness shows them the status alone. All guards must allow; repeated use is additive. No
+// guard at all, a nil one, and one that is invalid, are errors.
+func WithGuard(guards ...Guard) Option {
+	guards = append([]Guard{}, guards...)
+	return func(c *config) error {
+		c.guards = append(c.guards, guards...)
+		return validGuards("WithGuard", guards)
+	}
+}
+
+// WithPublic names the endpoints that the middleware answers; the others are 404 there, and to be had through Private alone. With no names
+// it answers none. By default it answers all. A name that is no endpoint is an error. Repeated use replaces.
+func WithPublic(public ...Endpoint) Option {
+	public = append([]Endpoint{}, public...)
+	return func(c *config) error {
+		c.public = public
+		var errs []error
+		for _, e := range public {
+			errs = append(errs, e.validate("WithPublic"))
+		}
+		return errors.Join(errs...)
+	}
+}
+
+// WithAlias answers an endpoint at another path too, such as "/readyz", with and without a trailing slash. The path follows the rules of
+// WithPrefix, and is not below the prefix; Checks is many paths, and has no alias. Repeated use is additive; the same path twice is an
+// error.
+func WithAlias(path string, e Endpoint) Option {
+	return func(c *config) error {
+		call := fmt.Sprintf("WithAlias(%q, %q)", path, string(e))
+		if err := validPath(call, path); err != nil {
+			return err
+		}
+		if e == Checks {
+			return fmt.Errorf("%s: an alias is for one answer, and checks are many", call)
+		}
+		if _, ok := c.aliases[path]; ok {
+			return fmt.Errorf("%s: the path has an alias already", call)
+		}
+		c.aliases[path] = e
+		return e.validate(call)
+	}
+}
+
+// WithOnChange calls f for each change of a check and of readiness, as it is logged: one call at a time, in order, on a goroutine that is
+// not a request's, and under no lock, so that f may call any method of the Health. While f runs, the next changes wait, and the oldest of
+// more than a thousand are forgotten. A panic in f is logged. Repeated use is additive. A nil function is an error.
+func WithOnChange(f func(Change)) Option {
+	return func(c *config) error {
+		if f == nil {
+			return errors.New("WithOnChange(nil): give it a function")
+		}
+		c.onChange = append(c.onChange, f)
 		return nil
 	}
 }
@@ -289,30 +399,38 @@ func wellFormed(name string) bool {
 // taken are the names of the metrics; those of the disks are looked at when all options are known.
 var taken = map[string]bool{"cpu": true, "memory": true, "connections": true, "process": true}
 
-func validPrefix(path string) error {
+// validPath holds a path to the rules that a prefix and an alias have.
+func validPath(call, path string) error {
 	var rule string
 	switch {
 	case !strings.HasPrefix(path, "/"):
-		rule = "a prefix begins with /"
+		rule = "a path begins with /"
 	case path == "/":
-		rule = "a prefix is more than /"
+		rule = "a path is more than /"
 	case strings.HasSuffix(path, "/"):
-		rule = "a prefix does not end with /"
+		rule = "a path does not end with /"
 	case strings.Contains(path, "//"):
-		rule = "a prefix has no //"
+		rule = "a path has no //"
 	case strings.ContainsAny(path, "?#%"):
-		rule = "a prefix has none of ? # %"
+		rule = "a path has none of ? # %"
 	case strings.Contains(path+"/", "/./"), strings.Contains(path+"/", "/../"):
-		rule = "a prefix has no segment . or .."
+		rule = "a path has no segment . or .."
 	default:
 		return nil
 	}
-	return fmt.Errorf("WithPrefix(%q): %s", path, rule)
+	return fmt.Errorf("%s: %s", call, rule)
 }
 
 func atLeastOneMillisecond(option string, d time.Duration) error {
 	if d < time.Millisecond {
 		return fmt.Errorf("%s(%s): a duration is 1ms or more (a bare number is in nanoseconds)", option, d)
+	}
+	return nil
+}
+
+func atLeastOne(option string, n int) error {
+	if n < 1 {
+		return fmt.Errorf("%s(%d): a threshold is 1 or more", option, n)
 	}
 	return nil
 }

@@ -96,12 +96,12 @@ func worse(status Status, check probes.Status, optional bool) Status {
 	return Degraded
 }
 
-// ready judges the results of all checks.
+// ready judges the results of all checks, and the phase.
 func (h *Health) ready(results []*engine.Result) bool {
 	for i, result := range results {
 		if result.Status == probes.Error && h.config.dependsOn(h.config.checks[i]) {
 			return false
 		}
 	}
-	return !h.engine.Closed()
+	return h.phase() == running
 }

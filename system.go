@@ -18,7 +18,7 @@ import (
 type system struct {
 	config  *config
 	sampler *sysmetrics.Sampler
-	changed func(engine.Change) // called without a lock
+	changed func([]engine.Change) // called without a lock, where there are any
 
 	mu   sync.Mutex // guards last
 	last *metrics
@@ -31,7 +31,7 @@ type metrics struct {
 	errs   []error // one for each of checks, nil where it is OK
 }
 
-func newSystem(c *config, changed func(engine.Change)) (*system, error) {
+func newSystem(c *config, changed func([]engine.Change)) (*system, error) {
 	sampler, err := sysmetrics.New(sysmetrics.Options{Disks: c.disks})
 	if err != nil {
 		return nil, err
@@ -63,8 +63,8 @@ func (s *system) take(sample *sysmetrics.Sample) *metrics {
 	changes := next.since(last)
 	s.last = next
 	s.mu.Unlock()
-	for _, change := range changes {
-		s.changed(change)
+	if len(changes) > 0 {
+		s.changed(changes)
 	}
 	return next
 }

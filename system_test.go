@@ -125,21 +125,21 @@ func TestChangesOfMetricsAreLogged(t *testing.T) {
 		return a
 	}}))), WithoutSystemMetrics())
 	require.NoError(t, err)
-	s := &system{config: h.config, changed: h.log.record}
+	s := &system{config: h.config, changed: h.metricsChanged}
 	began := time.Now()
 	for i, percent := range []float64{10, 10, 95, 95.5, 10} {
 		sample := fine()
-		sample.At = began.Add(time.Duration(i) * time.Second)
+		sample.At = began.Add(time.Duration(i) * 40 * time.Second)
 		sample.Memory.Percent = percent
 		s.take(sample)
 	}
 	sample := fine()
-	sample.At = began.Add(5 * time.Second)
+	sample.At = began.Add(200 * time.Second)
 	sample.Memory.Err = errors.New("open /proc/meminfo: too strange")
 	assert.Equal(t, sample.At, s.take(sample).checks[1].Since)
 	assert.Equal(t, began, s.take(sample).checks[0].Since)
-	assert.Equal(t, `level=WARN msg="health check changed" check=memory from=ok to=warning lasted=2s reason=above_threshold error="95 is more than 90"
-level=INFO msg="health check changed" check=memory from=warning to=ok lasted=2s
-level=WARN msg="health check changed" check=memory from=ok to=warning lasted=1s reason=failed error="open /proc/meminfo: too strange"
+	assert.Equal(t, `level=WARN msg="health check changed" check=memory from=ok to=warning lasted=1m20s reason=above_threshold error="95 is more than 90"
+level=INFO msg="health check changed" check=memory from=warning to=ok lasted=1m20s
+level=WARN msg="health check changed" check=memory from=ok to=warning lasted=40s reason=failed error="open /proc/meminfo: too strange"
 `, log.String())
 }

@@ -1,0 +1,188 @@
+package echohealth
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// Guard decides who may see more than live, ready and startup. One that also has a method Validate() error is asked by New whether its
+// settings make sense.
+type Guard interface {
+	Allow(*http.Request) bool
+}
+
+// GuardFunc is a Guard made of a function. A nil one is an error of New.
+type GuardFunc func(*http.Request) bool
+
+// Allow calls f.
+func (f GuardFunc) Allow(r *http.Request) bool { return f(r) }
+
+// Validate refuses a nil function.
+func (f GuardFunc) Validate() error {
+	if f == nil {
+		return errors.New("GuardFunc(nil): a guard is a function")
+	}
+	return nil
+}
+
+// BearerToken allows a request with the header "Authorization: Bearer TOKEN", or with the token as the password of basic
+// authentication, whatever the user, so that a browser gets in. The comparison takes the same time for every wrong token. An empty
+// token is an error of New.
+func BearerToken(token string) Guard {
+	return &bearerToken{empty: token == "", sum: sha256.Sum256([]byte(token))}
+}
+
+type bearerToken struct {
+	empty bool
+	sum   [sha256.Size]byte // of equal length for all tokens, so that not even the length can be timed
+}
+
+func (b *bearerToken) Allow(r *http.Request) bool {
+	_, given, basic := r.BasicAuth()
+	if !basic {
+		const scheme = "Bearer "
+		header := r.Header.Get("Authorization")
+		if len(header) < len(scheme) || !strings.EqualFold(header[:len(scheme)], scheme) {
+			return false
+		}
+		given = header[len(scheme):]
+	}
+	sum := sha256.Sum256([]byte(given))
+	return subtle.ConstantTimeCompare(sum[:], b.sum[:]) == 1
+}
+
+func (b *bearerToken) Validate() error {
+	if b.empty {
+		return errors.New(`BearerToken(""): a token is not empty`)
+	}
+	return nil
+}
+
+// tokenHelps marks the guards that a token could open.
+func (b *bearerToken) tokenHelps() bool { return true }
+
+// Networks allows a request of which the connection's peer is in one of these networks, such as "10.0.0.0/8" or "::1/128". A peer
+// that is an IPv4 address in the form of IPv6 counts as what it is.
+//
+// A request that came through a proxy has the proxy's address, and what the proxy says in a header anybody may write. So a request with
+// X-Forwarded-For, Forwarded, X-Real-Ip or Via is refused, and so is one over a UNIX socket, which has no address. No network at all, and
+// one that can't be read, are errors of New.
+func Networks(cidrs ...string) Guard {
+	n := &networks{}
+	if len(cidrs) == 0 {
+		n.invalid = errors.New("Networks(): name at least one network")
+	}
+	for _, cidr := range cidrs {
+		prefix, err := netip.ParsePrefix(cidr)
+		switch {
+		case err != nil:
+			err = fmt.Errorf("Networks(%q): a network is an address and a length, such as 10.0.0.0/8 or ::1/128", cidr)
+		case prefix.Addr().Is4In6():
+			err = fmt.Errorf("Networks(%q): a network of IPv4 is written as one, such as 10.0.0.0/8", cidr)
+		}
+		n.invalid = errors.Join(n.invalid, err)
+		n.prefixes = append(n.prefixes, prefix.Masked())
+	}
+	return n
+}
+
+type networks struct {
+	prefixes []netip.Prefix
+	invalid  error
+}
+
+var forwarding = []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"}
+
+func (n *networks) Allow(r *http.Request) bool {
+	for _, name := range forwarding {
+		if _, ok := r.Header[name]; ok {
+			return false
+		}
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return false
+	}
+	peer, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	peer = peer.Unmap().WithZone("")
+	for _, prefix := range n.prefixes {
+		if prefix.Contains(peer) {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *networks) Validate() error { return n.invalid }
+
+// AnyOf allows a request that one of guards allows. No guard at all, a nil one, and one that is invalid, are errors of New.
+func AnyOf(guards ...Guard) Guard {
+	return anyOf(append([]Guard{}, guards...))
+}
+
+type anyOf []Guard
+
+func (a anyOf) Allow(r *http.Request) bool {
+	for _, guard := range a {
+		if guard.Allow(r) {
+			return true
+		}
+	}
+	return false
+}
+
+func (a anyOf) Validate() error { return validGuards("AnyOf", a) }
+
+func (a anyOf) tokenHelps() bool {
+	for _, guard := range a {
+		if tokenHelps(guard) {
+			return true
+		}
+	}
+	return false
+}
+
+func tokenHelps(guard Guard) bool {
+	g, ok := guard.(interface{ tokenHelps() bool })
+	return ok && g.tokenHelps()
+}
+
+func validGuards(call string, guards []Guard) error {
+	if len(guards) == 0 {
+		return fmt.Errorf("%s(): name at least one guard", call)
+	}
+	var errs []error
+	for i, guard := range guards {
+		if isNil(guard) {
+			errs = append(errs, fmt.Errorf("%s: guard %d is nil", call, i+1))
+		} else if v, ok := guard.(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", call, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// refusal returns the answer for a request that a guard refuses, or nil: 401 where a token would help, else 403. It is the
+// same for what exists and what doesn't.
+func (h *Health) refusal(r *http.Request) *document {
+	for _, guard := range h.config.guards {
+		if !guard.Allow(r) {
+			if tokenHelps(guard) {
+				return unauthorized
+			}
+			return forbidden
+		}
+	}
+	return nil
+}

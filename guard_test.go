@@ -1,0 +1,174 @@
+package echohealth_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/stretchr/testify/assert"
+)
+
+// visitor makes a request of somebody.
+func visitor(peer string, header ...string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/api/health/detailed/", nil)
+	r.RemoteAddr = peer
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	return r
+}
+
+func basic(user, password string) string {
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.SetBasicAuth(user, password)
+	return r.Header.Get("Authorization")
+}
+
+func TestBearerToken(t *testing.T) {
+	guard := echohealth.BearerToken("s3cret")
+	tests := map[string]bool{
+		"Bearer s3cret": true, "bearer s3cret": true, "BEARER s3cret": true,
+		basic("", "s3cret"): true, basic("anybody", "s3cret"): true,
+		"": false, "s3cret": false, "Bearer": false, "Bearer ": false, "Bearer s3cre": false, "Bearer s3cret ": false, "Bearer s3crets": false,
+		"Token s3cret": false, basic("s3cret", ""): false, basic("s3cret", "x"): false, "Basic !": false,
+	}
+	for header, want := range tests {
+		assert.Equal(t, want, guard.Allow(visitor("10.0.0.1:1", "Authorization", header)), "%q", header)
+	}
+	assert.False(t, guard.Allow(visitor("10.0.0.1:1")))
+	assert.False(t, echohealth.BearerToken("").Allow(visitor("10.0.0.1:1", "Authorization", "Bearer")))
+}
+
+func TestNetworks(t *testing.T) {
+	guard := echohealth.Networks("10.0.0.0/8", "192.168.1.7/32", "fd00::/8", "::1/128")
+	tests := map[string]bool{
+		"10.1.2.3:4711": true, "192.168.1.7:1": true, "[fd00::1]:1": true, "[::1]:1": true, "[::ffff:10.1.2.3]:1": true, "[fd00::1%eth0]:1": true,
+		"11.0.0.1:1": false, "192.168.1.8:1": false, "[fe80::1]:1": false, "[::ffff:11.0.0.1]:1": false,
+		"@": false, "": false, "/run/app.sock": false, "10.1.2.3": false, "localhost:1": false,
+	}
+	for peer, want := range tests {
+		assert.Equal(t, want, guard.Allow(visitor(peer)), "%q", peer)
+	}
+	for _, header := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "X-Real-IP", "Via"} {
+		assert.False(t, guard.Allow(visitor("10.1.2.3:1", header, "10.1.2.3")), "%s may close, never open", header)
+		assert.False(t, guard.Allow(visitor("10.1.2.3:1", header, "")), "an empty one too")
+	}
+}
+
+func TestInvalidGuards(t *testing.T) {
+	tests := []struct {
+		option echohealth.Option
+		want   string
+	}{
+		{echohealth.WithGuard(), `WithGuard(): name at least one guard`},
+		{echohealth.WithGuard(nil), `WithGuard: guard 1 is nil`},
+		{echohealth.WithGuard(echohealth.GuardFunc(nil)), `WithGuard: GuardFunc(nil): a guard is a function`},
+		{echohealth.WithGuard(echohealth.BearerToken("")), `WithGuard: BearerToken(""): a token is not empty`},
+		{echohealth.WithGuard(echohealth.Networks()), `WithGuard: Networks(): name at least one network`},
+		{echohealth.WithGuard(echohealth.Networks("10.0.0.0")), `WithGuard: Networks("10.0.0.0"): a network is an address and a length, such as 10.0.0.0/8 or ::1/128`},
+		{echohealth.WithGuard(echohealth.Networks("10.0.0.0/33", "x")), `Networks("x"): a network is`},
+		{echohealth.WithGuard(echohealth.Networks("::ffff:10.0.0.0/104")), `a network of IPv4 is written as one`},
+		{echohealth.WithGuard(echohealth.AnyOf()), `WithGuard: AnyOf(): name at least one guard`},
+		{echohealth.WithGuard(echohealth.AnyOf(echohealth.BearerToken(""), nil)), `AnyOf: BearerToken(""): a token is not empty`},
+		{echohealth.WithGuard(echohealth.AnyOf(echohealth.BearerToken("x"), nil)), `AnyOf: guard 2 is nil`},
+		{echohealth.WithPublic("readyz"), `WithPublic: "readyz" is none of the endpoints ["live" "ready" "startup" "detailed" "index" "checks"]`},
+		{echohealth.WithAlias("readyz", echohealth.Ready), `WithAlias("readyz", "ready"): a path begins with /`},
+		{echohealth.WithAlias("/", echohealth.Ready), `WithAlias("/", "ready"): a path is more than /`},
+		{echohealth.WithAlias("/readyz/", echohealth.Ready), `a path does not end with /`},
+		{echohealth.WithAlias("/readyz", "reddy"), `WithAlias("/readyz", "reddy"): "reddy" is none of the endpoints`},
+		{echohealth.WithAlias("/readyz", echohealth.Checks), `an alias is for one answer`},
+		{echohealth.WithAlias("/api/health", echohealth.Live), `WithAlias("/api/health"): an alias is not below the prefix, which is "/api/health"`},
+		{echohealth.WithAlias("/api/health/x", echohealth.Live), `an alias is not below the prefix`},
+		{echohealth.WithOnChange(nil), `WithOnChange(nil): give it a function`},
+		{echohealth.WithBackground(0), `WithBackground(0s): a duration is 1ms or more`},
+		{echohealth.WithDrainDelay(-1), `WithDrainDelay(-1ns): a duration is 1ms or more`},
+		{echohealth.WithDrainDelay(5), `WithDrainDelay(5ns): a duration is 1ms or more`},
+		{echohealth.WithRedis(well, echohealth.FailureThreshold(0)), `WithRedis: FailureThreshold(0): a threshold is 1 or more`},
+		{echohealth.WithRedis(well, echohealth.SuccessThreshold(-1)), `WithRedis: SuccessThreshold(-1): a threshold is 1 or more`},
+	}
+	for _, test := range tests {
+		_, err := echohealth.New(test.option)
+		assert.ErrorContains(t, err, test.want)
+	}
+	_, err := echohealth.New(echohealth.WithAlias("/z", echohealth.Live), echohealth.WithAlias("/z", echohealth.Ready))
+	assert.ErrorContains(t, err, `WithAlias("/z", "ready"): the path has an alias already`)
+}
+
+func TestGuards(t *testing.T) {
+	token, office := echohealth.BearerToken("s3cret"), echohealth.Networks("10.0.0.0/8")
+	tests := map[string]struct {
+		guards    []echohealth.Option
+		visitor   *http.Request
+		code      int
+		challenge bool
+	}{
+		"nobody guards":            {nil, visitor("1.2.3.4:1"), 200, false},
+		"the token":                {[]echohealth.Option{echohealth.WithGuard(token)}, visitor("1.2.3.4:1", "Authorization", "Bearer s3cret"), 200, false},
+		"no token":                 {[]echohealth.Option{echohealth.WithGuard(token)}, visitor("1.2.3.4:1"), 401, true},
+		"the network":              {[]echohealth.Option{echohealth.WithGuard(office)}, visitor("10.1.1.1:1"), 200, false},
+		"another network":          {[]echohealth.Option{echohealth.WithGuard(office)}, visitor("1.2.3.4:1"), 403, false},
+		"both, of which one fails": {[]echohealth.Option{echohealth.WithGuard(office), echohealth.WithGuard(token)}, visitor("10.1.1.1:1"), 401, true},
+		"a token doesn't help":     {[]echohealth.Option{echohealth.WithGuard(office, token)}, visitor("1.2.3.4:1", "Authorization", "Bearer s3cret"), 403, false},
+		"one of two":               {[]echohealth.Option{echohealth.WithGuard(echohealth.AnyOf(office, token))}, visitor("10.1.1.1:1"), 200, false},
+		"none of two":              {[]echohealth.Option{echohealth.WithGuard(echohealth.AnyOf(office, token))}, visitor("1.2.3.4:1"), 401, true},
+		"a function":               {[]echohealth.Option{echohealth.WithGuard(echohealth.GuardFunc(func(*http.Request) bool { return false }))}, visitor("10.1.1.1:1"), 403, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			h := newHealth(t, append(test.guards, quiet, echohealth.WithRedis(failing(errors.New("down"))))...)
+			for _, path := range []string{"/api/health", "/api/health/detailed/", "/api/health/checks/cpu", "/api/health/nope", "/api/health/live/x"} {
+				w := as(h, test.visitor, path)
+				want := test.code
+				if want == 200 && (path == "/api/health/nope" || path == "/api/health/live/x") {
+					want = 404
+				}
+				assert.Equal(t, want, w.Code, path)
+				assert.Equal(t, test.challenge, w.Header().Get("WWW-Authenticate") != "", path)
+				assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+			}
+			assert.Equal(t, 200, as(h, test.visitor, "/api/health/live").Code)
+			assert.Equal(t, 200, as(h, test.visitor, "/api/health/startup/").Code)
+			ready := as(h, test.visitor, "/api/health/ready")
+			assert.Equal(t, 503, ready.Code)
+			assert.Equal(t, test.code == 200, strings.Contains(ready.Body.String(), "checks"), ready.Body.String())
+			assert.Equal(t, 200, as(h.Private(), test.visitor, "/api/health/detailed").Code)
+			assert.Equal(t, 404, as(h.Private(), test.visitor, "/hello").Code)
+		})
+	}
+}
+
+// as asks for path as somebody.
+func as(handler http.Handler, somebody *http.Request, path string) *httptest.ResponseRecorder {
+	r := somebody.Clone(somebody.Context())
+	r.URL.Path = path
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	return w
+}
+
+func TestPublic(t *testing.T) {
+	h := newHealth(t, echohealth.WithPublic(echohealth.Live, echohealth.Ready), echohealth.WithAlias("/status", echohealth.Detailed))
+	for path, code := range map[string]int{"/api/health/live": 200, "/api/health/ready/": 200, "/api/health/detailed": 404, "/api/health": 404,
+		"/api/health/checks/cpu": 404, "/api/health/startup": 404, "/status": 404} {
+		assert.Equal(t, code, get(h, path).Code, path)
+		if code == 404 {
+			assert.Equal(t, 200, get(h.Private(), path).Code, path)
+		}
+	}
+	none := newHealth(t, echohealth.WithPublic())
+	assert.Equal(t, 404, get(none, "/api/health/live").Code)
+	assert.Equal(t, 200, get(none.Private(), "/api/health/live").Code)
+}
+
+func TestAlias(t *testing.T) {
+	h := newHealth(t, quiet, echohealth.WithRedis(failing(errors.New("down"))), echohealth.WithGuard(echohealth.BearerToken("x")),
+		echohealth.WithAlias("/livez", echohealth.Live), echohealth.WithAlias("/readyz", echohealth.Ready), echohealth.WithAlias("/status", echohealth.Index))
+	e, _ := service(h.Middleware)
+	for path, code := range map[string]int{"/livez": 200, "/livez/": 200, "/readyz": 503, "/status": 401, "/hello": 200, "/livez//": 404, "/livezz": 404} {
+		assert.Equal(t, code, get(e, path).Code, path)
+	}
+	assert.Equal(t, 405, request(e, http.MethodPost, "/readyz").Code)
+}

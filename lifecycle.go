@@ -1,0 +1,146 @@
+package echohealth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// phase is where a service is in its life.
+type phase int
+
+const (
+	running  phase = iota
+	starting       // the startup gate is not open yet
+	draining
+	closed
+)
+
+func (h *Health) phase() phase {
+	switch {
+	case h.engine.Closed():
+		return closed
+	case h.draining.Load():
+		return draining
+	case h.config.gated && !h.started.Load():
+		return starting
+	}
+	return running
+}
+
+// reason is the word that readiness gives for a phase.
+func (p phase) reason() string {
+	switch p {
+	case starting:
+		return "starting"
+	case draining:
+		return "draining"
+	}
+	return ""
+}
+
+// MarkStarted opens the gate of WithStartupGate: /startup/ answers 200 from now on, and readiness is what the checks say.
+// Without the option, and a second time, it does nothing.
+func (h *Health) MarkStarted() {
+	if h.config.gated && h.started.CompareAndSwap(false, true) {
+		h.engine.Renew()
+		h.engine.Tell(func() { h.news.readiness(time.Now()) })
+	}
+}
+
+func (h *Health) startupState() (int, string) {
+	if h.config.gated && !h.started.Load() {
+		return http.StatusServiceUnavailable, "starting"
+	}
+	return http.StatusOK, "started"
+}
+
+// Drain makes readiness 503 at once, with "reason":"draining", and waits the drain delay, in which load balancers learn of it and stop
+// sending requests. Meanwhile liveness is 200, requests are served, and every answer says "Connection: close", so that clients with a
+// connection that is kept alive go elsewhere.
+//
+// Where ctx ends first it returns an error that wraps the cause. It is safe to call again: the delay counts from the first call.
+// There is no way back.
+func (h *Health) Drain(ctx context.Context) error {
+	h.startDraining()
+	select {
+	case <-h.drained:
+		return nil
+	default:
+	}
+	select {
+	case <-h.drained:
+	case <-h.engine.Done(): // closed: nothing is to be waited for
+	case <-ctx.Done():
+		return fmt.Errorf("echohealth: the drain was cut short: %w", context.Cause(ctx))
+	}
+	return nil
+}
+
+func (h *Health) startDraining() {
+	if !h.draining.CompareAndSwap(false, true) {
+		return
+	}
+	h.engine.Renew()
+	if h.config.drainDelay == 0 {
+		close(h.drained)
+	} else {
+		time.AfterFunc(h.config.drainDelay, func() { close(h.drained) })
+	}
+	h.engine.Tell(func() { h.news.readiness(time.Now()) })
+}
+
+// DrainContext returns a context that ends one drain delay after parent does, and makes readiness 503 meanwhile, as Drain does. It is for
+// servers that shut down at once when their context ends, such as Echo v5's StartConfig:
+//
+//	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+//	context.AfterFunc(ctx, stop) // a second signal ends the process, as it would without us
+//	err := echo.StartConfig{Address: ":8000"}.Start(h.DrainContext(ctx), e)
+//
+// It has parent's values. Close ends it too, once parent has ended.
+func (h *Health) DrainContext(parent context.Context) context.Context {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	context.AfterFunc(parent, func() {
+		defer cancel()
+		_ = h.Drain(ctx) // which ends with this function
+	})
+	return ctx
+}
+
+// Server is what Shutdown shuts down: *echo.Echo of version 4, and *http.Server.
+type Server interface {
+	Shutdown(context.Context) error
+}
+
+// Shutdown ends a service in the order that loses no request: Drain, then all servers' Shutdown side by side, then Close.
+//
+// The drain takes at most half of the time that ctx leaves, so that as much is left for requests under way. A context that ends, for
+// a second signal say, cuts every wait. The error joins what went wrong: the end of ctx, the servers' errors, and Close's. A drain that was
+// cut to half of the time is none. With a ctx that has ended already nothing is waited for, and the error says so.
+func (h *Health) Shutdown(ctx context.Context, servers ...Server) error {
+	err := h.drainWithin(ctx)
+	errs := make([]error, len(servers), len(servers)+2)
+	var wg sync.WaitGroup
+	for i, server := range servers {
+		wg.Go(func() { errs[i] = server.Shutdown(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(append(errs, err, h.Close())...)
+}
+
+// drainWithin drains for half of the time that ctx leaves, at most.
+func (h *Health) drainWithin(ctx context.Context) error {
+	half := ctx
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		half, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+		defer cancel()
+	}
+	if err := h.Drain(half); err != nil && ctx.Err() != nil {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,251 @@
+package echohealth_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/labstack/echo/v4"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	_ echohealth.Server = (*echo.Echo)(nil)
+	_ echohealth.Server = (*http.Server)(nil)
+)
+
+func TestStartupGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logBuffer
+		probe := &counting{}
+		h := newHealth(t, logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithStartupGate(), echohealth.WithDatabase(probe))
+		w := get(h, "/api/health/startup/")
+		assert.Equal(t, 503, w.Code)
+		assert.JSONEq(t, `{"status":"starting","timestamp":"2000-01-01T00:00:00Z"}`, w.Body.String())
+		assert.Zero(t, probe.runs.Load(), "startup depends on no check")
+		w = get(h, "/api/health/ready/")
+		assert.Equal(t, 503, w.Code)
+		assert.JSONEq(t, `{"status":"not_ready","timestamp":"2000-01-01T00:00:00Z","reason":"starting","checks":{"database":{"status":"ok","response_time_ms":0}}}`, w.Body.String())
+		assert.False(t, h.Report(t.Context()).Ready)
+		assert.Equal(t, 200, get(h, "/api/health/live").Code)
+
+		time.Sleep(90 * time.Second)
+		h.MarkStarted()
+		h.MarkStarted()
+		assert.Equal(t, `{"status":"started","timestamp":"2000-01-01T00:01:30Z"}`, get(h, "/api/health/startup").Body.String())
+		assert.Equal(t, 200, get(h, "/api/health/ready").Code)
+		synctest.Wait()
+		assert.Equal(t, []string{`INFO msg="readiness changed" from=not_ready to=ready lasted=1m30s`}, records(&log))
+	})
+}
+
+// A rollout during a database outage must not become a crash loop.
+func TestStartupDependsOnNoCheck(t *testing.T) {
+	h := newHealth(t, quiet, echohealth.WithStartupGate(), echohealth.WithDatabase(failing(errors.New("down"))))
+	h.MarkStarted()
+	assert.Equal(t, 200, get(h, "/api/health/startup").Code)
+	assert.Equal(t, 503, get(h, "/api/health/ready").Code)
+	ungated := newHealth(t)
+	ungated.MarkStarted()
+	assert.Equal(t, 200, get(ungated, "/api/health/startup").Code)
+}
+
+func TestTheOneLineHasNoGate(t *testing.T) {
+	assert.PanicsWithError(t, "echohealth: WithStartupGate: it needs New, whose Health has the method MarkStarted that opens the gate",
+		func() { echohealth.Middleware(echohealth.WithStartupGate()) })
+}
+
+func TestDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logBuffer
+		probe := &counting{takes: time.Millisecond}
+		h := newHealth(t, logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithDrainDelay(3*time.Second), echohealth.WithDatabase(probe))
+		app := h.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
+		assert.Equal(t, 200, get(app, "/api/health/ready").Code)
+		assert.Empty(t, get(app, "/hello").Header().Get("Connection"))
+
+		began := time.Now()
+		ended := make(chan error, 2)
+		go func() { ended <- h.Drain(t.Context()) }()
+		synctest.Wait()
+		w := get(app, "/api/health/ready")
+		assert.Equal(t, 503, w.Code, "at once")
+		assert.Contains(t, w.Body.String(), `"reason":"draining","checks":{"database":{"status":"ok","response_time_ms":1}}`)
+		assert.Equal(t, 200, get(app, "/api/health/live").Code)
+		for _, path := range []string{"/hello", "/api/health/live", "/api/health/ready", "/api/health/nope"} {
+			assert.Equal(t, "close", get(app, path).Header().Get("Connection"), path)
+		}
+
+		time.Sleep(time.Second)
+		go func() { ended <- h.Drain(t.Context()) }()
+		assert.NoError(t, <-ended)
+		assert.NoError(t, <-ended)
+		assert.Equal(t, 3*time.Second, time.Since(began), "from the first call")
+		assert.NoError(t, h.Drain(t.Context()))
+		assert.Equal(t, 3*time.Second, time.Since(began))
+
+		assert.EqualValues(t, 1, probe.runs.Load(), "a draining readiness runs nothing")
+		assert.False(t, h.Report(t.Context()).Ready)
+		synctest.Wait()
+		assert.Equal(t, []string{`ERROR msg="readiness changed" from=ready to=not_ready lasted=0s reason=draining failing=[]`}, records(&log))
+	})
+}
+
+func TestADrainBeforeTheFirstResult(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe := &counting{}
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithDrainDelay(0), echohealth.WithDatabase(probe))
+		require.NoError(t, h.Drain(t.Context()))
+		assert.Contains(t, get(h, "/api/health/ready").Body.String(), `"reason":"draining","checks":{}`)
+		assert.Zero(t, probe.runs.Load())
+	})
+}
+
+func TestADrainIsCutShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHealth(t, quiet)
+		secondSignal := errors.New("second signal")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(secondSignal) })
+		began := time.Now()
+		assert.ErrorIs(t, h.Drain(ctx), secondSignal)
+		assert.Equal(t, time.Second, time.Since(began))
+		assert.Equal(t, 503, get(h, "/api/health/ready").Code, "there is no way back")
+		time.AfterFunc(time.Second, func() { _ = h.Close() })
+		assert.NoError(t, h.Drain(t.Context()), "nothing is left to wait for once it is closed")
+		assert.Equal(t, 2*time.Second, time.Since(began))
+		time.Sleep(time.Minute)
+	})
+}
+
+type key struct{}
+
+func TestDrainContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHealth(t, quiet, echohealth.WithDrainDelay(3*time.Second))
+		parent, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "value"))
+		ctx := h.DrainContext(parent)
+		assert.Equal(t, "value", ctx.Value(key{}))
+		time.Sleep(time.Hour)
+		assert.NoError(t, ctx.Err())
+		assert.Equal(t, 200, get(h, "/api/health/ready").Code)
+		cancel()
+		synctest.Wait()
+		assert.Equal(t, 503, get(h, "/api/health/ready").Code)
+		time.Sleep(3*time.Second - time.Nanosecond)
+		assert.NoError(t, ctx.Err())
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		assert.Error(t, ctx.Err())
+		after := h.DrainContext(parent)
+		synctest.Wait()
+		assert.Error(t, after.Err(), "the delay counts from the first")
+	})
+}
+
+// stopping is a Server that notes when it was shut down.
+type stopping struct {
+	at    time.Time
+	takes time.Duration
+	err   error
+}
+
+func (s *stopping) Shutdown(ctx context.Context) error {
+	s.at = time.Now()
+	select {
+	case <-time.After(s.takes):
+		return s.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func TestShutdown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("broken")
+		closer := &adviser{}
+		h, err := echohealth.New(quiet, echohealth.WithDrainDelay(3*time.Second), echohealth.WithRedis(closer))
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		first, second := &stopping{takes: time.Second}, &stopping{takes: 2 * time.Second, err: broken}
+		began := time.Now()
+		assert.ErrorIs(t, h.Shutdown(ctx, first, second), broken)
+		assert.Equal(t, 3*time.Second, first.at.Sub(began), "after the drain")
+		assert.Equal(t, first.at, second.at, "side by side")
+		assert.Equal(t, 5*time.Second, time.Since(began))
+		assert.EqualValues(t, 1, closer.closed.Load())
+		assert.NoError(t, h.Shutdown(ctx), "a second call is harmless")
+	})
+}
+
+func TestShutdownLeavesHalfOfTheTimeToTheServers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, err := echohealth.New(echohealth.WithDrainDelay(time.Hour))
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		server := &stopping{takes: time.Second}
+		began := time.Now()
+		assert.NoError(t, h.Shutdown(ctx, server))
+		assert.Equal(t, 5*time.Second, server.at.Sub(began))
+		time.Sleep(time.Hour)
+	})
+}
+
+func TestShutdownWithAFinishedContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, err := echohealth.New()
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		server := &stopping{takes: time.Second}
+		began := time.Now()
+		assert.ErrorIs(t, h.Shutdown(ctx, server), context.Canceled)
+		assert.Zero(t, time.Since(began))
+		assert.False(t, server.at.IsZero(), "it is shut down all the same")
+		assert.Equal(t, 503, get(h, "/api/health/ready").Code)
+		time.Sleep(time.Minute)
+	})
+}
+
+func TestBackground(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fast, slow := &counting{}, &counting{}
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithBackground(10*time.Second),
+			echohealth.WithDatabase(fast, echohealth.FreshFor(time.Second)),
+			echohealth.WithRedis(slow, echohealth.FreshFor(time.Minute)))
+		for range 600 {
+			assert.Equal(t, 200, get(h, "/api/health/ready").Code)
+			time.Sleep(time.Second)
+		}
+		assert.InDelta(t, 60, fast.runs.Load(), 6, "each interval, whoever asks")
+		assert.InDelta(t, 10, slow.runs.Load(), 2, "each freshness time, which is longer")
+	})
+}
+
+func TestDampingOfReadiness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := false
+		probe := probes.Func(func(context.Context) error {
+			if down {
+				return errors.New("down")
+			}
+			return nil
+		})
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(probe, echohealth.FailureThreshold(3), echohealth.SuccessThreshold(2)))
+		var codes []int
+		for i := range 10 {
+			down = i >= 2 && i < 6
+			codes = append(codes, get(h, "/api/health/ready").Code)
+			time.Sleep(time.Second)
+		}
+		assert.Equal(t, []int{200, 200, 200, 200, 503, 503, 503, 200, 200, 200}, codes)
+	})
+}

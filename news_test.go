@@ -1,0 +1,119 @@
+package echohealth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// flapping is a probe that fails every other time.
+func flapping(err error) probes.Func {
+	var runs atomic.Int64
+	return func(context.Context) error {
+		if runs.Add(1)%2 == 0 {
+			return err
+		}
+		return nil
+	}
+}
+
+func TestOnChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var changes []echohealth.Change
+		var twice atomic.Int64
+		cause := fmt.Errorf("redis://:s3cret@cache: %w", syscall.ECONNREFUSED)
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithRedis(flapping(cause)), echohealth.WithDrainDelay(0),
+			echohealth.WithOnChange(func(c echohealth.Change) { changes = append(changes, c) }),
+			echohealth.WithOnChange(func(echohealth.Change) { twice.Add(1) }))
+		began := time.Now()
+		for range 3 {
+			get(h, "/api/health/ready")
+			time.Sleep(10 * time.Second)
+		}
+		require.NoError(t, h.Drain(t.Context()))
+		synctest.Wait()
+		require.Len(t, changes, 5)
+		assert.EqualValues(t, 5, twice.Load())
+		assert.ErrorIs(t, changes[0].Err, syscall.ECONNREFUSED)
+		assert.EqualError(t, changes[0].Err, "redis://:***@cache: connection refused")
+		changes[0].Err = nil
+		assert.Equal(t, []echohealth.Change{
+			{Check: "redis", From: probes.OK, To: probes.Error, Reason: probes.ReasonConnectionRefused, Lasted: 10 * time.Second, At: began.Add(10 * time.Second)},
+			{From: probes.OK, To: probes.Error, Lasted: 10 * time.Second, At: began.Add(10 * time.Second)},
+			{Check: "redis", From: probes.Error, To: probes.OK, Lasted: 10 * time.Second, At: began.Add(20 * time.Second)},
+			{From: probes.Error, To: probes.OK, Lasted: 10 * time.Second, At: began.Add(20 * time.Second)},
+			{From: probes.OK, To: probes.Error, Reason: "draining", Lasted: 10 * time.Second, At: began.Add(30 * time.Second)},
+		}, changes)
+	})
+}
+
+func TestAFunctionOfOnChangeMayPanicAndCallBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logBuffer
+		var h *echohealth.Health
+		var reports atomic.Int64
+		h = newHealth(t, logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithRedis(flapping(errors.New("down"))),
+			echohealth.WithOnChange(func(echohealth.Change) { panic("password=s3cret") }),
+			echohealth.WithOnChange(func(echohealth.Change) {
+				h.Report(context.Background())
+				reports.Add(1)
+				_ = h.Drain(context.Background())
+			}))
+		for range 2 {
+			get(h, "/api/health/ready")
+			time.Sleep(time.Second)
+		}
+		time.Sleep(time.Minute)
+		assert.GreaterOrEqual(t, reports.Load(), int64(2))
+		assert.Equal(t, 503, get(h, "/api/health/ready").Code)
+		assert.Contains(t, log.String(), `msg="OnChange panicked" error="password=***"`)
+	})
+}
+
+func TestAFlappingCheckIsSummedUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logBuffer
+		h := newHealth(t, logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithRedis(flapping(errors.New("down"))), echohealth.WithReadiness())
+		for range 100 { // 99 changes, the last of them a failure; none falls on the end of a minute
+			get(h, "/api/health/detailed")
+			time.Sleep(1100 * time.Millisecond)
+		}
+		time.Sleep(time.Minute)
+		assert.Equal(t, []string{
+			`ERROR msg="health check changed" check=redis from=ok to=error lasted=1.1s reason=failed error=down`,
+			`INFO msg="health check changed" check=redis from=error to=ok lasted=1.1s`,
+			`ERROR msg="health check is flapping" changes=55 in=1m0s check=redis from=ok to=error lasted=1.1s reason=failed error=down`,
+			`INFO msg="health check changed" check=redis from=error to=ok lasted=1.1s`,
+			`ERROR msg="health check changed" check=redis from=ok to=error lasted=1.1s reason=failed error=down`,
+			`ERROR msg="health check is flapping" changes=44 in=1m0s check=redis from=ok to=error lasted=1.1s reason=failed error=down`,
+		}, records(&log))
+	})
+}
+
+func TestCloseWritesTheSummary(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logBuffer
+		h := newHealth(t, logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithRedis(flapping(errors.New("down"))), echohealth.WithReadiness())
+		for range 4 {
+			get(h, "/api/health/detailed")
+			time.Sleep(time.Second)
+		}
+		require.NoError(t, h.Close())
+		lines := records(&log)
+		assert.Len(t, lines, 3)
+		assert.True(t, strings.HasPrefix(lines[2], `ERROR msg="health check is flapping" changes=3`), lines[2])
+		time.Sleep(time.Hour)
+		assert.Len(t, records(&log), 3)
+	})
+}
