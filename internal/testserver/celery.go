@@ -1,0 +1,144 @@
+package testserver
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// tasks is the application that the workers run. Its names are those of the tasks:
+// tasks.add and tasks.sleep.
+const tasks = `
+import os
+import time
+
+from celery import Celery
+
+app = Celery("tasks", broker=os.environ["BROKER_URL"])
+app.config_from_object("settings")
+
+
+@app.task
+def add(x, y):
+    return x + y
+
+
+@app.task
+def sleep(seconds):
+    time.sleep(seconds)
+`
+
+// Celery is a running Celery worker with the tasks tasks.add(x, y) and
+// tasks.sleep(seconds). It listens on no port, but otherwise lives as a server does:
+// Stop is Celery's warm shutdown, which lets running tasks finish.
+type Celery struct {
+	life
+	celery   []string // the celery command
+	account  *user.User
+	broker   string
+	settings []string
+	args     []string
+}
+
+// A CeleryOption changes how NewCelery runs its worker.
+type CeleryOption func(*Celery)
+
+// CeleryArgs adds arguments to those of "celery worker", such as "--pool", "solo",
+// "--hostname", "one@here", "--queues", "mail,reports" or "--without-mingle". Celery's
+// own defaults are a prefork pool with a process for each core, the host's name, and the
+// queue "celery".
+func CeleryArgs(args ...string) CeleryOption {
+	return func(c *Celery) { c.args = append(c.args, args...) }
+}
+
+// CelerySettings adds lines to the worker's Python module of settings, such as
+// "worker_enable_remote_control = False".
+func CelerySettings(lines ...string) CeleryOption {
+	return func(c *Celery) { c.settings = append(c.settings, lines...) }
+}
+
+// NewCelery starts a worker that ends with the test, and returns when it is ready,
+// which takes about two seconds. The broker's URL is one of Celery's. Several workers
+// on one broker need different names, by "--hostname".
+func NewCelery(t testing.TB, brokerURL string, opts ...CeleryOption) *Celery {
+	t.Helper()
+	c := &Celery{celery: celeryCommand(t), account: unprivileged(t, "nobody"), broker: brokerURL}
+	for _, opt := range opts {
+		opt(c)
+	}
+	c.life = life{
+		name:    "the Celery worker",
+		dir:     mustMakeDir(t, c.account),
+		command: c.worker,
+		answers: c.ready,
+		stop:    syscall.SIGTERM,
+	}
+	if err := c.writeModules(); err != nil {
+		c.giveUp(t, err)
+	}
+	if err := c.launch(); err != nil {
+		c.giveUp(t, err)
+	}
+	c.endWith(t)
+	return c
+}
+
+// Send sends a task to a queue by "celery call", which takes about a second. It works
+// while the worker is stopped too.
+func (c *Celery) Send(t testing.TB, queue, task string, args ...any) {
+	t.Helper()
+	encoded, err := json.Marshal(slices.Concat([]any{}, args))
+	if err != nil {
+		t.Fatalf("arguments of task %s: %v", task, err)
+	}
+	call := c.subcommand("call", task, "--queue", queue, "--args", string(encoded))
+	call.mustRun(t, c.dir, "")
+}
+
+// celeryCommand is Debian's Celery where that is installed. Its script takes the first
+// Python in PATH, which may be one that doesn't know of it.
+func celeryCommand(t testing.TB) []string {
+	t.Helper()
+	program := find(t, "celery", "celery", "/usr/bin/celery")
+	if _, err := os.Stat("/usr/lib/python3/dist-packages/celery"); err == nil {
+		return []string{"/usr/bin/python3", "-m", "celery"}
+	}
+	return []string{program}
+}
+
+func (c *Celery) worker() command {
+	return c.subcommand("worker", append([]string{"--loglevel", "INFO"}, c.args...)...)
+}
+
+func (c *Celery) subcommand(name string, args ...string) command {
+	return command{
+		account: c.account,
+		argv:    slices.Concat(c.celery, []string{"--app", "tasks", name}, args),
+		env:     []string{"BROKER_URL=" + c.broker, "HOME=" + c.dir, "PYTHONUNBUFFERED=1"},
+	}
+}
+
+func (c *Celery) writeModules() error {
+	settings := strings.Join(c.settings, "\n") + "\n"
+	return errors.Join(
+		os.WriteFile(filepath.Join(c.dir, "tasks.py"), []byte(tasks), 0o644),
+		os.WriteFile(filepath.Join(c.dir, "settings.py"), []byte(settings), 0o644),
+	)
+}
+
+// readyLine is what a worker prints when it has begun to consume.
+var readyLine = regexp.MustCompile(`(?m)\S+@\S+ ready\.$`)
+
+func (c *Celery) ready() error {
+	if !readyLine.MatchString(c.output()) {
+		return errors.New("it isn't ready")
+	}
+	return nil
+}

@@ -1,0 +1,264 @@
+package testserver
+
+import (
+	"errors"
+	"io"
+	"math"
+	"net"
+	"time"
+)
+
+// A link is one client's connection to a proxy, and the connection to the server that
+// belongs to it.
+type link struct {
+	proxy  *Proxy
+	client *net.TCPConn
+	done   chan struct{} // closed at the end
+
+	// Guarded by the proxy's mutex:
+	server *net.TCPConn // nil until connected
+	left   bool         // the client has closed its connection, or the link has ended
+	ended  bool
+	closed int // flows that delivered their end
+}
+
+// serve connects to the server and passes on what either side sends.
+func (l *link) serve() {
+	server, err := (&net.Dialer{}).DialContext(l.proxy.ctx, "tcp", l.proxy.target)
+	if err != nil {
+		l.reset()
+		return
+	}
+	if !l.connected(server.(*net.TCPConn)) {
+		return
+	}
+	requests := &flow{link: l, from: l.client, to: l.server, chunks: make(chan chunk, queued)}
+	replies := &flow{link: l, from: l.server, to: l.client, chunks: make(chan chunk, queued), reply: true}
+	l.proxy.spawn(requests.receive)
+	l.proxy.spawn(requests.deliver)
+	l.proxy.spawn(replies.receive)
+	l.proxy.spawn(replies.deliver)
+}
+
+// ignore reads what the client sends until it closes the connection.
+func (l *link) ignore() {
+	io.Copy(io.Discard, l.client)
+	l.close()
+}
+
+// connected takes over the connection to the server, unless the link has been reset
+// meanwhile.
+func (l *link) connected(server *net.TCPConn) bool {
+	l.proxy.mu.Lock()
+	defer l.proxy.mu.Unlock()
+	if l.ended {
+		abort(server)
+		return false
+	}
+	l.server = server
+	return true
+}
+
+func (l *link) over() bool {
+	select {
+	case <-l.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// leave notes that the client has closed its connection.
+func (l *link) leave() {
+	l.proxy.mu.Lock()
+	defer l.proxy.mu.Unlock()
+	l.depart()
+}
+
+// closeFlow notes that one flow has delivered its end. With the second one the link is
+// over.
+func (l *link) closeFlow() {
+	l.proxy.mu.Lock()
+	defer l.proxy.mu.Unlock()
+	l.closed++
+	if l.closed == 2 {
+		l.end(false)
+	}
+}
+
+func (l *link) close() {
+	l.proxy.mu.Lock()
+	defer l.proxy.mu.Unlock()
+	l.end(false)
+}
+
+func (l *link) reset() {
+	l.proxy.mu.Lock()
+	defer l.proxy.mu.Unlock()
+	l.end(true)
+}
+
+// end closes both connections. The proxy's mutex is held, as it is for depart.
+func (l *link) end(reset bool) {
+	if l.ended {
+		return
+	}
+	l.ended = true
+	for _, conn := range []*net.TCPConn{l.client, l.server} {
+		switch {
+		case conn == nil:
+		case reset:
+			abort(conn)
+		default:
+			conn.Close()
+		}
+	}
+	close(l.done)
+	delete(l.proxy.links, l)
+	l.depart()
+}
+
+func (l *link) depart() {
+	if !l.left {
+		l.left = true
+		l.proxy.open--
+	}
+}
+
+// abort closes a connection so that the other side sees it reset.
+func abort(conn *net.TCPConn) {
+	conn.SetLinger(0)
+	conn.Close()
+}
+
+// queued is how many chunks a flow holds before it stops reading.
+const queued = 16
+
+// A flow is one direction of a link. One goroutine receives and another delivers, so
+// that the end of a connection is seen although nothing may pass, and that delayed
+// chunks don't delay each other.
+type flow struct {
+	link     *link
+	from, to *net.TCPConn
+	reply    bool // from the server to the client
+	chunks   chan chunk
+}
+
+type chunk struct {
+	data []byte
+	at   time.Time // when it was received
+	err  error     // what came after the data: nil, io.EOF or a broken connection
+}
+
+// receive reads until the end of the connection.
+func (f *flow) receive() {
+	for {
+		buffer := make([]byte, 16<<10)
+		n, err := f.from.Read(buffer)
+		if err != nil && !f.reply {
+			f.link.leave()
+		}
+		select {
+		case f.chunks <- chunk{buffer[:n], time.Now(), err}:
+		case <-f.link.done:
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// deliver passes on what was received, as the proxy's mode wants it.
+func (f *flow) deliver() {
+	for {
+		select {
+		case c := <-f.chunks:
+			if !f.pass(c) {
+				return
+			}
+		case <-f.link.done:
+			return
+		}
+	}
+}
+
+// pass deals with one chunk and reports whether there may be a next one. After each
+// change of the mode it looks anew at what is left of the chunk.
+func (f *flow) pass(c chunk) bool {
+	for !f.link.over() {
+		mode, changed := f.link.proxy.current()
+		switch {
+		case mode.kind == silent:
+			return f.drop(c)
+		case mode.kind == resetOnReply && f.reply && len(c.data) > 0:
+			f.link.reset()
+			return false
+		}
+		pause, n := f.pace(mode, c)
+		if !f.hold(pause, changed) {
+			continue
+		}
+		if _, err := f.to.Write(c.data[:n]); err != nil {
+			f.link.reset()
+			return false
+		}
+		c.data = c.data[n:]
+		if len(c.data) == 0 {
+			return f.finish(c.err)
+		}
+	}
+	return false
+}
+
+// pace returns how many bytes of a chunk to deliver next, after which pause.
+func (f *flow) pace(m mode, c chunk) (pause time.Duration, n int) {
+	const forever = math.MaxInt64
+	switch {
+	case m.kind == stall:
+		return forever, 0
+	case m.kind == delay && f.reply:
+		return time.Until(c.at.Add(m.pause)), len(c.data)
+	case m.kind == drip && f.reply:
+		return m.pause, min(1, len(c.data))
+	}
+	return 0, len(c.data)
+}
+
+// hold waits for d. It returns false, early, when the mode changes or the link ends.
+func (f *flow) hold(d time.Duration, changed <-chan struct{}) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-changed:
+	case <-f.link.done:
+	}
+	return false
+}
+
+// drop loses a chunk. That the client has closed its connection is not lost.
+func (f *flow) drop(c chunk) bool {
+	if c.err != nil && !f.reply {
+		f.link.close()
+	}
+	return c.err == nil
+}
+
+// finish passes on what came after the last byte of a chunk, if anything did.
+func (f *flow) finish(err error) bool {
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, io.EOF):
+		f.to.CloseWrite()
+		f.link.closeFlow()
+	default:
+		f.link.reset()
+	}
+	return false
+}

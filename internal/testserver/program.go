@@ -1,0 +1,160 @@
+package testserver
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A command is a program to run, and how.
+type command struct {
+	argv    []string   // the program and its arguments
+	env     []string   // added to a plain environment
+	account *user.User // nil for the account that the test runs under
+}
+
+// environ is a plain environment: that of the test may hold settings, such as PGOPTIONS
+// or RABBITMQ_NODENAME, that are meant for other servers.
+func (c command) environ() []string {
+	env := []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(), "LANG=C.UTF-8"}
+	if c.account != nil {
+		env = append(env, "HOME="+c.account.HomeDir, "USER="+c.account.Username)
+	}
+	return append(env, c.env...)
+}
+
+// commandLimit bounds a program that is expected to end by itself, such as initdb.
+const commandLimit = 2 * time.Minute
+
+// run runs the command to its end and returns what it printed.
+func (c command) run(dir, stdin string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, c.argv[0], c.argv[1:]...)
+	cmd.Dir = dir
+	cmd.Env = c.environ()
+	cmd.Stdin = strings.NewReader(stdin)
+	cmd.WaitDelay = time.Second
+	setAccount(cmd, c.account)
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s: %w\n%s%s", strings.Join(c.argv, " "), err, stdout.String(), stderr.String())
+	}
+	return stdout.String(), nil
+}
+
+// mustRun is run for a test that goes no further when the command fails.
+func (c command) mustRun(t testing.TB, dir, stdin string) string {
+	t.Helper()
+	output, err := c.run(dir, stdin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return output
+}
+
+// find returns the path of a program: the match of patterns with the highest version
+// in its path, else the one in PATH. Where there is none the test is skipped, or fails
+// if ECHOHEALTH_REQUIRE_SERVERS is set.
+func find(t testing.TB, program, debianPackage string, patterns ...string) string {
+	t.Helper()
+	if !supported {
+		missing(t, program+" is started on Linux only")
+	}
+	for _, pattern := range patterns {
+		if path := newest(pattern); path != "" {
+			return path
+		}
+	}
+	path, err := exec.LookPath(program)
+	if err != nil {
+		missing(t, fmt.Sprintf("%s is not installed (on Debian: apt-get install %s)", program, debianPackage))
+	}
+	return path
+}
+
+func missing(t testing.TB, message string) {
+	t.Helper()
+	if os.Getenv("ECHOHEALTH_REQUIRE_SERVERS") != "" {
+		t.Fatal(message)
+	}
+	t.Skip(message)
+}
+
+// newest returns the match of a pattern with the highest version number in it, or "".
+func newest(pattern string) string {
+	matches, _ := filepath.Glob(pattern) // the only error is a bad pattern
+	if len(matches) == 0 {
+		return ""
+	}
+	return slices.MaxFunc(matches, func(a, b string) int { return slices.Compare(numbers(a), numbers(b)) })
+}
+
+// numbers returns the numbers in a path, in order.
+func numbers(path string) []int {
+	var found []int
+	for _, digits := range strings.FieldsFunc(path, func(r rune) bool { return r < '0' || r > '9' }) {
+		n, _ := strconv.Atoi(digits)
+		found = append(found, n)
+	}
+	return found
+}
+
+// unprivileged returns the account to run a server under: as root the named one, since
+// PostgreSQL and RabbitMQ refuse to run as root or should not, else nil for the test's own.
+func unprivileged(t testing.TB, name string) *user.User {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	account, err := user.Lookup(name)
+	if err != nil {
+		t.Fatalf("a server is not run as root, and there is no account for it: %v", err)
+	}
+	return account
+}
+
+// makeDir makes a directory that belongs to the account. It is not t.TempDir's, which
+// only the test's own account may enter.
+func makeDir(account *user.User) (string, error) {
+	dir, err := os.MkdirTemp("", "echohealth-testserver-")
+	if err != nil || account == nil {
+		return dir, err
+	}
+	uid, _ := strconv.Atoi(account.Uid) // numbers on Linux
+	gid, _ := strconv.Atoi(account.Gid)
+	return dir, os.Chown(dir, uid, gid)
+}
+
+// mustMakeDir is makeDir for a test that goes no further without.
+func mustMakeDir(t testing.TB, account *user.User) string {
+	t.Helper()
+	dir, err := makeDir(account)
+	if err != nil {
+		t.Fatalf("make a server's directory: %v", err)
+	}
+	return dir
+}
+
+// poll calls check, soon and then ever more rarely, until it returns nil. After limit
+// it returns check's last error.
+func poll(limit time.Duration, check func() error) error {
+	const longest = 50 * time.Millisecond
+	deadline := time.Now().Add(limit)
+	for pause := time.Millisecond; ; pause = min(2*pause, longest) {
+		err := check()
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(pause)
+	}
+}

@@ -1,0 +1,213 @@
+package testserver
+
+import (
+	"context"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// ProxyGoroutine is the function in whose stack each goroutine of a Proxy is, for
+// goleak.IgnoreAnyFunction in a test that looks for leaks before its proxies end.
+const ProxyGoroutine = "github.com/echo-probes/echohealth/internal/testserver.(*Proxy).run"
+
+// A Proxy passes TCP connections on to a server, and misbehaves on demand: its modes
+// are the faults of a network, which no server can produce by itself. It begins in the
+// mode Pass. A change of mode is in force for what arrives after it, on the connections
+// that exist as on new ones.
+type Proxy struct {
+	t       testing.TB
+	target  string
+	addr    string
+	ctx     context.Context // done when the proxy ends
+	running sync.WaitGroup
+
+	mu       sync.Mutex // guards the rest
+	listener net.Listener
+	mode     mode
+	changed  chan struct{} // closed when mode changes
+	links    map[*link]bool
+	accepted int
+	open     int
+}
+
+// A mode is what a proxy does with data. The zero value passes it on.
+type mode struct {
+	kind  modeKind
+	pause time.Duration
+}
+
+type modeKind int
+
+const (
+	pass modeKind = iota
+	delay
+	stall
+	refuse
+	silent
+	drip
+	resetOnReply
+)
+
+// NewProxy starts a proxy in front of target, such as a server's Addr. It ends with the
+// test. A connection to it is reset when the target refuses one.
+func NewProxy(t testing.TB, target string) *Proxy {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	listener := listenFree(t)
+	p := &Proxy{
+		t:       t,
+		target:  target,
+		addr:    listener.Addr().String(),
+		ctx:     ctx,
+		changed: make(chan struct{}),
+		links:   make(map[*link]bool),
+	}
+	p.listen(listener)
+	t.Cleanup(func() {
+		cancel()
+		p.Refuse()
+		p.running.Wait()
+	})
+	return p
+}
+
+// Addr returns the address to connect to, "127.0.0.1:port".
+func (p *Proxy) Addr() string { return p.addr }
+
+// Pass passes everything on, also what Stall held back.
+func (p *Proxy) Pass() { p.set(mode{kind: pass}) }
+
+// Delay delivers what the server sends only d later. A round trip so takes d longer, a
+// long answer not more than that.
+func (p *Proxy) Delay(d time.Duration) { p.set(mode{kind: delay, pause: d}) }
+
+// Stall passes nothing, in neither direction, like a network that loses every packet:
+// connections stay, new ones are accepted, and Pass later delivers what was sent.
+func (p *Proxy) Stall() { p.set(mode{kind: stall}) }
+
+// Refuse closes the port, so that connecting is refused, and resets all connections.
+// Every other mode opens the same port again.
+func (p *Proxy) Refuse() { p.set(mode{kind: refuse}) }
+
+// Silent accepts connections and reads what clients send, but never answers. Unlike
+// with Stall nothing reaches the server, and what was sent is lost. A connection that
+// is accepted in this mode stays silent in all others too.
+func (p *Proxy) Silent() { p.set(mode{kind: silent}) }
+
+// Drip delivers what the server sends byte by byte, with a pause before each.
+func (p *Proxy) Drip(perByte time.Duration) { p.set(mode{kind: drip, pause: perByte}) }
+
+// ResetOnReply passes on what clients send, and resets a connection, each of them, when
+// the server answers on it.
+func (p *Proxy) ResetOnReply() { p.set(mode{kind: resetOnReply}) }
+
+// Reset resets all connections at once. The mode stays as it is.
+func (p *Proxy) Reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.resetAll()
+}
+
+// Accepted returns how many connections the proxy has accepted so far.
+func (p *Proxy) Accepted() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.accepted
+}
+
+// Open returns how many connections are open: accepted, and neither closed by the
+// client nor reset.
+func (p *Proxy) Open() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.open
+}
+
+func (p *Proxy) set(m mode) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mode = m
+	close(p.changed)
+	p.changed = make(chan struct{})
+	switch {
+	case m.kind == refuse:
+		p.closePort()
+	case p.listener == nil:
+		p.openPort()
+	}
+}
+
+// closePort resets all connections too. It is called with p.mu held, as are openPort,
+// listen and resetAll.
+func (p *Proxy) closePort() {
+	if p.listener != nil {
+		p.listener.Close()
+		p.listener = nil
+	}
+	p.resetAll()
+}
+
+func (p *Proxy) openPort() {
+	listener, err := net.Listen("tcp4", p.addr)
+	if err != nil {
+		p.t.Errorf("proxy: open the port again: %v", err)
+		return
+	}
+	p.listen(listener)
+}
+
+func (p *Proxy) listen(listener net.Listener) {
+	p.listener = listener
+	p.spawn(func() { p.accept(listener) })
+}
+
+func (p *Proxy) resetAll() {
+	for l := range p.links {
+		l.end(true)
+	}
+}
+
+// spawn starts a goroutine of the proxy's.
+func (p *Proxy) spawn(work func()) { p.running.Go(func() { p.run(work) }) }
+
+// run exists for its name, which ProxyGoroutine is.
+func (p *Proxy) run(work func()) { work() }
+
+// current returns the mode, and a channel that is closed when it changes.
+func (p *Proxy) current() (mode, <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mode, p.changed
+}
+
+func (p *Proxy) accept(listener net.Listener) {
+	for {
+		client, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		p.admit(listener, client.(*net.TCPConn))
+	}
+}
+
+// admit counts a connection and serves it, or resets it if the port was closed
+// meanwhile.
+func (p *Proxy) admit(listener net.Listener, client *net.TCPConn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.listener != listener {
+		abort(client)
+		return
+	}
+	l := &link{proxy: p, client: client, done: make(chan struct{})}
+	p.links[l] = true
+	p.accepted++
+	p.open++
+	serve := l.serve
+	if p.mode.kind == silent {
+		serve = l.ignore
+	}
+	p.spawn(serve)
+}

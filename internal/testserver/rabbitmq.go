@@ -1,0 +1,205 @@
+package testserver
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// rabbitNode is the node's name, the same for all: each has its own port for the
+// distribution protocol, and none is registered anywhere.
+const rabbitNode = "rabbit@localhost"
+
+// RabbitMQ is a running RabbitMQ node without plugins. Its user app, whose password is
+// "app-secret", may do everything on the virtual host "/". It raises the memory alarm
+// at 1 GB, and no disk alarm before the disk is full. It keeps its durable queues and
+// persistent messages over Stop and Kill.
+type RabbitMQ struct {
+	Server
+	install string // directory of the installation
+	account *user.User
+}
+
+// NewRabbitMQ starts a RabbitMQ that ends with the test. It takes a few seconds.
+func NewRabbitMQ(t testing.TB) *RabbitMQ {
+	t.Helper()
+	q := startRabbitMQ(t)
+	q.endWith(t)
+	return q
+}
+
+func startRabbitMQ(t testing.TB) *RabbitMQ {
+	t.Helper()
+	// Not the rabbitmq-server of Debian's PATH, which wants to be root and logs to /var.
+	program := find(t, "rabbitmq-server", "rabbitmq-server",
+		"/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server")
+	account := unprivileged(t, "rabbitmq")
+	q := &RabbitMQ{install: filepath.Dir(filepath.Dir(program)), account: account}
+	q.life = life{
+		name:    "RabbitMQ",
+		dir:     mustMakeDir(t, account),
+		command: q.server,
+		answers: q.handshake,
+		stop:    syscall.SIGTERM,
+	}
+	if err := errors.Join(q.configure(), q.makeHome()); err != nil {
+		q.giveUp(t, err)
+	}
+	q.open(t)
+	return q
+}
+
+// URL returns "amqp://app:app-secret@127.0.0.1:port/".
+func (q *RabbitMQ) URL() string { return "amqp://app:app-secret@" + q.Addr() + "/" }
+
+// Ctl runs rabbitmqctl with the given arguments against the node and returns what it
+// prints, without its informational messages. It takes about half a second. The memory
+// alarm, for example, is set off by "set_vm_memory_high_watermark", "absolute", "1" and
+// ended by the same with "1GB".
+func (q *RabbitMQ) Ctl(t testing.TB, args ...string) string {
+	t.Helper()
+	ctl := command{account: q.account, argv: append([]string{
+		filepath.Join(q.home(), "sbin", "rabbitmqctl"), "--quiet", "--node", rabbitNode}, args...)}
+	// The tool is a node too. It connects to the server's port and listens on none.
+	ctl.env = append(q.environ(), "ERL_AFLAGS="+q.distribution()+" -dist_listen false")
+	return ctl.mustRun(t, q.dir, "")
+}
+
+// Eval evaluates an Erlang expression on the node, by rabbitmqctl, and returns its
+// value in Erlang's notation.
+func (q *RabbitMQ) Eval(t testing.TB, erlang string) string {
+	t.Helper()
+	if !strings.HasSuffix(erlang, ".") {
+		erlang += "."
+	}
+	return strings.TrimSpace(q.Ctl(t, "eval", erlang))
+}
+
+func (q *RabbitMQ) server() command {
+	// With a name here the node joins the distribution before RabbitMQ itself would do
+	// so, which would start epmd first.
+	const flags = "-noinput -sname " + rabbitNode + " -kernel inet_dist_use_interface {127,0,0,1} +S 2:2"
+	return command{
+		account: q.account,
+		argv:    []string{filepath.Join(q.home(), "sbin", "rabbitmq-server")},
+		env: append(q.environ(),
+			"ERL_AFLAGS="+q.distribution(),
+			"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+flags,
+			// The script then becomes the server, instead of waiting for it.
+			"RABBITMQ_ALLOW_INPUT=true",
+		),
+	}
+}
+
+// distribution is the flags that make Erlang nodes find each other by a fixed port, not
+// by epmd, a daemon that all Erlang programs of a machine share. They go by way of the
+// environment, so that they also reach the Erlang that RabbitMQ runs now and then for no
+// other purpose than to have epmd started.
+func (q *RabbitMQ) distribution() string {
+	return fmt.Sprintf("-start_epmd false -erl_epmd_port %d", q.controlPort)
+}
+
+// environ moves everything that RabbitMQ reads or writes into its directory.
+func (q *RabbitMQ) environ() []string {
+	return []string{
+		"HOME=" + q.dir, // with the Erlang cookie
+		"RABBITMQ_SCRIPTS_DIR=" + filepath.Join(q.home(), "sbin"),
+		"RABBITMQ_NODENAME=" + rabbitNode,
+		"RABBITMQ_CONF_ENV_FILE=/dev/null",
+		"RABBITMQ_NODE_IP_ADDRESS=127.0.0.1",
+		fmt.Sprintf("RABBITMQ_NODE_PORT=%d", q.port),
+		"RABBITMQ_CONFIG_FILE=" + q.configFile(),
+		"RABBITMQ_ADVANCED_CONFIG_FILE=" + filepath.Join(q.dir, "advanced.config"),
+		"RABBITMQ_ENABLED_PLUGINS_FILE=" + filepath.Join(q.dir, "enabled_plugins"),
+		"RABBITMQ_MNESIA_BASE=" + filepath.Join(q.dir, "data"),
+		"RABBITMQ_LOG_BASE=" + q.dir,
+		"RABBITMQ_LOGS=-",
+		"ERL_CRASH_DUMP_SECONDS=0",
+		"ERL_EPMD_PORT=1", // an epmd that runs anyway is not to hear of this node
+	}
+}
+
+func (q *RabbitMQ) configFile() string { return filepath.Join(q.dir, "rabbitmq.conf") }
+
+func (q *RabbitMQ) configure() error {
+	const config = `
+default_user = app
+default_pass = app-secret
+disk_free_limit.absolute = 1MB
+vm_memory_high_watermark.absolute = 1GB
+`
+	return os.WriteFile(q.configFile(), []byte(config), 0o644)
+}
+
+// home is a directory like that of the installation.
+func (q *RabbitMQ) home() string { return filepath.Join(q.dir, "home") }
+
+// makeHome links to the installation, but only to those of its Erlang applications that
+// the server itself needs. Erlang looks for each of a thousand modules in the directory
+// of each application, in turn, and with the plugins' ones takes twice as long to start.
+func (q *RabbitMQ) makeHome() error {
+	plugins := filepath.Join(q.home(), "plugins")
+	if err := os.MkdirAll(plugins, 0o755); err != nil {
+		return err
+	}
+	for _, name := range []string{"sbin", "escript"} {
+		if err := os.Symlink(filepath.Join(q.install, name), filepath.Join(q.home(), name)); err != nil {
+			return err
+		}
+	}
+	needed := make(map[string]string)
+	q.need("rabbit", needed)
+	for _, dir := range needed {
+		if err := os.Symlink(dir, filepath.Join(plugins, filepath.Base(dir))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applications is the part of an application's .app file that lists those it depends on.
+var (
+	applications = regexp.MustCompile(`\{applications,\s*\[[^\]]*\]`)
+	atom         = regexp.MustCompile(`[a-z]\w*`)
+)
+
+// need adds the directories of an application and of all that it depends on, by name.
+// Those that are not among the plugins belong to Erlang.
+func (q *RabbitMQ) need(application string, dirs map[string]string) {
+	if dirs[application] != "" {
+		return
+	}
+	file := newest(filepath.Join(q.install, "plugins", application+"-*", "ebin", application+".app"))
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return
+	}
+	dirs[application] = filepath.Dir(filepath.Dir(file))
+	for _, name := range atom.FindAllString(string(applications.Find(text)), -1) {
+		q.need(name, dirs)
+	}
+}
+
+// handshake returns nil when RabbitMQ answers the header that opens an AMQP connection.
+func (q *RabbitMQ) handshake() error {
+	conn, err := net.DialTimeout("tcp", q.Addr(), time.Second)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(time.Second))
+	if _, err := io.WriteString(conn, "AMQP\x00\x00\x09\x01"); err != nil {
+		return err
+	}
+	_, err = io.ReadFull(conn, make([]byte, 1))
+	return err
+}

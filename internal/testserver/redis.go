@@ -1,0 +1,94 @@
+package testserver
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Redis is a running redis-server. It keeps its data over Stop and Kill.
+type Redis struct {
+	Server
+	password string
+}
+
+// NewRedis starts a Redis that ends with the test. The arguments are redis-server's,
+// such as "--maxmemory", "1mb" or "--requirepass", "secret".
+func NewRedis(t testing.TB, args ...string) *Redis {
+	t.Helper()
+	redis := startRedis(t, args...)
+	redis.endWith(t)
+	return redis
+}
+
+func startRedis(t testing.TB, args ...string) *Redis {
+	t.Helper()
+	program := find(t, "redis-server", "redis-server")
+	account := unprivileged(t, "nobody")
+	redis := &Redis{password: argument(args, "--requirepass")}
+	redis.life = life{
+		name:    "Redis",
+		dir:     mustMakeDir(t, account),
+		answers: redis.ping,
+		stop:    syscall.SIGTERM,
+	}
+	redis.command = func() command {
+		// The append-only file keeps the data over a Kill; snapshots would only be noise.
+		return command{account: account, argv: slices.Concat([]string{program,
+			"--bind", "127.0.0.1", "--port", strconv.Itoa(redis.port), "--dir", redis.dir,
+			"--appendonly", "yes", "--appendfsync", "no", "--save", "",
+		}, args)}
+	}
+	redis.open(t)
+	return redis
+}
+
+// argument returns the value after the last occurrence of a name in args, or "".
+func argument(args []string, name string) string {
+	value := ""
+	for i := 0; i+1 < len(args); i++ {
+		if args[i] == name {
+			value = args[i+1]
+		}
+	}
+	return value
+}
+
+// URL returns "redis://127.0.0.1:port/0", with the password of --requirepass where
+// there is one.
+func (r *Redis) URL() string {
+	u := url.URL{Scheme: "redis", Host: r.Addr(), Path: "/0"}
+	if r.password != "" {
+		u.User = url.UserPassword("", r.password)
+	}
+	return u.String()
+}
+
+// ping returns nil when Redis answers, if only that it wants a password, and has
+// finished loading its data.
+func (r *Redis) ping() error {
+	conn, err := net.DialTimeout("tcp", r.Addr(), time.Second)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(time.Second))
+	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+		return err
+	}
+	answer, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(answer, "-LOADING") {
+		return fmt.Errorf("not ready: %s", strings.TrimSpace(answer))
+	}
+	return nil
+}

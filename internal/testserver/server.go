@@ -1,0 +1,229 @@
+package testserver
+
+import (
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	startLimit = time.Minute
+	stopLimit  = 30 * time.Second
+)
+
+// A Server is what PostgreSQL, Redis and RabbitMQ have in common: an address, and a life
+// that a test may interrupt, end and begin again.
+type Server struct {
+	life
+	port        int
+	controlPort int // for RabbitMQ's own tools
+}
+
+// Addr returns the server's address, "127.0.0.1:port", which stays the same over
+// restarts.
+func (s *Server) Addr() string { return localAddr(s.port) }
+
+// Port returns the port of Addr.
+func (s *Server) Port() int { return s.port }
+
+// open gives a new server its ports and starts it. Another program may take a port just
+// before the server does; the server then gets others.
+func (s *Server) open(t testing.TB) {
+	t.Helper()
+	for range 5 {
+		s.port, s.controlPort = FreePort(t), FreePort(t)
+		err := s.launch()
+		if err == nil {
+			return
+		}
+		if !s.portTaken() {
+			s.giveUp(t, err)
+		}
+	}
+	s.giveUp(t, errors.New("its ports were taken again and again"))
+}
+
+func (s *Server) portTaken() bool {
+	log := strings.ToLower(s.output())
+	return strings.Contains(log, "address already in use") || strings.Contains(log, "eaddrinuse")
+}
+
+// life is the part of a server, or of a worker, that is about its processes.
+type life struct {
+	name    string         // for messages
+	dir     string         // everything of the server's: configuration, data, log
+	command func() command // how to start it
+	answers func() error   // nil when it does its work
+	stop    syscall.Signal // asks it to shut down
+	tidy    string         // shell command, run in dir, that removes what a killed server leaves elsewhere
+
+	process *process // nil while stopped
+	printed int64    // size of the log when the process was started
+}
+
+// Start starts the server again after Stop or Kill, on the same port with the same
+// data, and returns when it answers.
+func (l *life) Start(t testing.TB) {
+	t.Helper()
+	if l.process != nil && l.process.running() {
+		t.Fatalf("%s is running already", l.name)
+	}
+	if l.process != nil { // it has ended by itself
+		l.process.reap()
+	}
+	if err := l.launch(); err != nil {
+		l.fatal(t, "start", err)
+	}
+}
+
+// Stop asks the server to shut down, and returns when it has. A frozen server is thawed
+// first.
+func (l *life) Stop(t testing.TB) {
+	t.Helper()
+	l.requireRunning(t)
+	l.process.thaw()
+	if err := l.shutDown(); err != nil {
+		l.fatal(t, "stop", err)
+	}
+}
+
+// Kill ends all the server's processes with SIGKILL and returns when they are gone.
+func (l *life) Kill(t testing.TB) {
+	t.Helper()
+	l.requireRunning(t)
+	if err := l.kill(); err != nil {
+		l.fatal(t, "kill", err)
+	}
+}
+
+// Freeze stops all the server's processes with SIGSTOP. The system still accepts
+// connections in its name, until the backlog is full, but nothing answers them.
+func (l *life) Freeze(t testing.TB) {
+	t.Helper()
+	l.requireRunning(t)
+	if err := l.process.freeze(); err != nil {
+		l.fatal(t, "freeze", err)
+	}
+}
+
+// Thaw lets a frozen server go on. The end of the test does so too.
+func (l *life) Thaw(t testing.TB) {
+	t.Helper()
+	l.requireRunning(t)
+	l.process.thaw()
+}
+
+// endWith ends the server with the test, and shows its log if the test failed.
+func (l *life) endWith(t testing.TB) {
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the output of %s ends:\n%s", l.name, l.logTail())
+		}
+		l.end()
+	})
+}
+
+// launch starts the process and waits until the server answers.
+func (l *life) launch() error {
+	log, err := os.OpenFile(l.logPath(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	if l.printed, err = log.Seek(0, io.SeekEnd); err != nil {
+		return err
+	}
+	if l.process, err = startProcess(l.command(), l.dir, l.tidy, log); err != nil {
+		return err
+	}
+	if err := l.awaitAnswer(); err != nil {
+		return errors.Join(err, l.kill())
+	}
+	return nil
+}
+
+func (l *life) awaitAnswer() error {
+	var exited error
+	err := poll(startLimit, func() error {
+		if !l.process.running() {
+			exited = errors.New("it exited while starting")
+			return nil
+		}
+		return l.answers()
+	})
+	return errors.Join(err, exited)
+}
+
+func (l *life) shutDown() error {
+	if err := l.process.signal(l.stop); err != nil {
+		return err
+	}
+	if err := l.process.wait(stopLimit); err != nil {
+		return err
+	}
+	l.process = nil
+	return nil
+}
+
+func (l *life) kill() error {
+	err := l.process.kill()
+	l.process = nil
+	return err
+}
+
+// end ends the server for good, in whatever state it is.
+func (l *life) end() {
+	if l.process != nil {
+		l.kill()
+	}
+	tidy := exec.Command("/bin/sh", "-c", l.tidy)
+	tidy.Dir = l.dir
+	tidy.Run()
+	os.RemoveAll(l.dir)
+}
+
+func (l *life) requireRunning(t testing.TB) {
+	t.Helper()
+	if l.process == nil {
+		t.Fatalf("%s is not running", l.name)
+	}
+	if !l.process.running() {
+		l.fatal(t, "find", errors.New("it has exited"))
+	}
+}
+
+// giveUp fails the test for a server that has never started.
+func (l *life) giveUp(t testing.TB, err error) {
+	t.Helper()
+	defer os.RemoveAll(l.dir)
+	l.fatal(t, "start", err)
+}
+
+func (l *life) fatal(t testing.TB, action string, err error) {
+	t.Helper()
+	t.Fatalf("cannot %s %s: %v\nIts output ends:\n%s", action, l.name, err, l.logTail())
+}
+
+func (l *life) logPath() string { return filepath.Join(l.dir, "log") }
+
+// output returns what the server has printed since it was started last.
+func (l *life) output() string {
+	text, err := os.ReadFile(l.logPath())
+	if err != nil {
+		return err.Error() // there is none before the first start
+	}
+	return string(text[min(l.printed, int64(len(text))):])
+}
+
+// logTail returns the last lines of output.
+func (l *life) logTail() string {
+	const enough = 4 << 10
+	text := l.output()
+	return text[max(0, len(text)-enough):]
+}
