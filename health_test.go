@@ -48,7 +48,7 @@ func TestReportHasTheSystemMetrics(t *testing.T) {
 		assert.Zero(t, check.ResponseTime)
 		assert.False(t, check.Since.IsZero())
 	}
-	assert.Equal(t, []string{"cpu", "memory", "disk", "tmp", "connections"}, names[:5])
+	assert.Equal(t, []string{"cpu", "memory", "disk", "tmp", "connections", "process"}, names)
 }
 
 func TestReportOfACallerWhoLeaves(t *testing.T) {

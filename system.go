@@ -45,7 +45,7 @@ func (s *system) names() []string {
 	for _, disk := range s.config.disks {
 		names = append(names, disk.Name)
 	}
-	return append(names, "connections")
+	return append(names, "connections", "process")
 }
 
 // read returns the metrics, at most a second old. The same pointer means that nothing is new.
@@ -81,6 +81,7 @@ func (s *system) judge(sample *sysmetrics.Sample) *metrics {
 	}
 	connections := sample.Connections
 	m.add("connections", connectionsDetails(connections), float64(connections.Active), s.config.connections, connections.Err)
+	m.add("process", processDetails(sample.Process), openFiles(sample.Process), levels{openFilesWarning, Never}, nil)
 	return m
 }
 
@@ -153,29 +154,50 @@ func cpuDetails(cpu sysmetrics.CPU) []slog.Attr {
 	if cpu.Err == nil {
 		details = append(details, slog.Float64("percent", round1(cpu.Percent)))
 	}
-	return append(details, slog.Int("count", cpu.Count))
+	details = append(details, slog.Int("count", cpu.Count))
+	if cpu.LimitCPUs > 0 {
+		details = append(details, slog.Float64("limit_cpus", cpu.LimitCPUs))
+	}
+	if cpu.Err == nil {
+		details = append(details, slog.Float64("window_seconds", round1(cpu.Window.Seconds())))
+	}
+	if cpu.ThrottledRatio.Err == nil {
+		details = append(details, slog.Float64("throttled_percent", round1(100*cpu.ThrottledRatio.Value)))
+	}
+	return details
 }
 
 func memoryDetails(memory sysmetrics.Memory) []slog.Attr {
-	if memory.Err != nil {
-		return nil
+	var details []slog.Attr
+	if memory.Err == nil {
+		details = append(details,
+			slog.Float64("percent", round1(memory.Percent)),
+			slog.Uint64("available_mb", megabytes(memory.AvailableBytes)),
+			slog.Uint64("total_mb", megabytes(memory.TotalBytes)),
+			slog.String("source", string(memory.Source)))
 	}
-	return []slog.Attr{
-		slog.Float64("percent", round1(memory.Percent)),
-		slog.Uint64("available_mb", megabytes(memory.AvailableBytes)),
-		slog.Uint64("total_mb", megabytes(memory.TotalBytes)),
+	if memory.OOMKills.Err == nil {
+		details = append(details, slog.Uint64("oom_kills", memory.OOMKills.Value))
 	}
+	return details
 }
 
 func diskDetails(disk sysmetrics.Disk) []slog.Attr {
 	if disk.Err != nil {
 		return nil
 	}
-	return []slog.Attr{
+	details := []slog.Attr{
 		slog.Float64("percent", round1(disk.Percent)),
 		slog.Uint64("free_mb", megabytes(disk.FreeBytes)),
 		slog.Uint64("total_mb", megabytes(disk.TotalBytes)),
 	}
+	if disk.InodesPercent.Err == nil {
+		details = append(details, slog.Float64("inodes_percent", round1(disk.InodesPercent.Value)))
+	}
+	if disk.Stuck {
+		details = append(details, slog.Float64("age_seconds", round1(disk.Age.Seconds())))
+	}
+	return details
 }
 
 func connectionsDetails(connections sysmetrics.Connections) []slog.Attr {
@@ -183,6 +205,34 @@ func connectionsDetails(connections sysmetrics.Connections) []slog.Attr {
 		return nil
 	}
 	return []slog.Attr{slog.Int("active_connections", connections.Active)}
+}
+
+func processDetails(process sysmetrics.Process) []slog.Attr {
+	details := []slog.Attr{
+		slog.Int("goroutines", process.Goroutines),
+		slog.Float64("uptime_seconds", round1(process.Uptime.Seconds())),
+	}
+	if process.HeapBytes.Err == nil {
+		details = append(details, slog.Float64("heap_mb", round1(float64(process.HeapBytes.Value)/(1<<20))))
+	}
+	if process.OpenFiles.Err == nil {
+		details = append(details, slog.Int("open_files", process.OpenFiles.Value))
+	}
+	if process.MaxOpenFiles.Err == nil {
+		details = append(details, slog.Int("max_open_files", process.MaxOpenFiles.Value))
+	}
+	return details
+}
+
+// openFilesWarning is how much of the limit on open files may be used: beyond it, connections fail soon.
+const openFilesWarning = 80
+
+// openFiles is the percentage of the limit that is in use; without a limit, or without a count, it is zero.
+func openFiles(process sysmetrics.Process) float64 {
+	if process.OpenFiles.Err != nil || process.MaxOpenFiles.Err != nil || process.MaxOpenFiles.Value == 0 {
+		return 0
+	}
+	return 100 * float64(process.OpenFiles.Value) / float64(process.MaxOpenFiles.Value)
 }
 
 func round1(v float64) float64 { return math.Round(v*10) / 10 }

@@ -27,23 +27,60 @@ func judged(t *testing.T, sample *sysmetrics.Sample, opts ...Option) map[string]
 
 func object(check Check) string { return string(appendCheck(nil, check, false)) }
 
-// fine is a sample in which nothing is remarkable.
+// fine is a sample of a container in which nothing is remarkable.
 func fine() *sysmetrics.Sample {
 	return &sysmetrics.Sample{
-		At:          time.Now(),
-		CPU:         sysmetrics.CPU{Percent: 25.49, Count: 4, Window: time.Second},
-		Memory:      sysmetrics.Memory{Percent: 60.21, AvailableBytes: 2048<<20 + 5, TotalBytes: 8192 << 20},
-		Disks:       []sysmetrics.Disk{{Name: "disk", Path: "/", Percent: 45.75, FreeBytes: 50000 << 20, TotalBytes: 100000 << 20}},
+		At: time.Now(),
+		CPU: sysmetrics.CPU{Percent: 25.49, Count: 4, Window: 5040 * time.Millisecond, LimitCPUs: 1.5,
+			ThrottledRatio: sysmetrics.Figure[float64]{Value: 0.123}},
+		Memory: sysmetrics.Memory{Percent: 60.21, AvailableBytes: 2048<<20 + 5, TotalBytes: 8192 << 20, Source: sysmetrics.Cgroup,
+			OOMKills: sysmetrics.Figure[uint64]{Value: 2}},
+		Disks: []sysmetrics.Disk{{Name: "disk", Path: "/", Percent: 45.75, FreeBytes: 50000 << 20, TotalBytes: 100000 << 20,
+			InodesPercent: sysmetrics.Figure[float64]{Value: 3.52}, Age: time.Millisecond}},
 		Connections: sysmetrics.Connections{Active: 42},
+		Process: sysmetrics.Process{Goroutines: 12, Uptime: 90061 * time.Millisecond, HeapBytes: sysmetrics.Figure[uint64]{Value: 3 << 19},
+			OpenFiles: sysmetrics.Figure[int]{Value: 20}, MaxOpenFiles: sysmetrics.Figure[int]{Value: 1024}},
 	}
 }
 
+// machine is the same where there is no container, and no count of what isn't counted there.
+func machine() *sysmetrics.Sample {
+	sample := fine()
+	sample.CPU.LimitCPUs = 0
+	sample.CPU.ThrottledRatio.Err = sysmetrics.ErrUnsupported
+	sample.Memory.Source = sysmetrics.Host
+	sample.Memory.OOMKills.Err = sysmetrics.ErrUnsupported
+	sample.Disks[0].InodesPercent.Err = sysmetrics.ErrUnsupported
+	sample.Process.HeapBytes.Err = sysmetrics.ErrUnsupported
+	sample.Process.OpenFiles.Err = sysmetrics.ErrUnsupported
+	sample.Process.MaxOpenFiles.Err = sysmetrics.ErrUnsupported
+	return sample
+}
+
 func TestMetricsAsTheContractWritesThem(t *testing.T) {
-	checks := judged(t, fine())
-	assert.Equal(t, `{"status":"ok","percent":25.5,"count":4}`, object(checks["cpu"]))
-	assert.Equal(t, `{"status":"ok","percent":60.2,"available_mb":2048,"total_mb":8192}`, object(checks["memory"]))
+	checks := judged(t, machine())
+	assert.Equal(t, `{"status":"ok","percent":25.5,"count":4,"window_seconds":5}`, object(checks["cpu"]))
+	assert.Equal(t, `{"status":"ok","percent":60.2,"available_mb":2048,"total_mb":8192,"source":"host"}`, object(checks["memory"]))
 	assert.Equal(t, `{"status":"ok","percent":45.8,"free_mb":50000,"total_mb":100000}`, object(checks["disk"]))
 	assert.Equal(t, `{"status":"ok","active_connections":42}`, object(checks["connections"]))
+	assert.Equal(t, `{"status":"ok","goroutines":12,"uptime_seconds":90.1}`, object(checks["process"]))
+
+	checks = judged(t, fine())
+	assert.Equal(t, `{"status":"ok","percent":25.5,"count":4,"limit_cpus":1.5,"window_seconds":5,"throttled_percent":12.3}`, object(checks["cpu"]))
+	assert.Equal(t, `{"status":"ok","percent":60.2,"available_mb":2048,"total_mb":8192,"source":"cgroup","oom_kills":2}`, object(checks["memory"]))
+	assert.Equal(t, `{"status":"ok","percent":45.8,"free_mb":50000,"total_mb":100000,"inodes_percent":3.5}`, object(checks["disk"]))
+	assert.Equal(t, `{"status":"ok","goroutines":12,"uptime_seconds":90.1,"heap_mb":1.5,"open_files":20,"max_open_files":1024}`, object(checks["process"]))
+}
+
+func TestOpenFilesNearTheirLimit(t *testing.T) {
+	sample := fine()
+	sample.Process.OpenFiles.Value, sample.Process.MaxOpenFiles.Value = 80, 100
+	assert.Equal(t, probes.OK, judged(t, sample)["process"].Status)
+	sample.Process.OpenFiles.Value = 81
+	assert.Equal(t, probes.Warning, judged(t, sample)["process"].Status)
+	assert.Equal(t, probes.ReasonAboveThreshold, judged(t, sample)["process"].Reason)
+	sample.Process.MaxOpenFiles = sysmetrics.Figure[int]{Err: sysmetrics.ErrUnsupported}
+	assert.Equal(t, probes.OK, judged(t, sample)["process"].Status, "without a limit")
 }
 
 func TestThresholdsAreCrossedByMoreThanThem(t *testing.T) {
@@ -55,6 +92,7 @@ func TestThresholdsAreCrossedByMoreThanThem(t *testing.T) {
 		sample := fine()
 		sample.CPU.Percent, sample.Memory.Percent, sample.Disks[0].Percent, sample.Connections.Active = test.percent, test.percent, test.percent, int(test.percent*100)
 		checks := judged(t, sample, WithCPUThreshold(90, 95), WithMemoryThreshold(90, 95), WithDiskThreshold(90, 95), WithConnectionsThreshold(9000, 9500))
+		delete(checks, "process")
 		for name, check := range checks {
 			assert.Equal(t, test.status, check.Status, "%s at %v", name, test.percent)
 			if test.status != probes.OK {
@@ -74,8 +112,8 @@ func TestThresholdsAreCrossedByMoreThanThem(t *testing.T) {
 
 func TestMetricsThatAreNotThere(t *testing.T) {
 	sample := fine()
-	sample.CPU = sysmetrics.CPU{Count: 4, Err: sysmetrics.ErrPending}
-	sample.Memory = sysmetrics.Memory{Err: fs.ErrPermission}
+	sample.CPU = sysmetrics.CPU{Count: 4, Err: sysmetrics.ErrPending, ThrottledRatio: sysmetrics.Figure[float64]{Err: sysmetrics.ErrPending}}
+	sample.Memory = sysmetrics.Memory{Err: fs.ErrPermission, OOMKills: sysmetrics.Figure[uint64]{Err: fs.ErrPermission}}
 	sample.Disks[0] = sysmetrics.Disk{Name: "disk", Path: "/data", Err: &fs.PathError{Op: "statfs", Path: "/data", Err: fs.ErrNotExist}}
 	sample.Connections = sysmetrics.Connections{Err: sysmetrics.ErrUnsupported}
 	checks := judged(t, sample)
@@ -86,9 +124,9 @@ func TestMetricsThatAreNotThere(t *testing.T) {
 }
 
 func TestAStuckDisk(t *testing.T) {
-	sample := fine()
-	sample.Disks[0].Stuck = true
-	assert.Equal(t, `{"status":"warning","reason":"stuck","percent":45.8,"free_mb":50000,"total_mb":100000}`, object(judged(t, sample)["disk"]))
+	sample := machine()
+	sample.Disks[0].Stuck, sample.Disks[0].Age = true, time.Minute
+	assert.Equal(t, `{"status":"warning","reason":"stuck","percent":45.8,"free_mb":50000,"total_mb":100000,"age_seconds":60}`, object(judged(t, sample)["disk"]))
 	sample.Disks[0].Percent = 99
 	assert.Equal(t, probes.Error, judged(t, sample, WithDiskThreshold(90, 95))["disk"].Status, "what it said last is bad enough")
 }

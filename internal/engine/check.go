@@ -108,7 +108,7 @@ func (c *Check) period() time.Duration {
 // wall is the time by the wall clock alone.
 var wall = func(t time.Time) time.Time { return t.Round(0) }
 
-// age is how old what happened at at is by the clock that shows more: the monotonic one stands still while a machine is
+// age is how long ago at was, by the clock that shows more: the monotonic one stands still while a machine is
 // suspended, and the other one may be set back.
 func age(at, now time.Time) time.Duration {
 	return max(now.Sub(at), wall(now).Sub(wall(at)))

@@ -139,7 +139,7 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	}
 	defer response.Body.Close()
 	_, err = io.CopyN(io.Discard, response.Body, bodyLimit)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil // the body is no longer than that
 	}
 	if reason := reasonFor(response.StatusCode); reason != "" {

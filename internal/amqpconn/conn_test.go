@@ -1,0 +1,383 @@
+package amqpconn_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/echo-probes/echohealth/internal/amqpconn"
+	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes"
+)
+
+func TestMain(m *testing.M) { testserver.Main(m) }
+
+// noLeaks checks at the very end of the test, after all that is begun later has ended, that no goroutine is left.
+func noLeaks(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, before) })
+}
+
+// open returns a Conn to url that is closed at the end of the test.
+func open(t *testing.T, url string) *amqpconn.Conn {
+	t.Helper()
+	target, err := amqpconn.ParseURL(url, nil)
+	require.NoError(t, err)
+	conn := amqpconn.New(target)
+	t.Cleanup(func() { assert.NoError(t, conn.Close()) })
+	return conn
+}
+
+// through is the URL of a broker by way of a proxy.
+func through(t *testing.T, proxy *testserver.Proxy, brokerURL string) string {
+	t.Helper()
+	u, err := url.Parse(brokerURL)
+	require.NoError(t, err)
+	u.Host = proxy.Addr()
+	return u.String()
+}
+
+func exchange(name string) func(context.Context, *amqpconn.Session) error {
+	return func(_ context.Context, s *amqpconn.Session) error {
+		ch, err := s.Channel()
+		if err != nil {
+			return err
+		}
+		return ch.ExchangeDeclarePassive(name, "direct", true, false, false, false, nil)
+	}
+}
+
+var ask = exchange("amq.direct")
+
+// within calls ask and requires an answer within d and a generous second more.
+func within(t *testing.T, conn *amqpconn.Conn, d time.Duration) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	start := time.Now()
+	err := conn.Do(ctx, ask)
+	assert.Less(t, time.Since(start), d+time.Second)
+	return err
+}
+
+func requireReason(t *testing.T, want probes.Reason, err error) {
+	t.Helper()
+	require.Error(t, err)
+	require.Equal(t, want, classify.Reason(err), "%v", err)
+	require.NotContains(t, err.Error(), "secret")
+}
+
+func TestOneConnectionForManyCalls(t *testing.T) {
+	noLeaks(t)
+	rabbit := testserver.SharedRabbitMQ(t)
+	proxy := testserver.NewProxy(t, rabbit.Addr())
+	conn := open(t, through(t, proxy, rabbit.URL()))
+	for range 50 {
+		require.NoError(t, conn.Do(t.Context(), ask))
+	}
+	assert.Equal(t, 1, proxy.Accepted())
+	requireReason(t, probes.ReasonNotFound, conn.Do(t.Context(), exchange("amq.missing")))
+	require.NoError(t, conn.Do(t.Context(), ask), "a refusal closes the channel, not the connection")
+	assert.Equal(t, 1, proxy.Accepted())
+}
+
+func TestBrokerSeesWhoItIs(t *testing.T) {
+	rabbit := testserver.SharedRabbitMQ(t)
+	conn := open(t, rabbit.URL())
+	require.NoError(t, conn.Do(t.Context(), ask))
+	assert.Contains(t, rabbit.Ctl(t, "list_connections", "client_properties"), `{"connection_name","echohealth"}`)
+}
+
+func TestCallersTakeTurns(t *testing.T) {
+	noLeaks(t)
+	conn := open(t, testserver.SharedRabbitMQ(t).URL())
+	var calls sync.WaitGroup
+	for range 10 {
+		calls.Go(func() { assert.NoError(t, conn.Do(t.Context(), ask)) })
+	}
+	calls.Wait()
+
+	held, release := make(chan struct{}), make(chan struct{})
+	calls.Go(func() {
+		conn.Do(t.Context(), func(context.Context, *amqpconn.Session) error {
+			close(held)
+			<-release
+			return nil
+		})
+	})
+	<-held
+	requireReason(t, probes.ReasonTimeout, within(t, conn, 20*time.Millisecond))
+	close(release)
+	calls.Wait()
+	assert.NoError(t, conn.Do(t.Context(), ask))
+}
+
+func TestUnreachable(t *testing.T) {
+	noLeaks(t)
+	refused := open(t, fmt.Sprintf("amqp://app:app-secret@127.0.0.1:%d/", testserver.FreePort(t)))
+	requireReason(t, probes.ReasonConnectionRefused, within(t, refused, 5*time.Second))
+
+	unknown := open(t, "amqp://app:app-secret@name.invalid/")
+	requireReason(t, probes.ReasonHostNotFound, within(t, unknown, 5*time.Second))
+}
+
+func TestLoginRefused(t *testing.T) {
+	noLeaks(t)
+	rabbit := testserver.SharedRabbitMQ(t)
+	rabbit.Ctl(t, "add_vhost", "closed")
+	rabbit.Ctl(t, "add_vhost", "full")
+	rabbit.Ctl(t, "set_permissions", "--vhost", "full", "app", "^$", "^$", "^$")
+	rabbit.Ctl(t, "set_vhost_limits", "--vhost", "full", `{"max-connections":0}`)
+	tests := map[string]struct {
+		url  string
+		want probes.Reason
+	}{
+		"wrong password":      {"amqp://app:wrong-secret@" + rabbit.Addr() + "/", probes.ReasonAuthenticationFailed},
+		"unknown user":        {"amqp://nobody:app-secret@" + rabbit.Addr() + "/", probes.ReasonAuthenticationFailed},
+		"unknown vhost":       {rabbit.URL() + "missing", probes.ReasonNotFound},
+		"vhost not permitted": {rabbit.URL() + "closed", probes.ReasonPermissionDenied},
+		"connection limit":    {rabbit.URL() + "full", probes.ReasonTooManyConnections},
+		"mechanism":           {rabbit.URL() + "?auth_mechanism=external", probes.ReasonMisconfigured},
+		"tls to a plain port": {"amqps://app:app-secret@" + rabbit.Addr() + "/", probes.ReasonTLSError},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			target, err := amqpconn.ParseURL(test.url, nil)
+			require.NoError(t, err)
+			conn := amqpconn.New(target)
+			defer conn.Close()
+			requireReason(t, test.want, within(t, conn, 10*time.Second))
+		})
+	}
+}
+
+// Before RabbitMQ has refused wrong credentials nobody can tell them from a broker that hangs.
+func TestLoginOutOfTime(t *testing.T) {
+	noLeaks(t)
+	conn := open(t, "amqp://app:wrong-secret@"+testserver.SharedRabbitMQ(t).Addr()+"/")
+	requireReason(t, probes.ReasonTimeout, within(t, conn, 300*time.Millisecond))
+
+	limited := open(t, "amqp://app:wrong-secret@"+testserver.SharedRabbitMQ(t).Addr()+"/?connection_timeout=300")
+	requireReason(t, probes.ReasonTimeout, within(t, limited, 2*time.Second))
+}
+
+func TestNotABroker(t *testing.T) {
+	noLeaks(t)
+	tests := map[string]struct {
+		answer string
+		want   probes.Reason
+	}{
+		"another protocol": {"HTTP/1.1 400 Bad Request\r\n\r\n", probes.ReasonMisconfigured},
+		"TLS":              {"\x15\x03\x01\x00\x02\x02\x46\x00", probes.ReasonTLSError},
+		"nothing":          {"", probes.ReasonConnectionLost},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			conn := open(t, "amqp://app:app-secret@"+answering(t, test.answer))
+			requireReason(t, test.want, within(t, conn, 5*time.Second))
+		})
+	}
+}
+
+// answering listens, answers the first bytes of each connection with the same words, and closes it.
+func answering(t *testing.T, words string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			conn.Read(make([]byte, 100))
+			conn.Write([]byte(words))
+			conn.Close()
+		}
+	})
+	t.Cleanup(func() { listener.Close(); serving.Wait() })
+	return listener.Addr().String()
+}
+
+func TestFrozenBroker(t *testing.T) {
+	noLeaks(t)
+	rabbit := testserver.NewRabbitMQ(t)
+	kept, fresh := open(t, rabbit.URL()), open(t, rabbit.URL())
+	require.NoError(t, kept.Do(t.Context(), ask))
+	rabbit.Freeze(t)
+	requireReason(t, probes.ReasonTimeout, within(t, kept, 100*time.Millisecond))
+	requireReason(t, probes.ReasonTimeout, within(t, kept, 100*time.Millisecond))
+	requireReason(t, probes.ReasonTimeout, within(t, fresh, 100*time.Millisecond))
+	rabbit.Thaw(t)
+	assert.NoError(t, within(t, kept, 5*time.Second))
+	assert.NoError(t, within(t, fresh, 5*time.Second))
+}
+
+func TestRestartedBroker(t *testing.T) {
+	noLeaks(t)
+	rabbit := testserver.NewRabbitMQ(t)
+	conn := open(t, rabbit.URL())
+	for _, end := range []func(testing.TB){rabbit.Kill, rabbit.Stop} {
+		require.NoError(t, within(t, conn, 5*time.Second))
+		end(t)
+		requireReason(t, probes.ReasonConnectionRefused, within(t, conn, 5*time.Second))
+		rabbit.Start(t)
+		require.NoError(t, within(t, conn, 5*time.Second))
+	}
+}
+
+func TestLostConnectionIsMadeAnewInTheSameCall(t *testing.T) {
+	noLeaks(t)
+	rabbit := testserver.SharedRabbitMQ(t)
+	proxy := testserver.NewProxy(t, rabbit.Addr())
+	conn := open(t, through(t, proxy, rabbit.URL()))
+	require.NoError(t, conn.Do(t.Context(), ask))
+	for range 5 {
+		proxy.Reset()
+		require.NoError(t, conn.Do(t.Context(), ask))
+	}
+	assert.Equal(t, 6, proxy.Accepted())
+}
+
+func TestNetworkFaults(t *testing.T) {
+	noLeaks(t)
+	rabbit := testserver.SharedRabbitMQ(t)
+	proxy := testserver.NewProxy(t, rabbit.Addr())
+	conn := open(t, through(t, proxy, rabbit.URL()))
+	faults := []struct {
+		name  string
+		begin func()
+		want  probes.Reason
+	}{
+		{"silent", proxy.Silent, probes.ReasonTimeout},
+		{"stalled", proxy.Stall, probes.ReasonTimeout},
+		{"reset in mid-answer", proxy.ResetOnReply, probes.ReasonConnectionLost},
+		{"refused", proxy.Refuse, probes.ReasonConnectionRefused},
+		{"byte by byte", func() { proxy.Drip(50 * time.Millisecond) }, probes.ReasonTimeout},
+	}
+	for _, fault := range faults {
+		require.NoError(t, within(t, conn, 5*time.Second), "before %s", fault.name)
+		fault.begin()
+		for range 3 { // the first with a kept connection, the others without
+			requireReason(t, fault.want, within(t, conn, 200*time.Millisecond))
+		}
+		proxy.Pass()
+		require.NoError(t, within(t, conn, 5*time.Second), "after %s", fault.name)
+	}
+}
+
+// publish puts a message where nobody gets it, which during an alarm makes the broker block the connection, and waits
+// for the broker to say so.
+func publish(ctx context.Context, s *amqpconn.Session) error {
+	ch, err := s.Channel()
+	if err != nil {
+		return err
+	}
+	if err := ch.PublishWithContext(ctx, "amq.fanout", "", false, false, amqp.Publishing{}); err != nil {
+		return err
+	}
+	select {
+	case b := <-s.Blocks():
+		return s.Heed(b)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func TestMemoryAlarm(t *testing.T) {
+	noLeaks(t)
+	rabbit := testserver.NewRabbitMQ(t)
+	silent, publishing, closing := open(t, rabbit.URL()), open(t, rabbit.URL()), open(t, rabbit.URL())
+	rabbit.Ctl(t, "set_vm_memory_high_watermark", "absolute", "1")
+	require.NoError(t, within(t, silent, 5*time.Second), "a connection that doesn't publish is answered")
+	requireReason(t, probes.ReasonBrokerBlocked, publishing.Do(t.Context(), publish))
+	requireReason(t, probes.ReasonBrokerBlocked, closing.Do(t.Context(), publish))
+	for range 3 {
+		start := time.Now()
+		requireReason(t, probes.ReasonBrokerBlocked, within(t, publishing, 5*time.Second))
+		assert.Less(t, time.Since(start), time.Second, "known, so not asked")
+	}
+	start := time.Now()
+	require.NoError(t, closing.Close())
+	assert.Less(t, time.Since(start), 1500*time.Millisecond)
+
+	rabbit.Ctl(t, "set_vm_memory_high_watermark", "absolute", "1GB")
+	assert.EventuallyWithT(t, func(c *assert.CollectT) {
+		assert.NoError(c, publishing.Do(t.Context(), ask))
+	}, 10*time.Second, 10*time.Millisecond)
+}
+
+// A connection may be blocked without anybody knowing yet, and the broker be frozen.
+func TestCloseIsBounded(t *testing.T) {
+	noLeaks(t)
+	rabbit := testserver.NewRabbitMQ(t)
+	blocked, frozen := open(t, rabbit.URL()), open(t, rabbit.URL())
+	require.NoError(t, frozen.Do(t.Context(), ask))
+	require.NoError(t, blocked.Do(t.Context(), ask))
+	rabbit.Ctl(t, "set_vm_memory_high_watermark", "absolute", "1")
+	require.NoError(t, blocked.Do(t.Context(), func(ctx context.Context, s *amqpconn.Session) error {
+		ch, err := s.Channel()
+		if err != nil {
+			return err
+		}
+		return ch.PublishWithContext(ctx, "amq.fanout", "", false, false, amqp.Publishing{})
+	}))
+	start := time.Now()
+	require.NoError(t, blocked.Close())
+	assert.Less(t, time.Since(start), 2*time.Second)
+
+	rabbit.Freeze(t)
+	start = time.Now()
+	require.NoError(t, frozen.Close())
+	assert.Less(t, time.Since(start), 2*time.Second)
+	requireReason(t, probes.ReasonClientClosed, frozen.Do(t.Context(), ask))
+	require.NoError(t, frozen.Close(), "twice is once")
+}
+
+func TestCloseEndsTheCallInFlight(t *testing.T) {
+	noLeaks(t)
+	proxy := testserver.NewProxy(t, testserver.SharedRabbitMQ(t).Addr())
+	conn := open(t, through(t, proxy, testserver.SharedRabbitMQ(t).URL()))
+	require.NoError(t, conn.Do(t.Context(), ask))
+	proxy.Stall()
+	asking := make(chan struct{})
+	var call sync.WaitGroup
+	call.Go(func() {
+		err := conn.Do(t.Context(), func(ctx context.Context, s *amqpconn.Session) error {
+			close(asking)
+			return ask(ctx, s)
+		})
+		requireReason(t, probes.ReasonClientClosed, err)
+	})
+	<-asking
+	start := time.Now()
+	require.NoError(t, conn.Close())
+	assert.Less(t, time.Since(start), time.Second)
+	call.Wait()
+}
+
+func BenchmarkDo(b *testing.B) {
+	rabbit := testserver.SharedRabbitMQ(b)
+	target, err := amqpconn.ParseURL(rabbit.URL(), nil)
+	require.NoError(b, err)
+	conn := amqpconn.New(target)
+	defer conn.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := conn.Do(b.Context(), ask); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package amqpconn_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/echo-probes/echohealth/internal/amqpconn"
+)
+
+func TestParseURL(t *testing.T) {
+	good := []string{
+		"amqp://",
+		"amqp://rabbit",
+		"amqp://app:s3cret@rabbit:5672/",
+		"pyamqp://app:s3cret@rabbit:5672//",
+		"amqps://app:s3cret@rabbit/vh",
+		"amqp://app:s3%3Bcret@rabbit/vh?heartbeat=20&channel_max=10&connection_timeout=500",
+		"amqp://app:s3;cret@rabbit/",
+		"amqps://rabbit?ssl_cert_reqs=CERT_NONE",
+		"amqps://rabbit?ssl_cert_reqs=CERT_OPTIONAL",
+		"amqps://rabbit?verify=verify_peer&server_name_indication=mq",
+		"amqp://rabbit?login_method=AMQPLAIN&connect_timeout=4",
+		"amqp://[::1]:5672/",
+	}
+	for _, raw := range good {
+		_, err := amqpconn.ParseURL(raw, nil)
+		assert.NoError(t, err, raw)
+	}
+}
+
+func TestParseURLRefuses(t *testing.T) {
+	tests := []struct{ raw, want string }{
+		{"", `broker URL "***": its scheme must be one of amqp, amqps, pyamqp`},
+		{"app:s3cret@rabbit:5672", `"***"`},
+		{"http://app:s3cret@rabbit/", `broker URL "http://***@rabbit/": its scheme must be one of amqp, amqps, pyamqp`},
+		{"amqp://app:s3 cret@rabbit/", `broker URL "amqp://***@rabbit/": it must not contain white space`},
+		{"amqp://app:s3%cret@rabbit/", `broker URL "amqp://***@rabbit/": it can't be parsed`},
+		{"amqp://app:s3/cret@rabbit/", `broker URL "amqp://***@rabbit/": it can't be parsed`},
+		{"amqp://app:s3cret", `broker URL "amqp://***": it can't be parsed`},
+		{"amqp://app:s3cret@rabbit:99999/", "its port must be 1 to 65535"},
+		{"amqp://app:s3cret@rabbit:0/", "its port must be 1 to 65535"},
+		{"amqp://app:s3cret@a;amqp://app:s3cret@b", `broker URL "amqp://***@b": it names several brokers`},
+		{"amqp://app:s3cret@a:5672;b:5672/", "it names several brokers"},
+		{"amqp://a;b", "it names several brokers"},
+		{"amqp://rabbit/?hartbeat=10&x=s3cret", `unknown option "hartbeat", "x"`},
+		{"amqp://app:s3cret@rabbit/?heartbeat=%zz", "its query can't be parsed"},
+		{"amqp://app:s3cret@rabbit/?heartbeat=1.5", "heartbeat is not an uint16"},
+		{"amqp://app:s3cret@rabbit/?channel_max=x", "channel_max is not an uint16"},
+		{"amqp://app:s3cret@rabbit/?connection_timeout=0", `connection_timeout="0": it is a positive number of units of 1ms`},
+		{"amqp://app:s3cret@rabbit/?auth_mechanism=md5", `auth_mechanism "md5": it is plain, amqplain or external`},
+		{"amqp://app:s3cret@rabbit/?ssl_cert_reqs=CERT_NONE", "TLS options need a scheme with TLS"},
+		{"amqps://app:s3cret@rabbit/?ssl_cert_reqs=maybe", `"maybe": the certificate's verification is CERT_REQUIRED`},
+		{"amqps://app:s3cret@rabbit/?cacertfile=/does/not/exist", "CA certificates: open /does/not/exist"},
+		{"amqps://app:s3cret@rabbit/?certfile=/does/not/exist", "a client certificate needs both its file and its key's"},
+		{"amqps://app:s3cret@rabbit/?certfile=/no/c&keyfile=/no/k", "client certificate: open /no/c"},
+	}
+	for _, test := range tests {
+		_, err := amqpconn.ParseURL(test.raw, nil)
+		require.Error(t, err, test.raw)
+		assert.ErrorContains(t, err, test.want, test.raw)
+		assert.NotContains(t, err.Error(), "s3", test.raw)
+		assert.NotContains(t, err.Error(), "cret", test.raw)
+	}
+	_, err := amqpconn.ParseURL("amqp://rabbit", new(tls.Config))
+	assert.ErrorContains(t, err, "TLS options need a scheme with TLS")
+	_, err = amqpconn.ParseURL("amqps://rabbit?verify=verify_none", new(tls.Config))
+	assert.ErrorContains(t, err, "exclude each other")
+}
+
+func TestAdvise(t *testing.T) {
+	for raw, lines := range map[string]int{"amqp://rabbit": 0, "amqp://rabbit?heartbeat=1": 0, "amqp://rabbit?heartbeat=0": 1} {
+		target, err := amqpconn.ParseURL(raw, nil)
+		require.NoError(t, err)
+		assert.Len(t, target.Advise(), lines, raw)
+	}
+}
+
+func TestTakeTLS(t *testing.T) {
+	cert, key := certificate(t)
+	query := func(text string) amqpconn.Query {
+		values, err := url.ParseQuery(text)
+		require.NoError(t, err)
+		return amqpconn.Query(values)
+	}
+	config, err := amqpconn.TakeTLS(query(""), true, nil)
+	require.NoError(t, err)
+	assert.False(t, config.InsecureSkipVerify)
+	assert.Nil(t, config.RootCAs, "the system's")
+
+	config, err = amqpconn.TakeTLS(query("ssl_cert_reqs=CERT_NONE"), true, nil)
+	require.NoError(t, err)
+	assert.True(t, config.InsecureSkipVerify)
+
+	q := query("ssl_ca_certs=" + cert + "&ssl_certfile=" + cert + "&ssl_keyfile=" + key + "&ssl_cert_reqs=required")
+	config, err = amqpconn.TakeTLS(q, true, nil)
+	require.NoError(t, err)
+	assert.NoError(t, q.Rest())
+	assert.False(t, config.InsecureSkipVerify)
+	assert.NotNil(t, config.RootCAs)
+	pair, err := config.GetClientCertificate(nil)
+	require.NoError(t, err)
+	assert.NotEmpty(t, pair.Certificate)
+
+	_, err = amqpconn.TakeTLS(query("cacertfile="+key), true, nil)
+	assert.ErrorContains(t, err, "no certificate in")
+}
+
+// certificate makes a certificate for 127.0.0.1 that is its own authority, and returns the files of it and its key.
+func certificate(t *testing.T) (cert, key string) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	require.NoError(t, err)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	require.NoError(t, err)
+	write := func(name, kind string, der []byte) string {
+		file := filepath.Join(t.TempDir(), name)
+		require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
+		return file
+	}
+	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", keyDER)
+}
