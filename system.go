@@ -149,79 +149,78 @@ func (s *system) stale() *metrics {
 	return m
 }
 
-func cpuDetails(cpu sysmetrics.CPU) []slog.Attr {
-	var details []slog.Attr
-	if cpu.Err == nil {
-		details = append(details, slog.Float64("percent", round1(cpu.Percent)))
+// details collects members of a metric's object.
+type details []slog.Attr
+
+// figure adds a number, unless err says that there is none.
+func (d *details) figure(key string, value float64, err error) {
+	if err == nil {
+		*d = append(*d, slog.Float64(key, round1(value)))
 	}
-	details = append(details, slog.Int("count", cpu.Count))
+}
+
+// count adds a whole number, unless err says that there is none.
+func (d *details) count(key string, n int, err error) {
+	if err == nil {
+		*d = append(*d, slog.Int(key, n))
+	}
+}
+
+// megabytes adds a size, unless err says that there is none.
+func (d *details) megabytes(key string, bytes uint64, err error) {
+	if err == nil {
+		*d = append(*d, slog.Uint64(key, bytes>>20))
+	}
+}
+
+func cpuDetails(cpu sysmetrics.CPU) (d details) {
+	d.figure("percent", cpu.Percent, cpu.Err)
+	d.count("count", cpu.Count, nil)
 	if cpu.LimitCPUs > 0 {
-		details = append(details, slog.Float64("limit_cpus", cpu.LimitCPUs))
+		d = append(d, slog.Float64("limit_cpus", cpu.LimitCPUs))
 	}
-	if cpu.Err == nil {
-		details = append(details, slog.Float64("window_seconds", round1(cpu.Window.Seconds())))
-	}
-	if cpu.ThrottledRatio.Err == nil {
-		details = append(details, slog.Float64("throttled_percent", round1(100*cpu.ThrottledRatio.Value)))
-	}
-	return details
+	d.figure("window_seconds", cpu.Window.Seconds(), cpu.Err)
+	d.figure("throttled_percent", 100*cpu.ThrottledRatio.Value, cpu.ThrottledRatio.Err)
+	return d
 }
 
-func memoryDetails(memory sysmetrics.Memory) []slog.Attr {
-	var details []slog.Attr
+func memoryDetails(memory sysmetrics.Memory) (d details) {
+	d.figure("percent", memory.Percent, memory.Err)
+	d.megabytes("available_mb", memory.AvailableBytes, memory.Err)
+	d.megabytes("total_mb", memory.TotalBytes, memory.Err)
 	if memory.Err == nil {
-		details = append(details,
-			slog.Float64("percent", round1(memory.Percent)),
-			slog.Uint64("available_mb", megabytes(memory.AvailableBytes)),
-			slog.Uint64("total_mb", megabytes(memory.TotalBytes)),
-			slog.String("source", string(memory.Source)))
+		d = append(d, slog.String("source", string(memory.Source)))
 	}
-	if memory.OOMKills.Err == nil {
-		details = append(details, slog.Uint64("oom_kills", memory.OOMKills.Value))
-	}
-	return details
+	d.count("oom_kills", int(memory.OOMKills.Value), memory.OOMKills.Err)
+	return d
 }
 
-func diskDetails(disk sysmetrics.Disk) []slog.Attr {
+func diskDetails(disk sysmetrics.Disk) (d details) {
 	if disk.Err != nil {
 		return nil
 	}
-	details := []slog.Attr{
-		slog.Float64("percent", round1(disk.Percent)),
-		slog.Uint64("free_mb", megabytes(disk.FreeBytes)),
-		slog.Uint64("total_mb", megabytes(disk.TotalBytes)),
-	}
-	if disk.InodesPercent.Err == nil {
-		details = append(details, slog.Float64("inodes_percent", round1(disk.InodesPercent.Value)))
-	}
+	d.figure("percent", disk.Percent, nil)
+	d.megabytes("free_mb", disk.FreeBytes, nil)
+	d.megabytes("total_mb", disk.TotalBytes, nil)
+	d.figure("inodes_percent", disk.InodesPercent.Value, disk.InodesPercent.Err)
 	if disk.Stuck {
-		details = append(details, slog.Float64("age_seconds", round1(disk.Age.Seconds())))
+		d.figure("age_seconds", disk.Age.Seconds(), nil)
 	}
-	return details
+	return d
 }
 
-func connectionsDetails(connections sysmetrics.Connections) []slog.Attr {
-	if connections.Err != nil {
-		return nil
-	}
-	return []slog.Attr{slog.Int("active_connections", connections.Active)}
+func connectionsDetails(connections sysmetrics.Connections) (d details) {
+	d.count("active_connections", connections.Active, connections.Err)
+	return d
 }
 
-func processDetails(process sysmetrics.Process) []slog.Attr {
-	details := []slog.Attr{
-		slog.Int("goroutines", process.Goroutines),
-		slog.Float64("uptime_seconds", round1(process.Uptime.Seconds())),
-	}
-	if process.HeapBytes.Err == nil {
-		details = append(details, slog.Float64("heap_mb", round1(float64(process.HeapBytes.Value)/(1<<20))))
-	}
-	if process.OpenFiles.Err == nil {
-		details = append(details, slog.Int("open_files", process.OpenFiles.Value))
-	}
-	if process.MaxOpenFiles.Err == nil {
-		details = append(details, slog.Int("max_open_files", process.MaxOpenFiles.Value))
-	}
-	return details
+func processDetails(process sysmetrics.Process) (d details) {
+	d.count("goroutines", process.Goroutines, nil)
+	d.figure("uptime_seconds", process.Uptime.Seconds(), nil)
+	d.figure("heap_mb", float64(process.HeapBytes.Value)/(1<<20), process.HeapBytes.Err)
+	d.count("open_files", process.OpenFiles.Value, process.OpenFiles.Err)
+	d.count("max_open_files", process.MaxOpenFiles.Value, process.MaxOpenFiles.Err)
+	return d
 }
 
 // openFilesWarning is how much of the limit on open files may be used: beyond it, connections fail soon.
@@ -236,5 +235,3 @@ func openFiles(process sysmetrics.Process) float64 {
 }
 
 func round1(v float64) float64 { return math.Round(v*10) / 10 }
-
-func megabytes(bytes uint64) uint64 { return bytes / (1 << 20) }
