@@ -24,18 +24,20 @@ const module = "github.com/echo-probes/echohealth"
 var policy = map[string][]string{
 	"":                   {"probes", "sysmetrics", "internal/engine", "internal/classify", "github.com/labstack/echo/v4"},
 	"probes":             {},
-	"probes/sqlprobe":    {"probes", "internal/classify"},
+	"probes/sqlprobe":    {"probes", "internal/classify", "internal/flight"},
 	"probes/httpprobe":   {"probes", "internal/classify"},
-	"probes/pgxprobe":    {"probes", "internal/classify", "github.com/jackc/pgx/v5"},
+	"probes/pgxprobe":    {"probes", "internal/classify", "internal/flight", "github.com/jackc/pgx/v5"},
 	"probes/redisprobe":  {"probes", "internal/classify", "github.com/redis/go-redis/v9"},
 	"probes/amqpprobe":   {"probes", "internal/classify", "internal/amqpconn", "github.com/rabbitmq/amqp091-go"},
 	"probes/celeryprobe": {"probes", "internal/classify", "internal/amqpconn", "github.com/rabbitmq/amqp091-go", "github.com/redis/go-redis/v9"},
 	"internal/amqpconn":  {"probes", "internal/classify", "github.com/rabbitmq/amqp091-go"},
+	"internal/flight":    {"probes"},
 	"internal/engine":    {"probes", "internal/classify"},
 	"internal/classify":  {"probes"},
 	"sysmetrics":         {"github.com/shirou/gopsutil/v4", "golang.org/x/sys"},
 	// Only tests import it.
 	"internal/testserver": {"github.com/jackc/pgx/v5"},
+	"internal/contract":   {"", "probes", "github.com/stretchr/testify"},
 }
 
 type listed struct {

@@ -1,0 +1,87 @@
+// Package flight keeps the questions to a database apart from the checks that ask them: a question has a goroutine and a
+// context of its own, since drivers close a connection whose query is given up, and checks that come while one is open wait for
+// the same answer.
+package flight
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// A Run is one observation of a database.
+type Run struct {
+	Done   chan struct{} // closed at the end
+	Result probes.Result // valid after Done
+}
+
+// Flight holds the run in flight. There is at most one, however many checks wait for it.
+type Flight struct {
+	ctx     context.Context // the runs' parent; ends with Close
+	cancel  context.CancelFunc
+	cleanup func() // to be called after the last run, perhaps more than once
+
+	mu     sync.Mutex // guards run and closed
+	run    *Run       // nil when none is in flight
+	closed bool
+}
+
+// New returns a Flight without a run. After the last run cleanup is called, perhaps more than once.
+func New(cleanup func()) *Flight {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Flight{ctx: ctx, cancel: cancel, cleanup: cleanup}
+}
+
+// Join returns the run in flight, or else starts one that may take as long as limit. It returns nil after Close.
+func (f *Flight) Join(limit time.Duration, observe func(context.Context) probes.Result) *Run {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.run == nil && !f.closed {
+		f.run = &Run{Done: make(chan struct{})}
+		go f.fly(f.run, limit, observe)
+	}
+	return f.run
+}
+
+func (f *Flight) fly(r *Run, limit time.Duration, observe func(context.Context) probes.Result) {
+	ctx, cancel := context.WithTimeout(f.ctx, limit)
+	defer cancel()
+	defer f.land(r)
+	r.Result = observe(ctx)
+	if f.ctx.Err() != nil {
+		f.cleanup() // Close may have given up waiting for this run
+	}
+}
+
+// land ends a run. A panic, such as in one of the application's hooks, must not take the process down.
+func (f *Flight) land(r *Run) {
+	if v := recover(); v != nil {
+		err := fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		r.Result = probes.Result{Status: probes.Error, Reason: probes.ReasonPanic, Err: err}
+	}
+	f.mu.Lock()
+	f.run = nil
+	f.mu.Unlock()
+	close(r.Done)
+}
+
+// Close ends the run in flight, waits for it as long as limit, and lets no other begin.
+func (f *Flight) Close(limit time.Duration) {
+	f.mu.Lock()
+	r := f.run
+	f.closed = true
+	f.mu.Unlock()
+	f.cancel()
+	if r != nil {
+		select {
+		case <-r.Done:
+		case <-time.After(limit):
+			return
+		}
+	}
+	f.cleanup()
+}

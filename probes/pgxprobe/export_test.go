@@ -1,0 +1,30 @@
+package pgxprobe
+
+import (
+	"context"
+	"time"
+)
+
+// DialPause is for tests that count dials.
+const DialPause = dialPause
+
+// ErrNoneIdle is what Acquire returns when the application was faster.
+var ErrNoneIdle = errNoneIdle
+
+// SetPatience shortens the time that a run may take.
+func (p *Probe) SetPatience(d time.Duration) { p.patience = d }
+
+// Acquire takes a connection of the pool and gives it back.
+func (p *Probe) Acquire(ctx context.Context) error {
+	conn, err := p.acquire(ctx)
+	if err == nil {
+		p.giveBack(ctx, conn)
+	}
+	return err
+}
+
+// Shift moves the probe's clock. No check may be in flight.
+func (p *Probe) Shift(d time.Duration) {
+	now := p.now
+	p.now = func() time.Time { return now().Add(d) }
+}

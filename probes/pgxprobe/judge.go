@@ -1,0 +1,94 @@
+package pgxprobe
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// judge gives the result for an answer or a failure, and the pool as it was then.
+//
+// A full pool is only a warning as long as the database answers, and for that a refusal for want of connections will
+// do.
+func (p *Probe) judge(stat *pgxpool.Stat, readOnly bool, err error) probes.Result {
+	saturated := full(stat) && (err == nil || refusedForWantOfConnections(err))
+	stuckFor := p.stuck.look(saturated, p.now(), stat.AcquireCount(), stat.CanceledAcquireCount())
+	result := probes.Result{Status: probes.OK, Details: details(stat, readOnly)}
+	switch {
+	case err != nil && !saturated:
+		return p.failed(stat, err)
+	case readOnly && p.writable:
+		result.Status, result.Reason = probes.Error, probes.ReasonReadOnly
+		result.Err = errors.New("the database takes no writes")
+	case stuckFor >= stuckAfter:
+		result.Status, result.Reason = probes.Error, probes.ReasonPoolStuck
+		result.Err = fmt.Errorf("the database answers, but for %s the application has got none of the pool's %d connections",
+			stuckFor.Round(time.Second), stat.MaxConns())
+	case saturated:
+		result.Status, result.Reason = probes.Warning, probes.ReasonPoolSaturated
+		result.Err = fmt.Errorf("the database answers, but all %d connections of the pool are in use", stat.MaxConns())
+	}
+	return result
+}
+
+// failed is the result where there is no answer.
+func (p *Probe) failed(stat *pgxpool.Stat, err error) probes.Result {
+	result := probes.Result{Status: probes.Error, Details: details(stat, false), Err: err}
+	// target_session_attrs=read-write and =primary.
+	if errors.Is(err, pgconn.ErrReadOnlyConnection) || errors.Is(err, pgconn.ErrStandbyConnection) {
+		result.Reason = probes.ReasonReadOnly
+	}
+	return result
+}
+
+func details(stat *pgxpool.Stat, readOnly bool) []slog.Attr {
+	attrs := make([]slog.Attr, 0, 4)
+	attrs = append(attrs,
+		slog.Int("pool_in_use", int(stat.AcquiredConns())),
+		slog.Int("pool_idle", int(stat.IdleConns())),
+		slog.Int("pool_max", int(stat.MaxConns())))
+	if readOnly {
+		attrs = append(attrs, slog.Bool("read_only", true))
+	}
+	return attrs
+}
+
+// lost reports whether an established connection turned out to be closed: by the network, or by the server with a
+// last word such as 57P01.
+func lost(err error) bool {
+	switch classify.Reason(err) {
+	case probes.ReasonConnectionLost, probes.ReasonDependencyStarting:
+		return true
+	}
+	return errors.Is(err, pgconn.ErrConnClosed)
+}
+
+// serverAnswered reports whether the database is alive, whatever it said.
+func serverAnswered(err error) bool {
+	_, ok := errors.AsType[*pgconn.PgError](err)
+	return err == nil || ok
+}
+
+func refusedForWantOfConnections(err error) bool {
+	return classify.Reason(err) == probes.ReasonTooManyConnections
+}
+
+// metNoDatabase reports whether a failed dial cost the database nothing.
+func metNoDatabase(err error) bool {
+	switch classify.Reason(err) {
+	case probes.ReasonConnectionRefused, probes.ReasonUnreachable, probes.ReasonHostNotFound,
+		probes.ReasonConnectionLost, probes.ReasonDependencyStarting:
+		return true
+	case probes.ReasonTimeout:
+		op, ok := errors.AsType[*net.OpError](err)
+		return ok && op.Op == "dial"
+	}
+	return false
+}

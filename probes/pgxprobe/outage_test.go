@@ -1,0 +1,113 @@
+package pgxprobe_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A server that stops and starts again is seen to do both at once, whether the pool had connections or not.
+func TestRestart(t *testing.T) {
+	for _, idle := range []int{0, 4} {
+		t.Run(fmt.Sprint(idle, " idle"), func(t *testing.T) {
+			server := testserver.NewPostgres(t)
+			pool := newPool(t, server.DSN(), maxConns(4))
+			warm(t, pool, idle)
+			checks := &checker{probe: newProbe(t, pool), timeout: timeout}
+			assertResult(t, checks.check(), probes.OK, "")
+			server.Stop(t)
+			for range 3 {
+				assertResult(t, checks.check(), probes.Error, probes.ReasonConnectionRefused)
+			}
+			server.Start(t)
+			assertResult(t, checks.check(), probes.OK, "")
+
+			warm(t, pool, idle)
+			server.Kill(t)
+			server.Start(t)
+			assertResult(t, checks.check(), probes.OK, "")
+		})
+	}
+}
+
+// firstSuccess is how long the application needs for a query after the database is back, with a limit of 500 ms for
+// each try.
+func firstSuccess(t *testing.T, pool *pgxpool.Pool) time.Duration {
+	t.Helper()
+	start := time.Now()
+	for time.Since(start) < time.Minute {
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		_, err := pool.Exec(ctx, "SELECT 1")
+		cancel()
+		if err == nil {
+			return time.Since(start)
+		}
+	}
+	require.Fail(t, "no success in a minute")
+	return 0
+}
+
+// 60 checks against a frozen server take at most one of the pool's four places, and that one once: after the first
+// timeout the probe keeps to its own connection.
+func TestFrozenServer(t *testing.T) {
+	server := testserver.NewPostgres(t)
+	pings := map[string]bool{"used within a second": false, "idle for longer": true}
+	for name, ping := range pings {
+		t.Run(name, func(t *testing.T) {
+			pool := newPool(t, server.DSN(), maxConns(4), func(c *pgxpool.Config) {
+				c.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return ping }
+			})
+			warm(t, pool, 4)
+			probe := newProbe(t, pool)
+			probe.SetPatience(time.Second)
+			checks := &checker{probe: probe, timeout: 100 * time.Millisecond}
+			assertResult(t, checks.check(), probes.OK, "")
+			server.Freeze(t)
+			defer server.Thaw(t)
+			acquired := pool.Stat().AcquireCount()
+			goroutines := runtime.NumGoroutine()
+			for range 60 {
+				assertResult(t, checks.check(), probes.Error, probes.ReasonTimeout)
+				assert.LessOrEqual(t, pool.Stat().AcquiredConns(), int32(1))
+				assert.LessOrEqual(t, runtime.NumGoroutine()-goroutines, 8)
+			}
+			assert.Equal(t, acquired+1, pool.Stat().AcquireCount())
+			assert.EqualValues(t, 4, pool.Stat().NewConnsCount())
+
+			server.Thaw(t)
+			thawed := time.Now()
+			app := firstSuccess(t, pool)
+			for checks.check().Status != probes.OK && time.Since(thawed) < time.Minute {
+			}
+			t.Logf("after the thaw: the application's first success %s, the check's %s", app, time.Since(thawed))
+			assert.Less(t, app, 500*time.Millisecond, "it had a connection at once")
+			assert.Less(t, time.Since(thawed), 10*time.Second)
+		})
+	}
+}
+
+// A frozen database is seen to be back although the last dial hung, and although the pool has no connection.
+func TestThaw(t *testing.T) {
+	server := testserver.NewPostgres(t)
+	pool := newPool(t, server.DSN()+"&connect_timeout=2")
+	probe := newProbe(t, pool)
+	checks := &checker{probe: probe, timeout: timeout}
+	server.Freeze(t)
+	defer server.Thaw(t)
+	for range 5 { // for longer than connect_timeout
+		assertResult(t, checks.check(), probes.Error, probes.ReasonTimeout)
+	}
+	server.Thaw(t)
+	thawed := time.Now()
+	for checks.check().Status != probes.OK && time.Since(thawed) < time.Minute {
+	}
+	assert.Less(t, time.Since(thawed), 3*time.Second)
+}

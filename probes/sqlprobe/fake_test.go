@@ -1,0 +1,148 @@
+package sqlprobe_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/echo-probes/echohealth/probes/sqlprobe"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// fakeDriver is a driver without a database, for what takes time: with sockets synctest's clock would stand still.
+type fakeDriver struct {
+	connect func(context.Context) error
+	query   func(context.Context) error
+}
+
+func (d fakeDriver) Connect(ctx context.Context) (driver.Conn, error) {
+	return fakeConn{d}, d.connect(ctx)
+}
+func (d fakeDriver) Driver() driver.Driver { return nil }
+
+type fakeConn struct{ fakeDriver }
+
+func (c fakeConn) QueryContext(ctx context.Context, _ string, _ []driver.NamedValue) (driver.Rows, error) {
+	return fakeRows{}, c.query(ctx)
+}
+func (c fakeConn) Prepare(string) (driver.Stmt, error) { return nil, driver.ErrSkip }
+func (c fakeConn) Begin() (driver.Tx, error)           { return nil, driver.ErrSkip }
+func (c fakeConn) Close() error                        { return nil }
+
+type fakeRows struct{}
+
+func (fakeRows) Columns() []string         { return []string{"one"} }
+func (fakeRows) Close() error              { return nil }
+func (fakeRows) Next([]driver.Value) error { return io.EOF }
+
+func works(context.Context) error { return nil }
+
+func hangs(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// openFake returns a pool that the test has to close, in synctest's bubble.
+func openFake(d fakeDriver, maxOpen int) *sql.DB {
+	db := sql.OpenDB(d)
+	db.SetMaxOpenConns(maxOpen)
+	return db
+}
+
+// A pool that stays full vouches for its database for 10 s, and no longer.
+func TestFullPoolForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := openFake(fakeDriver{works, works}, 1)
+		defer db.Close()
+		probe := sqlprobe.New(db)
+		defer probe.Close()
+		checks := &checker{probe: probe, timeout: timeout}
+
+		conn, err := db.Conn(t.Context())
+		require.NoError(t, err)
+		assertResult(t, checks.check(), probes.Error, probes.ReasonTimeout) // it has never answered
+		require.NoError(t, conn.Close())
+		synctest.Wait() // the run that was queued gets its turn
+		assertResult(t, checks.check(), probes.OK, "")
+
+		conn, err = db.Conn(t.Context())
+		require.NoError(t, err)
+		start := time.Now()
+		for time.Since(start) < 9*time.Second {
+			began := time.Now()
+			assertResult(t, checks.check(), probes.Warning, probes.ReasonPoolSaturated)
+			assert.Less(t, time.Since(began), timeout)
+			time.Sleep(time.Second)
+		}
+		for range 20 {
+			time.Sleep(time.Second)
+			assertResult(t, checks.check(), probes.Error, probes.ReasonTimeout)
+		}
+		require.NoError(t, conn.Close())
+		synctest.Wait()
+		assertResult(t, checks.check(), probes.OK, "")
+	})
+}
+
+// A pool whose last place is being connected to is not saturated, but waits for the database.
+func TestSlowDial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := openFake(fakeDriver{hangs, works}, 1)
+		defer db.Close()
+		probe := sqlprobe.New(db)
+		defer probe.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		start := time.Now()
+		assertResult(t, probe.Check(ctx), probes.Error, probes.ReasonTimeout)
+		assert.Equal(t, 5*time.Second, time.Since(start))
+	})
+}
+
+// A query without an answer is not saturation either, and outlasts the check that asked it.
+func TestSlowQuery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		queries := 0
+		db := openFake(fakeDriver{works, func(ctx context.Context) error { queries++; return hangs(ctx) }}, 1)
+		defer db.Close()
+		probe := sqlprobe.New(db)
+		defer probe.Close()
+		start := time.Now()
+		for range 2 {
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+			assertResult(t, probe.Check(ctx), probes.Error, probes.ReasonTimeout)
+			cancel()
+		}
+		assertResult(t, probe.Check(t.Context()), probes.Error, probes.ReasonTimeout)
+		assert.Equal(t, 10*time.Second, time.Since(start))
+		assert.Equal(t, 1, queries)
+	})
+}
+
+// A check with a longer timeout than the usual limit of a run has a longer run.
+func TestLongTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := openFake(fakeDriver{works, func(context.Context) error { time.Sleep(20 * time.Second); return nil }}, 1)
+		defer db.Close()
+		probe := sqlprobe.New(db)
+		defer probe.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		assertResult(t, probe.Check(ctx), probes.OK, "")
+	})
+}
+
+func TestPanickingDriver(t *testing.T) {
+	db := openFake(fakeDriver{works, func(context.Context) error { panic("driver") }}, 0)
+	defer db.Close()
+	probe := newProbe(t, db)
+	for range 2 {
+		assertResult(t, probe.Check(t.Context()), probes.Error, probes.ReasonPanic)
+	}
+}
