@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/echo-probes/echohealth/probes"
+)
+
+const (
+	listLength       = 20
+	noteLifetime     = 24 * time.Hour
+	cleaningInterval = 10 * time.Second
+)
+
+// The same SQL for PostgreSQL and SQLite.
+const (
+	createTable = `CREATE TABLE IF NOT EXISTS example_notes (id TEXT PRIMARY KEY, text TEXT NOT NULL, created_ms BIGINT NOT NULL)`
+	insertNote  = `INSERT INTO example_notes (id, text, created_ms) VALUES ($1, $2, $3)`
+	selectNotes = `SELECT id, text, created_ms FROM example_notes ORDER BY created_ms DESC LIMIT $1`
+	deleteNotes = `DELETE FROM example_notes WHERE created_ms < $1`
+)
+
+// note is one row.
+type note struct {
+	ID      string    `json:"id"`
+	Text    string    `json:"text"`
+	Created time.Time `json:"created"`
+}
+
+// notes is their table.
+type notes struct {
+	db      *sql.DB
+	created atomic.Bool
+}
+
+// create makes the table before its first use and not at the start: the service has to start, and to say that it is not ready, while
+// the database is down.
+func (n *notes) create(ctx context.Context) error {
+	if n.created.Load() {
+		return nil
+	}
+	_, err := n.db.ExecContext(ctx, createTable)
+	if err != nil {
+		// In PostgreSQL two that make the table at the same time get in each other's way, and then it is there.
+		_, err = n.db.ExecContext(ctx, createTable)
+	}
+	n.created.Store(err == nil)
+	return err
+}
+
+func (n *notes) add(ctx context.Context, text string) (note, error) {
+	if err := n.create(ctx); err != nil {
+		return note{}, err
+	}
+	added := note{ID: rand.Text(), Text: text, Created: time.Now().UTC().Truncate(time.Millisecond)}
+	_, err := n.db.ExecContext(ctx, insertNote, added.ID, added.Text, added.Created.UnixMilli())
+	return added, err
+}
+
+// newest returns the last few notes as JSON.
+func (n *notes) newest(ctx context.Context) ([]byte, error) {
+	if err := n.create(ctx); err != nil {
+		return nil, err
+	}
+	rows, err := n.db.QueryContext(ctx, selectNotes, listLength)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	list := []note{}
+	for rows.Next() {
+		var row note
+		var created int64
+		if err := rows.Scan(&row.ID, &row.Text, &created); err != nil {
+			return nil, err
+		}
+		row.Created = time.UnixMilli(created).UTC()
+		list = append(list, row)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return json.Marshal(list)
+}
+
+// clean deletes old notes, now and again until ctx ends. The heartbeat tells that this loop is alive; how the database is, its own check
+// tells.
+func (n *notes) clean(ctx context.Context, heartbeat *probes.Heartbeat) {
+	tick := time.NewTicker(cleaningInterval)
+	defer tick.Stop()
+	for {
+		if err := n.deleteOld(ctx); err != nil && ctx.Err() == nil {
+			slog.Warn("old notes stay", "error", err)
+		}
+		heartbeat.Beat()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (n *notes) deleteOld(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, cleaningInterval)
+	defer cancel()
+	if err := n.create(ctx); err != nil {
+		return err
+	}
+	_, err := n.db.ExecContext(ctx, deleteNotes, time.Now().Add(-noteLifetime).UnixMilli())
+	return err
+}
