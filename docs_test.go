@@ -16,7 +16,7 @@ import (
 // known are the packages that the documents' Go blocks may name.
 var known = map[string]string{
 	"amqp": "github.com/rabbitmq/amqp091-go", "amqpprobe": module + "/probes/amqpprobe", "celeryprobe": module + "/probes/celeryprobe", "context": "context",
-	"echo": "github.com/labstack/echo/v4", "echohealth": module, "errors": "errors", "fmt": "fmt", "http": "net/http", "httpprobe": module + "/probes/httpprobe", "log": "log",
+	"echo": "github.com/labstack/echo/v4", "echohealth": module, "errors": "errors", "fmt": "fmt", "os": "os", "signal": "os/signal", "syscall": "syscall", "http": "net/http", "httpprobe": module + "/probes/httpprobe", "log": "log",
 	"middleware": "github.com/labstack/echo/v4/middleware", "pgxpool": "github.com/jackc/pgx/v5/pgxpool", "pgxprobe": module + "/probes/pgxprobe",
 	"probes": module + "/probes", "redis": "github.com/redis/go-redis/v9", "redisprobe": module + "/probes/redisprobe", "slog": "log/slog", "sql": "database/sql",
 	"sqlprobe": module + "/probes/sqlprobe", "time": "time", "tls": "crypto/tls",
@@ -25,7 +25,7 @@ var known = map[string]string{
 // given are the variables that a block may use without having made them.
 var given = map[string]string{
 	"pool": "*pgxpool.Pool", "rdb": "redis.UniversalClient", "db": "*sql.DB", "health": "*echohealth.Health", "router": "http.Handler",
-	"daysLeft": "func(context.Context) (int, error)", "conn": "*amqp.Connection",
+	"e": "*echo.Echo", "daysLeft": "func(context.Context) (int, error)", "conn": "*amqp.Connection",
 }
 
 var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
@@ -63,7 +63,7 @@ func program(block string) string {
 	}
 	var body strings.Builder
 	for name, kind := range given {
-		if uses(block, name) && !regexp.MustCompile(`(?m)^\s*(var )?(\w+, )*`+name+`(, \w+)* (:=|=)`).MatchString(block) {
+		if uses(block, name+`\b`) && !regexp.MustCompile(`(?m)^\s*(var )?(\w+, )*`+name+`(, \w+)* (:=|=)`).MatchString(block) {
 			fmt.Fprintf(&body, "\tvar %s %s\n", name, kind)
 		}
 	}
