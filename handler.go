@@ -26,14 +26,19 @@ var (
 // not touched, but for the header "Connection: close" while the service is draining. It is what every adapter to a web
 // framework calls.
 func (h *Health) TryServe(w http.ResponseWriter, r *http.Request) bool {
-	if h.draining.Load() {
-		w.Header()["Connection"] = closeIt
-	}
+	h.announceDrain(w)
 	path, ok := h.below(r.URL.Path)
 	if ok {
 		h.serve(w, r, path)
 	}
 	return ok
+}
+
+// announceDrain tells a client whose connection is kept alive to make a new one, which then leads elsewhere.
+func (h *Health) announceDrain(w http.ResponseWriter) {
+	if h.draining.Load() {
+		w.Header()["Connection"] = closeIt
+	}
 }
 
 // ServeHTTP answers the health endpoints below the prefix, and everything else with 404: for a port of their own. Guards and WithPublic
@@ -48,6 +53,7 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // people reach.
 func (h *Health) Private() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.announceDrain(w)
 		path, ok := h.below(r.URL.Path)
 		route, known := h.routes[strings.TrimSuffix(path, "/")]
 		if ok && known {

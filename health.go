@@ -83,10 +83,11 @@ func (h *Health) Report(ctx context.Context) Report {
 const (
 	runPatience   = time.Second // how long Close waits for runs that have been cancelled
 	closePatience = time.Second // and then for the probes' own Close
+	newsPatience  = time.Second // and for the log and the functions of WithOnChange
 )
 
 // Close cancels all runs, and closes what the probes own: never what the application gave them. Afterwards /live/ answers 200, /ready/
-// 503, every check says "stale", and nothing runs. It takes 2 s at most; the error says which probe did not close, or not in that
+// 503, every check says "stale", and nothing runs. It takes 3 s at most; the error says which probe did not close, or not in that
 // time. Calling it again does nothing, and returns the same error.
 func (h *Health) Close() error {
 	h.closeOnce.Do(func() {
@@ -94,8 +95,9 @@ func (h *Health) Close() error {
 		if !h.engine.Close(runPatience) {
 			errs = append(errs, fmt.Errorf("echohealth: a probe still runs %s after its context ended; it is left alone", runPatience))
 		}
-		h.news.log.close()
 		h.closeErr = errors.Join(append(errs, h.closeProbes())...)
+		h.news.log.close()
+		h.engine.Settle(newsPatience)
 	})
 	return h.closeErr
 }

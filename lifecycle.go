@@ -125,6 +125,10 @@ func (h *Health) Shutdown(ctx context.Context, servers ...Server) error {
 	errs := make([]error, len(servers), len(servers)+2)
 	var wg sync.WaitGroup
 	for i, server := range servers {
+		if isNil(server) {
+			errs[i] = fmt.Errorf("echohealth: Shutdown: server %d is nil", i+1)
+			continue
+		}
 		wg.Go(func() { errs[i] = server.Shutdown(ctx) })
 	}
 	wg.Wait()

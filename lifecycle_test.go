@@ -182,6 +182,7 @@ func TestShutdown(t *testing.T) {
 		assert.Equal(t, 5*time.Second, time.Since(began))
 		assert.EqualValues(t, 1, closer.closed.Load())
 		assert.NoError(t, h.Shutdown(ctx), "a second call is harmless")
+		assert.EqualError(t, h.Shutdown(ctx, nil, (*http.Server)(nil)), "echohealth: Shutdown: server 1 is nil\nechohealth: Shutdown: server 2 is nil")
 	})
 }
 

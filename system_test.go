@@ -176,6 +176,7 @@ func TestChangesOfMetricsAreLogged(t *testing.T) {
 	sample.Memory.Err = errors.New("open /proc/meminfo: too strange")
 	assert.Equal(t, sample.At, s.take(sample).checks[1].Since)
 	assert.Equal(t, began, s.take(sample).checks[0].Since)
+	require.NoError(t, h.Close())
 	assert.Equal(t, `level=WARN msg="health check changed" check=memory from=ok to=warning lasted=1m20s reason=above_threshold error="95 is more than 90"
 level=INFO msg="health check changed" check=memory from=warning to=ok lasted=1m20s
 level=WARN msg="health check changed" check=memory from=ok to=warning lasted=40s reason=failed error="open /proc/meminfo: too strange"

@@ -219,17 +219,18 @@ func (c *Check) expire(r *run) {
 	c.engine.relay.flush()
 }
 
-// overrun gives those who wait a timeout. Where the last failure came late too, the listener hears of it only if this run
-// ends otherwise, or not at all: a failure that always comes late would change the reason twice in every run.
+// overrun gives those who wait a timeout. Where the last failure came late too, and all that is new is the reason, the listener
+// hears of it only if this run ends otherwise, or not at all: a failure that always comes late would change the reason twice in
+// every run.
 func (c *Check) overrun(r *run) {
 	r.overdue = true
 	defer close(r.settled)
 	if c.engine.Closed() {
 		return
 	}
-	lateAgain := c.last.Load() != nil && c.last.Load().late
+	before := c.last.Load()
 	c.store(c.damped(timedOut(c.Timeout)))
-	if lateAgain {
+	if before != nil && before.late && before.Status == c.last.Load().Status {
 		r.timer.Reset(c.limit() - c.Timeout)
 		return
 	}
@@ -244,7 +245,7 @@ func (c *Check) store(result *Result) {
 		result.Since = last.Since
 	}
 	c.last.Store(result)
-	c.engine.generation.Add(1)
+	c.engine.Renew()
 }
 
 // tell puts the last result before the listener, if it is news. c.mu is held, so that the news are in order.

@@ -126,11 +126,22 @@ func (c *Collection) await(ctx context.Context, e *Engine, checks []*Check, wait
 	}
 }
 
-// Tell puts a call into the order of the listener's, and returns when those that wait have been made, or are being made by somebody
-// else.
+// Tell puts a call into the order of the listener's, and returns at once.
 func (e *Engine) Tell(call func()) {
 	e.relay.put(call)
-	e.relay.flush()
+	go e.relay.flush()
+}
+
+// Settle waits until the listener has heard all that has happened so far, but not longer than patience.
+func (e *Engine) Settle(patience time.Duration) {
+	heard := make(chan struct{})
+	e.Tell(func() { close(heard) })
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-heard:
+	case <-timer.C:
+	}
 }
 
 // Renew makes the next Generation: for what is made of the results and of something else, when that has changed.

@@ -288,3 +288,33 @@ func TestALateFailureIsDampedAsTheTimeoutWas(t *testing.T) {
 		assert.Equal(t, "error timeout", e.state())
 	})
 }
+
+// changes is a Listener that keeps what it hears, with the time.
+type changes struct{ heard chan Change }
+
+func (c changes) Changed(change Change)  { c.heard <- change }
+func (changes) Complained(string, error) {}
+
+// What is kept quiet of a failure that always comes late is its reason, never its status.
+func TestAStatusIsToldAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe, listener := &switchable{}, changes{make(chan Change, 100)}
+		e := New([]Config{{Name: "a", Probe: probe, Timeout: timeout, Freshness: time.Second, FailureThreshold: 2}}, listener)
+		defer e.Close(time.Minute)
+		e.state()
+		probe.down.Store(true)
+		probe.takes.Store(int64(3 * time.Second))
+		time.Sleep(time.Second)
+		assert.Equal(t, "warning timeout", e.state())
+		time.Sleep(5 * time.Second)
+		began := time.Now()
+		assert.Equal(t, "error timeout", e.state())
+		synctest.Wait()
+		var last Change
+		for len(listener.heard) > 0 {
+			last = <-listener.heard
+		}
+		assert.Equal(t, probes.Error, last.To)
+		assert.Equal(t, began.Add(timeout), last.At)
+	})
+}
