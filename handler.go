@@ -34,6 +34,13 @@ func (h *Health) TryServe(w http.ResponseWriter, r *http.Request) bool {
 	return ok
 }
 
+// Handles reports whether TryServe would answer r: for what has to leave such requests alone, such as loggers, authentication and
+// rate limiters of any framework. Echo's have Skipper.
+func (h *Health) Handles(r *http.Request) bool {
+	_, ok := h.below(r.URL.Path)
+	return ok
+}
+
 // announceDrain tells a client whose connection is kept alive to make a new one, which then leads elsewhere.
 func (h *Health) announceDrain(w http.ResponseWriter) {
 	if h.draining.Load() {

@@ -25,7 +25,7 @@ func (h *Health) phase() phase {
 		return closed
 	case h.draining.Load():
 		return draining
-	case h.config.gated && !h.started.Load():
+	case !h.Started():
 		return starting
 	}
 	return running
@@ -51,11 +51,14 @@ func (h *Health) MarkStarted() {
 	}
 }
 
+// Started reports whether the gate of WithStartupGate is open, and true where there is none: what /startup/ says, in code.
+func (h *Health) Started() bool { return !h.config.gated || h.started.Load() }
+
 func (h *Health) startupState() (int, string) {
-	if h.config.gated && !h.started.Load() {
-		return http.StatusServiceUnavailable, "starting"
+	if h.Started() {
+		return http.StatusOK, "started"
 	}
-	return http.StatusOK, "started"
+	return http.StatusServiceUnavailable, "starting"
 }
 
 // Drain makes readiness 503 at once, with "reason":"draining", and waits the drain delay, in which load balancers learn of it and stop

@@ -35,9 +35,12 @@ func TestStartupGate(t *testing.T) {
 		assert.False(t, h.Report(t.Context()).Ready)
 		assert.Equal(t, 200, get(h, "/api/health/live").Code)
 
+		assert.False(t, h.Started())
+
 		time.Sleep(90 * time.Second)
 		h.MarkStarted()
 		h.MarkStarted()
+		assert.True(t, h.Started())
 		assert.Equal(t, `{"status":"started","timestamp":"2000-01-01T00:01:30Z"}`, get(h, "/api/health/startup").Body.String())
 		assert.Equal(t, 200, get(h, "/api/health/ready").Code)
 		synctest.Wait()

@@ -51,10 +51,7 @@ func (h *Health) Middleware(next echo.HandlerFunc) echo.HandlerFunc {
 
 // Skipper reports whether the request is one that the middleware answers: as the Skipper of a logger, of authentication, or of a rate
 // limiter.
-func (h *Health) Skipper(c echo.Context) bool {
-	_, ok := h.below(c.Request().URL.Path)
-	return ok
-}
+func (h *Health) Skipper(c echo.Context) bool { return h.Handles(c.Request()) }
 
 // ungated refuses a startup gate that nobody could open.
 func ungated(c *config) error {
