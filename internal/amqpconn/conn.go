@@ -49,7 +49,7 @@ func (c *Conn) Do(ctx context.Context, f func(context.Context, *Session) error) 
 	}
 	kept := c.session != nil
 	err := c.call(ctx, f)
-	if kept && c.session == nil && ctx.Err() == nil {
+	if err != nil && kept && c.session == nil && ctx.Err() == nil {
 		err = c.call(ctx, f)
 	}
 	return err
@@ -71,7 +71,7 @@ func (c *Conn) call(ctx context.Context, f func(context.Context, *Session) error
 		return err
 	}
 	aborted, err := c.session.use(ctx, f)
-	if aborted || lost(err) {
+	if aborted || lost(err) || c.session.dead() {
 		c.drop()
 	}
 	if aborted && err != nil {

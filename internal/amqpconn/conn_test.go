@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -89,6 +90,18 @@ func TestOneConnectionForManyCalls(t *testing.T) {
 	requireReason(t, probes.ReasonNotFound, conn.Do(t.Context(), exchange("amq.missing")))
 	require.NoError(t, conn.Do(t.Context(), ask), "a refusal closes the channel, not the connection")
 	assert.Equal(t, 1, proxy.Accepted())
+}
+
+func TestGoroutines(t *testing.T) {
+	noLeaks(t)
+	conn := open(t, testserver.SharedRabbitMQ(t).URL())
+	before := runtime.NumGoroutine()
+	require.NoError(t, conn.Do(t.Context(), ask))
+	assert.LessOrEqual(t, runtime.NumGoroutine(), before+2)
+	require.NoError(t, conn.Close())
+	assert.EventuallyWithT(t, func(c *assert.CollectT) {
+		assert.LessOrEqual(c, runtime.NumGoroutine(), before+1, "with the one that counts")
+	}, 5*time.Second, 10*time.Millisecond)
 }
 
 func TestBrokerSeesWhoItIs(t *testing.T) {

@@ -115,4 +115,4 @@ func (s *socket) Read(b []byte) (int, error) {
 
 // abort ends every call that waits for the broker, in less than a millisecond and whatever the broker does. Nothing of
 // amqp091-go's own does: its Close waits for the broker to answer.
-func (s *socket) abort() { s.Conn.Close() }
+func (s *socket) abort() { _ = s.Close() }

@@ -59,11 +59,11 @@ func (s *Session) dead() bool { return s.conn.IsClosed() || len(s.blocks) == max
 func (s *Session) readBlocks() error {
 	for {
 		select {
-		case b, ok := <-s.blocks:
-			if !ok {
-				return amqp.ErrClosed
+		case b, open := <-s.blocks:
+			if !open {
+				return nil // the connection is closed, as the next call finds out
 			}
-			s.Heed(b)
+			_ = s.Heed(b)
 		default:
 			return s.blocked
 		}
@@ -87,7 +87,7 @@ func (s *Session) close() {
 		// The deadline alone does not do: each heartbeat from the broker moves it.
 		limit := time.AfterFunc(closeLimit, s.socket.abort)
 		defer limit.Stop()
-		s.conn.CloseDeadline(time.Now().Add(closeLimit))
+		_ = s.conn.CloseDeadline(time.Now().Add(closeLimit))
 	}
 	s.socket.abort()
 }

@@ -1,4 +1,4 @@
-package redisprobe
+package redisconn
 
 import (
 	"context"

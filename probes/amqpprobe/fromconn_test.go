@@ -1,0 +1,117 @@
+package amqpprobe_test
+
+import (
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/echo-probes/echohealth/probes/amqpprobe"
+)
+
+// dial is an application that connects.
+func dial(t *testing.T, url string) *amqp.Connection {
+	t.Helper()
+	conn, err := amqp.Dial(url)
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.CloseDeadline(time.Now().Add(100 * time.Millisecond)) })
+	return conn
+}
+
+func publish(t *testing.T, conn *amqp.Connection) {
+	t.Helper()
+	ch, err := conn.Channel()
+	require.NoError(t, err)
+	require.NoError(t, ch.PublishWithContext(t.Context(), "amq.fanout", "", false, false, amqp.Publishing{}))
+}
+
+func eventually(t *testing.T, probe probes.Probe, status probes.Status, reason probes.Reason) {
+	t.Helper()
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		result := probe.Check(t.Context())
+		assert.Equal(c, status, result.Status)
+		assert.Equal(c, reason, result.Reason)
+	}, 20*time.Second, 10*time.Millisecond)
+}
+
+func TestFromConn(t *testing.T) {
+	noLeaks(t)
+	rabbit := testserver.SharedRabbitMQ(t)
+	proxy := testserver.NewProxy(t, rabbit.Addr())
+	var current atomic.Pointer[amqp.Connection]
+	probe := amqpprobe.FromConn(current.Load)
+	requireError(t, probes.ReasonConnectionLost, probe.Check(t.Context()))
+
+	current.Store(dial(t, proxied(t, proxy, rabbit.URL())))
+	requireOK(t, probe.Check(t.Context()))
+
+	proxy.Reset()
+	eventually(t, probe, probes.Error, probes.ReasonConnectionLost)
+	assert.ErrorContains(t, probe.Check(t.Context()).Err, "connection reset by peer", "the cause")
+
+	current.Store(dial(t, proxied(t, proxy, rabbit.URL())))
+	requireOK(t, probe.Check(t.Context()))
+	require.NoError(t, current.Load().Close())
+	requireError(t, probes.ReasonConnectionLost, probe.Check(t.Context()))
+	assert.EqualError(t, probe.Check(t.Context()).Err, "connection_lost: the application's connection is closed")
+}
+
+func TestFromConnSeesAnAlarm(t *testing.T) {
+	noLeaks(t)
+	rabbit := testserver.NewRabbitMQ(t)
+	publisher, idle := dial(t, rabbit.URL()), dial(t, rabbit.URL())
+	current := publisher
+	probe := amqpprobe.FromConn(func() *amqp.Connection { return current })
+	requireOK(t, probe.Check(t.Context()))
+	for range 2 {
+		rabbit.Ctl(t, "set_vm_memory_high_watermark", "absolute", "1")
+		requireOK(t, probe.Check(t.Context())) // nothing was published
+		publish(t, publisher)
+		eventually(t, probe, probes.Error, probes.ReasonBrokerBlocked)
+		assert.ErrorContains(t, probe.Check(t.Context()).Err, "low on memory")
+		current = idle
+		requireOK(t, probe.Check(t.Context()))
+		current = publisher
+		requireError(t, probes.ReasonBrokerBlocked, probe.Check(t.Context()))
+		rabbit.Ctl(t, "set_vm_memory_high_watermark", "absolute", "1GB")
+		eventually(t, probe, probes.OK, "")
+	}
+}
+
+// Many checks of many connections cost one goroutine a connection, and nobody's reader waits for a listener.
+func TestFromConnGoroutines(t *testing.T) {
+	noLeaks(t)
+	rabbit := testserver.SharedRabbitMQ(t)
+	conns := []*amqp.Connection{dial(t, rabbit.URL()), dial(t, rabbit.URL()), dial(t, rabbit.URL())}
+	i := 0
+	probe := amqpprobe.FromConn(func() *amqp.Connection { i++; return conns[i%len(conns)] })
+	before := runtime.NumGoroutine()
+	for range 100 {
+		requireOK(t, probe.Check(t.Context()))
+	}
+	assert.LessOrEqual(t, runtime.NumGoroutine(), before+len(conns))
+}
+
+func TestFromConnValidate(t *testing.T) {
+	assert.ErrorContains(t, amqpprobe.FromConn(nil).Validate(), "amqpprobe.FromConn(nil)")
+	assert.NoError(t, amqpprobe.FromConn(func() *amqp.Connection { return nil }).Validate())
+}
+
+func BenchmarkFromConn(b *testing.B) {
+	conn, err := amqp.Dial(testserver.SharedRabbitMQ(b).URL())
+	require.NoError(b, err)
+	defer conn.Close()
+	probe := amqpprobe.FromConn(func() *amqp.Connection { return conn })
+	b.ReportAllocs()
+	for b.Loop() {
+		if result := probe.Check(b.Context()); result.Status != probes.OK {
+			b.Fatal(result.Err)
+		}
+	}
+}

@@ -1,0 +1,206 @@
+package celeryprobe
+
+import (
+	"context"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/echo-probes/echohealth/internal/amqpconn"
+)
+
+// mailbox is where workers' answers arrive: a queue that only its connection can use, and that ends with it, however the
+// process ends.
+type mailbox struct {
+	session *amqpconn.Session // that it belongs to
+	id      string
+	channel *amqp.Channel // nil or closed: to be set up
+	replies <-chan amqp.Delivery
+	returns <-chan amqp.Return
+	closes  <-chan *amqp.Error
+}
+
+// prefetch bounds how many replies wait in this process until a check takes them.
+const prefetch = 100
+
+func (b *amqpBroker) call(ctx context.Context, method string, a *answers) error {
+	return b.conn.Do(ctx, func(ctx context.Context, s *amqpconn.Session) error {
+		if a.sent {
+			return nil // over a connection that is lost now, with the answers
+		}
+		exists, err := exchangeExists(s, b.exchange+".pidbox")
+		if err != nil {
+			return err
+		}
+		if !exists { // no worker has been there since the broker started
+			a.reached, a.whole = 0, true
+			return nil
+		}
+		if err := b.openMailbox(s); err != nil {
+			return err
+		}
+		return b.ask(ctx, s, method, a)
+	})
+}
+
+// ask sends the command and collects the answers. It is the last thing to do over a connection: publishing during an alarm
+// is what makes the broker block it.
+func (b *amqpBroker) ask(ctx context.Context, s *amqpconn.Session, method string, a *answers) error {
+	if err := b.box.empty(func(reply) {}); err != nil { // of answers that may be old
+		return err
+	}
+	c := newCommand(method, replyTo{Exchange: b.replyExchange(), RoutingKey: b.box.id})
+	err := b.box.channel.PublishWithContext(ctx, b.exchange+".pidbox", "", true, false, amqp.Publishing{
+		ContentType: "application/json", ContentEncoding: "utf-8", Headers: headers(), DeliveryMode: amqp.Transient, Body: c.body(),
+	})
+	if err != nil {
+		return err
+	}
+	a.sent = true
+	err = b.box.collect(ctx, s, a)
+	a.whole = err == nil
+	return err
+}
+
+// collect takes answers until there are enough, or the time is over.
+func (box *mailbox) collect(ctx context.Context, s *amqpconn.Session, a *answers) error {
+	over := time.After(answerTime)
+	for !a.enough() {
+		select {
+		case d, open := <-box.replies:
+			if !open {
+				return box.failure(a)
+			}
+			if err := receive(d, a.add); err != nil {
+				return err
+			}
+		case _, open := <-box.returns: // of the command, by the broker, which knows nobody to pass it to
+			if open {
+				a.reached = 0
+			}
+		case blocking := <-s.Blocks():
+			if err := s.Heed(blocking); err != nil {
+				return err
+			}
+		case <-over:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// failure is why the channel was closed: most likely the broker refused the command.
+func (box *mailbox) failure(a *answers) error {
+	select {
+	case err, open := <-box.closes:
+		if open {
+			if amqpconn.Refused(err) {
+				a.reached = 0
+			}
+			return err
+		}
+	default: // only the queue is gone
+	}
+	return amqp.ErrClosed
+}
+
+// late takes the answers that have come since the last check.
+func (b *amqpBroker) late(ctx context.Context, take func(reply)) error {
+	return b.conn.Do(ctx, func(_ context.Context, s *amqpconn.Session) error {
+		if b.box.session != s {
+			return nil
+		}
+		return b.box.empty(take)
+	})
+}
+
+// empty takes what is in the mailbox, without waiting for more.
+func (box *mailbox) empty(take func(reply)) error {
+	for {
+		select {
+		case d, open := <-box.replies:
+			if !open {
+				return nil // the next command fails, and says why
+			}
+			if err := receive(d, take); err != nil {
+				return err
+			}
+		case _, open := <-box.returns:
+			if !open {
+				return nil
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+func receive(d amqp.Delivery, take func(reply)) error {
+	ticket, _ := d.Headers["ticket"].(string)
+	if r, ok := newReply(ticket, d.Body); ok {
+		take(r)
+	}
+	return d.Ack(false)
+}
+
+// exchangeExists asks without changing anything, which needs no permission.
+func exchangeExists(s *amqpconn.Session, name string) (bool, error) {
+	ch, err := s.Channel()
+	if err != nil {
+		return false, err
+	}
+	err = ch.ExchangeDeclarePassive(name, amqp.ExchangeFanout, false, false, false, false, nil)
+	if amqpconn.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// openMailbox sets up the mailbox, unless it is there from an earlier ping over the same connection. Its name stays the
+// same while the connection lasts, so that failures leave no queues behind.
+func (b *amqpBroker) openMailbox(s *amqpconn.Session) error {
+	if b.box.session != s {
+		b.box = mailbox{session: s, id: newID()}
+	}
+	if b.box.channel != nil && !b.box.channel.IsClosed() {
+		return nil
+	}
+	err := b.setUp(s, false)
+	if amqpconn.IsNotFound(err) { // the exchange for answers, which comes with the first of anybody who declares it
+		err = b.setUp(s, true)
+	}
+	return err
+}
+
+func (b *amqpBroker) setUp(s *amqpconn.Session, declare bool) error {
+	ch, err := s.NewChannel()
+	if err != nil {
+		return err
+	}
+	if declare { // as every worker and every "celery inspect" does
+		if err := ch.ExchangeDeclare(b.replyExchange(), amqp.ExchangeDirect, false, false, false, false, nil); err != nil {
+			return err
+		}
+	}
+	queue := b.box.id + "." + b.replyExchange()
+	if _, err := ch.QueueDeclare(queue, false, true, true, false, nil); err != nil {
+		return err
+	}
+	if err := ch.QueueBind(queue, b.box.id, b.replyExchange(), false, nil); err != nil {
+		return err
+	}
+	if err := ch.Qos(prefetch, 0, false); err != nil {
+		return err
+	}
+	b.box.returns = ch.NotifyReturn(make(chan amqp.Return, 1))
+	b.box.closes = ch.NotifyClose(make(chan *amqp.Error, 1))
+	if b.box.replies, err = ch.Consume(queue, "echohealth", false, true, false, false, nil); err != nil {
+		return err
+	}
+	b.box.channel = ch
+	return nil
+}
+
+func (b *amqpBroker) replyExchange() string { return "reply." + b.exchange + ".pidbox" }

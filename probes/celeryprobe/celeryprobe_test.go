@@ -1,0 +1,235 @@
+package celeryprobe_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/echo-probes/echohealth/probes/celeryprobe"
+)
+
+func TestMain(m *testing.M) { testserver.Main(m) }
+
+// noLeaks checks at the very end of the test, after all that is begun later has ended, that no goroutine is left.
+func noLeaks(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, before) })
+}
+
+func newProbe(t testing.TB, url string, opts ...celeryprobe.Option) *celeryprobe.Probe {
+	t.Helper()
+	return use(t, celeryprobe.New(url, opts...))
+}
+
+func use(t testing.TB, probe *celeryprobe.Probe) *celeryprobe.Probe {
+	t.Helper()
+	require.NoError(t, probe.Validate())
+	t.Cleanup(func() { assert.NoError(t, probe.Close()) })
+	return probe
+}
+
+// within runs a check with a limit of d, and requires it to hold to it.
+func within(t *testing.T, probe probes.Probe, d time.Duration) probes.Result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	start := time.Now()
+	result := probe.Check(ctx)
+	assert.Less(t, time.Since(start), d+time.Second)
+	return result
+}
+
+// check runs a check with ample time.
+func check(t *testing.T, probe probes.Probe) probes.Result {
+	t.Helper()
+	return within(t, probe, 10*time.Second)
+}
+
+func requireOK(t *testing.T, result probes.Result, details ...slog.Attr) {
+	t.Helper()
+	require.Equal(t, probes.OK, result.Status, "%s: %v", result.Reason, result.Err)
+	require.NoError(t, result.Err)
+	requireDetails(t, result, details)
+}
+
+func requireWarning(t *testing.T, want probes.Reason, result probes.Result, details ...slog.Attr) {
+	t.Helper()
+	require.Equal(t, probes.Warning, result.Status, "%v", result.Err)
+	require.Equal(t, want, result.Reason, "%v", result.Err)
+	require.Error(t, result.Err)
+	requireDetails(t, result, details)
+}
+
+func requireError(t *testing.T, want probes.Reason, result probes.Result) {
+	t.Helper()
+	require.Equal(t, probes.Error, result.Status, "%v", result.Err)
+	if result.Reason == "" {
+		result.Reason = classify.Reason(result.Err) // as the engine does
+	}
+	require.Equal(t, want, result.Reason, "%v", result.Err)
+	require.NotContains(t, result.Err.Error(), "secret")
+}
+
+func requireDetails(t *testing.T, result probes.Result, want []slog.Attr) {
+	t.Helper()
+	if len(want) > 0 {
+		require.Equal(t, want, result.Details, "%v", result.Err)
+	}
+	for _, detail := range result.Details {
+		require.NoError(t, probes.CheckDetail(detail))
+	}
+}
+
+// through is a server's URL by way of a proxy.
+func through(t *testing.T, proxy *testserver.Proxy, raw string) string {
+	t.Helper()
+	u, err := url.Parse(raw)
+	require.NoError(t, err)
+	u.Host = proxy.Addr()
+	return u.String()
+}
+
+func TestValidate(t *testing.T) {
+	tests := []struct {
+		want string
+		url  string
+		opts []celeryprobe.Option
+	}{
+		{`broker URL "http://***@rabbit/": its scheme must be one of amqp, amqps, pyamqp, redis, rediss`, "http://app:s3cret@rabbit/", nil},
+		{`broker URL "sentinel://***@a:26379/0": its scheme must be one of`, "sentinel://app:s3cret@a:26379/0", nil},
+		{`broker URL "redis://***@b": it names several brokers`, "redis://:s3cret@a;redis://:s3cret@b", nil},
+		{`broker URL "redis://***@host/x": its path must be the number of a database`, "redis://:s3cret@host/x", nil},
+		{`its path must be the number of a database`, "redis://:s3cret@host/-1", nil},
+		{`it can't be parsed`, "redis://:s3%cret@host/", nil},
+		{`unknown option "db"`, "redis://:s3cret@host/?db=1", nil},
+		{`connect_timeout is a positive number of seconds`, "redis://:s3cret@host/?connect_timeout=0", nil},
+		{`TLS options need a scheme with TLS`, "redis://:s3cret@host/?ssl_cert_reqs=CERT_NONE", nil},
+		{`"perhaps": the certificate's verification is`, "rediss://:s3cret@host/?ssl_cert_reqs=perhaps", nil},
+		{`unknown option "hartbeat"`, "amqp://app:s3cret@rabbit/?hartbeat=1", nil},
+
+		{"celeryprobe.Queues(): at least one name is required", "", []celeryprobe.Option{celeryprobe.Queues()}},
+		{`celeryprobe.Queues: "": a name has 1 to 255 bytes`, "", []celeryprobe.Option{celeryprobe.Queues("a", "")}},
+		{`celeryprobe.Queues: "a" is given twice`, "", []celeryprobe.Option{celeryprobe.Queues("a", "b", "a")}},
+		{"celeryprobe.PendingThreshold(-1, 5): neither may be negative", "", []celeryprobe.Option{celeryprobe.PendingThreshold(-1, 5)}},
+		{"celeryprobe.PendingThreshold(6, 5): warning must not exceed critical", "", []celeryprobe.Option{celeryprobe.PendingThreshold(6, 5)}},
+		{"celeryprobe.TLSConfig(nil): it must not be nil", "", []celeryprobe.Option{celeryprobe.TLSConfig(nil)}},
+		{"TLS options need a scheme with TLS", "", []celeryprobe.Option{celeryprobe.TLSConfig(new(tls.Config))}},
+		{"celeryprobe.Separator: it must not be empty", "redis://", []celeryprobe.Option{celeryprobe.Separator("")}},
+		{"celeryprobe.PrioritySteps(): at least one step is required", "redis://", []celeryprobe.Option{celeryprobe.PrioritySteps()}},
+		{"celeryprobe.PrioritySteps([0 3 3]): the steps must rise", "redis://", []celeryprobe.Option{celeryprobe.PrioritySteps(0, 3, 3)}},
+		{"celeryprobe.PrioritySteps([-1]): the steps must rise, and none be negative", "redis://", []celeryprobe.Option{celeryprobe.PrioritySteps(-1)}},
+		{"celeryprobe.GlobalKeyPrefix is for Redis, not for RabbitMQ", "amqp://", []celeryprobe.Option{celeryprobe.GlobalKeyPrefix("x")}},
+	}
+	for _, test := range tests {
+		if test.url == "" {
+			test.url = "amqp://app:s3cret@rabbit/"
+		}
+		probe := celeryprobe.New(test.url, test.opts...)
+		err := probe.Validate()
+		require.ErrorContains(t, err, test.want)
+		assert.NotContains(t, err.Error(), "s3")
+		assert.NotContains(t, err.Error(), "cret")
+		requireError(t, probes.ReasonMisconfigured, probe.Check(t.Context()))
+		assert.Nil(t, probe.Advise())
+		assert.NoError(t, probe.Close())
+	}
+}
+
+func TestValidateAccepts(t *testing.T) {
+	for _, raw := range []string{
+		"amqp://", "pyamqp://guest@localhost//", "amqps://app:pw@rabbit/vh?ssl_cert_reqs=CERT_NONE", "redis://", "redis://cache/3",
+		"rediss://:pw@cache:6380/0?ssl_cert_reqs=CERT_REQUIRED&connect_timeout=2", "rediss://app:pw@cache/?ssl_cert_reqs=none",
+	} {
+		assert.NoError(t, celeryprobe.New(raw).Validate(), raw)
+	}
+	assert.NoError(t, celeryprobe.New("rediss://cache", celeryprobe.TLSConfig(new(tls.Config))).Validate())
+}
+
+func TestValidateClient(t *testing.T) {
+	client := redis.NewClient(new(redis.Options))
+	defer client.Close()
+	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}})
+	defer cluster.Close()
+	assert.NoError(t, celeryprobe.Redis(client).Validate())
+	assert.ErrorContains(t, celeryprobe.Redis(nil).Validate(), "celeryprobe.Redis(nil): a client is required")
+	assert.ErrorContains(t, celeryprobe.Redis((*redis.Client)(nil)).Validate(), "celeryprobe.Redis(nil): a client is required")
+	assert.ErrorContains(t, celeryprobe.Redis(cluster).Validate(), "give a *redis.Client")
+	assert.ErrorContains(t, celeryprobe.Redis(client, celeryprobe.TLSConfig(new(tls.Config))).Validate(), "celeryprobe.TLSConfig is for New")
+}
+
+func TestAdvise(t *testing.T) {
+	assert.Len(t, celeryprobe.New("amqp://rabbit/?heartbeat=0").Advise(), 1)
+	assert.Empty(t, celeryprobe.New("amqp://rabbit/").Advise())
+	assert.Empty(t, celeryprobe.New("redis://cache/").Advise())
+
+	byDefault := redis.NewClient(new(redis.Options))
+	defer byDefault.Close()
+	advice := celeryprobe.Redis(byDefault).Advise()
+	require.Len(t, advice, 2)
+	assert.Contains(t, advice[0], "set ContextTimeoutEnabled: true")
+	assert.Contains(t, advice[1], "dials 5 times")
+	wise := redis.NewClient(&redis.Options{ContextTimeoutEnabled: true, DialerRetries: 1})
+	defer wise.Close()
+	assert.Empty(t, celeryprobe.Redis(wise).Advise())
+}
+
+// Both brokers fail in the same ways, and heal at the next check.
+func TestNetworkFaults(t *testing.T) {
+	brokers := map[string]struct {
+		addr, url string
+		opts      []celeryprobe.Option
+	}{
+		"RabbitMQ": {testserver.SharedRabbitMQ(t).Addr(), testserver.SharedRabbitMQ(t).URL(), []celeryprobe.Option{celeryprobe.Queues("faults")}},
+		"Redis":    {testserver.SharedRedis(t).Addr(), testserver.SharedRedis(t).URL(), nil},
+	}
+	faults := []struct {
+		name  string
+		begin func(*testserver.Proxy)
+		want  probes.Reason
+	}{
+		{"silent", (*testserver.Proxy).Silent, probes.ReasonTimeout},
+		{"stalled", (*testserver.Proxy).Stall, probes.ReasonTimeout},
+		{"reset in mid-answer", (*testserver.Proxy).ResetOnReply, probes.ReasonConnectionLost},
+		{"refused", (*testserver.Proxy).Refuse, probes.ReasonConnectionRefused},
+		{"byte by byte", func(p *testserver.Proxy) { p.Drip(100 * time.Millisecond) }, probes.ReasonTimeout},
+	}
+	for name, broker := range brokers {
+		t.Run(name, func(t *testing.T) {
+			noLeaks(t)
+			proxy := testserver.NewProxy(t, broker.addr)
+			probe := newProbe(t, through(t, proxy, broker.url), broker.opts...)
+			for _, fault := range faults {
+				require.NotEqual(t, probes.Error, check(t, probe).Status, "before %s", fault.name)
+				fault.begin(proxy)
+				for range 3 { // the first over a kept connection, the others over a new one
+					requireError(t, fault.want, within(t, probe, 300*time.Millisecond))
+				}
+				proxy.Pass()
+				result := check(t, probe)
+				require.NotEqual(t, probes.Error, result.Status, "after %s: %v", fault.name, result.Err)
+			}
+		})
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	for _, format := range []string{"amqp://app:app-secret@127.0.0.1:%d/", "redis://:app-secret@127.0.0.1:%d/0"} {
+		probe := newProbe(t, fmt.Sprintf(format, testserver.FreePort(t)))
+		requireError(t, probes.ReasonConnectionRefused, check(t, probe))
+	}
+	for _, raw := range []string{"amqp://name.invalid/", "redis://name.invalid/"} {
+		requireError(t, probes.ReasonHostNotFound, check(t, newProbe(t, raw)))
+	}
+}

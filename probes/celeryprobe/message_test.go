@@ -1,0 +1,105 @@
+package celeryprobe
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestCommand(t *testing.T) {
+	c := newCommand(ping, replyTo{Exchange: "reply.celery.pidbox", RoutingKey: "id"})
+	c.Ticket = "ticket"
+	assert.JSONEq(t, `{"method": "ping", "arguments": {}, "destination": null, "pattern": null, "matcher": null, "ticket": "ticket",
+		"reply_to": {"exchange": "reply.celery.pidbox", "routing_key": "id"}}`, string(c.body()))
+	assert.NotEqual(t, newID(), newID())
+}
+
+// Celery 5.2 ends when a member is missing, or the body is not in base64.
+func TestSeal(t *testing.T) {
+	c := newCommand(activeQueues, replyTo{RoutingKey: "key"})
+	var e map[string]any
+	require.NoError(t, json.Unmarshal(seal(c, "celery.pidbox"), &e))
+	body, err := base64.StdEncoding.DecodeString(e["body"].(string))
+	require.NoError(t, err)
+	assert.Equal(t, c.body(), body)
+	assert.Equal(t, "utf-8", e["content-encoding"])
+	assert.Equal(t, "application/json", e["content-type"])
+	assert.Equal(t, 1.0, e["headers"].(map[string]any)["clock"])
+	assert.NotEmpty(t, e["headers"].(map[string]any)["expires"])
+	properties := e["properties"].(map[string]any)
+	assert.NotEmpty(t, properties["delivery_tag"])
+	delete(properties, "delivery_tag")
+	assert.Equal(t, map[string]any{
+		"delivery_mode": 2.0, "priority": 0.0, "body_encoding": "base64",
+		"delivery_info": map[string]any{"exchange": "celery.pidbox", "routing_key": ""},
+	}, properties)
+}
+
+// sealed is a reply as workers put it into the list.
+func sealed(ticket, body string) string {
+	text, _ := json.Marshal(map[string]any{
+		"body": base64.StdEncoding.EncodeToString([]byte(body)), "content-type": "application/json", "content-encoding": "utf-8",
+		"headers":    map[string]any{"ticket": ticket, "clock": 7},
+		"properties": map[string]any{"body_encoding": "base64", "delivery_mode": 1},
+	})
+	return string(text)
+}
+
+func TestUnseal(t *testing.T) {
+	tests := map[string]struct {
+		in   string
+		want reply
+		ok   bool
+	}{
+		"pong":          {sealed("t", `{"celery@host": {"ok": "pong"}}`), reply{"t", []worker{{name: "celery@host"}}}, true},
+		"queues":        {sealed("t", `{"a@b": [{"name": "mail", "exchange": {}}, {"name": "x"}]}`), reply{"t", []worker{{"a@b", []string{"mail", "x"}}}}, true},
+		"no queues":     {sealed("t", `{"a@b": []}`), reply{"t", []worker{{"a@b", []string{}}}}, true},
+		"error":         {sealed("t", `{"a@b": {"error": "KeyError('x')"}}`), reply{"t", []worker{{name: "a@b"}}}, true},
+		"pickle":        {sealed("t", "\x80\x04\x95\x1c"), reply{ticket: "t"}, true},
+		"no ticket":     {sealed("", `{"a@b": {"ok": "pong"}}`), reply{"", []worker{{name: "a@b"}}}, true},
+		"plain body":    {`{"body": "{\"a@b\": 1}", "properties": {"body_encoding": "utf-8"}}`, reply{"", []worker{{name: "a@b"}}}, true},
+		"no name":       {sealed("", `{"": {"ok": "pong"}}`), reply{workers: []worker{}}, false},
+		"no reply":      {sealed("", `[]`), reply{}, false},
+		"not base64":    {`{"body": "{}", "headers": {"ticket": "t"}, "properties": {"body_encoding": "base64"}}`, reply{ticket: "t"}, true},
+		"bottom":        {bottom, reply{}, false},
+		"garbage":       {"\x00\xff{", reply{}, false},
+		"another shape": {`{"body": 1, "headers": [], "properties": null}`, reply{}, false},
+		"too long":      {sealed("t", strings.Repeat(" ", maxReply)), reply{}, false},
+	}
+	for name, test := range tests {
+		got, ok := unseal(test.in)
+		assert.Equal(t, test.ok, ok, name)
+		assert.Equal(t, test.want, got, name)
+	}
+	_, ok := newReply("", []byte(`{"`+strings.Repeat("a", maxReply)+`": 1}`))
+	assert.False(t, ok, "too long")
+}
+
+func FuzzReply(f *testing.F) {
+	for _, seed := range []string{
+		sealed("t", `{"celery@host": {"ok": "pong"}}`), sealed("t", `{"a@b": [{"name": "mail"}]}`), sealed("t", "\x80\x04"), bottom,
+		`{"celery@host": {"ok": "pong"}}`, `{"a@b": [{"name": 1}]}`, `{"a@b": null}`, "null", "[]", "{", "\xff",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, data string) {
+		for _, read := range []func() (reply, bool){
+			func() (reply, bool) { return unseal(data) },
+			func() (reply, bool) { return newReply("", []byte(data)) },
+		} {
+			r, ok := read()
+			if ok != (r.ticket != "" || len(r.workers) > 0) {
+				t.Fatalf("%q is read as %+v, a reply: %t", data, r, ok)
+			}
+			for _, w := range r.workers {
+				if w.name == "" {
+					t.Fatalf("%q has a worker without a name", data)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,91 @@
+package celeryprobe_test
+
+import (
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/echo-probes/echohealth/probes/celeryprobe"
+)
+
+// documented returns the arguments of the commands in docs/celery.md that begin with program.
+func documented(t *testing.T, program string) [][]string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/celery.md")
+	require.NoError(t, err)
+	var commands [][]string
+	for _, line := range regexp.MustCompile(`(?m)^\$ `+program+` (.*)$`).FindAllStringSubmatch(string(text), -1) {
+		var args []string
+		for _, word := range strings.Fields(line[1]) {
+			args = append(args, strings.Trim(word, "'"))
+		}
+		commands = append(commands, args)
+	}
+	require.NotEmpty(t, commands)
+	return commands
+}
+
+// as is a URL with another user.
+func as(t *testing.T, user, raw string) string {
+	t.Helper()
+	u, err := url.Parse(raw)
+	require.NoError(t, err)
+	u.User = url.UserPassword(user, "a-secret")
+	return u.String()
+}
+
+func TestDocumentedPermissionsSuffice(t *testing.T) {
+	rabbit, server := testserver.NewRabbitMQ(t), testserver.NewRedis(t)
+	for _, args := range documented(t, "rabbitmqctl") {
+		rabbit.Ctl(t, args...)
+	}
+	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	defer client.Close()
+	for _, args := range documented(t, "redis-cli") {
+		command := make([]any, len(args))
+		for i, arg := range args {
+			command[i] = arg
+		}
+		require.NoError(t, client.Do(t.Context(), command...).Err())
+	}
+	for name, brokerURL := range map[string]string{"RabbitMQ": rabbit.URL(), "Redis": server.URL()} {
+		t.Run(name, func(t *testing.T) {
+			// Without mingling it has declared no exchange for replies.
+			worker(t, brokerURL, "one", testserver.CeleryArgs("--without-mingle"))
+			requireOK(t, check(t, newProbe(t, as(t, "depths", brokerURL))))
+			denied := newProbe(t, as(t, "depths", brokerURL), celeryprobe.PingWorkers(1))
+			for range 3 {
+				requireError(t, probes.ReasonPermissionDenied, check(t, denied))
+			}
+			requireOK(t, check(t, newProbe(t, as(t, "pings", brokerURL), celeryprobe.PingWorkers(1))))
+			requireOK(t, check(t, newProbe(t, as(t, "pings", brokerURL), celeryprobe.RequireConsumers())))
+		})
+	}
+	for _, right := range []string{"multi", "setnx", "pexpire", "publish"} {
+		t.Run("Redis without "+right, func(t *testing.T) {
+			require.NoError(t, client.Do(t.Context(), "ACL", "SETUSER", "pings", "-"+right).Err())
+			defer client.Do(t.Context(), "ACL", "SETUSER", "pings", "+"+right)
+			before := client.Keys(t.Context(), "*").Val()
+			denied := newProbe(t, as(t, "pings", server.URL()), celeryprobe.PingWorkers(1))
+			for range 3 {
+				requireError(t, probes.ReasonPermissionDenied, check(t, denied))
+			}
+			assert.ElementsMatch(t, before, client.Keys(t.Context(), "*").Val(), "all of it or nothing")
+		})
+	}
+	t.Run("publishing denied", func(t *testing.T) {
+		rabbit.Ctl(t, "set_permissions", "pings", ".*", `.*\.reply\.celery\.pidbox`, ".*")
+		denied := newProbe(t, as(t, "pings", rabbit.URL()), celeryprobe.PingWorkers(1))
+		for range 3 {
+			requireError(t, probes.ReasonPermissionDenied, check(t, denied))
+		}
+	})
+}

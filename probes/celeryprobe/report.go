@@ -1,0 +1,98 @@
+package celeryprobe
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// report collects what a check has found.
+type report struct {
+	strict  bool
+	details []slog.Attr
+	found   []finding
+}
+
+// finding is something that is not as it should be, though the broker answers.
+type finding struct {
+	status probes.Status
+	reason probes.Reason
+	err    error // says so in the log
+}
+
+func (r *report) detail(name string, value int) {
+	r.details = append(r.details, slog.Int(name, value))
+}
+
+// mild adds a finding about queues or workers, which go and come while the application can do its work.
+func (r *report) mild(reason probes.Reason, format string, args ...any) {
+	status := probes.Warning
+	if r.strict {
+		status = probes.Error
+	}
+	r.add(status, reason, format, args...)
+}
+
+func (r *report) add(status probes.Status, reason probes.Reason, format string, args ...any) {
+	r.found = append(r.found, finding{status, reason, fmt.Errorf(format, args...)})
+}
+
+// order is which of several findings gives the check its reason: the one that explains most of the others.
+var order = []probes.Reason{
+	probes.ReasonNoWorkers, probes.ReasonNotFound, probes.ReasonNoConsumers, probes.ReasonMissingWorkers, probes.ReasonStale, probes.ReasonBacklog,
+}
+
+// result is the worst finding, with the text of all.
+func (r *report) result() probes.Result {
+	result := probes.Result{Status: probes.OK, Details: r.details}
+	slices.SortStableFunc(r.found, func(a, b finding) int { return cmp.Compare(a.rank(), b.rank()) })
+	errs := make([]error, len(r.found))
+	for i, f := range r.found {
+		errs[i] = f.err
+	}
+	if len(r.found) > 0 {
+		result.Status, result.Reason, result.Err = r.found[0].status, r.found[0].reason, errors.Join(errs...)
+	}
+	return result
+}
+
+// rank puts errors before warnings.
+func (f finding) rank() int {
+	rank := slices.Index(order, f.reason)
+	if f.status != probes.Error {
+		rank += len(order)
+	}
+	return rank
+}
+
+// judgeQueues says what is wrong with the queues: missing, not consumed, too long.
+func (p *Probe) judgeQueues(r *report, depths []depth) {
+	pending := 0
+	for _, d := range depths {
+		pending += d.pending
+		switch {
+		case d.missing:
+			r.mild(probes.ReasonNotFound, "queue %q does not exist: no worker has declared it, and no task was sent to it", d.queue)
+		case d.consumers == 0:
+			r.mild(probes.ReasonNoConsumers, "queue %q has no consumer", d.queue)
+		}
+	}
+	r.detail("pending_tasks", pending)
+	if consumers := total(depths); consumers >= 0 {
+		r.detail("consumers", consumers)
+	}
+	p.judgeBacklog(r, pending)
+}
+
+func (p *Probe) judgeBacklog(r *report, pending int) {
+	switch {
+	case pending > p.critical:
+		r.add(probes.Error, probes.ReasonBacklog, "%d tasks wait, more than the critical %d", pending, p.critical)
+	case pending > p.warning:
+		r.add(probes.Warning, probes.ReasonBacklog, "%d tasks wait, more than %d", pending, p.warning)
+	}
+}

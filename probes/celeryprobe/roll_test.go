@@ -1,0 +1,311 @@
+package celeryprobe
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// fakeBroker has workers that answer as a test says, at times of its choosing.
+type fakeBroker struct {
+	queues  []depth
+	err     error         // of the next call
+	reached int           // how many workers a ping reaches
+	replies []reply       // what they answer
+	after   time.Duration // how long it takes them
+	belated []reply       // what has come since
+	calls   int
+	method  string
+}
+
+func (b *fakeBroker) depths(context.Context, []string) ([]depth, error) { return b.queues, nil }
+
+func (b *fakeBroker) call(ctx context.Context, method string, a *answers) error {
+	b.calls++
+	b.method = method
+	a.sent, a.reached = true, b.reached
+	if b.err != nil {
+		return b.err
+	}
+	if err := sleep(ctx, min(b.after, answerTime)); err != nil {
+		return err
+	}
+	for _, r := range b.replies {
+		if a.enough() || b.after > answerTime {
+			break
+		}
+		a.add(r)
+	}
+	a.whole = true
+	return nil
+}
+
+func (b *fakeBroker) late(_ context.Context, take func(reply)) error {
+	for _, r := range b.belated {
+		take(r)
+	}
+	b.belated = nil
+	return nil
+}
+
+func (b *fakeBroker) advise() []string { return nil }
+func (b *fakeBroker) Close() error     { return nil }
+
+func from(names ...string) []reply {
+	var replies []reply
+	for _, name := range names {
+		replies = append(replies, reply{"ticket", []worker{{name: name}}})
+	}
+	return replies
+}
+
+func consuming(name string, queues ...string) reply {
+	return reply{"ticket", []worker{{name, queues}}}
+}
+
+// rabbit is a broker that tells of consumers; redis is one that does not.
+func rabbit(consumers int) []depth { return []depth{{queue: "celery", consumers: consumers}} }
+
+func redisLike() []depth { return []depth{{queue: "celery", consumers: unknown}} }
+
+func probing(t *testing.T, b *fakeBroker, opts ...Option) func() probes.Result {
+	p := New("redis://", opts...)
+	require.NoError(t, p.Validate())
+	p.broker = b
+	return func() probes.Result { return p.Check(t.Context()) }
+}
+
+func TestVerdicts(t *testing.T) {
+	tests := map[string]struct {
+		broker  fakeBroker
+		opts    []Option
+		status  probes.Status
+		reason  probes.Reason
+		details []slog.Attr
+	}{
+		"all there": {
+			broker: fakeBroker{queues: rabbit(2), reached: unknown, replies: from("a", "b")}, opts: []Option{PingWorkers(2)},
+			status: probes.OK, details: []slog.Attr{slog.Int("consumers", 2), slog.Int("workers", 2)},
+		},
+		"nobody at all": {
+			broker: fakeBroker{queues: rabbit(0), reached: 0}, opts: []Option{PingWorkers(1)},
+			status: probes.Warning, reason: probes.ReasonNoWorkers, details: []slog.Attr{slog.Int("consumers", 0), slog.Int("workers", 0)},
+		},
+		"nobody on Redis": {
+			broker: fakeBroker{queues: redisLike(), reached: 0}, opts: []Option{PingWorkers(1)},
+			status: probes.Warning, reason: probes.ReasonNoWorkers, details: []slog.Attr{slog.Int("workers", 0)},
+		},
+		"nobody, strictly": {
+			broker: fakeBroker{queues: rabbit(0), reached: 0}, opts: []Option{PingWorkers(1), Strict()},
+			status: probes.Error, reason: probes.ReasonNoWorkers, details: []slog.Attr{slog.Int("consumers", 0), slog.Int("workers", 0)},
+		},
+		"remote control off": {
+			broker: fakeBroker{queues: rabbit(1), reached: 0}, opts: []Option{PingWorkers(1)},
+			status: probes.Warning, reason: probes.ReasonMissingWorkers, details: []slog.Attr{slog.Int("consumers", 1), slog.Int("workers", 0)},
+		},
+		"busy or frozen": {
+			broker: fakeBroker{queues: rabbit(1), reached: unknown}, opts: []Option{PingWorkers(1)},
+			status: probes.Warning, reason: probes.ReasonMissingWorkers, details: []slog.Attr{slog.Int("consumers", 1), slog.Int("workers", 0)},
+		},
+		"busy or frozen on Redis": {
+			broker: fakeBroker{queues: redisLike(), reached: 1}, opts: []Option{PingWorkers(1)},
+			status: probes.Warning, reason: probes.ReasonMissingWorkers, details: []slog.Attr{slog.Int("workers", 0)},
+		},
+		"too few": {
+			broker: fakeBroker{queues: rabbit(1), reached: unknown, replies: from("a")}, opts: []Option{PingWorkers(2)},
+			status: probes.Warning, reason: probes.ReasonMissingWorkers, details: []slog.Attr{slog.Int("consumers", 1), slog.Int("workers", 1)},
+		},
+		"one expected is missing": {
+			broker: fakeBroker{queues: rabbit(2), reached: unknown, replies: from("a", "x")}, opts: []Option{ExpectWorkers("a", "b")},
+			status: probes.Warning, reason: probes.ReasonMissingWorkers,
+			details: []slog.Attr{slog.Int("consumers", 2), slog.Int("workers", 2), slog.Int("missing_workers", 1)},
+		},
+		"all expected are there": {
+			broker: fakeBroker{queues: rabbit(2), reached: unknown, replies: from("x", "b", "a")}, opts: []Option{ExpectWorkers("a", "b")},
+			status:  probes.OK,
+			details: []slog.Attr{slog.Int("consumers", 2), slog.Int("workers", 3), slog.Int("missing_workers", 0)},
+		},
+		"all expected are missing": {
+			broker: fakeBroker{queues: rabbit(0), reached: 0}, opts: []Option{ExpectWorkers("a", "b")},
+			status: probes.Warning, reason: probes.ReasonNoWorkers,
+			details: []slog.Attr{slog.Int("consumers", 0), slog.Int("workers", 0), slog.Int("missing_workers", 2)},
+		},
+		"an expected one may have answered": {
+			broker: fakeBroker{queues: rabbit(2), reached: unknown, replies: []reply{consuming("a"), {ticket: "x"}}}, opts: []Option{ExpectWorkers("a", "b")},
+			status:  probes.OK,
+			details: []slog.Attr{slog.Int("consumers", 2), slog.Int("workers", 2), slog.Int("missing_workers", 0)},
+		},
+		"consumed": {
+			broker: fakeBroker{queues: redisLike(), reached: 2, replies: []reply{consuming("a", "x"), consuming("b", "celery")}}, opts: []Option{RequireConsumers()},
+			status: probes.OK, details: []slog.Attr{slog.Int("workers", 2)},
+		},
+		"alive, but consuming nothing": {
+			broker: fakeBroker{queues: redisLike(), reached: 2, replies: []reply{consuming("a", "x"), consuming("b")}}, opts: []Option{RequireConsumers()},
+			status: probes.Warning, reason: probes.ReasonNoConsumers, details: []slog.Attr{slog.Int("workers", 2)},
+		},
+		"a silent worker may consume it": {
+			broker: fakeBroker{queues: redisLike(), reached: 2, replies: []reply{consuming("a", "x")}}, opts: []Option{RequireConsumers()},
+			status: probes.Warning, reason: probes.ReasonMissingWorkers, details: []slog.Attr{slog.Int("workers", 1)},
+		},
+		"the broker knows of a consumer": {
+			broker: fakeBroker{queues: rabbit(1), reached: unknown, replies: []reply{consuming("a", "x")}}, opts: []Option{RequireConsumers()},
+			status: probes.Warning, reason: probes.ReasonMissingWorkers, details: []slog.Attr{slog.Int("consumers", 1), slog.Int("workers", 1)},
+		},
+		"the broker knows of none": {
+			broker: fakeBroker{queues: rabbit(0), reached: unknown, replies: []reply{consuming("a", "x")}}, opts: []Option{RequireConsumers()},
+			status: probes.Warning, reason: probes.ReasonNoConsumers, details: []slog.Attr{slog.Int("consumers", 0), slog.Int("workers", 1)},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				result := probing(t, &test.broker, test.opts...)()
+				assert.Equal(t, test.status, result.Status, "%v", result.Err)
+				assert.Equal(t, test.reason, result.Reason, "%v", result.Err)
+				assert.Equal(t, append([]slog.Attr{slog.Int("pending_tasks", 0)}, test.details...), result.Details)
+			})
+		})
+	}
+}
+
+func TestNamesAreInTheLogAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		result := probing(t, &fakeBroker{queues: rabbit(1), reached: unknown, replies: from("a@host")}, ExpectWorkers("a@host", "b@host"))()
+		assert.ErrorContains(t, result.Err, `"b@host"`)
+		assert.NotContains(t, result.Err.Error(), "a@host")
+		for _, d := range result.Details {
+			assert.Equal(t, slog.KindInt64, d.Value.Kind())
+		}
+	})
+}
+
+func TestPingEvery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &fakeBroker{queues: redisLike(), reached: 1, replies: from("a")}
+		check := probing(t, b, PingWorkers(1))
+		for range 60 { // a minute
+			assert.Equal(t, probes.OK, check().Status)
+			time.Sleep(time.Second)
+		}
+		assert.Equal(t, 4, b.calls)
+		assert.Equal(t, ping, b.method)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		b := &fakeBroker{queues: redisLike(), reached: 1, replies: []reply{consuming("a", "celery")}}
+		check := probing(t, b, RequireConsumers(), PingEvery(30*time.Second))
+		for range 60 {
+			assert.Equal(t, probes.OK, check().Status)
+			time.Sleep(time.Second)
+		}
+		assert.Equal(t, 2, b.calls)
+		assert.Equal(t, activeQueues, b.method)
+	})
+}
+
+// A ping that reaches nobody is no burden, so that a worker that starts is seen at once.
+func TestPingAgainWhereNobodyIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &fakeBroker{queues: rabbit(0), reached: 0}
+		check := probing(t, b, PingWorkers(1))
+		for range 5 {
+			assert.Equal(t, probes.ReasonNoWorkers, check().Reason)
+			time.Sleep(time.Second)
+		}
+		b.queues, b.reached, b.replies = rabbit(1), unknown, from("a")
+		assert.Equal(t, probes.OK, check().Status)
+		assert.Equal(t, 6, b.calls)
+	})
+}
+
+func TestLateAnswersCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &fakeBroker{queues: redisLike(), reached: 1, replies: from("busy"), after: time.Minute}
+		check := probing(t, b, PingWorkers(1))
+		start := time.Now()
+		assert.Equal(t, probes.ReasonMissingWorkers, check().Reason)
+		assert.Equal(t, answerTime, time.Since(start))
+		time.Sleep(time.Second)
+		assert.Equal(t, probes.ReasonMissingWorkers, check().Reason)
+		b.belated = from("busy", "busy")
+		result := check()
+		assert.Equal(t, probes.OK, result.Status)
+		assert.Equal(t, slog.Int("workers", 1), result.Details[1])
+		assert.Equal(t, 1, b.calls)
+	})
+}
+
+// The first ping waits for as many as consume, or were reached; the next for as many as answered the last.
+func TestPingWaitsForThoseWhoAnswer(t *testing.T) {
+	for name, queues := range map[string][]depth{"RabbitMQ": rabbit(3), "Redis": redisLike()} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := &fakeBroker{queues: queues, reached: 3, replies: from("a", "b", "c")}
+				check := probing(t, b, PingWorkers(1))
+				for _, step := range []struct {
+					replies []reply
+					workers int
+				}{{from("a", "b", "c"), 3}, {from("a", "b"), 2}, {from("a", "b", "c"), 2}} {
+					b.replies = step.replies
+					result := check()
+					assert.Equal(t, slog.Int("workers", step.workers), result.Details[len(result.Details)-1])
+					time.Sleep(15 * time.Second)
+				}
+			})
+		})
+	}
+}
+
+func TestLastAnswersServeUntilStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &fakeBroker{queues: redisLike(), reached: 1, replies: from("a")}
+		check := probing(t, b, PingWorkers(1))
+		assert.Equal(t, probes.OK, check().Status)
+		b.err = errors.New("the connection is lost")
+		for range 2 {
+			time.Sleep(15 * time.Second)
+			assert.Equal(t, probes.Error, check().Status, "the broker's failure")
+			assert.Equal(t, probes.OK, check().Status, "not asked again, so the last answers serve")
+		}
+		time.Sleep(15 * time.Second)
+		assert.Equal(t, probes.Error, check().Status)
+		time.Sleep(time.Second)
+		result := check()
+		assert.Equal(t, probes.Warning, result.Status)
+		assert.Equal(t, probes.ReasonStale, result.Reason)
+		b.err = nil
+		time.Sleep(15 * time.Second)
+		assert.Equal(t, probes.OK, check().Status)
+	})
+}
+
+func TestAnswersAreBounded(t *testing.T) {
+	a := &answers{named: map[string][]string{}, unnamed: map[string]int{}, reached: unknown}
+	for range 2 * maxWorkers {
+		a.add(reply{workers: []worker{{name: newID()}}})
+		a.add(reply{ticket: newID()})
+	}
+	assert.LessOrEqual(t, len(a.named)+len(a.unnamed), maxWorkers)
+}
+
+// A check under another name waits for its turn, for no longer than its context.
+func TestChecksTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New("redis://", PingWorkers(1))
+		p.broker = &fakeBroker{queues: redisLike(), reached: 1, after: time.Minute}
+		go p.Check(t.Context())
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		result := p.Check(ctx)
+		assert.Equal(t, probes.Error, result.Status)
+		assert.ErrorIs(t, result.Err, context.DeadlineExceeded)
+	})
+}

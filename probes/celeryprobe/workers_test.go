@@ -1,0 +1,338 @@
+package celeryprobe_test
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/echo-probes/echohealth/probes/celeryprobe"
+)
+
+// worker starts one with a name of its own, in a pool that starts fast.
+func worker(t testing.TB, url, name string, opts ...testserver.CeleryOption) *testserver.Celery {
+	t.Helper()
+	args := testserver.CeleryArgs("--hostname", name+"@test", "--pool", "threads", "--concurrency", "1")
+	return testserver.NewCelery(t, url, append([]testserver.CeleryOption{args}, opts...)...)
+}
+
+var spaces atomic.Int32
+
+// onBoth runs a test over a vhost of its own on RabbitMQ and a database of its own on Redis. consumers is what the test
+// expects of the detail consumers: n on RabbitMQ, and no such detail on Redis.
+func onBoth(t *testing.T, test func(t *testing.T, url string, consumers func(n int) []slog.Attr)) {
+	t.Run("RabbitMQ", func(t *testing.T) {
+		url := vhost(t, testserver.SharedRabbitMQ(t))
+		test(t, url, func(n int) []slog.Attr { return []slog.Attr{slog.Int("consumers", n)} })
+	})
+	t.Run("Redis", func(t *testing.T) {
+		test(t, database(t), func(int) []slog.Attr { return nil })
+	})
+}
+
+func vhost(t testing.TB, rabbit *testserver.RabbitMQ) string {
+	t.Helper()
+	name := fmt.Sprintf("space%d", spaces.Add(1))
+	rabbit.Ctl(t, "add_vhost", name)
+	rabbit.Ctl(t, "set_permissions", "--vhost", name, "app", ".*", ".*", ".*")
+	return rabbit.URL() + name
+}
+
+func database(t testing.TB) string {
+	t.Helper()
+	_, url := application(t, 4+int(spaces.Add(1))%12)
+	return url
+}
+
+// found is what a check of one queue with no task in it tells.
+func found(consumers []slog.Attr, workers ...slog.Attr) []slog.Attr {
+	return append(append([]slog.Attr{slog.Int("pending_tasks", 0)}, consumers...), workers...)
+}
+
+func workers(n int) slog.Attr { return slog.Int("workers", n) }
+
+func missing(n int) slog.Attr { return slog.Int("missing_workers", n) }
+
+// eventually checks until the outcome is the wanted one: brokers take a moment to notice that a worker is gone, and the next ping
+// is due after a second.
+func eventually(t *testing.T, probe probes.Probe, status probes.Status, reason probes.Reason, details ...slog.Attr) probes.Result {
+	t.Helper()
+	var result probes.Result
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		result = probe.Check(t.Context())
+		assert.Equal(c, status, result.Status, "%v", result.Err)
+		assert.Equal(c, reason, result.Reason, "%v", result.Err)
+		assert.Equal(c, details, result.Details, "%v", result.Err)
+	}, 30*time.Second, 20*time.Millisecond)
+	return result
+}
+
+func TestWorkersComeAndGo(t *testing.T) {
+	onBoth(t, func(t *testing.T, url string, consumers func(int) []slog.Attr) {
+		noLeaks(t)
+		probe := newProbe(t, url, celeryprobe.PingWorkers(2), celeryprobe.ExpectWorkers("one@test", "two@test"), celeryprobe.PingEvery(time.Second))
+		start := time.Now()
+		requireWarning(t, probes.ReasonNoWorkers, check(t, probe), found(consumers(0), workers(0), missing(2))...)
+		assert.Less(t, time.Since(start), 400*time.Millisecond, "at once, not when the time to answer is over")
+
+		one, two := worker(t, url, "one"), worker(t, url, "two")
+		requireOK(t, check(t, probe), found(consumers(2), workers(2), missing(0))...)
+
+		two.Kill(t)
+		result := eventually(t, probe, probes.Warning, probes.ReasonMissingWorkers, found(consumers(1), workers(1), missing(1))...)
+		assert.ErrorContains(t, result.Err, "two@test")
+
+		two.Start(t)
+		eventually(t, probe, probes.OK, "", found(consumers(2), workers(2), missing(0))...)
+
+		two.Stop(t)
+		eventually(t, probe, probes.Warning, probes.ReasonMissingWorkers, found(consumers(1), workers(1), missing(1))...)
+
+		one.Freeze(t)
+		result = eventually(t, probe, probes.Warning, probes.ReasonMissingWorkers, found(consumers(1), workers(0), missing(2))...)
+		assert.ErrorContains(t, result.Err, "some are connected")
+		one.Thaw(t)
+		eventually(t, probe, probes.Warning, probes.ReasonMissingWorkers, found(consumers(1), workers(1), missing(1))...)
+
+		one.Kill(t)
+		eventually(t, probe, probes.Warning, probes.ReasonNoWorkers, found(consumers(0), workers(0), missing(2))...)
+
+		one.Start(t)
+		requireWarning(t, probes.ReasonMissingWorkers, check(t, probe), found(consumers(1), workers(1), missing(1))...)
+	})
+}
+
+// A worker in a solo pool answers nothing while it works, and everything afterwards.
+func TestBusySoloWorkerIsNotDead(t *testing.T) {
+	onBoth(t, func(t *testing.T, url string, consumers func(int) []slog.Attr) {
+		solo := testserver.NewCelery(t, url, testserver.CeleryArgs("--hostname", "solo@test", "--pool", "solo"))
+		solo.Send(t, "celery", "tasks.sleep", 4)
+		probe := newProbe(t, url, celeryprobe.PingWorkers(1)) // the next ping is due after 15 s
+		eventually(t, use(t, celeryprobe.New(url)), probes.OK, "", found(consumers(1))...)
+
+		requireWarning(t, probes.ReasonMissingWorkers, check(t, probe), found(consumers(1), workers(0))...)
+		requireWarning(t, probes.ReasonMissingWorkers, check(t, probe), found(consumers(1), workers(0))...)
+		start := time.Now()
+		eventually(t, probe, probes.OK, "", found(consumers(1), workers(1))...)
+		assert.Less(t, time.Since(start), 10*time.Second, "by the late answer, not by another ping")
+	})
+}
+
+// Nobody answers, and nobody is called dead where the broker knows of a consumer.
+func TestRemoteControlOff(t *testing.T) {
+	url := vhost(t, testserver.SharedRabbitMQ(t))
+	worker(t, url, "deaf", testserver.CelerySettings("worker_enable_remote_control = False"))
+	result := check(t, newProbe(t, url, celeryprobe.PingWorkers(1)))
+	requireWarning(t, probes.ReasonMissingWorkers, result, found([]slog.Attr{slog.Int("consumers", 1)}, workers(0))...)
+	assert.ErrorContains(t, result.Err, "remote control may be off")
+}
+
+func TestPickle(t *testing.T) {
+	onBoth(t, func(t *testing.T, url string, consumers func(int) []slog.Attr) {
+		worker(t, url, "pickles", testserver.CelerySettings(`task_serializer = "pickle"`, `result_serializer = "pickle"`, `accept_content = ["json", "pickle"]`))
+		requireOK(t, check(t, newProbe(t, url, celeryprobe.PingWorkers(1))), found(consumers(1), workers(1))...)
+	})
+	onBoth(t, func(t *testing.T, url string, consumers func(int) []slog.Attr) {
+		worker(t, url, "picky", testserver.CelerySettings(`task_serializer = "pickle"`, `accept_content = ["pickle"]`))
+		requireWarning(t, probes.ReasonMissingWorkers, check(t, newProbe(t, url, celeryprobe.PingWorkers(1))), found(consumers(1), workers(0))...)
+	})
+}
+
+func TestRequireConsumers(t *testing.T) {
+	onBoth(t, func(t *testing.T, url string, _ func(int) []slog.Attr) {
+		worker(t, url, "mailer", testserver.CeleryArgs("--queues", "mail"))
+		requireOK(t, check(t, newProbe(t, url, celeryprobe.Queues("mail"), celeryprobe.RequireConsumers())))
+		probe := newProbe(t, url, celeryprobe.Queues("mail", "reports"), celeryprobe.RequireConsumers())
+		result := check(t, probe)
+		require.Equal(t, probes.Warning, result.Status)
+		assert.Contains(t, []probes.Reason{probes.ReasonNotFound, probes.ReasonNoConsumers}, result.Reason, "RabbitMQ knows that there is no such queue")
+		assert.ErrorContains(t, result.Err, `"reports"`)
+		assert.NotContains(t, result.Err.Error(), `"mail"`)
+	})
+}
+
+// Workers that are set apart by their control_exchange, and a transport with nothing left at its default.
+func TestSettings(t *testing.T) {
+	onBoth(t, func(t *testing.T, url string, consumers func(int) []slog.Attr) {
+		worker(t, url, "mine", testserver.CelerySettings(`control_exchange = "mine"`))
+		requireOK(t, check(t, newProbe(t, url, celeryprobe.PingWorkers(1), celeryprobe.ControlExchange("mine"))), found(consumers(1), workers(1))...)
+		other := check(t, newProbe(t, url, celeryprobe.PingWorkers(1)))
+		require.Equal(t, probes.Warning, other.Status)
+		requireDetails(t, other, found(consumers(1), workers(0)))
+	})
+	t.Run("Redis transport", func(t *testing.T) {
+		for name, fanout := range map[string]struct {
+			python string
+			option celeryprobe.Option
+		}{
+			"without prefix": {"False", celeryprobe.FanoutPrefix("")},
+			"with another":   {`"/fan-{db}."`, celeryprobe.FanoutPrefix("/fan-{db}.")},
+		} {
+			t.Run(name, func(t *testing.T) {
+				url := database(t)
+				mine := worker(t, url, "mine", testserver.CelerySettings(fmt.Sprintf(`broker_transport_options = {
+					"global_keyprefix": "app:", "sep": ":", "priority_steps": [0, 1, 2, 5], "fanout_prefix": %s}`, fanout.python)))
+				probe := newProbe(t, url, celeryprobe.PingWorkers(1), celeryprobe.RequireConsumers(), celeryprobe.GlobalKeyPrefix("app:"),
+					celeryprobe.Separator(":"), celeryprobe.PrioritySteps(0, 1, 2, 5), fanout.option)
+				requireOK(t, check(t, probe), found(nil, workers(1))...)
+				mine.Stop(t)
+				mine.Send(t, "celery", "tasks.add", 1, 2)
+				result := check(t, newProbe(t, url, celeryprobe.GlobalKeyPrefix("app:"), celeryprobe.Separator(":"), celeryprobe.PrioritySteps(0, 1, 2, 5)))
+				requireOK(t, result, slog.Int("pending_tasks", 1))
+			})
+		}
+	})
+}
+
+func TestFrozenBrokerWithPings(t *testing.T) {
+	noLeaks(t)
+	rabbit, server := testserver.NewRabbitMQ(t), testserver.NewRedis(t)
+	for name, broker := range map[string]struct {
+		url          string
+		freeze, thaw func(testing.TB)
+	}{
+		"RabbitMQ": {rabbit.URL(), rabbit.Freeze, rabbit.Thaw},
+		"Redis":    {server.URL(), server.Freeze, server.Thaw},
+	} {
+		t.Run(name, func(t *testing.T) {
+			worker(t, broker.url, "one")
+			probe := newProbe(t, broker.url, celeryprobe.PingWorkers(1), celeryprobe.PingEvery(time.Second))
+			requireOK(t, check(t, probe))
+			broker.freeze(t)
+			time.Sleep(time.Second) // until a ping is due
+			for range 3 {
+				requireError(t, probes.ReasonTimeout, within(t, probe, 200*time.Millisecond))
+			}
+			broker.thaw(t)
+			eventually(t, probe, probes.OK, "", check(t, probe).Details...)
+		})
+	}
+}
+
+// A broker that is restarted forgets the exchanges of remote control, until the workers are back.
+func TestRestartedBrokerWithPings(t *testing.T) {
+	rabbit, server := testserver.NewRabbitMQ(t), testserver.NewRedis(t)
+	for name, broker := range map[string]struct {
+		url         string
+		kill, start func(testing.TB)
+		consumers   []slog.Attr
+	}{
+		"RabbitMQ": {rabbit.URL(), rabbit.Kill, rabbit.Start, []slog.Attr{slog.Int("consumers", 1)}},
+		"Redis":    {server.URL(), server.Kill, server.Start, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			worker(t, broker.url, "one")
+			probe := newProbe(t, broker.url, celeryprobe.PingWorkers(1), celeryprobe.PingEvery(time.Second))
+			requireOK(t, check(t, probe), found(broker.consumers, workers(1))...)
+			broker.kill(t)
+			requireError(t, probes.ReasonConnectionRefused, check(t, probe))
+			broker.start(t)
+			eventually(t, probe, probes.OK, "", found(broker.consumers, workers(1))...)
+		})
+	}
+}
+
+// The ping during the alarm must neither harm the workers nor hang the check or its Close.
+func TestMemoryAlarm(t *testing.T) {
+	noLeaks(t)
+	rabbit := testserver.NewRabbitMQ(t)
+	worker(t, rabbit.URL(), "one")
+	options := []celeryprobe.Option{celeryprobe.PingWorkers(1), celeryprobe.PingEvery(time.Second)}
+	probe, closing := newProbe(t, rabbit.URL(), options...), newProbe(t, rabbit.URL(), options...)
+	requireOK(t, check(t, probe))
+	rabbit.Ctl(t, "set_vm_memory_high_watermark", "absolute", "1")
+	requireError(t, probes.ReasonBrokerBlocked, check(t, closing))
+	start := time.Now()
+	require.NoError(t, closing.Close())
+	assert.Less(t, time.Since(start), 1500*time.Millisecond)
+
+	eventually(t, probe, probes.Error, probes.ReasonBrokerBlocked, nil...)
+	for range 20 {
+		requireError(t, probes.ReasonBrokerBlocked, within(t, probe, time.Second))
+	}
+	rabbit.Ctl(t, "set_vm_memory_high_watermark", "absolute", "1GB")
+	eventually(t, probe, probes.OK, "", found([]slog.Attr{slog.Int("consumers", 1)}, workers(1))...)
+}
+
+// A worker that can't write its answer ends, so that no ping may go out.
+func TestRedisOutOfMemory(t *testing.T) {
+	server := testserver.NewRedis(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	defer client.Close()
+	names := []string{"one", "two", "three"}
+	for _, name := range names {
+		worker(t, server.URL(), name)
+	}
+	probe := newProbe(t, server.URL(), celeryprobe.PingWorkers(3), celeryprobe.PingEvery(time.Second))
+	requireOK(t, check(t, probe), found(nil, workers(3))...)
+
+	for _, left := range []int{0, 4 << 10} { // over the limit; and a little below it, where only an answer would be too much
+		time.Sleep(time.Second) // until a ping is due
+		fill(t, client, left)
+		for range 20 {
+			requireError(t, probes.ReasonOutOfResources, check(t, probe))
+		}
+		require.NoError(t, client.ConfigSet(t.Context(), "maxmemory", "0").Err())
+		requireOK(t, check(t, probe), found(nil, workers(3))...)
+	}
+}
+
+func TestRedisReadOnly(t *testing.T) {
+	master, replica := testserver.NewRedis(t), testserver.NewRedis(t)
+	client := redis.NewClient(&redis.Options{Addr: replica.Addr()})
+	defer client.Close()
+	require.NoError(t, client.ReplicaOf(t.Context(), "127.0.0.1", fmt.Sprint(master.Port())).Err())
+	probe := newProbe(t, replica.URL(), celeryprobe.PingWorkers(1))
+	requireError(t, probes.ReasonReadOnly, check(t, probe))
+}
+
+// A worker that answers when the probe is long gone must not make a list that nobody removes.
+func TestAnswerAfterClose(t *testing.T) {
+	client, url := application(t, 4+int(spaces.Add(1))%12)
+	solo := testserver.NewCelery(t, url, testserver.CeleryArgs("--hostname", "solo@test", "--pool", "solo"))
+	solo.Send(t, "celery", "tasks.sleep", 2)
+	eventually(t, newProbe(t, url), probes.OK, "", slog.Int("pending_tasks", 0))
+	probe := celeryprobe.New(url, celeryprobe.PingWorkers(1))
+	requireWarning(t, probes.ReasonMissingWorkers, check(t, probe))
+	require.NoError(t, probe.Close())
+	key := client.Keys(t.Context(), "*.reply.celery.pidbox").Val()
+	require.Len(t, key, 1)
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		assert.Equal(c, int64(2), client.LLen(t.Context(), key[0]).Val(), "the answer, and what keeps the list")
+	}, 20*time.Second, 50*time.Millisecond)
+	assert.Greater(t, client.TTL(t.Context(), key[0]).Val(), time.Hour)
+}
+
+// Nothing stays on RabbitMQ when the probe is closed, and while it is open one queue of its own.
+func TestNothingIsLeftOnRabbitMQ(t *testing.T) {
+	rabbit := testserver.SharedRabbitMQ(t)
+	url := vhost(t, rabbit)
+	name := url[len(rabbit.URL()):]
+	one := worker(t, url, "one")
+	probe := celeryprobe.New(url, celeryprobe.PingWorkers(1), celeryprobe.PingEvery(time.Second))
+	requireOK(t, check(t, probe))
+	list := func() string { return rabbit.Ctl(t, "list_queues", "--vhost", name, "name") }
+	assert.Contains(t, list(), "reply.celery.pidbox")
+	require.NoError(t, probe.Close())
+	assert.EventuallyWithT(t, func(c *assert.CollectT) { assert.NotContains(c, list(), "reply.celery.pidbox") }, 10*time.Second, 100*time.Millisecond)
+	one.Stop(t)
+}
+
+// fill sets Redis's limit so that this much memory is left, or none.
+func fill(t *testing.T, client *redis.Client, left int) {
+	t.Helper()
+	var used int
+	_, info, found := strings.Cut(client.Info(t.Context(), "memory").Val(), "\nused_memory:")
+	require.True(t, found)
+	_, err := fmt.Sscan(info, &used)
+	require.NoError(t, err)
+	require.NoError(t, client.ConfigSet(t.Context(), "maxmemory", fmt.Sprint(used+left)).Err())
+}
