@@ -85,7 +85,11 @@ func (n *news) readiness(at time.Time) {
 			failing = append(failing, check.Name)
 		}
 	}
-	before, now := n.heard, readiness{known: true, ready: phase == running && len(failing) == 0, at: at}
+	before := n.heard
+	if at.Before(before.at) {
+		at = before.at // two checks that change at once may be heard of in the other order
+	}
+	now := readiness{known: true, ready: phase == running && len(failing) == 0, at: at}
 	if phase == closed || before.known && before.ready == now.ready {
 		return
 	}
