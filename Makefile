@@ -3,7 +3,7 @@
 # make cross  compiles for the other systems.
 # make bench  prints the benchmarks.
 
-MODULES := . _example echov5 e2e bench
+MODULES := . _example echov5
 export ECHOHEALTH_REQUIRE_SERVERS := 1
 
 .PHONY: test setup race gates lint cross bench
