@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"unicode"
 )
 
 // Guard decides who may see more than live, ready and startup. One that also has a method Validate() error is asked by New whether its
@@ -32,15 +33,29 @@ func (f GuardFunc) Validate() error {
 }
 
 // BearerToken allows a request with the header "Authorization: Bearer TOKEN", or with the token as the password of basic
-// authentication, whatever the user, so that a browser gets in. The comparison takes the same time for every wrong token. An empty
-// token is an error of New.
+// authentication, whatever the user, so that a browser gets in. The comparison takes the same time for every wrong token.
+//
+// A token that is empty, that begins or ends with white space, or that has a control character in it (a line's end that came along from a
+// file, say) can't be sent in a header, and is an error of New.
 func BearerToken(token string) Guard {
-	return &bearerToken{empty: token == "", sum: sha256.Sum256([]byte(token))}
+	return &bearerToken{invalid: validToken(token), sum: sha256.Sum256([]byte(token))}
 }
 
 type bearerToken struct {
-	empty bool
-	sum   [sha256.Size]byte // of equal length for all tokens, so that not even the length can be timed
+	invalid error
+	sum     [sha256.Size]byte // of equal length for all tokens, so that not even the length can be timed
+}
+
+func validToken(token string) error {
+	switch {
+	case token == "":
+		return errors.New(`BearerToken(""): a token is not empty`)
+	case strings.TrimSpace(token) != token:
+		return errors.New("BearerToken: a token neither begins nor ends with white space")
+	case strings.ContainsFunc(token, unicode.IsControl):
+		return errors.New("BearerToken: a token has no control character in it")
+	}
+	return nil
 }
 
 func (b *bearerToken) Allow(r *http.Request) bool {
@@ -57,12 +72,7 @@ func (b *bearerToken) Allow(r *http.Request) bool {
 	return subtle.ConstantTimeCompare(sum[:], b.sum[:]) == 1
 }
 
-func (b *bearerToken) Validate() error {
-	if b.empty {
-		return errors.New(`BearerToken(""): a token is not empty`)
-	}
-	return nil
-}
+func (b *bearerToken) Validate() error { return b.invalid }
 
 // tokenHelps marks the guards that a token could open.
 func (b *bearerToken) tokenHelps() bool { return true }
