@@ -36,6 +36,8 @@ var policy = map[string][]string{
 	"internal/engine":    {"probes", "internal/classify"},
 	"internal/classify":  {"probes"},
 	"sysmetrics":         {"github.com/shirou/gopsutil/v4", "golang.org/x/sys"},
+	"healthcheck":        {},
+	"cmd/healthcheck":    {"healthcheck"},
 	// Only tests import it.
 	"internal/testserver": {"github.com/jackc/pgx/v5"},
 	"internal/contract":   {"", "probes", "github.com/stretchr/testify"},

@@ -1,0 +1,242 @@
+package healthcheck_test
+
+import (
+	"io"
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/stretchr/testify/assert"
+)
+
+// The library's own answers are without fault, whatever its options and its state.
+func TestAllFindsNothingWrongWithEchohealth(t *testing.T) {
+	database, redis := echohealth.WithDatabase(up), echohealth.WithRedis(down)
+	guard := echohealth.WithGuard(echohealth.BearerToken("s3cret"))
+	tests := []struct {
+		name string
+		opts []echohealth.Option
+		args []string
+		path string
+		code int
+		want []string // parts of the output
+	}{
+		{"well", []echohealth.Option{database}, nil, "", 0,
+			[]string{"GET   /api/health/live ", "HEAD  /api/health/ready/ ", "/checks/database/", "/checks/cpu/", "/checks/connections/", "POST  /api/health/live/ ", "the service is "}},
+		{"no checks", []echohealth.Option{echohealth.WithoutSystemMetrics()}, nil, "", 0, []string{"17 answers; things wrong: 0; the service is well\n"}},
+		{"not ready", []echohealth.Option{database, redis, echohealth.WithoutSystemMetrics()}, nil, "", 1,
+			[]string{"503", "not_ready", "error connection_refused", "19 answers; things wrong: 0; the service is not well\n"}},
+		{"degraded", []echohealth.Option{echohealth.WithCheck("licence", odd), echohealth.WithoutSystemMetrics()}, nil, "", 0, []string{"the service is degraded\n"}},
+		{"degraded, and that is too bad", []echohealth.Option{echohealth.WithCheck("licence", odd), echohealth.WithoutSystemMetrics()}, []string{"--fail-on=warning"}, "", 1, []string{"wrong: 0;"}},
+		{"starting", []echohealth.Option{database, echohealth.WithStartupGate(), echohealth.WithoutSystemMetrics()}, nil, "", 1, []string{"not_ready starting", "wrong: 0;"}},
+		{"elsewhere", []echohealth.Option{database, echohealth.WithPrefix("/internal"), echohealth.WithVersion("1.2 \x1b[31m"), echohealth.WithoutSystemMetrics()}, nil, "/internal", 0,
+			[]string{"/internal/checks/database/", "wrong: 0; the service is well\n"}},
+		{"guarded", []echohealth.Option{database, guard, echohealth.WithoutSystemMetrics()}, nil, "", 0, []string{"401", "closed by a guard: not validated", "wrong: 0; the service is well\n"}},
+		{"guarded, and let in", []echohealth.Option{database, guard, echohealth.WithoutSystemMetrics()}, []string{"--header", "Authorization: Bearer s3cret"}, "", 0,
+			[]string{"/checks/database/", "18 answers; things wrong: 0;"}},
+		{"partly hidden", []echohealth.Option{database, echohealth.WithPublic(echohealth.Ready), echohealth.WithoutSystemMetrics()}, nil, "", 0,
+			[]string{"hidden: not validated", "POST  /api/health/ready/ ", "wrong: 0; the service is well\n"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			url := serve(t, newHealth(t, test.opts...))
+			code, stdout, stderr := command(append(append([]string{"--all"}, test.args...), url+test.path)...)
+			assert.Equal(t, test.code, code, stdout)
+			for _, want := range test.want {
+				assert.Contains(t, stdout, want)
+			}
+			assert.NotContains(t, stdout, "WRONG")
+			assert.Empty(t, stderr)
+		})
+	}
+}
+
+func TestAllAtAMistakenPrefix(t *testing.T) {
+	tests := map[string]struct {
+		handler http.Handler
+		want    []string
+	}{
+		"nothing there": {http.NotFoundHandler(), []string{
+			"GET /api/health/live/: the status is 404 Not Found: a health answer has 200 or 503\n",
+			"5 answers; things wrong: 6; the service is unknown\n"}},
+		"another prefix of ours": {newHealth(t, echohealth.WithPrefix("/other")), []string{"things wrong: 1; the service is unknown\n"}},
+		"a page for everything":  {saying(200, "<html>"), []string{"GET /api/health/live/: the body is not a JSON object\n", "the service is unknown\n"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			methods := &recorder{next: test.handler}
+			url := serve(t, methods)
+			code, stdout, _ := command("--all", url)
+			assert.Equal(t, 1, code)
+			assert.Contains(t, stdout, "no health endpoint is below "+url+"/api/health: is the prefix another?\n")
+			for _, want := range test.want {
+				assert.Contains(t, stdout, want)
+			}
+			assert.NotContains(t, methods.all(), "POST", "it might do harm there")
+		})
+	}
+}
+
+// recorder notes the methods of the requests.
+type recorder struct {
+	next http.Handler
+
+	mu      sync.Mutex // guards methods
+	methods []string
+}
+
+func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	r.mu.Lock()
+	r.methods = append(r.methods, req.Method)
+	r.mu.Unlock()
+	r.next.ServeHTTP(w, req)
+}
+
+func (r *recorder) all() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.methods
+}
+
+// flawed changes what one path of a right service says.
+func flawed(h http.Handler, path string, change func(status *int, header http.Header, body *string)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet || r.URL.Path != "/api/health/"+path {
+			h.ServeHTTP(w, r)
+			return
+		}
+		capture := &captured{header: http.Header{}}
+		h.ServeHTTP(capture, r)
+		change(&capture.status, capture.header, &capture.body)
+		maps.Copy(w.Header(), capture.header)
+		counted := w.Header().Get("Content-Length") != ""
+		w.Header().Del("Content-Length") // net/http counts anew, unless it has to begin before it knows the end
+		w.WriteHeader(capture.status)
+		if !counted {
+			w.(http.Flusher).Flush()
+		}
+		_, _ = io.WriteString(w, capture.body)
+	})
+}
+
+type captured struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (c *captured) Header() http.Header    { return c.header }
+func (c *captured) WriteHeader(status int) { c.status = status }
+func (c *captured) Write(p []byte) (int, error) {
+	c.body += string(p)
+	return len(p), nil
+}
+
+func TestAllFindsWhatIsWrong(t *testing.T) {
+	h := newHealth(t, echohealth.WithDatabase(up), echohealth.WithoutSystemMetrics())
+	body := func(old, replacement string) func(*int, http.Header, *string) {
+		return func(_ *int, _ http.Header, body *string) { *body = strings.Replace(*body, old, replacement, 1) }
+	}
+	status := func(code int) func(*int, http.Header, *string) {
+		return func(status *int, _ http.Header, _ *string) { *status = code }
+	}
+	header := func(name, value string) func(*int, http.Header, *string) {
+		return func(_ *int, h http.Header, _ *string) { h.Set(name, value) }
+	}
+	const detail = `"response_time_ms":`
+	tests := []struct {
+		path   string
+		change func(*int, http.Header, *string)
+		want   string
+	}{
+		{"live/", header("Content-Type", "text/plain"), `Content-Type is "text/plain": it is "application/json"`},
+		{"live/", header("Cache-Control", "max-age=60"), `Cache-Control is "max-age=60": it is "no-store"`},
+		{"live/", header("X-Content-Type-Options", ""), `X-Content-Type-Options is "": it is "nosniff"`},
+		{"live", func(_ *int, h http.Header, _ *string) { h.Del("Content-Length") }, `there is no Content-Length`},
+		{"live/", status(204), `the status is 204 No Content: a health answer has 200 or 503`},
+		{"live/", status(301), `the status is 301 Moved Permanently: a health answer has 200 or 503`},
+		{"live/", status(503), `the HTTP status is 503: with this document it is 200`},
+		{"live/", body("alive", "up"), `status is "up": it is one of ["alive"]`},
+		{"live/", body(`"status":"alive",`, ""), `status is missing: it is one of ["alive"]`},
+		{"live/", body(`"alive"`, "null"), `status is null: it is one of ["alive"]`},
+		{"live/", body("{", "["), `the body is not a JSON object`},
+		{"live/", body("Z", "+00:00"), `timestamp is "`},
+		{"live/", func(_ *int, _ http.Header, body *string) { *body = `{"status":"alive"}` }, `timestamp is missing: it is RFC 3339 in UTC`},
+		{"live/", func(*int, http.Header, *string) { time.Sleep(1100 * time.Millisecond) }, `s: a kubelet waits 1s by default`},
+		{"live/", status(401), `the status is 401 Unauthorized: a health answer has 200 or 503`},
+		{"startup/", status(503), `the HTTP status is 503: with this document it is 200`},
+		{"startup", body("started", "starting"), `the HTTP status is 200: with this document it is 503`},
+		{"ready/", body("ready", "not_ready"), `the HTTP status is 200: with this document it is 503`},
+		{"ready/", body(`"ok"`, `"error","reason":"timeout"`), `it is ready, and yet a check is an error`},
+		{"ready/", body(`,"checks"`, `,"reason":"draining","checks"`), `it is ready, and yet a check is an error, or there is a reason why not`},
+		{"ready/", body(`,"checks"`, `,"reason":"lazy","checks"`), `reason is "lazy": it is one of ["starting" "draining"]`},
+		{"ready/", func(status *int, _ http.Header, body *string) {
+			*status, *body = 503, strings.Replace(*body, "ready", "not_ready", 1)
+		}, `it is not ready, and neither a check nor a reason says why`},
+		{"ready/", body(`"checks":{`, `"checks":7,"x":{`), `checks is 7: it is an object`},
+		{"ready/", body(`"database":`, `"data base":`), `a check is named "data base": a name matches`},
+		{"ready/", body(`"database":{`, `"database":7,"x":{`), `database is 7: a check is an object`},
+		{"detailed/", body(`"checks"`, `"x"`), `checks is missing: it is an object`},
+		{"detailed/", body(`"status":"ok"`, `"status":"ok","reason":"slow"`), `database.reason is "slow": what is ok has none`},
+		{"detailed/", body(`"status":"ok"`, `"status":"warning"`), `database.reason is missing: what is not ok has one`},
+		{"detailed/", body(`"status":"ok"`, `"status":"warning","reason":"dial tcp 10.0.0.7:5432"`), `database.reason is "dial tcp 10.0.0.7:5432": what is not ok has one`},
+		{"detailed/", body(`"status":"ok"`, `"status":"fine"`), `database.status is "fine": it is one of ["ok" "warning" "error"]`},
+		{"detailed/", body(`"status":"ok"`, `"status":"warning","reason":"slow"`), `it is healthy, and yet a check is not ok`},
+		{"detailed/", body("healthy", "degraded"), `it is degraded, and yet every check is ok`},
+		{"detailed/", body("healthy", "unhealthy"), `it is unhealthy, and yet no check is an error`},
+		{"detailed/", body("healthy", "well"), `status is "well": it is one of ["healthy" "degraded" "unhealthy"]`},
+		{"detailed/", body(detail, `"response_time_ms":1.234,"x":`), `database.response_time_ms is 1.234: it is a number, at most with two decimals`},
+		{"detailed/", body(detail, `"response_time_ms":-1,"x":`), `database.response_time_ms is -1: it is a number`},
+		{"detailed/", body(detail, `"response_time_ms":"1","x":`), `database.response_time_ms is "1": it is a number`},
+		{"detailed/", body(detail, `"dsn":"postgres://user@host/db","x":`), `database.dsn is "postgres://user@host/db": it is a number, a boolean, or a string`},
+		{"detailed/", body(detail, `"deep":{"a":1},"x":`), `database.deep is {"a":1}: it is a number, a boolean, or a string`},
+		{"detailed/", body(detail, `"none":null,"x":`), `database.none is null: it is a number, a boolean, or a string`},
+		{"checks/database/", status(503), `the HTTP status is 503: with this document it is 200`},
+		{"checks/database/", body("ok", "error"), `reason is missing: what is not ok has one`},
+		{"there-is-no-such-endpoint/", status(200), `an unknown path below the prefix is a 404 with {"error":"not_found"}`},
+		{"there-is-no-such-endpoint/", body("not_found", "x"), `an unknown path below the prefix is a 404 with {"error":"not_found"}`},
+	}
+	for _, test := range tests {
+		t.Run(test.path+" "+test.want, func(t *testing.T) {
+			t.Parallel()
+			code, stdout, _ := command("--all", serve(t, flawed(h, test.path, test.change)))
+			assert.Equal(t, 1, code)
+			assert.Contains(t, stdout, "\n  GET /api/health/"+test.path+": ")
+			assert.Contains(t, stdout, test.want)
+			assert.Contains(t, stdout, "\nWRONG  GET   /api/health/"+test.path)
+		})
+	}
+}
+
+func TestAllTriesOtherMethods(t *testing.T) {
+	h := newHealth(t, echohealth.WithoutSystemMetrics())
+	asGet := func(method string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.Method != method:
+				h.ServeHTTP(w, r)
+			case method == http.MethodPost:
+				r.Method = http.MethodGet
+				h.ServeHTTP(w, r)
+			default:
+				http.NotFound(w, r)
+			}
+		})
+	}
+	_, stdout, _ := command("--all", serve(t, asGet(http.MethodPost)))
+	assert.Contains(t, stdout, "\n  POST /api/health/live/: the status is 200 OK: any method but GET and HEAD is a 405\n")
+	assert.Contains(t, stdout, "\n  POST /api/health/live/: Allow is \"\": it is \"GET, HEAD\"\n")
+	_, stdout, _ = command("--all", serve(t, asGet(http.MethodHead)))
+	assert.Contains(t, stdout, "\n  HEAD /api/health/ready/: the status is 404 Not Found: HEAD is answered as GET is\n")
+}
+
+func TestAllOfADeadService(t *testing.T) {
+	code, stdout, _ := command("--all", "http://"+closedPort(t))
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stdout, "\n  GET /api/health/live/: connection refused\n")
+	assert.Contains(t, stdout, "the service is unknown\n")
+}

@@ -1,0 +1,150 @@
+package healthcheck
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// answerLimit is how many bytes of one answer are read, its head included.
+const answerLimit = 1 << 20
+
+var (
+	errNotHTTP  = errors.New("the answer is not HTTP")
+	errTooLarge = errors.New("the answer is larger than 1 MB")
+	errExcess   = errors.New("the server sent more than its answer")
+)
+
+// connection is one connection to a target. What http.Transport does beside sending a request, and what would hide the very faults that
+// are looked for, is not there: no retry on another connection, no redirect, no proxy.
+type connection struct {
+	net.Conn
+	reader *bufio.Reader
+	limit  *io.LimitedReader // below reader
+
+	discard bool // whether bodies are read and not kept
+}
+
+func dial(ctx context.Context, t target) (*connection, error) {
+	conn, err := t.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	limit := &io.LimitedReader{R: conn}
+	return &connection{Conn: conn, limit: limit, reader: bufio.NewReader(limit)}, nil
+}
+
+func (t target) connect(ctx context.Context) (net.Conn, error) {
+	if t.tls != nil {
+		return (&tls.Dialer{Config: t.tls}).DialContext(ctx, t.network, t.address)
+	}
+	return (&net.Dialer{}).DialContext(ctx, t.network, t.address)
+}
+
+// answer is what a server said.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	last   bool // the server closes the connection after it, or said that it does
+	took   time.Duration
+}
+
+// ask sends a request and reads the whole answer, before the deadline of ctx. After an error the connection is of no more use.
+func (c *connection) ask(ctx context.Context, r *http.Request) (*answer, error) {
+	began := time.Now()
+	deadline, _ := ctx.Deadline()
+	if err := c.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	c.limit.N = answerLimit
+	if err := r.Write(c.Conn); err != nil {
+		return nil, err
+	}
+	a, err := c.read(r)
+	switch {
+	case c.limit.N == 0:
+		return nil, errTooLarge
+	case err != nil:
+		return nil, err
+	case c.reader.Buffered() > 0:
+		return nil, errExcess
+	}
+	a.took = time.Since(began)
+	return a, nil
+}
+
+func (c *connection) read(r *http.Request) (*answer, error) {
+	response, err := c.readHead(r)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	var body []byte
+	if c.discard {
+		_, err = io.Copy(io.Discard, response.Body)
+	} else {
+		body, err = io.ReadAll(response.Body)
+	}
+	if err != nil {
+		return nil, notHTTP(err)
+	}
+	return &answer{status: response.StatusCode, header: response.Header, body: body, last: response.Close}, nil
+}
+
+// readHead reads the head of the answer, and before it a few that only announce it, such as 103 Early Hints.
+func (c *connection) readHead(r *http.Request) (*http.Response, error) {
+	for range 5 {
+		response, err := http.ReadResponse(c.reader, r)
+		if err != nil {
+			return nil, notHTTP(err)
+		}
+		if response.StatusCode >= 200 {
+			return response, nil
+		}
+		_ = response.Body.Close()
+	}
+	return nil, errNotHTTP
+}
+
+// notHTTP tells the errors of the network from those of the reading, which quote what was sent.
+func notHTTP(err error) error {
+	if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return err
+	}
+	return errNotHTTP
+}
+
+// askOnce asks on a connection of its own, and takes no longer than the timeout.
+func (s requestSettings) askOnce(ctx context.Context, t target, method string) (*answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	began := time.Now()
+	c, err := dial(ctx, t)
+	if err != nil {
+		return nil, ended(ctx, err)
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })() // or else an interrupted --watch would wait for a server that hangs
+	r := t.newRequest(method, s.header)
+	r.Close = true
+	a, err := c.ask(ctx, r)
+	if err != nil {
+		return nil, ended(ctx, err)
+	}
+	a.took = time.Since(began)
+	return a, nil
+}
+
+// ended is the end of ctx where that is why something failed.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}

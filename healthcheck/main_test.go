@@ -1,0 +1,374 @@
+package healthcheck_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/healthcheck"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+// builtIn is the folder that the program was built in, if it was.
+var builtIn string
+
+func TestMain(m *testing.M) {
+	_ = os.Unsetenv("NO_COLOR") // what the machine says would decide what is tested
+	trustTestServers()
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.Remove(os.Getenv("SSL_CERT_FILE"))
+		if builtIn != "" {
+			_ = os.RemoveAll(builtIn)
+		}
+		os.Exit(code)
+	}))
+}
+
+// enough is more than anything takes that is not meant to hang.
+const enough = 20 * time.Second
+
+var (
+	up   = probes.Func(func(context.Context) error { return nil })
+	down = probes.Func(func(context.Context) error { return syscall.ECONNREFUSED })
+	odd  = probes.Func(func(context.Context) error { return probes.Warn("licence_expires", errors.New("12 days left")) })
+)
+
+func newHealth(t testing.TB, opts ...echohealth.Option) *echohealth.Health {
+	t.Helper()
+	h, err := echohealth.New(append(opts, echohealth.WithLogger(slog.New(slog.DiscardHandler)))...)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, h.Close()) })
+	return h
+}
+
+func serve(t testing.TB, handler http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// saying is a server that answers everything alike.
+func saying(status int, body string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	})
+}
+
+// command runs it, and returns what it said and its exit code.
+func command(args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = healthcheck.Main(args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestVerdicts(t *testing.T) {
+	noMetrics := echohealth.WithoutSystemMetrics()
+	good := serve(t, newHealth(t, noMetrics, echohealth.WithDatabase(up), echohealth.WithRedis(up)))
+	bad := serve(t, newHealth(t, noMetrics, echohealth.WithDatabase(up), echohealth.WithRedis(down)))
+	degraded := serve(t, newHealth(t, noMetrics, echohealth.WithDatabase(up), echohealth.WithCheck("licence", odd)))
+	lame := serve(t, newHealth(t, noMetrics, echohealth.WithDatabase(up), echohealth.WithCheck("cache", down, echohealth.Optional())))
+	gated := serve(t, newHealth(t, noMetrics, echohealth.WithStartupGate()))
+	elsewhere := serve(t, newHealth(t, noMetrics, echohealth.WithPrefix("/internal/health"), echohealth.WithAlias("/readyz", echohealth.Ready), echohealth.WithRedis(down)))
+	guarded := serve(t, newHealth(t, noMetrics, echohealth.WithRedis(up), echohealth.WithGuard(echohealth.BearerToken("s3cret"))))
+	tests := []struct {
+		name string
+		args []string
+		code int
+		line string // a pattern; IN is " in " and a duration
+	}{
+		{"ready", []string{good}, 0, `readyIN: database ok, redis ok`},
+		{"a slash is no path", []string{good + "/"}, 0, `readyIN: database ok, redis ok`},
+		{"not ready, what fails first", []string{bad}, 1, `not_readyIN: redis error connection_refused, database ok`},
+		{"alive all the same", []string{"--live", bad}, 0, `aliveIN`},
+		{"one dash will do", []string{"-live", bad}, 0, `aliveIN`},
+		{"flags after the URL", []string{bad, "--live"}, 0, `aliveIN`},
+		{"detailed is a 200 that says unhealthy", []string{"--detailed", bad}, 1, `unhealthyIN: redis error connection_refused, database ok`},
+		{"degraded", []string{"--detailed", degraded}, 0, `degradedIN: licence warning licence_expires, database ok`},
+		{"degraded, and that is too bad", []string{"--detailed", "--fail-on", "warning", degraded}, 1, `degradedIN: licence warning licence_expires, database ok`},
+		{"--fail-on=error is the default", []string{"--detailed", "--fail-on=error", degraded}, 0, `degradedIN: .*`},
+		{"ready with a warning", []string{degraded}, 0, `readyIN: licence warning licence_expires, database ok`},
+		{"ready with a warning, and that is too bad", []string{"--fail-on=warning", degraded}, 1, `readyIN: .*`},
+		{"an optional check fails", []string{"--detailed", lame}, 0, `degradedIN: cache error connection_refused, database ok`},
+		{"all is well, strictly", []string{"--detailed", "--fail-on=warning", good}, 0, `healthyIN: .*`},
+		{"one check", []string{"--check", "database", bad}, 0, `okIN`},
+		{"one check that fails", []string{"--check", "redis", bad}, 1, `error connection_refusedIN`},
+		{"one check that warns", []string{"--check", "licence", degraded}, 0, `warning licence_expiresIN`},
+		{"one check that warns, and that is too bad", []string{"--check", "licence", "--fail-on=warning", degraded}, 1, `warning licence_expiresIN`},
+		{"no such check", []string{"--check", "nobody", bad}, 1, `404 Not FoundIN: there is no such check or endpoint, or the prefix is another`},
+		{"started", []string{"--startup", good}, 0, `startedIN`},
+		{"starting", []string{"--startup", gated}, 1, `startingIN`},
+		{"not ready before the start", []string{gated}, 1, `not_ready startingIN`},
+		{"a path as it is", []string{elsewhere + "/readyz"}, 1, `not_readyIN: redis error connection_refused`},
+		{"a path as it is, the index", []string{elsewhere + "/internal/health"}, 1, `unhealthyIN: .*`},
+		{"a path as the prefix", []string{"--live", elsewhere + "/internal/health"}, 0, `aliveIN`},
+		{"a path as the prefix, with a slash", []string{"--ready", elsewhere + "/internal/health/"}, 1, `not_readyIN: .*`},
+		{"guarded", []string{"--detailed", guarded}, 1, `401 UnauthorizedIN: it may need a --header`},
+		{"guarded, and let in", []string{"--detailed", "--header", "Authorization: Bearer s3cret", guarded}, 0, `healthyIN: redis ok`},
+		{"guarded, and let in by the URL", []string{"--detailed", strings.Replace(guarded, "://", "://any:s3cret@", 1)}, 0, `healthyIN: redis ok`},
+		{"guarded, but readiness is not", []string{guarded}, 0, `readyIN`},
+		{"several", []string{"--live", good, bad}, 0, regexp.QuoteMeta(good) + `/api/health/live/: aliveIN\n` + regexp.QuoteMeta(bad) + `/api/health/live/: aliveIN`},
+		{"one of several fails", []string{bad, good}, 1, `http://.*: not_readyIN: .*\nhttp://.*: readyIN: .*`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			code, stdout, stderr := command(test.args...)
+			assert.Equal(t, test.code, code)
+			assert.Regexp(t, "^"+strings.ReplaceAll(test.line, "IN", ` in [\d.]+m?s`)+"\n$", stdout)
+			assert.Empty(t, stderr)
+		})
+	}
+}
+
+func TestWhatIsNoHealthAnswer(t *testing.T) {
+	tests := []struct {
+		name   string
+		status int
+		body   string
+		want   string
+	}{
+		{"a page for everything", 200, "<html>welcome", "200 OK IN: the body is not a health document"},
+		{"no body", 200, "", "200 OK IN: the body is not a health document"},
+		{"a JSON array", 200, "[1]", "200 OK IN: the body is not a health document"},
+		{"JSON without a status", 200, `{"a":1}`, "200 OK IN: the body is not a health document"},
+		{"JSON and more", 200, `{"status":"ready"}{}`, "200 OK IN: the body is not a health document"},
+		{"another's word", 200, `{"status":"UP"}`, `200 OK IN: no health answer has the status "UP"`},
+		{"a number for a status", 200, `{"status":1}`, `200 OK IN: no health answer has the status "1"`},
+		{"503 that says ready", 503, `{"status":"ready"}`, `503 Service Unavailable IN: and yet its status is "ready"`},
+		{"204", 204, "", "204 No Content IN"},
+		{"429", 429, `{"status":"ready"}`, "429 Too Many Requests IN"},
+		{"500", 500, `{"status":"ready"}`, "500 Internal Server Error IN"},
+		{"a status without a name", 599, "", "599 IN"},
+		{"a proxy's 503", 503, "<html>", "503 Service Unavailable IN: the body is not a health document"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			code, stdout, _ := command(serve(t, saying(test.status, test.body)))
+			assert.Equal(t, 1, code)
+			assert.Regexp(t, "^"+strings.ReplaceAll(test.want, "IN", `in [\d.]+m?s`)+"\n$", stdout)
+		})
+	}
+}
+
+func TestChecksThatMakeNoSenseAreShownAsTheyCome(t *testing.T) {
+	body := `{"status":"ready","checks":{"a":7,"b":{"status":["x"]},"c":{},"d":{"status":"ok","n":{"deep":1}}}}`
+	code, stdout, _ := command(serve(t, saying(200, body)))
+	assert.Zero(t, code)
+	assert.Regexp(t, `^ready in [\d.]+ms: a, b \["x"\], c, d ok\n$`, stdout)
+}
+
+func TestUsageMistakes(t *testing.T) {
+	tests := []struct {
+		args []string
+		want string
+	}{
+		{nil, "it needs a URL, such as http://localhost:8000"},
+		{[]string{"--live"}, "it needs a URL"},
+		{[]string{"--nonsense", "http://x"}, "flag provided but not defined: -nonsense"},
+		{[]string{"localhost:8000"}, `the URL "localhost:8000" begins with neither http:// nor https:// nor unix://`},
+		{[]string{"ftp://x"}, `the URL "ftp://x" begins with neither`},
+		{[]string{"http://"}, `the URL "http://" has no host`},
+		{[]string{"http://:80/x"}, `has no host`},
+		{[]string{"http://x:port"}, `the URL "http://x:port" can't be read: invalid port`},
+		{[]string{"unix://app.sock"}, `the URL "unix://app.sock" names no socket: an absolute path follows unix://`},
+		{[]string{"unix:///a.sock:/%zz"}, `what follows the colon is no path of a URL`},
+		{[]string{"--timeout", "3", "http://x"}, "a duration has a unit, such as 3s or 500ms"},
+		{[]string{"--timeout", "0s", "http://x"}, "it is 1ms to 1h0m0s"},
+		{[]string{"--timeout", "-1s", "http://x"}, "it is 1ms to 1h0m0s"},
+		{[]string{"--timeout"}, "flag needs an argument: -timeout"},
+		{[]string{"--fail-on", "degraded", "http://x"}, "it is error or warning"},
+		{[]string{"--check", "a/b", "http://x"}, `[A-Za-z0-9][A-Za-z0-9._-]{0,63}, and "a/b" does not`},
+		{[]string{"--check", "", "http://x"}, `and "" does not`},
+		{[]string{"--check", "..", "http://x"}, `and ".." does not`},
+		{[]string{"--live", "--ready", "http://x"}, "--live and --ready can't be had together: choose one"},
+		{[]string{"--detailed", "--check", "redis", "http://x"}, "--detailed and --check can't be had together"},
+		{[]string{"--watch", "--all", "http://x"}, "--watch, --all and --json can't be had together"},
+		{[]string{"--watch", "--json", "http://x"}, "--watch, --all and --json can't be had together"},
+		{[]string{"--all", "--json", "http://x"}, "--watch, --all and --json can't be had together"},
+		{[]string{"--all", "--live", "http://x"}, "--all asks every endpoint"},
+		{[]string{"--all", "http://x", "http://y"}, "--all takes one URL"},
+		{[]string{"--interval", "3s", "http://x"}, "--interval is for --watch"},
+		{[]string{"--watch", "--interval", "1ms", "http://x"}, "it is 100ms to 1h0m0s"},
+		{[]string{"--header", "X", "http://x"}, "--header: it is 'KEY: VALUE', and one has no colon"},
+		{[]string{"--header", "X Y: z", "http://x"}, `--header: the key "X Y" has something else than letters`},
+		{[]string{"--header", "X: a\nb", "http://x"}, `--header: the value of "X" has a control character`},
+		{[]string{"--header", "Connection: close", "http://x"}, `--header: "Connection" is not to be chosen`},
+		{[]string{"--live", "rollout", "http://x"}, `the URL "rollout" begins with neither`},
+		{[]string{"rollout"}, "it needs a URL"},
+		{[]string{"rollout", "http://x", "http://y"}, "rollout takes one URL"},
+		{[]string{"rollout", "--connections", "1001", "http://x"}, "it is 1 to 1000"},
+		{[]string{"rollout", "--connections", "many", "http://x"}, "it is a whole number"},
+		{[]string{"rollout", "--rate", "0", "http://x"}, "it is 1 to 10000"},
+		{[]string{"rollout", "--duration", "2h", "http://x"}, "it is 1ms to 1h0m0s"},
+		{[]string{"rollout", "--json", "http://x"}, "flag provided but not defined: -json"},
+	}
+	for _, test := range tests {
+		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
+			code, stdout, stderr := command(test.args...)
+			assert.Equal(t, 1, code, "never 2, which Docker reserves")
+			assert.Empty(t, stdout)
+			first, rest, _ := strings.Cut(stderr, "\n")
+			assert.Contains(t, first, "healthcheck: ")
+			assert.Contains(t, first, test.want)
+			assert.Contains(t, rest, "\nFlags:\n")
+			for _, line := range strings.Split(stderr, "\n")[1:] {
+				assert.LessOrEqual(t, len(line), 110)
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"http://x", "-help"}, {"rollout", "--help"}, {"rollout", "-h"}} {
+		code, stdout, stderr := command(args...)
+		assert.Zero(t, code, args)
+		assert.Empty(t, stderr)
+		assert.Contains(t, stdout, "\nFlags:\n")
+		assert.Equal(t, args[0] == "rollout", strings.Contains(stdout, "--connections"))
+	}
+}
+
+func TestSecretsAreNotRepeated(t *testing.T) {
+	closed := closedPort(t)
+	for _, args := range [][]string{
+		{"ftp://user:s3cret@host"},
+		{"user:s3cret@host"},
+		{"http://user:s3cret@host:port"},
+		{"http://user:s3/cret@host"},
+		{"http://user:s3cret%zz@host"},
+		{"http://user:s3cret@" + closed},
+		{"--json", "http://user:s3cret@" + closed},
+		{"--live", "http://user:s3cret@" + closed, "http://user:s3cret@" + closed},
+		{"--header", "s3cret", "http://x"},
+		{"--header", "Authorization: s3cret\x01", "http://x"},
+		{"--all", "http://user:s3cret@" + closed},
+		{"rollout", "http://user:s3cret@" + closed},
+	} {
+		code, stdout, stderr := command(args...)
+		assert.Equal(t, 1, code)
+		assert.NotRegexp(t, "s3|cret", stdout+stderr, args)
+		assert.NotEmpty(t, stdout+stderr)
+	}
+}
+
+// closedPort is an address where nothing listens.
+func closedPort(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	return listener.Addr().String()
+}
+
+func TestWhatIsSent(t *testing.T) {
+	var last atomic.Pointer[http.Request]
+	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		last.Store(r)
+		_, _ = io.WriteString(w, `{"status":"ready"}`)
+	}))
+	code, _, stderr := command("--header", "X-One: 1", "--header", "x-one:2 ", "--header", "Host: shop.example", url+"/a%2Fb/?q=%20x")
+	require.Zero(t, code, stderr)
+	got := last.Load()
+	assert.Equal(t, http.MethodGet, got.Method)
+	assert.Equal(t, "/a%2Fb/?q=%20x", got.RequestURI)
+	assert.Equal(t, "shop.example", got.Host)
+	assert.Equal(t, []string{"1", "2"}, got.Header["X-One"])
+	assert.Equal(t, "echohealth-healthcheck", got.UserAgent())
+	assert.True(t, got.Close, "no connection is left behind")
+
+	code, _, _ = command("--header", "User-Agent: mine", "--check", "redis", url+"/a%2Fb?q=1")
+	require.Zero(t, code)
+	got = last.Load()
+	assert.Equal(t, "/a%2Fb/checks/redis/?q=1", got.RequestURI)
+	assert.Equal(t, []string{"mine"}, got.Header["User-Agent"])
+	assert.Equal(t, strings.TrimPrefix(url, "http://"), got.Host)
+}
+
+func TestJSON(t *testing.T) {
+	body := "{\"status\":\"not_ready\", \"z\":\"\u202e\\u001b[31m\",\n\"a\":1.50}\n"
+	url := serve(t, saying(503, body))
+	code, stdout, stderr := command("--json", url)
+	assert.Equal(t, 1, code)
+	assert.Equal(t, body, stdout, "as it is, to the byte")
+	assert.Empty(t, stderr)
+
+	good := serve(t, newHealth(t, echohealth.WithRedis(up), echohealth.WithoutSystemMetrics()))
+	code, stdout, _ = command("--json", good, good)
+	assert.Zero(t, code)
+	assert.Regexp(t, `^(\{"status":"ready",.*\}\n){2}$`, stdout, "one line each")
+
+	code, stdout, stderr = command("--json", serve(t, saying(200, "<html>")))
+	assert.Equal(t, 1, code)
+	assert.Empty(t, stdout, "nothing but JSON")
+	assert.Regexp(t, `^healthcheck: http://.*/api/health/ready/: 200 OK in .*: the body is not a health document\n$`, stderr)
+
+	code, stdout, stderr = command("--json", "http://"+closedPort(t))
+	assert.Equal(t, 1, code)
+	assert.Empty(t, stdout)
+	assert.Contains(t, stderr, "connection refused")
+}
+
+func TestUnixSocket(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no UNIX sockets to be sure of")
+	}
+	dir, err := os.MkdirTemp("", "healthcheck") // t.TempDir may be too long for a socket
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	path := filepath.Join(dir, "app.sock")
+	listener, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	server := &http.Server{Handler: newHealth(t, echohealth.WithRedis(down), echohealth.WithoutSystemMetrics())}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+
+	for _, test := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"unix://" + path}, 1, "not_ready in "},
+		{[]string{"--live", "unix://" + path}, 0, "alive in "},
+		{[]string{"unix://" + path + ":/api/health/live"}, 0, "alive in "},
+		{[]string{"--check", "redis", "unix://" + path + ":/api/health"}, 1, "error connection_refused in "},
+		{[]string{"unix://" + path + ".gone"}, 1, "there is no such socket\n"},
+		{[]string{"--all", "unix://" + path}, 1, "things wrong: 0; the service is not well\n"},
+		{[]string{"--live", "unix://" + path, "unix://" + path}, 0, "unix://" + path + ":/api/health/live/: alive in "},
+		{[]string{"rollout", "--connections=2", "--duration=50ms", "unix://" + path}, 0, "\n0 of "},
+	} {
+		code, stdout, stderr := command(test.args...)
+		assert.Equal(t, test.code, code, test.args)
+		assert.Contains(t, stdout, test.want)
+		assert.Empty(t, stderr)
+	}
+}
+
+// Docker keeps 4096 bytes of the output.
+func TestALineFitsDocker(t *testing.T) {
+	var checks []string
+	for range 1000 {
+		checks = append(checks, `"`+strings.Repeat("n", 60)+`":{"status":"error","reason":"`+strings.Repeat("r", 30)+`"}`)
+	}
+	_, stdout, _ := command(serve(t, saying(503, `{"status":"not_ready","checks":{`+strings.Join(checks, ",")+`}}`)))
+	assert.Less(t, len(stdout), 4096)
+	assert.Equal(t, 1, strings.Count(stdout, "\n"))
+}

@@ -1,0 +1,108 @@
+package healthcheck
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// replicasLimit is how many are asked at once.
+const replicasLimit = 64
+
+// replicas finds the addresses behind the targets' names.
+type replicas struct {
+	origins   []target
+	known     [][]netip.Addr  // of each origin
+	answering map[string]bool // the addresses that gave a health answer at the last look
+	hidden    int             // how many more there are than are asked
+	resolve   func(ctx context.Context, host string) ([]netip.Addr, error)
+}
+
+func newReplicas(origins []target) replicas {
+	return replicas{origins: origins, known: make([][]netip.Addr, len(origins)), resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
+		return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	}}
+}
+
+// targets returns one target for each address.
+func (r *replicas) targets(ctx context.Context) []target {
+	var all []target
+	for i, origin := range r.origins {
+		r.lookUp(ctx, i)
+		if len(r.known[i]) == 0 {
+			all = append(all, origin)
+		}
+		for _, addr := range r.known[i] {
+			all = append(all, origin.withAddress(addr))
+		}
+	}
+	r.hidden = max(len(all)-replicasLimit, 0)
+	return all[:len(all)-r.hidden]
+}
+
+// lookUp brings the addresses of an origin up to date. A name server that fails is no replica's fault, so all stay as they were. An address that
+// has left the name stays as long as it gives health answers: a headless Service drops a pod that isn't ready, which is the very one
+// that somebody wants to see.
+func (r *replicas) lookUp(ctx context.Context, i int) {
+	origin := r.origins[i]
+	if !origin.isName() {
+		return
+	}
+	found, err := r.resolve(ctx, origin.url.Hostname())
+	if err != nil && !isNotFoundName(err) {
+		return
+	}
+	addrs := oneFamily(found)
+	for _, addr := range r.known[i] {
+		if r.answering[origin.withAddress(addr).address] && !slices.Contains(addrs, addr) {
+			addrs = append(addrs, addr)
+		}
+	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	r.known[i] = addrs
+}
+
+// isNotFoundName reports whether a name server said that a name has no address, as it does for a headless Service without ready pods.
+func isNotFoundName(err error) bool {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return ok && dns.IsNotFound
+}
+
+// remember takes note of who gives health answers.
+func (r *replicas) remember(outcomes []outcome) {
+	r.answering = map[string]bool{}
+	for _, o := range outcomes {
+		r.answering[o.target.address] = o.problem == ""
+	}
+}
+
+// isName reports whether the host is to be looked up. "localhost" has two addresses and is one.
+func (t target) isName() bool {
+	_, err := netip.ParseAddr(t.url.Hostname())
+	return err != nil && t.socket == "" && t.url.Hostname() != "localhost"
+}
+
+// oneFamily returns the addresses of IPv4, or of IPv6 where there are none: with both families each replica has one of both.
+func oneFamily(found []netip.Addr) []netip.Addr {
+	addrs := make([]netip.Addr, len(found))
+	for i, addr := range found {
+		addrs[i] = addr.Unmap()
+	}
+	if slices.ContainsFunc(addrs, netip.Addr.Is4) {
+		addrs = slices.DeleteFunc(addrs, netip.Addr.Is6)
+	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	return slices.Compact(addrs)
+}
+
+// title says what is watched.
+func (r *replicas) title() string {
+	names := make([]string, len(r.origins))
+	for i, origin := range r.origins {
+		names[i] = origin.String()
+	}
+	return strings.Join(names, " ")
+}

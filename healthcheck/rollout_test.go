@@ -1,0 +1,217 @@
+package healthcheck_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/healthcheck"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// balancer passes each new connection on to the backend of the moment, as a Service does: those that exist stay where they are.
+type balancer struct {
+	listener net.Listener
+	backend  atomic.Pointer[string]
+	conns    sync.WaitGroup
+}
+
+func newBalancer(t testing.TB) *balancer {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	b := &balancer{listener: listener}
+	b.conns.Go(b.accept)
+	t.Cleanup(func() {
+		_ = listener.Close()
+		b.conns.Wait()
+	})
+	return b
+}
+
+func (b *balancer) accept() {
+	for {
+		conn, err := b.listener.Accept()
+		if err != nil {
+			return
+		}
+		b.conns.Go(func() { b.pass(conn) })
+	}
+}
+
+// pass copies both ways until one of both ends.
+func (b *balancer) pass(conn net.Conn) {
+	defer conn.Close()
+	backend, err := net.Dial("tcp", *b.backend.Load())
+	if err != nil {
+		return
+	}
+	defer backend.Close()
+	var back sync.WaitGroup
+	back.Go(func() {
+		_, _ = io.Copy(conn, backend)
+		_ = conn.Close()
+	})
+	_, _ = io.Copy(backend, conn)
+	_ = backend.Close()
+	back.Wait()
+}
+
+// release is one release of a service.
+type release struct {
+	health *echohealth.Health
+	server *httptest.Server
+	asked  atomic.Int64
+}
+
+func (b *balancer) deploy(t testing.TB, opts ...echohealth.Option) *release {
+	t.Helper()
+	r := &release{health: newHealth(t, append(opts, echohealth.WithoutSystemMetrics())...)}
+	r.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.asked.Add(1)
+		r.health.ServeHTTP(w, req)
+	}))
+	t.Cleanup(r.server.Close)
+	address := r.server.Listener.Addr().String()
+	b.backend.Store(&address)
+	return r
+}
+
+func (r *release) waitForTraffic(t testing.TB) {
+	t.Helper()
+	from := r.asked.Load()
+	require.Eventually(t, func() bool { return r.asked.Load() > from+100 }, enough, 5*time.Millisecond)
+}
+
+// rollOut replaces a release by the next under a rollout, and returns what that says.
+func rollOut(t *testing.T, leave func(old *release), opts ...echohealth.Option) (code int, stdout string) {
+	b := newBalancer(t)
+	old := b.deploy(t, opts...)
+	ctx, cancel := context.WithCancel(t.Context())
+	var out bytes.Buffer
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		args := []string{"rollout", "--connections=20", "--rate=400", "--timeout=20s", "http://" + b.listener.Addr().String()}
+		code = healthcheck.Run(ctx, args, &out, io.Discard)
+	}()
+	old.waitForTraffic(t)
+	next := b.deploy(t)
+	leave(old)
+	next.waitForTraffic(t)
+	cancel()
+	<-done
+	return code, out.String()
+}
+
+func TestRolloutWithADrain(t *testing.T) {
+	code, stdout := rollOut(t, func(old *release) {
+		assert.NoError(t, old.health.Shutdown(context.Background(), old.server.Config))
+	}, echohealth.WithDrainDelay(2*time.Second)) // each connection asks 40 times in it
+	assert.Zero(t, code, stdout)
+	assert.Regexp(t, `^http://127\.0\.0\.1:\d+/api/health/live/ over 20 connections, each every 50ms, until Ctrl-C or for 1h0m0s\n`+
+		`0 of [1-9][\d,]* failed\n`+
+		`40 connections were opened; 20 answers said "Connection: close"; the slowest answer took [\d.]+m?s; [\d.]+s in all\n$`, stdout)
+}
+
+func TestRolloutWithoutADrain(t *testing.T) {
+	code, stdout := rollOut(t, func(old *release) { old.server.CloseClientConnections() })
+	assert.Equal(t, 1, code)
+	assert.Regexp(t, `\n20 of [1-9][\d,]* failed\n`, stdout, "each of the pinned connections")
+	moment := `\d\d:\d\d:\d\d\.\d{3}`
+	assert.Regexp(t, `\n  +\d+  connection (closed without a whole answer|reset) +from `+moment+` to `+moment+`\n`, stdout)
+	assert.Contains(t, stdout, "\nthe first 10 of them:\n")
+	assert.Len(t, regexp.MustCompile(`\n  request [\d,]+ at `+moment+`, number \d+ of connection \d+, to 127\.0\.0\.1:\d+: connection `).FindAllString(stdout, -1), 10)
+	assert.Contains(t, stdout, "\n40 connections were opened; 0 answers said")
+}
+
+// Requests that fail one after the other don't end it, and every cause is named.
+func TestRolloutFailures(t *testing.T) {
+	var asked atomic.Int64
+	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch n := asked.Add(1); {
+		case n == 1:
+		case n%4 == 0:
+			w.WriteHeader(http.StatusBadGateway)
+		case n%4 == 1:
+			panic(http.ErrAbortHandler) // cuts the connection
+		}
+		_, _ = fmt.Fprint(w, r.URL.Path)
+	}))
+	code, stdout, _ := command("rollout", "--connections=2", "--rate=200", "--duration=500ms", url+"/shop?x=1")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stdout, url+"/shop?x=1 over 2 connections, each every 10ms, until Ctrl-C or for 500ms\n")
+	assert.Regexp(t, `\n +\d+  502 Bad Gateway +from `, stdout)
+	assert.Regexp(t, `\n +\d+  connection closed without a whole answer +from `, stdout)
+}
+
+// A request is sent once, even where net/http would send it again on another connection.
+func TestRolloutNeverRetries(t *testing.T) {
+	var requests atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
+	server.Config.IdleTimeout = 20 * time.Millisecond // before the next request comes
+	server.Start()
+	t.Cleanup(server.Close)
+	code, stdout, _ := command("rollout", "--connections=1", "--rate=5", "--duration=900ms", server.URL)
+	assert.Equal(t, 1, code)
+	sum := regexp.MustCompile(`\n(\d+) of (\d+) failed\n`).FindStringSubmatch(stdout)
+	require.NotNil(t, sum, stdout)
+	assert.Equal(t, sum[2], fmt.Sprint(requests.Load()-1+atoi(t, sum[1])), "what failed was never handled, and the first request is not counted")
+}
+
+func atoi(t *testing.T, s string) (n int64) {
+	t.Helper()
+	_, err := fmt.Sscan(s, &n)
+	require.NoError(t, err)
+	return n
+}
+
+// A mistaken URL is no reason for thousands of requests.
+func TestRolloutBeginsWithOneRequest(t *testing.T) {
+	var asked atomic.Int64
+	missing := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		http.NotFound(w, r)
+	}))
+	code, stdout, _ := command("rollout", missing)
+	assert.Equal(t, 1, code)
+	assert.Equal(t, "nothing to begin with: "+missing+"/api/health/live/: 404 Not Found\n", stdout)
+	assert.EqualValues(t, 1, asked.Load())
+
+	code, stdout, _ = command("rollout", "http://"+closedPort(t))
+	assert.Equal(t, 1, code)
+	assert.True(t, strings.HasSuffix(stdout, ": connection refused\n"), stdout)
+}
+
+// The requests under way at the end are finished, and are no failures.
+func TestRolloutLetsRequestsFinish(t *testing.T) {
+	began := make(chan struct{}, 10)
+	var asked atomic.Int64
+	url := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		if asked.Add(1) > 1 {
+			began <- struct{}{}
+			time.Sleep(300 * time.Millisecond)
+		}
+	}))
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-began
+		cancel()
+	}()
+	var out bytes.Buffer
+	code := healthcheck.Run(ctx, []string{"rollout", "--connections=1", url}, &out, io.Discard)
+	assert.Zero(t, code)
+	assert.Contains(t, out.String(), "\n0 of 1 failed\n")
+}

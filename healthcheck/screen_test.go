@@ -1,0 +1,134 @@
+package healthcheck
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var at = time.Date(2026, 11, 25, 14, 3, 22, 0, time.UTC)
+
+// replica is what came of asking the address 10.0.0.n for a document.
+func replica(t *testing.T, n, status int, body string) outcome {
+	t.Helper()
+	origin, err := parseTarget("http://shop:8000")
+	require.NoError(t, err)
+	address := origin.or("ready/").withAddress(netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}))
+	return judge(address, &answer{status: status, body: []byte(body), took: time.Duration(n) * time.Millisecond})
+}
+
+func (v view) plain(width, height int) string {
+	return strings.Join((&output{}).screen(v, width, height), "\n")
+}
+
+func TestScreenOfOneReplica(t *testing.T) {
+	v := view{title: "http://shop:8000/api/health/ready/", interval: 2 * time.Second, at: at, outcomes: []outcome{
+		replica(t, 3, 503, `{"status":"not_ready","checks":{"database":{"status":"ok","response_time_ms":0.31,"pool_max":4,"pool_idle":3},`+
+			`"redis":{"status":"error","reason":"connection_refused","response_time_ms":12.5}}}`),
+	}}
+	assert.Equal(t, `14:03:22  every 2s  http://shop:8000/api/health/ready/
+
+not_ready  3.0ms  http://shop:8000/api/health/ready/
+  database  ok                         0.31ms  pool_max=4 pool_idle=3
+  redis     error  connection_refused  12.5ms`, v.plain(80, 24))
+}
+
+func TestScreenOfReplicas(t *testing.T) {
+	v := view{title: "http://shop:8000/api/health/ready/", interval: 2 * time.Second, at: at, outcomes: []outcome{
+		replica(t, 7, 200, `{"status":"ready","version":"1.4","checks":{"database":{"status":"ok"},"redis":{"status":"ok"}}}`),
+		replica(t, 8, 503, `{"status":"not_ready","version":"1.5","checks":{"database":{"status":"ok"},"redis":{"status":"error","reason":"timeout"},"queue":{"status":"warning","reason":"backlog"}}}`),
+		{target: replica(t, 9, 200, "").target, level: failing, problem: "connection refused"},
+		replica(t, 10, 503, `{"status":"not_ready","reason":"draining","version":"1.4"}`),
+	}}
+	assert.Equal(t, `14:03:22  every 2s  http://shop:8000/api/health/ready/
+
+REPLICA         STATUS              TIME   VERSION  database  redis    queue
+10.0.0.7:8000   ready               7.0ms  1.4      ok        ok
+10.0.0.8:8000   not_ready           8.0ms  1.5      ok        timeout  backlog
+10.0.0.9:8000   connection refused
+10.0.0.10:8000  not_ready draining  10ms   1.4`, v.plain(80, 24))
+	assert.Equal(t, `14:03:22  every 2s  http://shop:8000/api/health/ready/
+
+REPLICA         STATUS              TIME   VERSION  redis    queue
+10.0.0.7:8000   ready               7.0ms  1.4      ok
+10.0.0.8:8000   not_ready           8.0ms  1.5      timeout  backlog
+10.0.0.9:8000   connection refused
+10.0.0.10:8000  not_ready draining  10ms   1.4
+
+checks that are ok in all rows: 1`, v.plain(70, 24))
+	assert.Equal(t, `14:03:22  every 2s  http://shop:8000/api/health/ready/
+
+REPLICA         STATUS              TIME   VERSION  red…
+10.0.0.8:8000   not_ready           8.0ms  1.5      tim…
+10.0.0.9:8000   connection refused
+10.0.0.10:8000  not_ready draining  10ms   1.4
+
+… and 1 more, 0 of them not well; checks that are ok in…`, v.plain(56, 9))
+	v.hidden = 3
+	assert.Contains(t, v.plain(80, 9), "\n\n… and 1 more, 0 of them not well; replicas that are not asked: 3")
+}
+
+// Where addresses don't tell the replicas apart, their URLs do.
+func TestScreenOfURLsAtOneAddress(t *testing.T) {
+	var v view
+	for _, raw := range []string{"http://shop/a", "http://shop/b"} {
+		target, err := parseTarget(raw)
+		require.NoError(t, err)
+		v.outcomes = append(v.outcomes, judge(target, &answer{status: 200, body: []byte(`{"status":"ready"}`)}))
+	}
+	assert.Contains(t, v.plain(80, 24), "\nhttp://shop/a  ready   0.0ms\nhttp://shop/b  ready   0.0ms")
+}
+
+// A screen never has more lines or columns than the terminal, so that it doesn't scroll.
+func TestScreenFits(t *testing.T) {
+	var v view
+	v.title = strings.Repeat("title", 100)
+	for n := range 100 {
+		checks := make([]string, n)
+		for i := range checks {
+			checks[i] = fmt.Sprintf(`"check%d":{"status":"warning","reason":"slow"}`, i)
+		}
+		v.outcomes = append(v.outcomes, replica(t, n, 200, `{"status":"ready","checks":{`+strings.Join(checks, ",")+`}}`))
+	}
+	for _, height := range []int{2, 3, 5, 10, 50, 500} {
+		for _, width := range []int{1, 10, 80, 5000} {
+			for _, some := range [][]outcome{v.outcomes, v.outcomes[40:41], v.outcomes[:3]} {
+				v.outcomes, some = some, v.outcomes
+				lines := (&output{}).screen(v, width, height)
+				v.outcomes = some
+				assert.LessOrEqual(t, len(lines), height-1)
+				for _, line := range lines {
+					assert.LessOrEqual(t, utf8.RuneCountInString(line), width)
+				}
+			}
+		}
+	}
+}
+
+func TestColours(t *testing.T) {
+	out := &output{colour: true}
+	assert.Equal(t, "\x1b[31mbad\x1b[0m", out.paint(failing, "bad"))
+	assert.Equal(t, "none", out.paint(unjudged, "none"))
+	assert.Equal(t, "bad", (&output{}).paint(failing, "bad"))
+	rows := [][]cell{{{"a", well}, {"long", failing}, {"x", warning}}, {{"bb", well}, {}, {"y", well}}}
+	assert.Equal(t, []string{
+		"\x1b[32ma\x1b[0m   \x1b[31mlong\x1b[0m  \x1b[33mx\x1b[0m",
+		"\x1b[32mbb\x1b[0m        \x1b[32my\x1b[0m",
+	}, out.table(rows, 80), "colours take no room")
+	assert.Equal(t, "\x1b[32ma\x1b[0m   \x1b[31ml…\x1b[0m", out.table(rows, 6)[0], "and are closed where a row is cut")
+}
+
+func TestFigures(t *testing.T) {
+	for want, d := range map[string]time.Duration{"0.0ms": 0, "9.9ms": 9_900 * time.Microsecond, "12ms": 12_400 * time.Microsecond, "1.5s": 1500 * time.Millisecond, "2m3s": 123 * time.Second} {
+		assert.Equal(t, want, brief(d))
+	}
+	for want, n := range map[string]int{"0": 0, "999": 999, "1,000": 1000, "12,345": 12_345, "1,234,567": 1_234_567} {
+		assert.Equal(t, want, thousands(n))
+	}
+}

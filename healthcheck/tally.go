@@ -1,0 +1,171 @@
+package healthcheck
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	kindsLimit = 20 // of failures that are told apart
+	firstLimit = 10 // failures that are named one by one
+	otherKinds = "something else"
+)
+
+// failure is one request that failed.
+type failure struct {
+	request    int // its number among all
+	connection int
+	nth        int // of its connection's requests, the first being 1; zero if it got no connection
+	address    string
+	at         time.Time
+	why        string
+}
+
+// kind is all failures that have the same cause.
+type kind struct {
+	why         string
+	count       int
+	first, last time.Time
+}
+
+// tally counts, for all connections.
+type tally struct {
+	began time.Time // set before anything is counted
+
+	mu       sync.Mutex // guards what follows
+	asked    int
+	failed   int
+	conns    int // that were opened
+	told     int // answers that said "Connection: close"
+	slowest  time.Duration
+	kinds    map[string]*kind
+	failures []failure // the first of them
+}
+
+// next counts a request and returns its number.
+func (t *tally) next() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.asked++
+	return t.asked
+}
+
+func (t *tally) opened() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.conns++
+}
+
+func (t *tally) answered(a *answer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.slowest = max(t.slowest, a.took)
+	if a.last {
+		t.told++
+	}
+}
+
+func (t *tally) fail(f failure) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failed++
+	if len(t.failures) < firstLimit {
+		t.failures = append(t.failures, f)
+	}
+	if t.kinds == nil {
+		t.kinds = map[string]*kind{}
+	}
+	k := t.kinds[f.why]
+	if k == nil && len(t.kinds) >= kindsLimit {
+		f.why = otherKinds
+		k = t.kinds[f.why]
+	}
+	if k == nil {
+		k = &kind{why: f.why, first: f.at}
+		t.kinds[f.why] = k
+	}
+	k.count++
+	k.last = f.at
+}
+
+// progress keeps one line of a terminal up to date until all is done.
+func (t *tally) progress(out *output, done <-chan struct{}) {
+	if !out.terminal {
+		<-done
+		return
+	}
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-done:
+			out.relabel("")
+			return
+		case <-ticker.C:
+			out.relabel(t.line(out) + "  " + brief(time.Since(t.began)))
+		}
+	}
+}
+
+// line is the sum in one line: 0 of 12,345 failed.
+func (t *tally) line(out *output) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l := well
+	if t.failed > 0 {
+		l = failing
+	}
+	return out.paint(l, fmt.Sprintf("%s of %s failed", thousands(t.failed), thousands(t.asked)))
+}
+
+// print says which requests failed, when and why, and reports whether none did.
+func (t *tally) print(out *output) bool {
+	out.print(t.line(out) + "\n")
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, line := range out.table(t.kindRows(), wide) {
+		out.print(line + "\n")
+	}
+	if t.failed > firstLimit {
+		out.printf("the first %d of them:\n", firstLimit)
+	} else if t.failed > 0 {
+		out.print("they were:\n")
+	}
+	for _, f := range t.failures {
+		out.print("  " + f.String() + "\n")
+	}
+	out.printf("%s connections were opened; %s answers said \"Connection: close\"; the slowest answer took %s; %s in all\n",
+		thousands(t.conns), thousands(t.told), brief(t.slowest), brief(time.Since(t.began)))
+	return t.failed == 0 && t.asked > 0
+}
+
+// kindRows has the most frequent cause first.
+func (t *tally) kindRows() [][]cell {
+	kinds := slices.SortedFunc(maps.Values(t.kinds), func(a, b *kind) int {
+		return cmp.Or(cmp.Compare(b.count, a.count), strings.Compare(a.why, b.why))
+	})
+	rows := make([][]cell, len(kinds))
+	for i, k := range kinds {
+		rows[i] = plain("  "+thousands(k.count), k.why, "from "+moment(k.first)+" to "+moment(k.last))
+	}
+	return rows
+}
+
+// String says which request it was, when it failed, and why.
+func (f failure) String() string {
+	which := fmt.Sprintf("request %s at %s, ", thousands(f.request), moment(f.at))
+	if f.nth == 0 {
+		which += fmt.Sprintf("for which connection %d could not be opened to %s", f.connection, f.address)
+	} else {
+		which += fmt.Sprintf("number %d of connection %d, to %s", f.nth, f.connection, f.address)
+	}
+	return which + ": " + f.why
+}
+
+// moment is a time of day to the millisecond, for comparison with logs.
+func moment(t time.Time) string { return t.Format("15:04:05.000") }

@@ -1,0 +1,64 @@
+package healthcheck
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// printed is what a tally says.
+func printed(t *tally) (string, bool) {
+	var out bytes.Buffer
+	good := t.print(newOutput(&out, io.Discard))
+	return out.String(), good
+}
+
+func TestTallyOfNothing(t *testing.T) {
+	text, good := printed(&tally{began: time.Now()})
+	assert.False(t, good, "nothing was seen to be well")
+	assert.True(t, strings.HasPrefix(text, "0 of 0 failed\n0 connections were opened;"), text)
+}
+
+func TestTallyNamesEachFailure(t *testing.T) {
+	tally := &tally{began: time.Now()}
+	for range 12_345 {
+		tally.next()
+	}
+	tally.opened()
+	tally.answered(&answer{took: 120 * time.Millisecond, last: true})
+	tally.answered(&answer{took: 20 * time.Millisecond})
+	tally.fail(failure{request: 4711, connection: 17, nth: 12, address: "10.0.0.7:8000", at: at, why: "connection reset"})
+	tally.fail(failure{request: 4712, connection: 17, address: "shop:8000", at: at.Add(time.Second), why: "connection refused"})
+	tally.fail(failure{request: 4713, connection: 17, address: "shop:8000", at: at.Add(2 * time.Second), why: "connection refused"})
+	text, good := printed(tally)
+	assert.False(t, good)
+	sum, _, _ := strings.Cut(text, "; the slowest")
+	assert.Equal(t, `3 of 12,345 failed
+  2  connection refused  from 14:03:23.000 to 14:03:24.000
+  1  connection reset    from 14:03:22.000 to 14:03:22.000
+they were:
+  request 4,711 at 14:03:22.000, number 12 of connection 17, to 10.0.0.7:8000: connection reset
+  request 4,712 at 14:03:23.000, for which connection 17 could not be opened to shop:8000: connection refused
+  request 4,713 at 14:03:24.000, for which connection 17 could not be opened to shop:8000: connection refused
+1 connections were opened; 1 answers said "Connection: close"`, sum)
+	assert.Regexp(t, `; the slowest answer took 120ms; [\d.]+m?s in all\n$`, text)
+}
+
+// However many and various the failures are, what is kept of them is bounded.
+func TestTallyIsBounded(t *testing.T) {
+	tally := &tally{began: time.Now()}
+	for i := range 10_000 {
+		tally.next()
+		tally.fail(failure{request: i, at: at, why: fmt.Sprint("cause ", i)})
+	}
+	text, _ := printed(tally)
+	assert.Len(t, tally.kinds, kindsLimit+1)
+	assert.Len(t, tally.failures, firstLimit)
+	assert.Contains(t, text, "10,000 of 10,000 failed\n  9,980  something else ")
+	assert.Less(t, strings.Count(text, "\n"), 50)
+}

@@ -1,0 +1,214 @@
+package healthcheck
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// told is a server that says what it was told to.
+type told struct {
+	mu     sync.Mutex // guards the rest
+	status int
+	body   string
+}
+
+func (s *told) say(status int, body string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status, s.body = status, body
+}
+
+func (s *told) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.WriteHeader(s.status)
+	_, _ = io.WriteString(w, s.body)
+}
+
+// screenlog is an output that another goroutine may read.
+type screenlog struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+func (l *screenlog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *screenlog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *screenlog) waitFor(t *testing.T, part string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return strings.Contains(l.String(), part) }, 20*time.Second, 5*time.Millisecond, "no %q", part)
+}
+
+const (
+	isReady  = `{"status":"ready","checks":{"redis":{"status":"ok","response_time_ms":%}}}`
+	notReady = `{"status":"not_ready","checks":{"redis":{"status":"error","reason":"timeout"}}}`
+)
+
+// startWatch runs the command until the returned function, which returns its exit code.
+func startWatch(t *testing.T, out *output, args ...string) (stop func() int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	code := make(chan int, 1)
+	go func() { code <- run(ctx, append([]string{"--watch", "--interval=100ms"}, args...), out) }()
+	return func() int {
+		cancel()
+		return <-code
+	}
+}
+
+// Without a terminal a line is printed for each change, and none while all stays the same.
+func TestWatchWithoutATerminal(t *testing.T) {
+	service := &told{}
+	service.say(200, strings.ReplaceAll(isReady, "%", "1"))
+	server := httptest.NewServer(service)
+	defer server.Close()
+	log := &screenlog{}
+	stop := startWatch(t, newOutput(log, io.Discard), server.URL)
+	log.waitFor(t, ": ready in ")
+	service.say(200, strings.ReplaceAll(isReady, "%", "2")) // a figure is no change
+	time.Sleep(300 * time.Millisecond)
+	service.say(503, notReady)
+	log.waitFor(t, ": not_ready in ")
+	service.say(200, strings.ReplaceAll(isReady, "%", "3"))
+	require.Eventually(t, func() bool { return strings.Count(log.String(), ": ready in ") == 2 }, 20*time.Second, 5*time.Millisecond)
+	assert.Zero(t, stop(), "all is well in the end")
+
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	require.Len(t, lines, 4)
+	const begin = `^\d\d:\d\d:\d\d http://127\.0\.0\.1:\d+/api/health/ready/: `
+	assert.Regexp(t, begin+`ready in .*: redis ok$`, lines[0])
+	assert.Regexp(t, begin+`not_ready in .*: redis error timeout$`, lines[1])
+	assert.Regexp(t, begin+`ready in .*: redis ok$`, lines[2])
+	assert.Regexp(t, `^[1-9]\d* of [1-9]\d* answers failed in .*, the last at \d\d:\d\d:\d\d http://.*: not_ready in .*: redis error timeout$`, lines[3])
+}
+
+// On a terminal each look is drawn over the one before.
+func TestWatchRedraws(t *testing.T) {
+	service := &told{}
+	service.say(503, notReady)
+	server := httptest.NewServer(service)
+	defer server.Close()
+	log := &screenlog{}
+	out := &output{Writer: log, errors: io.Discard, terminal: true, colour: true, size: func() (int, int) { return 80, 24 }}
+	stop := startWatch(t, out, server.URL, server.URL)
+	require.Eventually(t, func() bool { return strings.Count(log.String(), "\x1b[H") > 4 }, 20*time.Second, 5*time.Millisecond)
+	assert.Equal(t, 1, stop(), "it is not well in the end")
+
+	assert.Equal(t, 1, strings.Count(log.String(), "\x1b[2J"), "clearing the screen each time would flicker")
+	assert.Contains(t, log.String(), "\x1b[31mnot_ready\x1b[0m")
+	assert.Contains(t, log.String(), "\x1b[31mtimeout\x1b[0m\x1b[K\n")
+	assert.Regexp(t, `\x1b\[J\d+ of \d+ answers failed in .*\n$`, log.String())
+}
+
+func TestReplicas(t *testing.T) {
+	named, err := parseTarget("http://shop:8000/health")
+	require.NoError(t, err)
+	fixed, err := parseTarget("http://10.1.1.1")
+	require.NoError(t, err)
+	local, err := parseTarget("http://localhost")
+	require.NoError(t, err)
+	socket, err := parseTarget("unix:///run/app.sock")
+	require.NoError(t, err)
+	r := newReplicas([]target{named, fixed, local, socket})
+	var found []netip.Addr
+	var failure error
+	r.resolve = func(_ context.Context, host string) ([]netip.Addr, error) {
+		assert.Equal(t, "shop", host)
+		return found, failure
+	}
+	addresses := func() string {
+		var all []string
+		for _, target := range r.targets(t.Context()) {
+			all = append(all, target.address)
+		}
+		return strings.Join(all, " ")
+	}
+	addrs := func(texts ...string) (all []netip.Addr) {
+		for _, text := range texts {
+			all = append(all, netip.MustParseAddr(text))
+		}
+		return all
+	}
+	const others = " 10.1.1.1:80 localhost:80 /run/app.sock"
+
+	failure = &net.DNSError{IsTimeout: true}
+	assert.Equal(t, "shop:8000"+others, addresses(), "asked by its name, so that the answer says why there is none")
+	found, failure = addrs("10.0.0.9", "fd00::1", "::ffff:10.0.0.8", "10.0.0.9"), nil
+	assert.Equal(t, "10.0.0.8:8000 10.0.0.9:8000"+others, addresses(), "one family, in order, each once")
+	failure = errors.New("the name server hiccups")
+	assert.Equal(t, "10.0.0.8:8000 10.0.0.9:8000"+others, addresses())
+	failure = &net.DNSError{IsNotFound: true}
+	found = nil
+	r.remember([]outcome{{target: r.targets(t.Context())[0], problem: "connection refused"}})
+	assert.Equal(t, "shop:8000"+others, addresses(), "all have gone")
+	found, failure = addrs("fd00::2", "fd00::1"), nil
+	assert.Equal(t, "[fd00::1]:8000 [fd00::2]:8000"+others, addresses())
+
+	// One that is not ready leaves the name of a headless Service, and is watched as long as it answers.
+	r.remember([]outcome{{target: named.withAddress(netip.MustParseAddr("fd00::1"))}})
+	found = addrs("fd00::2")
+	assert.Equal(t, "[fd00::1]:8000 [fd00::2]:8000"+others, addresses())
+	r.remember([]outcome{{target: named.withAddress(netip.MustParseAddr("fd00::1")), problem: "connection refused"}})
+	assert.Equal(t, "[fd00::2]:8000"+others, addresses())
+
+	found = nil
+	for n := range 100 {
+		found = append(found, netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}))
+	}
+	assert.Len(t, r.targets(t.Context()), replicasLimit)
+	assert.Equal(t, 100+3-replicasLimit, r.hidden)
+}
+
+// A name with several addresses is a row for each, asked at its address by the name.
+func TestWatchOfAName(t *testing.T) {
+	hosts := make(chan string, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case hosts <- r.Host:
+		default:
+		}
+		_, _ = io.WriteString(w, `{"status":"ready"}`)
+	}))
+	defer server.Close()
+	host := "shop.test:" + strings.TrimPrefix(server.URL, "http://127.0.0.1:")
+	origin, err := parseTarget("http://" + host)
+	require.NoError(t, err)
+	s := &askSettings{request: requestSettings{timeout: 10 * time.Second}, failOn: failing, targets: []target{origin.or("ready/")}}
+	log := &screenlog{}
+	w := &watcher{askSettings: s, out: newOutput(log, io.Discard), replicas: newReplicas(s.targets), shown: map[string]string{}}
+	w.replicas.resolve = func(context.Context, string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.255.255.254")}, nil
+	}
+	outcomes := w.look(t.Context())
+	require.Len(t, outcomes, 2)
+	assert.Equal(t, well, outcomes[0].level)
+	assert.Equal(t, failing, outcomes[1].level, "nothing listens there")
+	assert.False(t, w.count(outcomes))
+	w.show(outcomes)
+	w.show(outcomes[:1])
+	assert.Equal(t, host, <-hosts)
+	assert.Contains(t, log.String(), " http://"+host+"/api/health/ready/ (127.0.0.1:")
+	assert.Regexp(t, `\(127\.255\.255\.254:\d+\): is gone\n$`, log.String())
+}
