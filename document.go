@@ -52,7 +52,7 @@ type edition struct {
 
 // read returns the page as it is now, running what is due.
 func (p *page) read(ctx context.Context) *document {
-	if e := p.cached.Load(); e != nil && e.generation == p.health.engine.Generation() && time.Now().Before(e.until) {
+	if e := p.cached.Load(); e != nil && e.generation == p.health.engine.Generation() && time.Until(e.until) > 0 {
 		return e.document
 	}
 	c := p.collect(ctx)
@@ -111,17 +111,17 @@ type clockPage struct {
 
 type clockEdition struct {
 	document *document
-	second   int64
+	until    time.Time // the end of its second
 }
 
 func (p *clockPage) read(context.Context) *document {
-	now := time.Now()
 	code, status := p.state()
-	if e := p.cached.Load(); e != nil && e.second == now.Unix() && e.document.status == code {
+	if e := p.cached.Load(); e != nil && time.Until(e.until) > 0 && e.document.status == code {
 		return e.document
 	}
+	now := time.Now()
 	body := append(appendHead(nil, status, now), '}')
-	e := &clockEdition{document: newDocument(code, body), second: now.Unix()}
+	e := &clockEdition{document: newDocument(code, body), until: now.Add(time.Second - time.Duration(now.Nanosecond()))}
 	p.cached.Store(e)
 	return e.document
 }

@@ -43,14 +43,14 @@ type route struct {
 }
 
 // makeRoutes returns what is below the prefix, by paths without a trailing slash.
-func (h *Health) makeRoutes() map[string]route {
+func (h *Health) makeRoutes() map[string]*route {
 	checks := h.engine.Checks()
 	live := &clockPage{state: func() (int, string) { return http.StatusOK, "alive" }}
 	startup := &clockPage{state: h.startupState}
 	detailed := &page{health: h, checks: checks, metrics: true, write: h.writeDetailed}
 	ready := &page{health: h, checks: h.readiness, restsInDrain: true, write: h.writeReady}
 	readyAlone := &page{health: h, checks: h.readiness, restsInDrain: true, write: h.writeReadyAlone}
-	routes := map[string]route{
+	routes := map[string]*route{
 		"":          {Index, detailed, nil},
 		"/detailed": {Detailed, detailed, nil},
 		"/live":     {Live, live, live},
@@ -58,10 +58,10 @@ func (h *Health) makeRoutes() map[string]route {
 		"/startup":  {Startup, startup, startup},
 	}
 	for _, check := range checks {
-		routes["/checks/"+check.Name] = route{Checks, h.checkPage(check), nil}
+		routes["/checks/"+check.Name] = &route{Checks, h.checkPage(check), nil}
 	}
 	for i, name := range h.metricNames() {
-		routes["/checks/"+name] = route{Checks, h.metricPage(i), nil}
+		routes["/checks/"+name] = &route{Checks, h.metricPage(i), nil}
 	}
 	return routes
 }

@@ -41,6 +41,12 @@ func (h *Health) Handles(r *http.Request) bool {
 	return ok
 }
 
+// concerns reports whether TryServe could have anything to do for a path. It is small enough to be inlined, so that an application's own
+// request calls nothing.
+func (h *Health) concerns(path string) bool {
+	return strings.HasPrefix(path, h.prefix) || h.aliased || h.draining.Load()
+}
+
 // announceDrain tells a client whose connection is kept alive to make a new one, which then leads elsewhere.
 func (h *Health) announceDrain(w http.ResponseWriter) {
 	if h.draining.Load() {
@@ -62,8 +68,7 @@ func (h *Health) Private() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.announceDrain(w)
 		path, ok := h.below(r.URL.Path)
-		route, known := h.routes[strings.TrimSuffix(path, "/")]
-		if ok && known {
+		if route := h.route(strings.TrimSuffix(path, "/")); ok && route != nil {
 			serveSource(w, r, route.source)
 			return
 		}
@@ -86,15 +91,15 @@ type wrapped struct {
 }
 
 func (h *wrapped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !h.health.TryServe(w, r) {
+	if !h.health.concerns(r.URL.Path) || !h.health.TryServe(w, r) {
 		h.next.ServeHTTP(w, r)
 	}
 }
 
 // serve answers in the order of the contract: guard, path, method.
 func (h *Health) serve(w http.ResponseWriter, r *http.Request, path string) {
-	route, ok := h.routes[strings.TrimSuffix(path, "/")]
-	ok = ok && h.config.isPublic(route.endpoint)
+	route := h.route(strings.TrimSuffix(path, "/"))
+	ok := route != nil && h.config.isPublic(route.endpoint)
 	refusal := h.refusal(r)
 	switch {
 	case refusal == nil && ok:
@@ -109,6 +114,18 @@ func (h *Health) serve(w http.ResponseWriter, r *http.Request, path string) {
 		}
 		answer(w, r, refusal)
 	}
+}
+
+// route finds what is at a path below the prefix, without its trailing slash; nil: nothing. The two that are asked all day are found
+// without hashing.
+func (h *Health) route(path string) *route {
+	switch path {
+	case "/live":
+		return h.liveRoute
+	case "/ready":
+		return h.readyRoute
+	}
+	return h.routes[path]
 }
 
 func serveSource(w http.ResponseWriter, r *http.Request, source source) {

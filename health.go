@@ -21,10 +21,14 @@ import (
 type Health struct {
 	config    *config
 	engine    *engine.Engine
-	readiness []*engine.Check  // those that readiness depends on
-	system    *system          // nil without system metrics
-	routes    map[string]route // below the prefix
+	readiness []*engine.Check   // those that readiness depends on
+	system    *system           // nil without system metrics
+	routes    map[string]*route // below the prefix
 	news      news
+
+	liveRoute, readyRoute *route // of routes
+	prefix                string // of config
+	aliased               bool   // there are aliases
 
 	started  atomic.Bool // the startup gate is open
 	draining atomic.Bool
@@ -43,7 +47,7 @@ func New(opts ...Option) (*Health, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Health{config: c, drained: make(chan struct{})}
+	h := &Health{config: c, prefix: c.prefix, aliased: len(c.aliases) > 0, drained: make(chan struct{})}
 	h.news.health = h
 	h.news.log = changeLog{logger: c.logger, tell: func(call func()) { h.engine.Tell(call) }, spans: map[string]*span{}}
 	h.news.heard = readiness{known: c.gated, at: time.Now()} // behind a gate it is known not to be ready
@@ -59,6 +63,7 @@ func New(opts ...Option) (*Health, error) {
 		}
 	}
 	h.routes = h.makeRoutes()
+	h.liveRoute, h.readyRoute = h.routes["/live"], h.routes["/ready"]
 	h.advise()
 	h.engine.Start()
 	return h, nil

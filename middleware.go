@@ -42,7 +42,7 @@ func Middleware(opts ...Option) echo.MiddlewareFunc {
 func (h *Health) Middleware(next echo.HandlerFunc) echo.HandlerFunc {
 	// Echo calls this for every request, so nothing is made here but the function.
 	return func(c echo.Context) error {
-		if h.TryServe(c.Response(), c.Request()) {
+		if r := c.Request(); h.concerns(r.URL.Path) && h.TryServe(c.Response(), r) {
 			return nil
 		}
 		return next(c)
