@@ -22,6 +22,7 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 
 	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/healthcheck"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/celeryprobe"
 	"github.com/echo-probes/echohealth/probes/redisprobe"
@@ -41,6 +42,10 @@ const (
 )
 
 func main() {
+	// The image that this runs in has no curl: its health check is this program too.
+	if len(os.Args) > 1 && os.Args[1] == "healthcheck" {
+		os.Exit(healthcheck.Main(os.Args[2:], os.Stdout, os.Stderr))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "example:", err)
@@ -58,15 +63,7 @@ func run(ctx context.Context) error {
 	defer parts.close()
 
 	cleaner := probes.NewHeartbeat(3 * cleaningInterval)
-	health, err := echohealth.New(
-		echohealth.WithVersion(version),
-		echohealth.WithDatabase(parts.databaseProbe), // pgxprobe.New(pool) or sqlprobe.New(db)
-		echohealth.WithRedis(redisprobe.New(parts.cache)),
-		echohealth.WithCelery(celeryprobe.New(parts.brokerURL)),
-		// A check of one's own: is the goroutine that cleans up still going round?
-		echohealth.WithCheck("cleaner", cleaner, echohealth.Optional()),
-		echohealth.WithDrainDelay(drainDelay),
-	)
+	health, err := newHealth(parts, cleaner)
 	if err != nil {
 		return err
 	}
@@ -84,6 +81,23 @@ func run(ctx context.Context) error {
 
 	fmt.Print(welcome(e.Listener.Addr(), parts))
 	return serve(ctx, e, health)
+}
+
+func newHealth(parts *parts, cleaner *probes.Heartbeat) (*echohealth.Health, error) {
+	options := []echohealth.Option{
+		echohealth.WithVersion(version),
+		echohealth.WithDatabase(parts.databaseProbe), // pgxprobe.New(pool) or sqlprobe.New(db)
+		echohealth.WithRedis(redisprobe.New(parts.cache)),
+		echohealth.WithCelery(celeryprobe.New(parts.brokerURL)),
+		// A check of one's own: is the goroutine that cleans up still going round?
+		echohealth.WithCheck("cleaner", cleaner, echohealth.Optional()),
+		echohealth.WithDrainDelay(drainDelay),
+	}
+	// Live, ready and startup are open to everybody. What says more needs the token, if there is one.
+	if token := os.Getenv("HEALTH_TOKEN"); token != "" {
+		options = append(options, echohealth.WithGuard(echohealth.BearerToken(token)))
+	}
+	return echohealth.New(options...)
 }
 
 func newEcho(health *echohealth.Health, parts *parts) *echo.Echo {

@@ -139,6 +139,25 @@ func TestEndWithRequest(t *testing.T) {
 	p.end(t, nil)
 }
 
+// TestToken: the token opens what says more than live, ready and startup, also to the program's own subcommand.
+func TestToken(t *testing.T) {
+	const token = "S3cret-of-the-health-endpoints"
+	p := start(t, "HEALTH_TOKEN="+token)
+	status, body := p.get(t, "/api/health/ready/")
+	assert.Equal(t, 200, status)
+	assert.NotContains(t, body, "database", "the status alone")
+	status, _ = p.get(t, "/api/health/detailed/")
+	assert.Equal(t, 401, status)
+
+	assert.Equal(t, 0, p.healthcheck(t), "readiness needs no token")
+	assert.Equal(t, 1, p.healthcheck(t, "--detailed"))
+	assert.Equal(t, 0, p.healthcheck(t, "--detailed", "--header", "Authorization: Bearer "+token))
+	require.NoError(t, p.command.Process.Signal(syscall.SIGTERM))
+	require.Eventually(t, func() bool { return p.healthcheck(t) == 1 }, 3*time.Second, 10*time.Millisecond, "it drains")
+	p.end(t, nil)
+	assert.Equal(t, 1, p.healthcheck(t), "it is gone")
+}
+
 func TestSecondSignal(t *testing.T) {
 	p := start(t)
 	require.NoError(t, p.command.Process.Signal(syscall.SIGTERM))
@@ -176,6 +195,7 @@ func TestRefusesToStart(t *testing.T) {
 		"broker: amqp port":   {"BROKER_URL=amqp://app:S3cret@127.0.0.1:x/", "example: " + errBrokerURL.Error()},
 		"broker: redis db":    {"BROKER_URL=redis://:S3cret@127.0.0.1/x", "example: " + errBrokerURL.Error()},
 		"broker: two brokers": {"BROKER_URL=amqp://app:S3cret@one;amqp://app:S3cret@two", "example: "},
+		"token: a space":      {"HEALTH_TOKEN= S3cret-of-the-health", "BearerToken: a token neither begins nor ends with white space"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

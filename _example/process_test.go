@@ -47,7 +47,7 @@ func newCommand(variables ...string) *exec.Cmd {
 	command := exec.Command(program)
 	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
-		return slices.Contains([]string{"ADDR", "DATABASE_URL", "REDIS_URL", "BROKER_URL"}, name)
+		return slices.Contains([]string{"ADDR", "DATABASE_URL", "REDIS_URL", "BROKER_URL", "HEALTH_TOKEN"}, name)
 	})
 	command.Env = append(command.Env, "ADDR=127.0.0.1:0")
 	command.Env = append(command.Env, variables...)
@@ -101,6 +101,15 @@ func (p *process) end(t *testing.T, signal os.Signal) {
 	case <-time.After(15 * time.Second):
 		t.Fatal("it still runs after 15 s")
 	}
+}
+
+// healthcheck runs the program's subcommand against the running one, and returns its exit code.
+func (p *process) healthcheck(t *testing.T, flags ...string) int {
+	t.Helper()
+	command := exec.Command(program, append(append([]string{"healthcheck"}, flags...), p.url)...)
+	output, _ := command.CombinedOutput()
+	t.Logf("healthcheck %s: %s", flags, output)
+	return command.ProcessState.ExitCode()
 }
 
 func (p *process) get(t *testing.T, path string) (status int, body string) {
