@@ -26,6 +26,7 @@ var known = map[string]string{
 var given = map[string]string{
 	"pool": "*pgxpool.Pool", "rdb": "redis.UniversalClient", "db": "*sql.DB", "health": "*echohealth.Health", "router": "http.Handler",
 	"e": "*echo.Echo", "daysLeft": "func(context.Context) (int, error)", "conn": "*amqp.Connection",
+	"migrate": "func(context.Context) error",
 }
 
 var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")

@@ -1,0 +1,384 @@
+package echohealth_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/healthcheck"
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes/celeryprobe"
+	"github.com/echo-probes/echohealth/probes/pgxprobe"
+	"github.com/echo-probes/echohealth/probes/redisprobe"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/labstack/echo/v4"
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+)
+
+// elsewhere are the beginnings of the commands that are not run here, and why.
+var elsewhere = map[string]string{
+	"go get github.com/echo-probes/echohealth": "it installs",
+	"make test":              "it runs this test",
+	"make lint":              "it builds the linters",
+	"bash .ci/run":           "it runs this test",
+	"cd bench && go run .":   "it measures for minutes; the bench module has tests of its own",
+	"go run -C _example .":   "the example's own tests run it",
+	"rabbitmqctl ":           "celeryprobe's tests of permissions do the same",
+	"redis-cli ACL SETUSER ": "celeryprobe's tests of permissions do the same",
+}
+
+// TestCommands runs the commands in the documents' consoles. "go run ." starts the last whole program above it, "curl" is a request to it,
+// so is the command of this module, and its answer has to be what stands below. A command that is none of these and not in elsewhere is an error: either it is harmless, and
+// something here should run it, or it isn't, and should say why.
+func TestCommands(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	for _, page := range append(pages, "CONTRIBUTING.md") {
+		t.Run(page, func(t *testing.T) {
+			var service string
+			for _, c := range commands(readFile(t, page)) {
+				service = c.run(t, service)
+			}
+		})
+	}
+}
+
+// The README's answers are those of real servers: all is well, and then Redis is stopped.
+func TestReadmeCommands(t *testing.T) {
+	service, stopRedis := readmeService(t)
+	for _, c := range commands(readFile(t, "README.md")) {
+		if strings.Contains(strings.Join(c.output, ""), "not_ready") {
+			stopRedis()
+		}
+		c.run(t, service)
+	}
+}
+
+// readmeService is what the README's first block makes.
+func readmeService(t *testing.T) (address string, stopRedis func()) {
+	t.Helper()
+	postgres, redisServer, rabbit := testserver.NewPostgres(t), testserver.NewRedis(t), testserver.NewRabbitMQ(t)
+	pool, err := pgxpool.New(t.Context(), postgres.DSN())
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	settings, err := redis.ParseURL(redisServer.URL())
+	require.NoError(t, err)
+	rdb := redis.NewClient(settings)
+	t.Cleanup(func() { _ = rdb.Close() })
+	consume(t, rabbit.URL())
+
+	health, err := echohealth.New(
+		echohealth.WithDatabase(pgxprobe.New(pool)),
+		echohealth.WithRedis(redisprobe.New(rdb)),
+		echohealth.WithCelery(celeryprobe.New(rabbit.URL())),
+		echohealth.WithLogger(slog.New(slog.DiscardHandler)),
+	)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = health.Close() })
+	e := echo.New()
+	e.Use(health.Middleware)
+	server := httptest.NewServer(e)
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String(), sync.OnceFunc(func() { redisServer.Stop(t) })
+}
+
+// consume declares Celery's queue, and is the worker that consumes it.
+func consume(t *testing.T, url string) {
+	t.Helper()
+	conn, err := amqp.Dial(url)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	channel, err := conn.Channel()
+	require.NoError(t, err)
+	_, err = channel.QueueDeclare("celery", true, false, false, false, nil)
+	require.NoError(t, err)
+	_, err = channel.Consume("celery", "worker", true, false, false, false, nil)
+	require.NoError(t, err)
+}
+
+// command is a line of a console, what stands below it, and the last whole program above it.
+type command struct {
+	line    string
+	output  []string
+	program string
+}
+
+var block = regexp.MustCompile("(?ms)^```(go|console)\n(.*?)^```$")
+
+// commands are the lines of all consoles that begin with a prompt.
+func commands(text string) []command {
+	var found []command
+	program := ""
+	for _, match := range block.FindAllStringSubmatch(text, -1) {
+		if match[1] == "go" {
+			if strings.HasPrefix(match[2], "package main\n") {
+				program = match[2]
+			}
+			continue
+		}
+		for line := range strings.Lines(match[2]) {
+			line = strings.TrimSuffix(line, "\n")
+			if prompt, ok := strings.CutPrefix(line, "$ "); ok {
+				prompt, _, _ = strings.Cut(prompt, " #")
+				found = append(found, command{line: strings.TrimSpace(prompt), program: program})
+			} else if n := len(found); n > 0 && line != "" {
+				found[n-1].output = append(found[n-1].output, line)
+			}
+		}
+	}
+	return found
+}
+
+var goRun = regexp.MustCompile(`^((?:[A-Z_]+=\S+ )*)go run \.$`)
+
+// run does what the command says, and returns the address of the service that the next one asks.
+func (c command) run(t *testing.T, service string) string {
+	t.Helper()
+	if match := goRun.FindStringSubmatch(c.line); match != nil {
+		return start(t, c.program, strings.Fields(match[1]))
+	}
+	if strings.HasPrefix(c.line, "curl ") {
+		c.ask(t, service)
+		return service
+	}
+	if rest, ok := strings.CutPrefix(c.line, "go run github.com/echo-probes/echohealth/cmd/healthcheck "); ok {
+		c.healthcheck(t, rest, service)
+		return service
+	}
+	for beginning := range elsewhere {
+		if strings.HasPrefix(c.line, beginning) {
+			return service
+		}
+	}
+	t.Errorf("%q: nothing here runs it", c.line)
+	return service
+}
+
+// start builds and starts a document's program, on a port of its own.
+func start(t *testing.T, program string, environment []string) (address string) {
+	t.Helper()
+	require.Contains(t, program, `":8000"`, "there is no program above, or it listens elsewhere")
+	address = fmt.Sprintf("127.0.0.1:%d", testserver.FreePort(t))
+	dir, err := os.MkdirTemp("testdata", "command-")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	text := strings.Replace(program, `":8000"`, fmt.Sprintf("%q", address), 1)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(text), 0o644))
+	executable := filepath.Join(t.TempDir(), "service")
+	output, err := exec.Command("go", "build", "-o", executable, "./"+dir).CombinedOutput()
+	require.NoError(t, err, "%s", output)
+
+	service := exec.Command(executable)
+	service.Env = append(os.Environ(), environment...)
+	require.NoError(t, service.Start())
+	t.Cleanup(func() {
+		_ = service.Process.Kill()
+		_ = service.Wait()
+	})
+	require.Eventually(t, func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	}, 30*time.Second, 20*time.Millisecond, "the program does not listen")
+	return address
+}
+
+// patience is how long an answer may differ from the document's: results serve for a second, and servers stop when they like.
+const patience = 10 * time.Second
+
+// ask makes the request that the curl command stands for, until the answer is the documented one.
+func (c command) ask(t *testing.T, service string) {
+	t.Helper()
+	require.NotEmpty(t, service, "%s: nothing serves it", c.line)
+	want := c.pattern()
+	var got string
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if got = answerTo(t, c.line, service); want.MatchString(got) {
+			return
+		}
+	}
+	t.Errorf("%s\nanswers\n%s\nbut the document says\n%s", c.line, got, strings.Join(c.output, "\n"))
+}
+
+// healthcheck runs the module's own command, of which the last word is the URL, until it says what is documented.
+func (c command) healthcheck(t *testing.T, arguments, service string) {
+	t.Helper()
+	require.NotEmpty(t, service, "%s: nothing serves it", c.line)
+	words := split(strings.ReplaceAll(arguments, "localhost:8000", service))
+	want := regexp.MustCompile("(?s)" + general(strings.Join(c.output, "\n")))
+	var got bytes.Buffer
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		got.Reset()
+		healthcheck.Main(words, &got, &got)
+		if want.Match(got.Bytes()) {
+			return
+		}
+	}
+	t.Errorf("%s\nsays\n%s\nbut the document says\n%s", c.line, &got, strings.Join(c.output, "\n"))
+}
+
+// answerTo is the answer as curl shows it, with the headers always, and in the order of their names.
+func answerTo(t *testing.T, line, service string) string {
+	t.Helper()
+	client := http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		Timeout:       patience,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	response, err := client.Do(curl(t, line, service))
+	require.NoError(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	lines := []string{response.Proto + " " + response.Status}
+	response.Header.Set("Content-Length", fmt.Sprint(response.ContentLength))
+	for name, values := range response.Header {
+		for _, value := range values {
+			lines = append(lines, name+": "+value)
+		}
+	}
+	slices.Sort(lines[1:])
+	return strings.Join(append(lines, string(body)), "\n")
+}
+
+// curl understands as much of curl's command line as the documents use.
+func curl(t *testing.T, line, service string) *http.Request {
+	t.Helper()
+	method, url, body := http.MethodGet, "", ""
+	header := http.Header{}
+	user, password := "", ""
+	words := split(line)[1:]
+	next := func() string {
+		require.Greater(t, len(words), 1, "%s: a value is missing", line)
+		words = words[1:]
+		return words[0]
+	}
+	for ; len(words) > 0; words = words[1:] {
+		switch words[0] {
+		case "-i", "-s":
+		case "-I":
+			method = http.MethodHead
+		case "-X":
+			method = next()
+		case "-d":
+			method, body = http.MethodPost, next()
+		case "-H":
+			name, value, _ := strings.Cut(next(), ": ")
+			header.Set(name, value)
+		case "-u":
+			user, password, _ = strings.Cut(next(), ":")
+		default:
+			require.Empty(t, url, "%s: %q is not understood", line, words[0])
+			url = words[0]
+		}
+	}
+	path, ok := strings.CutPrefix(url, "localhost:8000/")
+	require.True(t, ok, "%s: it asks something else than localhost:8000", line)
+	request, err := http.NewRequestWithContext(t.Context(), method, "http://"+service+"/"+path, strings.NewReader(body))
+	require.NoError(t, err)
+	request.Header = header
+	if user != "" {
+		request.SetBasicAuth(user, password)
+	}
+	return request
+}
+
+var word = regexp.MustCompile(`'[^']*'|"[^"]*"|[^\s'"]+`)
+
+// split cuts a command line into its words, and takes their quotes off.
+func split(line string) []string {
+	words := word.FindAllString(line, -1)
+	for i := range words {
+		words[i] = strings.Trim(words[i], `'"`)
+	}
+	return words
+}
+
+var (
+	headerLine = regexp.MustCompile(`^(HTTP/|[A-Z][A-Za-z-]*: )`)
+	moment     = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`)
+	number     = regexp.MustCompile(`(:|Length: |in )\d+(\\\.\d+)?`)
+)
+
+// pattern is what the answer has to match: the headers that are shown, among others and in any order of curl's, and the whole body if one is
+// shown. Times and numbers may be others, and an ellipsis stands for anything.
+func (c command) pattern() *regexp.Regexp {
+	var headers []string
+	body := ""
+	for _, line := range c.output {
+		switch {
+		case strings.HasPrefix(line, "Date: "):
+			headers = append(headers, "Date: …")
+		case headerLine.MatchString(line):
+			headers = append(headers, line)
+		default:
+			body += strings.TrimSpace(line)
+		}
+	}
+	if len(headers) > 1 {
+		slices.Sort(headers[1:])
+	}
+	text := "(?s)^"
+	for _, line := range headers {
+		text += "(.*\n)?" + general(line) + "\n"
+	}
+	if text += "(.*\n)?"; body != "" {
+		text += general(body) + "$"
+	}
+	return regexp.MustCompile(text)
+}
+
+// general is the pattern for a documented line: any time, any number, anything for an ellipsis, and the rest as it is.
+func general(line string) string {
+	line = moment.ReplaceAllString(regexp.QuoteMeta(line), `"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`)
+	return strings.ReplaceAll(number.ReplaceAllString(line, `$1\d+(\.\d+)?`), "…", ".*")
+}
+
+func TestPatternOfAnAnswer(t *testing.T) {
+	c := command{output: []string{"HTTP/1.1 200 OK", "Date: long ago", "Content-Length: 53", `{"status":"ok","at":"2026-11-25T04:43:34Z",…,"n":0.5}`}}
+	answer := "HTTP/1.1 200 OK\nCache-Control: no-store\nContent-Length: 7\nDate: now\n" + `{"status":"ok","at":"2027-01-01T00:00:00Z","more":{},"n":12}`
+	require.Regexp(t, c.pattern(), answer)
+	for _, other := range []string{
+		strings.Replace(answer, "200", "503", 1),
+		strings.Replace(answer, "ok", "error", 1),
+		strings.Replace(answer, "Content-Length", "Length", 1),
+		strings.Replace(answer, "2027-01-01", "yesterday", 1),
+		answer + "}",
+	} {
+		require.NotRegexp(t, c.pattern(), other)
+	}
+}
+
+var jsonBlock = regexp.MustCompile("(?ms)^```json\n(.*?)^```$")
+
+// What the documents show as JSON is JSON; a member alone is one of an object.
+func TestDocumentsHoldJSON(t *testing.T) {
+	for _, page := range documents(t) {
+		for _, match := range jsonBlock.FindAllStringSubmatch(readFile(t, page), -1) {
+			text := strings.TrimSpace(match[1])
+			if strings.HasPrefix(text, `"`) {
+				text = "{" + text + "}"
+			}
+			require.True(t, json.Valid([]byte(text)), "%s:\n%s", page, match[1])
+		}
+	}
+}
