@@ -1,0 +1,157 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const dockerfilePath = "../deploy/Dockerfile"
+
+// instruction is one of a Dockerfile's, without its flags, which come first.
+type instruction struct {
+	keyword, arguments string
+	flags              map[string]string
+}
+
+// readDockerfile reads what this Dockerfile is written in: an instruction a line, comments, and no continuation.
+func readDockerfile(t *testing.T) []instruction {
+	t.Helper()
+	text, err := os.ReadFile(dockerfilePath)
+	require.NoError(t, err)
+	var instructions []instruction
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		require.False(t, strings.HasSuffix(line, `\`), line)
+		instructions = append(instructions, readInstruction(line))
+	}
+	return instructions
+}
+
+func readInstruction(line string) instruction {
+	keyword, rest, _ := strings.Cut(line, " ")
+	i := instruction{keyword: keyword, flags: map[string]string{}}
+	for strings.HasPrefix(rest, "--") {
+		var flag string
+		flag, rest, _ = strings.Cut(rest, " ")
+		name, value, _ := strings.Cut(strings.TrimPrefix(flag, "--"), "=")
+		i.flags[name] = value
+	}
+	i.arguments = rest
+	return i
+}
+
+// the returns the only instruction of a kind.
+func the(t *testing.T, instructions []instruction, keyword string) instruction {
+	t.Helper()
+	all := slices.DeleteFunc(slices.Clone(instructions), func(i instruction) bool { return i.keyword != keyword })
+	require.Len(t, all, 1, keyword)
+	return all[0]
+}
+
+// execForm reads a command that needs no shell.
+func execForm(t *testing.T, text string) (command []string) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(text), &command), text)
+	require.NotEmpty(t, command)
+	return command
+}
+
+// healthcheckCommand is what the image asks itself with.
+func healthcheckCommand(t *testing.T) []string {
+	t.Helper()
+	command, found := strings.CutPrefix(the(t, readDockerfile(t), "HEALTHCHECK").arguments, "CMD ")
+	require.True(t, found)
+	return execForm(t, command)
+}
+
+// ignored reports whether .dockerignore leaves a path, relative to the repository, out of the context. It knows the two kinds of
+// patterns that are used: a path, and ** before a name.
+func ignored(t *testing.T, name string) bool {
+	t.Helper()
+	text, err := os.ReadFile(dockerfilePath + ".dockerignore")
+	require.NoError(t, err)
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		pattern, anywhere := strings.CutPrefix(line, "**/")
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		if name == line || anywhere && matches(t, pattern, path.Base(name)) {
+			return true
+		}
+	}
+	return false
+}
+
+func matches(t *testing.T, pattern, name string) bool {
+	t.Helper()
+	ok, err := path.Match(pattern, name)
+	require.NoError(t, err)
+	return ok
+}
+
+// What is copied is there, and the context has it.
+func TestDockerfileCopies(t *testing.T) {
+	copies := 0
+	for _, i := range readDockerfile(t) {
+		fields := strings.Fields(i.arguments)
+		if i.keyword != "COPY" || i.flags["from"] != "" {
+			continue
+		}
+		for _, source := range fields[:len(fields)-1] {
+			_, err := os.Stat(filepath.Join("..", source))
+			assert.NoError(t, err)
+			assert.False(t, ignored(t, source), source)
+			copies++
+		}
+	}
+	assert.Positive(t, copies)
+}
+
+var goVersion = regexp.MustCompile(`(?m)^(?:go |golang:)1\.(\d+)`)
+
+// The image that builds has the Go that the example needs.
+func TestDockerfileGoVersion(t *testing.T) {
+	minor := func(text string) int {
+		match := goVersion.FindStringSubmatch(text)
+		require.NotNil(t, match, text)
+		n, err := strconv.Atoi(match[1])
+		require.NoError(t, err)
+		return n
+	}
+	mod, err := os.ReadFile("../_example/go.mod")
+	require.NoError(t, err)
+	from := readDockerfile(t)[0]
+	require.Equal(t, "FROM", from.keyword)
+	assert.GreaterOrEqual(t, minor(from.arguments), minor(string(mod)))
+}
+
+// The image runs what was built, as somebody who is not root, and asks itself at the port that the example listens on.
+func TestDockerfileImage(t *testing.T) {
+	instructions := readDockerfile(t)
+	last := instructions[len(instructions)-1]
+	require.Equal(t, "ENTRYPOINT", last.keyword)
+	program := execForm(t, last.arguments)[0]
+
+	user, _, _ := strings.Cut(the(t, instructions, "USER").arguments, ":")
+	id, err := strconv.Atoi(user)
+	require.NoError(t, err, "Kubernetes' runAsNonRoot takes a number alone")
+	assert.Positive(t, id)
+
+	port := strconv.Itoa(examplePort(t))
+	assert.Equal(t, port, the(t, instructions, "EXPOSE").arguments)
+	assert.Equal(t, []string{program, "healthcheck", "http://localhost:" + port}, healthcheckCommand(t))
+}

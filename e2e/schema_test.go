@@ -1,0 +1,157 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// schemaDocument is what the tests read of docs/schema.json itself.
+type schemaDocument struct {
+	Defs map[string]struct {
+		Examples []json.RawMessage
+		Enum     []string
+	} `json:"$defs"`
+}
+
+func readSchema(t *testing.T) (document schemaDocument) {
+	t.Helper()
+	text, err := os.ReadFile(schemaFile)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &document))
+	return document
+}
+
+// The compiler holds the file to the meta-schema of JSON Schema 2020-12, and this test the examples in it to their definitions.
+func TestSchemaExamples(t *testing.T) {
+	examples := 0
+	for name, definition := range readSchema(t).Defs {
+		for _, example := range definition.Examples {
+			assert.NoError(t, validate(t, name, example), "%s: %s", name, example)
+			examples++
+		}
+	}
+	assert.Greater(t, examples, 20)
+}
+
+// TestSchemaRefuses shows that the schema can say no: each of these texts breaks one rule.
+func TestSchemaRefuses(t *testing.T) {
+	const now = `"timestamp":"2026-11-25T10:00:00Z"`
+	metrics := `"memory":{"status":"ok"},"disk":{"status":"ok"},"connections":{"status":"ok"},"process":{"status":"ok"}`
+	wrong := map[string][]string{
+		"live": {
+			`{}`, `[]`, `"alive"`, `{"status":"alive"}`, `{` + now + `}`, `{"status":"ok",` + now + `}`, `{"status":"alive",` + now + `,"version":"1"}`,
+			`{"status":"alive","timestamp":1764064800}`,
+			`{"status":"alive","timestamp":"2026-11-25T10:00:00+01:00"}`,
+			`{"status":"alive","timestamp":"2026-11-25T10:00:00.5Z"}`,
+			`{"status":"alive","timestamp":"2026-13-25T10:00:00Z"}`,
+		},
+		"startup": {`{"status":"ready",` + now + `}`, `{"status":"starting",` + now + `,"reason":"starting"}`},
+		"ready": {
+			`{"status":"ready",` + now + `}`,
+			`{"status":"ready",` + now + `,"checks":[]}`,
+			`{"status":"ready",` + now + `,"checks":{},"reason":"draining"}`,
+			`{"status":"ready",` + now + `,"checks":{"redis":{"status":"error","reason":"timeout","response_time_ms":800}}}`,
+			`{"status":"not_ready",` + now + `,"checks":{},"reason":"timeout"}`,
+			`{"status":"not_ready",` + now + `,"checks":{"cpu":{"status":"ok","count":4}}}`,
+			`{"status":"not_ready",` + now + `,"checks":{"a b":{"status":"ok","response_time_ms":1}}}`,
+			`{"status":"not_ready",` + now + `,"checks":{},"version":"1"}`,
+			`{"status":"unhealthy",` + now + `,"checks":{}}`,
+		},
+		"ready-refused": {`{"status":"ready",` + now + `,"checks":{}}`, `{"status":"not_ready",` + now + `,"reason":"draining"}`},
+		"detailed": {
+			`{"status":"healthy",` + now + `}`,
+			`{"status":"ready",` + now + `,"checks":{}}`,
+			`{"status":"healthy",` + now + `,"version":"","checks":{}}`,
+			`{"status":"healthy",` + now + `,"checks":{},"uptime":1}`,
+			`{"status":"healthy",` + now + `,"checks":{"redis":{"status":"warning","reason":"slow","response_time_ms":1}}}`,
+			`{"status":"degraded",` + now + `,"checks":{}}`,
+			`{"status":"degraded",` + now + `,"checks":{"redis":{"status":"ok","response_time_ms":1}}}`,
+			`{"status":"unhealthy",` + now + `,"checks":{"redis":{"status":"error","response_time_ms":1}}}`,
+			`{"status":"healthy",` + now + `,"checks":{"cpu":{"status":"ok"}}}`,
+			`{"status":"healthy",` + now + `,"checks":{"cpu":{"status":"ok","response_time_ms":1},` + metrics + `}}`,
+		},
+		"check": {
+			`{"response_time_ms":1}`,
+			`{"status":"ok"}`,
+			`{"status":"up","response_time_ms":1}`,
+			`{"status":"ok","response_time_ms":-1}`,
+			`{"status":"ok","response_time_ms":"1"}`,
+			`{"status":"ok","response_time_ms":1,"reason":"slow"}`,
+			`{"status":"error","response_time_ms":1}`,
+			`{"status":"error","response_time_ms":1,"reason":""}`,
+			`{"status":"error","response_time_ms":1,"reason":"dial tcp 10.0.0.7:6379"}`,
+			`{"status":"error","response_time_ms":1,"reason":"` + strings.Repeat("a", 33) + `"}`,
+			`{"status":"ok","response_time_ms":1,"host":"10.0.0.7:5432"}`,
+			`{"status":"ok","response_time_ms":1,"error":"two words"}`,
+			`{"status":"ok","response_time_ms":1,"empty":""}`,
+			`{"status":"ok","response_time_ms":1,"long":"` + strings.Repeat("a", 65) + `"}`,
+			`{"status":"ok","response_time_ms":1,"pool":{"max":4}}`,
+			`{"status":"ok","response_time_ms":1,"list":[1]}`,
+			`{"status":"ok","response_time_ms":1,"none":null}`,
+			`{"status":"ok","response_time_ms":1,"9a":1}`,
+		},
+		"cpu": {
+			`{"count":4}`,
+			`{"status":"ok","percent":101,"count":4,"window_seconds":5}`,
+			`{"status":"ok","percent":25.5,"count":4}`,
+			`{"status":"ok","count":0}`,
+			`{"status":"ok","count":4,"limit_cpus":0}`,
+			`{"status":"ok","count":4,"load":1}`,
+			`{"status":"warning","reason":"above_threshold","count":4}`,
+			`{"status":"warning","reason":"own_word","count":4}`,
+			`{"status":"warning","count":4}`,
+		},
+		"memory": {
+			`{"status":"ok","percent":60.2}`,
+			`{"status":"ok","percent":60.2,"available_mb":2048,"total_mb":8192,"source":"vm"}`,
+			`{"status":"ok","percent":60.2,"available_mb":2048.5,"total_mb":8192,"source":"host"}`,
+			`{"status":"ok","percent":60.2,"available_mb":-1,"total_mb":8192,"source":"host"}`,
+			`{"status":"error","reason":"above_threshold"}`,
+		},
+		"disk": {
+			`{"status":"ok","percent":45.8}`,
+			`{"status":"ok","percent":45.8,"free_mb":1,"total_mb":2,"age_seconds":3}`,
+			`{"status":"warning","reason":"stuck","path":"/"}`,
+		},
+		"connections":        {`{"status":"ok","active_connections":4.5}`, `{"status":"ok","active":4}`, `{"status":"error","reason":"above_threshold"}`},
+		"process":            {`{"status":"ok","goroutines":0,"uptime_seconds":1}`, `{"status":"ok","goroutines":12}`, `{"status":"ok","pid":1}`},
+		"unauthorized":       {`{}`, `{"error":"forbidden"}`, `{"error":"unauthorized","path":"/"}`},
+		"forbidden":          {`{"error":"unauthorized"}`},
+		"not-found":          {`{"error":"Not Found"}`, `{"message":"Not Found"}`},
+		"method-not-allowed": {`{"error":"not_found"}`},
+		"":                   {`{}`, `null`, `{"status":"UP"}`, `{"status":"ok","x":"two words"}`},
+	}
+	for name, texts := range wrong {
+		for _, text := range texts {
+			assert.Error(t, validate(t, name, []byte(text)), "%s: %s", name, text)
+		}
+	}
+}
+
+// The schema lists the same reasons as package probes does.
+func TestSchemaReasons(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "../probes/reason.go", nil, 0)
+	require.NoError(t, err)
+	var reasons []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		word, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+		require.NoError(t, err)
+		reasons = append(reasons, word)
+		return false
+	})
+	assert.NotEmpty(t, reasons)
+	assert.ElementsMatch(t, reasons, readSchema(t).Defs["known-reason"].Enum)
+}

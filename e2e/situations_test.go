@@ -1,0 +1,227 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"log/slog"
+	"math"
+	"net"
+	"net/http"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/stretchr/testify/require"
+)
+
+// situation is a Health, what has happened to it, and what it therefore says.
+type situation struct {
+	name    string
+	options []echohealth.Option
+	before  func(t *testing.T, h *echohealth.Health) // what has happened before the first request; nil: nothing
+	header  http.Header                              // of each request
+	refused int                                      // the status of what a guard refuses; zero: it lets in
+	hidden  bool                                     // WithPublic leaves all but live and ready out
+
+	// The status words of the three answers that have several, and of single checks: without these a situation could be another
+	// than its name says, and its answers be valid all the same.
+	ready, startup, detailed string
+	checks                   map[string]string // "status reason", by name
+}
+
+// fixed is a probe that always finds the same.
+type fixed probes.Result
+
+func (f fixed) Check(context.Context) probes.Result { return probes.Result(f) }
+
+func failing(err error) probes.Probe { return probes.Func(func(context.Context) error { return err }) }
+
+func check(name string, p probes.Probe, opts ...echohealth.CheckOption) echohealth.Option {
+	return echohealth.WithCheck(name, p, opts...)
+}
+
+var (
+	well    = failing(nil)
+	refused = failing(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})
+	backlog = fixed{Status: probes.Warning, Reason: probes.ReasonBacklog, Details: []slog.Attr{slog.Int("pending_tasks", 10), slog.Int("consumers", 2)}}
+	hangs   = probes.Func(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+	panics  = probes.Func(func(context.Context) error { panic("postgres://app:s3cret@db/app") })
+	slow    = probes.Func(func(context.Context) error { time.Sleep(5 * time.Millisecond); return nil })
+
+	// talkative shows every kind of value there is, and some that must not be shown.
+	talkative = fixed{Status: probes.OK, Details: []slog.Attr{
+		slog.Int("negative", -1), slog.Uint64("largest", math.MaxUint64), slog.Float64("tiny", 1e-9), slog.Float64("huge", 1e300), slog.Bool("read_only", true),
+		slog.String("role", "master-7.2_a"), slog.String("address", "10.0.0.7:5432"), slog.String("status", "fine"), slog.Float64("nan", math.NaN()), slog.Any("err", errors.New("x")),
+	}}
+
+	discard = slog.New(slog.DiscardHandler)
+
+	tokenGuard = echohealth.WithGuard(echohealth.BearerToken("s3cret"))
+)
+
+func authorization(value string) http.Header { return http.Header{"Authorization": {value}} }
+
+func report(t *testing.T, h *echohealth.Health) { h.Report(t.Context()) }
+
+func drain(t *testing.T, h *echohealth.Health) { require.NoError(t, h.Drain(t.Context())) }
+
+// options begins with what every situation has: results that stay, so that all who ask get the same.
+func options(opts ...echohealth.Option) []echohealth.Option {
+	return slices.Concat([]echohealth.Option{
+		echohealth.WithFreshness(time.Hour), echohealth.WithDrainDelay(0), echohealth.WithLogger(discard),
+	}, opts)
+}
+
+// bare are options without the system metrics, which are as the machine is.
+func bare(opts ...echohealth.Option) []echohealth.Option {
+	return append(options(opts...), echohealth.WithoutSystemMetrics())
+}
+
+var situations = []situation{
+	{
+		name:    "nothing is configured",
+		options: options(echohealth.WithMemoryThreshold(echohealth.Never, echohealth.Never), echohealth.WithDiskThreshold(echohealth.Never, echohealth.Never)),
+		ready:   "ready", startup: "started", detailed: "healthy",
+		checks: map[string]string{"cpu": "ok", "memory": "ok"},
+	},
+	{
+		name:    "nothing is checked or measured",
+		options: bare(),
+		ready:   "ready", startup: "started", detailed: "healthy",
+	},
+	{
+		name:    "all is well",
+		options: bare(echohealth.WithDatabase(well), echohealth.WithRedis(well), echohealth.WithAMQP(well), echohealth.WithCelery(talkative), echohealth.WithVersion(`1.4.2 "beta" ü`)),
+		ready:   "ready", startup: "started", detailed: "healthy",
+		checks: map[string]string{"database": "ok", "celery": "ok"},
+	},
+	{
+		name:    "the processor is measured",
+		options: options(echohealth.WithDatabase(well)),
+		before:  awaitProcessor,
+		ready:   "ready", startup: "started",
+	},
+	{
+		name:    "something warns, and something optional fails",
+		options: bare(echohealth.WithDatabase(slow, echohealth.SlowAfter(time.Millisecond)), echohealth.WithRedis(refused, echohealth.Optional()), echohealth.WithCelery(backlog)),
+		ready:   "ready", startup: "started", detailed: "degraded",
+		checks: map[string]string{"database": "warning slow", "redis": "error connection_refused", "celery": "warning backlog"},
+	},
+	{
+		name: "everything fails, each in its way",
+		options: bare(
+			check("refused", refused),
+			check("hangs", hangs, echohealth.Timeout(20*time.Millisecond)),
+			check("panics", panics),
+			check("unknown", failing(errors.New("password=s3cret is wrong"))),
+			check("own-word", failing(probes.Fail("licence_expired", nil))),
+			check("own.warning", failing(probes.Warn("licence_expires", nil))),
+			check("says_nothing", fixed{}),
+			check("contradicts", fixed{Status: probes.OK, Err: errors.New("x")}),
+			check("bad-word", fixed{Status: probes.Error, Reason: "host db:5432"}),
+			check("with-details", fixed{Status: probes.Error, Reason: probes.ReasonPoolStuck, Details: talkative.Details}),
+		),
+		ready: "not_ready", startup: "started", detailed: "unhealthy",
+		checks: map[string]string{
+			"refused": "error connection_refused", "hangs": "error timeout", "panics": "error panic", "unknown": "error failed",
+			"own-word": "error licence_expired", "own.warning": "warning licence_expires", "says_nothing": "error failed",
+			"contradicts": "error failed", "with-details": "error pool_stuck",
+		},
+	},
+	{
+		name: "the machine is at its limits",
+		options: options(
+			echohealth.WithMemoryThreshold(0, 0), echohealth.WithDiskThreshold(0, echohealth.Never), echohealth.WithConnectionsThreshold(0, 0),
+			echohealth.WithDisk("uploads", "/"), echohealth.WithDisk("gone", "/does/not/exist"),
+		),
+		ready: "ready", startup: "started", detailed: "unhealthy",
+		checks: map[string]string{"memory": "error above_threshold", "disk": "warning above_threshold", "gone": "warning not_found"},
+	},
+	{
+		name:    "readiness depends on one check alone",
+		options: bare(echohealth.WithDatabase(well), echohealth.WithRedis(refused), echohealth.WithReadiness("database")),
+		ready:   "ready", startup: "started", detailed: "unhealthy",
+	},
+	{
+		name:    "it runs on a schedule",
+		options: bare(echohealth.WithDatabase(refused), echohealth.WithBackground(time.Hour)),
+		ready:   "not_ready", startup: "started", detailed: "unhealthy",
+	},
+	{
+		name:    "it is starting",
+		options: bare(echohealth.WithDatabase(well), echohealth.WithStartupGate()),
+		ready:   "not_ready starting", startup: "starting", detailed: "healthy",
+	},
+	{
+		name:    "it is draining",
+		options: bare(echohealth.WithDatabase(refused)),
+		before:  func(t *testing.T, h *echohealth.Health) { report(t, h); drain(t, h) },
+		ready:   "not_ready draining", startup: "started", detailed: "unhealthy",
+	},
+	{
+		name:    "it is draining before any check has run",
+		options: bare(echohealth.WithDatabase(well)),
+		before:  drain,
+		ready:   "not_ready draining", startup: "started", detailed: "healthy",
+	},
+	{
+		name:    "it is closed",
+		options: options(echohealth.WithDatabase(well)),
+		before:  func(t *testing.T, h *echohealth.Health) { report(t, h); require.NoError(t, h.Close()) },
+		ready:   "not_ready", startup: "started", detailed: "unhealthy",
+		checks: map[string]string{"database": "error stale", "cpu": "error stale", "disk": "error stale"},
+	},
+	{
+		name:    "a guard lets a token in",
+		options: bare(echohealth.WithDatabase(well), tokenGuard),
+		header:  authorization("Bearer s3cret"),
+		ready:   "ready", startup: "started", detailed: "healthy",
+	},
+	{
+		name:    "a guard lets a browser in",
+		options: bare(echohealth.WithDatabase(refused), tokenGuard),
+		header:  authorization("Basic " + base64.StdEncoding.EncodeToString([]byte("anybody:s3cret"))),
+		ready:   "not_ready", startup: "started", detailed: "unhealthy",
+	},
+	{
+		name:    "a guard refuses, and a token would help",
+		options: bare(echohealth.WithDatabase(well), tokenGuard),
+		refused: http.StatusUnauthorized,
+		ready:   "ready", startup: "started",
+	},
+	{
+		name:    "a guard refuses, and nothing would help",
+		options: bare(echohealth.WithDatabase(refused), echohealth.WithGuard(echohealth.Networks("192.0.2.0/24"))),
+		refused: http.StatusForbidden,
+		ready:   "not_ready", startup: "started",
+	},
+	{
+		name:    "a guard refuses while it drains",
+		options: bare(echohealth.WithDatabase(well), tokenGuard),
+		before:  drain,
+		refused: http.StatusUnauthorized,
+		ready:   "not_ready", startup: "started",
+	},
+	{
+		name:    "only live and ready are public",
+		options: bare(echohealth.WithDatabase(well), echohealth.WithPublic(echohealth.Live, echohealth.Ready)),
+		hidden:  true,
+		ready:   "ready",
+	},
+}
+
+// awaitProcessor waits until there is a first window.
+func awaitProcessor(t *testing.T, h *echohealth.Health) {
+	require.Eventually(t, func() bool {
+		for _, c := range h.Report(t.Context()).Checks {
+			if c.Name == "cpu" {
+				return slices.ContainsFunc(c.Details, func(a slog.Attr) bool { return a.Key == "percent" })
+			}
+		}
+		return false
+	}, 10*time.Second, 50*time.Millisecond)
+}
