@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/labstack/echo/v4"
+)
+
+// group is what is compared with each other.
+type group struct {
+	name     string // in the raw output
+	subjects []subject
+	close    func()
+}
+
+// The subjects that the budgets name.
+const (
+	noOpUse   = "no-op middleware, e.Use"
+	noOpPre   = "no-op middleware, e.Pre"
+	noOpNet   = "no-op middleware, net/http"
+	oursUse   = "echohealth, e.Use"
+	oursPre   = "echohealth, e.Pre"
+	oursWrap  = "echohealth, Wrap"
+	oursAlone = "echohealth, ServeHTTP"
+	limitUse  = "static, e.Use"
+	limitNet  = "static, net/http"
+	sleeps    = "three sleeps side by side"
+)
+
+// newHealth is a Health as a service has it: three checks that are well, and the system metrics.
+func newHealth() (*echohealth.Health, error) {
+	i, err := openEchohealth(settings{checks: three(well)})
+	if err != nil {
+		return nil, err
+	}
+	return i.health, nil
+}
+
+func three(c check) []check { return []check{c, c, c} }
+
+func well(context.Context) error { return nil }
+
+const pause = 2 * time.Millisecond
+
+func slow(context.Context) error {
+	time.Sleep(pause)
+	return nil
+}
+
+func serving(handler http.Handler, path string) func() {
+	ask := onlyHandler(handler, path).asker()
+	return func() { ask() }
+}
+
+// passThrough is what the application's own requests pay, on a route that does nothing.
+func passThrough() (*group, error) {
+	h, err := newHealth()
+	if err != nil {
+		return nil, err
+	}
+	var nothing http.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	routed := func(add func(*echo.Echo)) func() { return serving(application(add), appPath) }
+	return &group{
+		name: "PassThrough",
+		subjects: []subject{
+			{name: "Echo alone", op: routed(func(*echo.Echo) {})},
+			{name: noOpUse, op: routed(use(noOp))},
+			{name: oursUse, op: routed(use(h.Middleware)), against: noOpUse},
+			{name: noOpPre, op: routed(pre(noOp))},
+			{name: oursPre, op: routed(pre(h.Middleware)), against: noOpPre},
+			{name: "a handler alone, net/http", op: serving(nothing, appPath)},
+			{name: noOpNet, op: serving(noOpWrap(nothing), appPath)},
+			{name: oursWrap, op: serving(h.Wrap(nothing), appPath), against: noOpNet},
+		},
+		close: func() { _ = h.Close() },
+	}, nil
+}
+
+// answers compares one endpoint of ours with the limits, and with what the other libraries answer to the same settings.
+func answers(name, path string, s settings, note func(library) string) (*group, error) {
+	h, err := newHealth()
+	if err != nil {
+		return nil, err
+	}
+	_, body := onlyHandler(h, path).get()
+	limit := newStatic(body)
+	g := &group{
+		name: name,
+		subjects: []subject{
+			{name: limitNet, note: "the same headers and body, made once", op: serving(limit, path)},
+			{name: "static with Header().Set, net/http", note: "as most would write it", op: serving(http.HandlerFunc(limit.byHand), path), against: limitNet},
+			{name: limitUse, note: "the same in a middleware that looks at the path", op: serving(application(use(limit.middleware)), path)},
+			{name: oursUse, op: serving(application(use(h.Middleware)), path), against: limitUse},
+			{name: oursAlone, op: serving(h, path), against: limitNet, note: note(libraries[0])},
+		},
+		close: func() { _ = h.Close() },
+	}
+	return g, g.add(libraries[1:], s, oursAlone, note)
+}
+
+// add adds libraries, each with these settings.
+func (g *group) add(libs []library, s settings, against string, note func(library) string) error {
+	for _, lib := range libs {
+		i, err := openWell(lib, s)
+		if err != nil {
+			g.close()
+			return err
+		}
+		ask, closeBefore := i.asker(), g.close
+		g.close = func() { i.close(); closeBefore() }
+		g.subjects = append(g.subjects, subject{name: lib.name, note: note(lib), against: against, op: func() { ask() }})
+	}
+	return nil
+}
+
+func live() (*group, error) {
+	return answers("Live", livePath, settings{live: true}, func(l library) string { return l.live })
+}
+
+func ready() (*group, error) {
+	return answers("Ready", readyPath, settings{checks: three(well)}, func(l library) string { return l.does })
+}
+
+// detailed is ours alone: no other has such an endpoint.
+func detailed() (*group, error) {
+	h, err := newHealth()
+	if err != nil {
+		return nil, err
+	}
+	_, body := onlyHandler(h, detailedPath).get()
+	return &group{
+		name: "Detailed",
+		subjects: []subject{
+			{name: limitNet, note: "the same headers and body, made once", op: serving(newStatic(body), detailedPath)},
+			{name: oursAlone, op: serving(h, detailedPath), against: limitNet, note: "3 checks and the system metrics, all of the last second"},
+		},
+		close: func() { _ = h.Close() },
+	}, nil
+}
+
+// due is a readiness answer that has to run its three checks of 2 ms.
+func due() (*group, error) {
+	g := &group{
+		name:     "ReadyDue",
+		subjects: []subject{{name: sleeps, note: "the limit: a goroutine for each, and nothing else", op: func() { sideBySide(3, func() { time.Sleep(pause) }) }}},
+		close:    noClose,
+	}
+	if err := g.add(libraries, settings{checks: three(slow), due: true}, sleeps, func(l library) string { return l.due }); err != nil {
+		return nil, err
+	}
+	for i := range g.subjects {
+		g.subjects[i].rest = 3 * time.Millisecond / 2 // so that no result is fresh
+	}
+	return g, nil
+}
+
+// measure opens a group, measures it, and closes it.
+func measure(open func() (*group, error), passes int, length time.Duration) (*measured, error) {
+	g, err := open()
+	if err != nil {
+		return nil, err
+	}
+	defer g.close()
+	return &measured{name: g.name, series: interleave(g.subjects, passes, length)}, nil
+}
+
+// measured is a group with its figures.
+type measured struct {
+	name   string
+	series []series
+}
+
+// find returns the series of a subject; the names are constants, so one that is missing is a fault of this program.
+func (m *measured) find(name string) series {
+	for _, s := range m.series {
+		if s.name == name {
+			return s
+		}
+	}
+	panic(fmt.Sprintf("bench: there is no subject %q in %s", name, m.name))
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The gates hold what is exact. Times are for the command.
+
+func TestAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates as well")
+	}
+	tests := []struct {
+		open   func() (*group, error)
+		name   string
+		allocs float64
+		bytes  float64
+		why    string
+	}{
+		{passThrough, noOpUse, 1, 16, "Echo makes a middleware's function anew for each request"},
+		{passThrough, oursUse, 1, 24, "the same, with the Health in it"},
+		{passThrough, oursPre, 2, 48, "Echo makes another function for Pre"},
+		{passThrough, oursWrap, 0, 0, ""},
+		{live, oursUse, 1, 24, "as on pass-through"},
+		{live, oursAlone, 0, 0, ""},
+		{ready, oursUse, 1, 24, "as on pass-through"},
+		{ready, oursAlone, 0, 0, ""},
+		{detailed, oursAlone, 0, 0, ""},
+		{readyGrowth, growthName(300, false), 0, 0, ""},
+		{routeGrowth, routesName(10_000, oursUse), 1, 24, "as with one route"},
+	}
+	for _, test := range tests {
+		g, err := test.open()
+		require.NoError(t, err)
+		i := slices.IndexFunc(g.subjects, func(s subject) bool { return s.name == test.name })
+		require.GreaterOrEqual(t, i, 0, test.name)
+		t.Run(g.name+"/"+test.name, func(t *testing.T) {
+			g.subjects[i].sample(1000)
+			got := g.subjects[i].sample(200_000) // so many, that what is written once a second is nothing
+			assert.InDelta(t, test.allocs, math.Round(got.allocations), 0, test.why)
+			assert.InDelta(t, test.bytes, got.bytes, 1, test.why)
+		})
+		g.close()
+	}
+}
+
+func TestWeights(t *testing.T) {
+	if raceEnabled || testing.Short() {
+		t.Skip("two dozen programs are built; once is enough")
+	}
+	all, err := weighAll()
+	require.NoError(t, err)
+	for _, w := range all {
+		t.Logf("%-32s +%d KB", w.name, w.grown)
+		assert.Positive(t, w.grown, w.name)
+		if w.budget > 0 {
+			assert.LessOrEqual(t, w.grown, w.budget, "%s: the budget, in KB, is for %s; more of it needs a reason", w.name, w.reason)
+		}
+	}
+}
+
+func TestAMillionRequestsLeaveNothingBehind(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector keeps memory of its own")
+	}
+	bytes, goroutines, err := aMillionRequests()
+	require.NoError(t, err)
+	t.Logf("heap %+d B, goroutines %+d", bytes, goroutines)
+	assert.Less(t, bytes, int64(growthAllowed))
+	assert.LessOrEqual(t, goroutines, 0)
+}
+
+func TestMemoryPerCheck(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector keeps memory of its own")
+	}
+	bytes, err := memoryPerCheck()
+	require.NoError(t, err)
+	t.Logf("%d B", bytes)
+	assert.Positive(t, bytes)
+	assert.Less(t, bytes, int64(2<<10))
+}
+
+func TestACrowdCostsOneRunOfEachCheck(t *testing.T) {
+	bursts, err := crowd()
+	require.NoError(t, err)
+	assert.Equal(t, 3, bursts[0].runs)
+	for _, b := range bursts {
+		assert.Equal(t, map[int]int{200: 64}, b.statuses)
+	}
+}
+
+func TestAHungCheckHoldsOneRunAndNobody(t *testing.T) {
+	b, err := hung(libraries[0])
+	require.NoError(t, err)
+	assert.True(t, b.unavailable(200), b.answers())
+	assert.Equal(t, 1, b.hanging)
+	assert.GreaterOrEqual(t, b.last, hungDeadline)
+	assert.GreaterOrEqual(t, b.next, time.Duration(0), "the next one is answered too")
+}

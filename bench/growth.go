@@ -1,0 +1,197 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/labstack/echo/v4"
+)
+
+var (
+	checkCounts = []int{3, 30, 300}
+	routeCounts = []int{1, 100, 10_000}
+)
+
+// readyGrowth is what readiness costs by the number of checks: with results that are fresh, and with all checks to be run.
+func readyGrowth() (*group, error) {
+	g := &group{name: "ReadyGrowth", close: noClose}
+	for _, rest := range []time.Duration{0, 3 * time.Millisecond / 2} {
+		for _, n := range checkCounts {
+			i, err := openWell(libraries[0], settings{checks: slices.Repeat([]check{well}, n), due: rest > 0})
+			if err != nil {
+				g.close()
+				return nil, err
+			}
+			ask, closeBefore := i.asker(), g.close
+			g.close = func() { i.close(); closeBefore() }
+			g.subjects = append(g.subjects, subject{name: growthName(n, rest > 0), rest: rest, op: func() { ask() }})
+		}
+	}
+	return g, nil
+}
+
+func growthName(checks int, due bool) string {
+	if due {
+		return fmt.Sprintf("%d checks, all run", checks)
+	}
+	return fmt.Sprintf("%d checks, fresh", checks)
+}
+
+// routeGrowth is what a request on the last of so many routes costs.
+func routeGrowth() (*group, error) {
+	h, err := newHealth()
+	if err != nil {
+		return nil, err
+	}
+	g := &group{name: "RouteGrowth", close: func() { _ = h.Close() }}
+	for _, n := range routeCounts {
+		g.subjects = append(g.subjects,
+			subject{name: routesName(n, noOpUse), op: manyRoutes(n, noOp)},
+			subject{name: routesName(n, oursUse), op: manyRoutes(n, h.Middleware), against: routesName(n, noOpUse)},
+		)
+	}
+	return g, nil
+}
+
+func routesName(n int, who string) string { return fmt.Sprintf("%d routes, %s", n, who) }
+
+func manyRoutes(n int, m echo.MiddlewareFunc) func() {
+	e := echo.New()
+	e.Use(m)
+	route := func(i int) string { return fmt.Sprintf("/api/resource%d", i) }
+	for i := range n {
+		e.GET(route(i), func(echo.Context) error { return nil })
+	}
+	return serving(e, route(n-1))
+}
+
+// heap is what is in use after a collection. Two make sure that what a pool kept is gone.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// memoryPerCheck is what a check keeps in memory, its result and its part of the answers included.
+func memoryPerCheck() (int64, error) {
+	const n = 1000
+	none, err := filled(0)
+	if err != nil {
+		return 0, err
+	}
+	many, err := filled(n)
+	return (many - none) / n, err
+}
+
+// filled is what a Health with n checks keeps, after its answers have been written.
+func filled(n int) (int64, error) {
+	before := heap()
+	h, err := withChecks(n)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = h.Close() }()
+	for _, path := range []string{readyPath, detailedPath} {
+		serving(h, path)()
+	}
+	after := heap()
+	runtime.KeepAlive(h)
+	return after - before, nil
+}
+
+// withChecks is a Health with n checks and nothing else.
+func withChecks(n int) (*echohealth.Health, error) {
+	options := []echohealth.Option{echohealth.WithoutSystemMetrics()}
+	for i := range n {
+		options = append(options, echohealth.WithCheck(checkName(i), probes.Func(well)))
+	}
+	return echohealth.New(options...)
+}
+
+// aMillionRequests returns by how much the heap, and the number of goroutines, grew in a million requests: to the application and to the
+// health endpoints, with results that are fresh for a millisecond only.
+func aMillionRequests() (bytes int64, goroutines int, err error) {
+	i, err := openWell(libraries[0], settings{checks: three(well), due: true})
+	if err != nil {
+		return 0, 0, err
+	}
+	defer i.close()
+	e := application(use(i.health.Middleware))
+	ops := []func(){serving(e, appPath), serving(e, livePath), serving(e, readyPath), serving(e, detailedPath)}
+	ask := func(n int) {
+		for range n / len(ops) {
+			for _, op := range ops {
+				op()
+			}
+		}
+		time.Sleep(10 * time.Millisecond) // the last runs' goroutines end
+	}
+	ask(10_000)
+	before, goroutinesBefore := heap(), runtime.NumGoroutine()
+	ask(1_000_000)
+	return heap() - before, runtime.NumGoroutine() - goroutinesBefore, nil
+}
+
+// connected is what /detailed/ takes when it has to measure the system anew, with n connections open.
+func connected(n int) (spread, error) {
+	h, err := newHealth()
+	if err != nil {
+		return spread{}, err
+	}
+	defer func() { _ = h.Close() }()
+	disconnect, err := connect(n)
+	if err != nil {
+		return spread{}, err
+	}
+	defer disconnect()
+	op := serving(h, detailedPath)
+	op()
+	times := make([]time.Duration, 5)
+	for i := range times {
+		time.Sleep(1050 * time.Millisecond)
+		began := time.Now()
+		op()
+		times[i] = time.Since(began)
+	}
+	return spread{median(times), slices.Max(times)}, nil
+}
+
+// spread is what several measurements of one time say.
+type spread struct{ median, worst time.Duration }
+
+// connect opens n connections to itself, and returns what closes them.
+func connect(n int) (func(), error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	conns := []net.Conn{}
+	closeAll := func() {
+		for _, c := range conns {
+			_ = c.Close()
+		}
+		_ = listener.Close()
+	}
+	for range n {
+		out, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			closeAll()
+			return nil, err
+		}
+		conns = append(conns, out)
+		in, err := listener.Accept()
+		if err != nil {
+			closeAll()
+			return nil, err
+		}
+		conns = append(conns, in)
+	}
+	return closeAll, nil
+}

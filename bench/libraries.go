@@ -1,0 +1,256 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"time"
+
+	gosundheit "github.com/AppsFlyer/go-sundheit"
+	"github.com/AppsFlyer/go-sundheit/checks"
+	sundheithttp "github.com/AppsFlyer/go-sundheit/http"
+	alex "github.com/alexliesenfeld/health"
+	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/gofiber/fiber/v3"
+	"github.com/gofiber/fiber/v3/middleware/healthcheck"
+	hello "github.com/hellofresh/health-go/v5"
+	"github.com/valyala/fasthttp"
+)
+
+// check is what every library is given to run.
+type check func(context.Context) error
+
+// settings is what a case wants of a library. What is not set is the library's default.
+type settings struct {
+	checks  []check       // named check0, check1, …
+	timeout time.Duration // of each check, where the library has one
+	due     bool          // each request runs the checks, where the library can be told so
+	live    bool          // liveness, where the library has one; else its handler without checks
+}
+
+// instance is a library at work.
+type instance struct {
+	path   string
+	health *echohealth.Health // where it is this library
+
+	// asker makes a function that asks once and returns the status. It costs nothing beside the answer, and serves one goroutine.
+	asker func() func() int
+
+	get   func() (int, string) // one whole answer
+	serve func(net.Listener) error
+	close func()
+}
+
+// library is one of those that are compared.
+type library struct {
+	name       string
+	does       string // what a readiness answer of it is made of
+	live       string // and a liveness answer
+	due        string // and a readiness answer that is to run the checks
+	namesCheck bool   // its answer names the checks, when all is well too
+	open       func(settings) (*instance, error)
+}
+
+var libraries = []library{
+	{
+		name: ours, does: "results of the last second, in a document that was written once", live: "a document of this second",
+		due: "side by side", namesCheck: true,
+		open: openEchohealth,
+	},
+	{
+		name: "alexliesenfeld/health 0.8.0", does: "results of the last second, encoded for each answer", live: "no liveness: its handler without checks",
+		due: "side by side, its cache switched off", namesCheck: true,
+		open: openAlex,
+	},
+	{
+		name: "hellofresh/health-go 5.5.4", does: "runs the checks for each answer, as many at once as there are CPUs", live: "no liveness: its handler without checks",
+		due:  "as many at once as there are CPUs",
+		open: openHello,
+	},
+	{
+		name: "AppsFlyer/go-sundheit 0.6.0", does: "results of its schedule, here of each second, encoded for each answer; no request runs a check", live: "no liveness: its handler without checks",
+		due: "runs nothing: its schedule's last results", namesCheck: true,
+		open: openSundheit,
+	},
+	{
+		name: "gofiber 3.1.0 healthcheck", does: "runs a function for each answer, here one check after the other; body OK; fasthttp, no net/http at all", live: "body OK; fasthttp, no net/http at all",
+		due:  "one after the other",
+		open: openFiber,
+	},
+}
+
+const ours = "echohealth"
+
+func checkName(i int) string { return fmt.Sprintf("check%d", i) }
+
+func openEchohealth(s settings) (*instance, error) {
+	options := []echohealth.Option{echohealth.WithLogger(slog.New(slog.DiscardHandler))}
+	for i, c := range s.checks {
+		options = append(options, echohealth.WithCheck(checkName(i), probes.Func(c)))
+	}
+	if s.timeout > 0 {
+		options = append(options, echohealth.WithTimeout(s.timeout))
+	}
+	if s.due {
+		options = append(options, echohealth.WithFreshness(time.Millisecond)) // the least; the cases leave that between two requests
+	}
+	h, err := echohealth.New(options...)
+	if err != nil {
+		return nil, err
+	}
+	path := readyPath
+	if s.live {
+		path = livePath
+	}
+	i := onNetHTTP(h, path, func() { _ = h.Close() })
+	i.health = h
+	return i, nil
+}
+
+func openAlex(s settings) (*instance, error) {
+	var options []alex.CheckerOption
+	for i, c := range s.checks {
+		options = append(options, alex.WithCheck(alex.Check{Name: checkName(i), Check: c}))
+	}
+	if s.timeout > 0 {
+		options = append(options, alex.WithTimeout(s.timeout))
+	}
+	if s.due {
+		options = append(options, alex.WithDisabledCache())
+	}
+	checker := alex.NewChecker(options...)
+	return onNetHTTP(alex.NewHandler(checker), "/health", checker.Stop), nil
+}
+
+func openHello(s settings) (*instance, error) {
+	h, err := hello.New()
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range s.checks {
+		if err := h.Register(hello.Config{Name: checkName(i), Check: hello.CheckFunc(c), Timeout: s.timeout}); err != nil {
+			return nil, err
+		}
+	}
+	return onNetHTTP(h.Handler(), "/status", func() {}), nil
+}
+
+func openSundheit(s settings) (*instance, error) {
+	h := gosundheit.New()
+	options := []gosundheit.CheckOption{gosundheit.ExecutionPeriod(time.Second)} // there is no default
+	if s.timeout > 0 {
+		options = append(options, gosundheit.ExecutionTimeout(s.timeout))
+	}
+	for i, c := range s.checks {
+		custom := &checks.CustomCheck{CheckName: checkName(i), CheckFunc: func(ctx context.Context) (any, error) { return nil, c(ctx) }}
+		if err := h.RegisterCheck(custom, options...); err != nil {
+			return nil, err
+		}
+	}
+	return onNetHTTP(sundheithttp.HandleHealthJSON(h), "/admin/health.json", h.DeregisterAll), nil
+}
+
+func openFiber(s settings) (*instance, error) {
+	app := fiber.New()
+	path := healthcheck.ReadinessEndpoint
+	if s.live {
+		path = healthcheck.LivenessEndpoint
+		app.Get(path, healthcheck.New())
+	} else {
+		app.Get(path, healthcheck.New(healthcheck.Config{Probe: func(c fiber.Ctx) bool { return allWell(c.Context(), s.checks) }}))
+	}
+	return onFastHTTP(app.Handler(), path), nil
+}
+
+// allWell runs one check after the other, as a function that is handed to fiber's healthcheck would be written.
+func allWell(ctx context.Context, checks []check) bool {
+	for _, c := range checks {
+		if c(ctx) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// writer is a ResponseWriter that costs nothing.
+type writer struct {
+	header http.Header
+	status int
+}
+
+func newWriter() *writer                                { return &writer{header: http.Header{}} }
+func (w *writer) Header() http.Header                   { return w.header }
+func (w *writer) Write(b []byte) (int, error)           { return len(b), nil }
+func (w *writer) WriteHeader(status int)                { w.status = status }
+func get(path string) *http.Request                     { return httptest.NewRequest(http.MethodGet, path, nil) }
+func noClose()                                          {}
+func onlyHandler(h http.Handler, path string) *instance { return onNetHTTP(h, path, noClose) }
+
+func onNetHTTP(handler http.Handler, path string, stop func()) *instance {
+	return &instance{
+		path: path,
+		asker: func() func() int {
+			w, r := newWriter(), get(path)
+			return func() int {
+				handler.ServeHTTP(w, r)
+				return w.status
+			}
+		},
+		get: func() (int, string) {
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, get(path))
+			return w.Code, w.Body.String()
+		},
+		serve: func(l net.Listener) error { return http.Serve(l, handler) },
+		close: stop,
+	}
+}
+
+// onFastHTTP asks as fasthttp's server would, with the same context for each request.
+func onFastHTTP(handler fasthttp.RequestHandler, path string) *instance {
+	newContext := func() *fasthttp.RequestCtx {
+		c := &fasthttp.RequestCtx{}
+		c.Request.Header.SetMethod(http.MethodGet)
+		c.Request.SetRequestURI(path)
+		return c
+	}
+	return &instance{
+		path: path,
+		asker: func() func() int {
+			c := newContext()
+			return func() int {
+				c.Response.Reset()
+				handler(c)
+				return c.Response.StatusCode()
+			}
+		},
+		get: func() (int, string) {
+			c := newContext()
+			handler(c)
+			return c.Response.StatusCode(), string(c.Response.Body())
+		},
+		serve: func(l net.Listener) error { return fasthttp.Serve(l, handler) },
+		close: noClose,
+	}
+}
+
+// openWell opens a library, and waits until it answers 200: go-sundheit is red until its schedule has run.
+func openWell(lib library, s settings) (*instance, error) {
+	i, err := lib.open(s)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", lib.name, err)
+	}
+	ask := i.asker()
+	for range 1000 {
+		if ask() == http.StatusOK {
+			return i, nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	i.close()
+	return nil, fmt.Errorf("%s: its checks are well, and it does not answer 200", lib.name)
+}

@@ -1,0 +1,132 @@
+// Command bench measures echohealth beside the alternatives and beside what could not be cheaper, and prints the tables of
+// docs/performance.md; that page says what is measured and how. Run it in its own folder.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("bench", flag.ExitOnError)
+	passes := flags.Int("passes", 15, "how often each subject is measured, interleaved with the others")
+	length := flags.Duration("time", 20*time.Millisecond, "how long each measurement of a subject takes")
+	rounds := flags.Int("rounds", 25, "how often each subject is measured over HTTP")
+	roundLength := flags.Duration("roundtime", 200*time.Millisecond, "how long each measurement over HTTP takes")
+	raw := flags.String("raw", "", "write each measurement to this `file`, for benchstat")
+	page := flags.String("write", "", "replace the tables of this `page`, between its markers, instead of printing them")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	for _, n := range []int{*passes, *rounds} {
+		if n < 1 {
+			return fmt.Errorf("-passes and -rounds: %d: measure at least once", n)
+		}
+	}
+	r, err := measureAll(effort{*passes, *length, *rounds, *roundLength})
+	if err != nil {
+		return err
+	}
+	if *raw != "" {
+		if err := writeRaw(*raw, r); err != nil {
+			return err
+		}
+	}
+	if *page != "" {
+		return replaceTables(*page, tables(r))
+	}
+	_, err = io.WriteString(out, tables(r))
+	return err
+}
+
+// effort is how long and how often is measured.
+type effort struct {
+	passes      int
+	length      time.Duration
+	rounds      int
+	roundLength time.Duration
+}
+
+// results are all figures.
+type results struct {
+	effort
+	took time.Duration
+	busy string // what else the machine did
+
+	passThrough, live, ready, detailed, due, checks, routes *measured
+
+	crowd, hung        []burst // by libraries
+	own, readiness     []served
+	weights            []weighed
+	memoryPerCheck     int64
+	heapGrown          int64
+	goroutinesGrown    int
+	unconnected, conns spread // a detailed answer that has to measure the system, without and with manyConnections
+}
+
+const manyConnections = 2000
+
+// measureAll begins with what is shortest, while nothing else has left goroutines or garbage behind.
+func measureAll(e effort) (*results, error) {
+	began := time.Now()
+	r := &results{effort: e, busy: busy()}
+	steps := []struct {
+		name string
+		run  func() error
+	}{
+		{"pass-through", r.group(&r.passThrough, passThrough, e.length)},
+		{"live", r.group(&r.live, live, e.length)},
+		{"ready", r.group(&r.ready, ready, e.length)},
+		{"detailed", r.group(&r.detailed, detailed, e.length)},
+		{"ready, due", r.group(&r.due, due, 3*e.length)},
+		{"growth by checks", r.group(&r.checks, readyGrowth, e.length)},
+		{"growth by routes", r.group(&r.routes, routeGrowth, e.length)},
+		{"memory", r.measureMemory},
+		{"connections", r.measureConnections},
+		{"64 at once", func() (err error) { r.crowd, err = repeat(5, crowd); return err }},
+		{"200 on a hung check", func() (err error) { r.hung, err = repeat(3, hungAll); return err }},
+		{"HTTP", func() (err error) { r.own, r.readiness, err = overHTTP(e.rounds, e.roundLength); return err }},
+		{"weight", func() (err error) { r.weights, err = weighAll(); return err }},
+	}
+	for _, step := range steps {
+		fmt.Fprintf(os.Stderr, "%4.0f s  %s\n", time.Since(began).Seconds(), step.name)
+		if err := step.run(); err != nil {
+			return nil, fmt.Errorf("%s: %w", step.name, err)
+		}
+	}
+	r.took = time.Since(began)
+	return r, nil
+}
+
+func (r *results) group(into **measured, open func() (*group, error), length time.Duration) func() error {
+	return func() (err error) {
+		*into, err = measure(open, r.passes, length)
+		return err
+	}
+}
+
+func (r *results) measureMemory() (err error) {
+	if r.memoryPerCheck, err = memoryPerCheck(); err != nil {
+		return err
+	}
+	r.heapGrown, r.goroutinesGrown, err = aMillionRequests()
+	return err
+}
+
+func (r *results) measureConnections() (err error) {
+	if r.unconnected, err = connected(0); err != nil {
+		return err
+	}
+	r.conns, err = connected(manyConnections)
+	return err
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// weight is by how much a stripped program grows. Programs are named by their build tags of package weigh.
+type weight struct {
+	name   string
+	base   string // what it is added to: with the driver, where there is one
+	alone  string // the same without the driver; empty: there is none
+	with   string
+	budget int64  // of what is added to base, in KB; zero: none
+	reason string // what it is spent on
+}
+
+const rootWeight = "Echo → + echohealth"
+
+var weights = []weight{
+	{rootWeight, "", "", "root", 460, "the system metrics (120 KB), log/slog (92 KB), the endpoints, the engine"},
+	{"→ + pgxprobe", "root,pgx", "root", "root,pgx,pgxprobe", 60, "its own code"},
+	{"→ + sqlprobe", "root,sql", "root", "root,sql,sqlprobe", 52, "its own code"},
+	{"→ + redisprobe", "root,redis", "root", "root,redis,redisprobe", 720, "go-redis's cluster and ring clients, and all commands of its UniversalClient, which an application with a plain Client does not link"},
+	{"→ + amqpprobe", "root,amqp", "root", "root,amqp,amqpprobe", 90, "its own code, and the kept connection"},
+	{"→ + celeryprobe", "root,amqp,redis", "root", "root,amqp,redis,celeryprobe", 880, "both transports, whichever is used; see redisprobe"},
+	{"→ + httpprobe", "root", "", "root,httpprobe", 530, "net/http's client, which a service that calls others links already"},
+	{"Echo → + alexliesenfeld/health", "", "", "alex", 0, ""},
+	{"Echo → + hellofresh/health-go", "", "", "hello", 0, ""},
+	{"Echo → + AppsFlyer/go-sundheit", "", "", "sundheit", 0, ""},
+}
+
+// weighed is a weight with its figures, in KB.
+type weighed struct {
+	weight
+	grown      int64
+	grownAlone int64 // the driver included
+}
+
+// weighAll builds all programs.
+func weighAll() ([]weighed, error) {
+	dir, err := os.MkdirTemp("", "weigh-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	s := &scale{dir: dir, sizes: map[string]int64{}}
+	all := make([]weighed, len(weights))
+	for i, w := range weights {
+		with := s.weigh(w.with)
+		all[i] = weighed{w, kilobytes(with - s.weigh(w.base)), kilobytes(with - s.weigh(w.alone))}
+	}
+	return all, s.err
+}
+
+func kilobytes(bytes int64) int64 { return (bytes + 512) >> 10 }
+
+// scale builds programs, and remembers what they weigh and what went wrong first.
+type scale struct {
+	dir   string
+	sizes map[string]int64
+	err   error
+}
+
+// weigh builds the program with these tags, stripped.
+func (s *scale) weigh(tags string) int64 {
+	if size, ok := s.sizes[tags]; ok || s.err != nil {
+		return size
+	}
+	out := filepath.Join(s.dir, "program")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-tags="+tags, "-o", out, "./weigh")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		s.err = fmt.Errorf("%s: %w\n%s", strings.Join(build.Args, " "), err, output)
+		return 0
+	}
+	info, err := os.Stat(out)
+	if err != nil {
+		s.err = err
+		return 0
+	}
+	s.sizes[tags] = info.Size()
+	return info.Size()
+}

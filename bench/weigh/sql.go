@@ -1,0 +1,20 @@
+//go:build sql
+
+package main
+
+import (
+	"database/sql"
+
+	"github.com/labstack/echo/v4"
+)
+
+var db, _ = sql.Open("none", "")
+
+func init() {
+	parts = append(parts, func(e *echo.Echo) {
+		e.GET("/sql", func(c echo.Context) error {
+			_, err := db.ExecContext(c.Request().Context(), "SELECT 1")
+			return err
+		})
+	})
+}
