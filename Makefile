@@ -1,12 +1,13 @@
 # make test   installs what the tests need (as root on Debian or Ubuntu; elsewhere it says what to install), and runs them all.
+# make newcomer runs what a newcomer runs first: the example, curl, the command.
 # make lint   runs the linters, pinned in tools/go.mod.
 # make cross  compiles for the other systems.
-# make bench  prints the benchmarks.
+# make bench  measures it all beside the alternatives and the limits, and prints the tables of docs/performance.md.
 
-MODULES := . _example echov5
+MODULES := . _example echov5 e2e bench
 export ECHOHEALTH_REQUIRE_SERVERS := 1
 
-.PHONY: test setup race gates lint cross bench
+.PHONY: test setup race gates newcomer lint cross bench
 
 test: setup race gates
 
@@ -20,6 +21,10 @@ race:
 gates:
 	@echo "== allocations and weight"
 	@go test -count=1 -v -run '^(TestAllocations|TestWeight)$$$$' .
+	@go test -C bench -count=1 ./...
+
+newcomer:
+	@bash .ci/newcomer
 
 lint:
 	@echo "== gofmt"
@@ -35,4 +40,4 @@ cross:
 	@for os in linux darwin windows freebsd; do echo "== go build for $$os"; CGO_ENABLED=0 GOOS=$$os go vet ./... || exit 1; done
 
 bench:
-	go test -run '^$$' -bench . -benchmem ./...
+	go run -C bench .
