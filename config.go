@@ -185,26 +185,31 @@ func (c *config) dependsOn(check checkConfig) bool {
 }
 
 // validProbe refuses nil, a nil pointer in an interface too, and asks the probe itself where it can say.
-func validProbe(call string, p probes.Probe) (err error) {
+func validProbe(call string, p probes.Probe) error {
 	if p == nil {
 		return fmt.Errorf("%s: the probe is nil", call)
 	}
 	if isNil(p) {
 		return fmt.Errorf("%s: the probe is a nil %T", call, p)
 	}
-	validator, ok := p.(interface{ Validate() error })
+	if err := validate(p); err != nil {
+		return fmt.Errorf("%s: %s", call, classify.Text(err))
+	}
+	return nil
+}
+
+// validate asks v whether its settings make sense, if it can say.
+func validate(v any) (err error) {
+	validator, ok := v.(interface{ Validate() error })
 	if !ok {
 		return nil
 	}
 	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("%s: Validate of %T panicked: %s", call, p, classify.Mask(fmt.Sprint(v)))
+		if panicked := recover(); panicked != nil {
+			err = fmt.Errorf("Validate of %T panicked: %v", v, panicked)
 		}
 	}()
-	if err := validator.Validate(); err != nil {
-		return fmt.Errorf("%s: %s", call, classify.Text(err))
-	}
-	return nil
+	return validator.Validate()
 }
 
 // isNil reports whether v is nil, or an interface with a nil pointer in it.

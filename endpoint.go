@@ -40,6 +40,7 @@ type route struct {
 	endpoint Endpoint
 	source   source
 	refused  source // what to answer where a guard refuses; nil: nothing but the refusal
+	open     bool   // no guard is asked
 }
 
 // makeRoutes returns what is below the prefix, by paths without a trailing slash.
@@ -51,17 +52,17 @@ func (h *Health) makeRoutes() map[string]*route {
 	ready := &page{health: h, checks: h.readiness, restsInDrain: true, write: h.writeReady}
 	readyAlone := &page{health: h, checks: h.readiness, restsInDrain: true, write: h.writeReadyAlone}
 	routes := map[string]*route{
-		"":          {Index, detailed, nil},
-		"/detailed": {Detailed, detailed, nil},
-		"/live":     {Live, live, live},
-		"/ready":    {Ready, ready, readyAlone},
-		"/startup":  {Startup, startup, startup},
+		"":          {endpoint: Index, source: detailed},
+		"/detailed": {endpoint: Detailed, source: detailed},
+		"/live":     {endpoint: Live, source: live, open: true},
+		"/ready":    {endpoint: Ready, source: ready, refused: readyAlone},
+		"/startup":  {endpoint: Startup, source: startup, open: true},
 	}
 	for _, check := range checks {
-		routes["/checks/"+check.Name] = &route{Checks, h.checkPage(check), nil}
+		routes["/checks/"+check.Name] = &route{endpoint: Checks, source: h.checkPage(check)}
 	}
 	for i, name := range h.metricNames() {
-		routes["/checks/"+name] = &route{Checks, h.metricPage(i), nil}
+		routes["/checks/"+name] = &route{endpoint: Checks, source: h.metricPage(i)}
 	}
 	return routes
 }

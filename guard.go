@@ -5,15 +5,19 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
 	"unicode"
+
+	"github.com/echo-probes/echohealth/internal/classify"
 )
 
-// Guard decides who may see more than live, ready and startup. One that also has a method Validate() error is asked by New whether its
-// settings make sense.
+// Guard decides who may see more than live, ready and startup. It is asked on the request's own goroutine, for readiness too, which shows
+// those who are refused the status alone: so it has to be quick, and safe to call from many goroutines. A panic in it is a refusal, and is
+// logged the first time. One that also has a method Validate() error is asked by New whether its settings make sense.
 type Guard interface {
 	Allow(*http.Request) bool
 }
@@ -80,9 +84,11 @@ func (b *bearerToken) tokenHelps() bool { return true }
 // Networks allows a request of which the connection's peer is in one of these networks, such as "10.0.0.0/8" or "::1/128". A peer
 // that is an IPv4 address in the form of IPv6 counts as what it is.
 //
-// A request that came through a proxy has the proxy's address, and what the proxy says in a header anybody may write. So a request with
-// X-Forwarded-For, Forwarded, X-Real-Ip or Via is refused, and so is one over a UNIX socket, which has no address. No network at all, and
-// one that can't be read, are errors of New.
+// A request that came through a proxy has the proxy's address, and what the proxy says in a header anybody may write. So a request with a
+// header by which proxies tell whom they forward for is refused: Via, Forwarded, X-Forwarded-For and every other X-Forwarded-, X-Real-Ip and
+// the like of the large providers. A proxy that adds none of them lets everybody in by its own address: never list that of a proxy, nor a
+// network that holds one. A request over a UNIX socket has no address, and is refused. No network at all, and one that can't be read, are
+// errors of New.
 func Networks(cidrs ...string) Guard {
 	n := &networks{}
 	if len(cidrs) == 0 {
@@ -107,13 +113,25 @@ type networks struct {
 	invalid  error
 }
 
-var forwarding = []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"}
+// forwarding are the headers of proxies that don't begin with X-Forwarded-, as net/http writes them.
+var forwarding = map[string]bool{
+	"Forwarded": true, "Via": true, "X-Real-Ip": true, "X-Original-Forwarded-For": true, "X-Client-Ip": true, "X-Cluster-Client-Ip": true,
+	"True-Client-Ip": true, "Cf-Connecting-Ip": true, "Fastly-Client-Ip": true, "Fly-Client-Ip": true, "X-Envoy-External-Address": true,
+	"X-Azure-Clientip": true, "X-Appengine-User-Ip": true,
+}
+
+func forwarded(r *http.Request) bool {
+	for name := range r.Header {
+		if forwarding[name] || strings.HasPrefix(name, "X-Forwarded-") {
+			return true
+		}
+	}
+	return false
+}
 
 func (n *networks) Allow(r *http.Request) bool {
-	for _, name := range forwarding {
-		if _, ok := r.Header[name]; ok {
-			return false
-		}
+	if forwarded(r) {
+		return false
 	}
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -174,25 +192,36 @@ func validGuards(call string, guards []Guard) error {
 	for i, guard := range guards {
 		if isNil(guard) {
 			errs = append(errs, fmt.Errorf("%s: guard %d is nil", call, i+1))
-		} else if v, ok := guard.(interface{ Validate() error }); ok {
-			if err := v.Validate(); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", call, err))
-			}
+		} else if err := validate(guard); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %s", call, classify.Text(err)))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// refusal returns the answer for a request that a guard refuses, or nil: 401 where a token would help, else 403. It is the
-// same for what exists and what doesn't.
-func (h *Health) refusal(r *http.Request) *document {
+// refusal returns the answer for a request that a guard refuses, or nil: 401 where a token would open all guards that refuse, else 403. It is
+// the same for what exists and what doesn't.
+func (h *Health) refusal(r *http.Request) (refusal *document) {
 	for _, guard := range h.config.guards {
-		if !guard.Allow(r) {
-			if tokenHelps(guard) {
-				return unauthorized
-			}
+		switch {
+		case h.allows(guard, r):
+		case tokenHelps(guard):
+			refusal = unauthorized
+		default:
 			return forbidden
 		}
 	}
-	return nil
+	return refusal
+}
+
+// allows asks a guard. One that panics has not allowed anything.
+func (h *Health) allows(guard Guard, r *http.Request) (allowed bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			h.guardPanic.Do(func() {
+				h.news.log.write(slog.LevelError, "guard panicked", slog.String("error", classify.Mask(fmt.Sprint(v))))
+			})
+		}
+	}()
+	return guard.Allow(r)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/echo-probes/echohealth"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // visitor makes a request of somebody.
@@ -52,7 +53,9 @@ func TestNetworks(t *testing.T) {
 	for peer, want := range tests {
 		assert.Equal(t, want, guard.Allow(visitor(peer)), "%q", peer)
 	}
-	for _, header := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "X-Real-IP", "Via"} {
+	for _, header := range []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded", "X-Real-IP", "Via", "X-Original-Forwarded-For",
+		"X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP", "CF-Connecting-IP", "Fastly-Client-IP", "Fly-Client-IP", "X-Envoy-External-Address",
+		"X-Azure-ClientIP", "X-Appengine-User-IP"} {
 		assert.False(t, guard.Allow(visitor("10.1.2.3:1", header, "10.1.2.3")), "%s may close, never open", header)
 		assert.False(t, guard.Allow(visitor("10.1.2.3:1", header, "")), "an empty one too")
 	}
@@ -114,6 +117,7 @@ func TestGuards(t *testing.T) {
 		"the network":              {[]echohealth.Option{echohealth.WithGuard(office)}, visitor("10.1.1.1:1"), 200, false},
 		"another network":          {[]echohealth.Option{echohealth.WithGuard(office)}, visitor("1.2.3.4:1"), 403, false},
 		"both, of which one fails": {[]echohealth.Option{echohealth.WithGuard(office), echohealth.WithGuard(token)}, visitor("10.1.1.1:1"), 401, true},
+		"both, of which both fail": {[]echohealth.Option{echohealth.WithGuard(token, office)}, visitor("1.2.3.4:1"), 403, false},
 		"a token doesn't help":     {[]echohealth.Option{echohealth.WithGuard(office, token)}, visitor("1.2.3.4:1", "Authorization", "Bearer s3cret"), 403, false},
 		"one of two":               {[]echohealth.Option{echohealth.WithGuard(echohealth.AnyOf(office, token))}, visitor("10.1.1.1:1"), 200, false},
 		"none of two":              {[]echohealth.Option{echohealth.WithGuard(echohealth.AnyOf(office, token))}, visitor("1.2.3.4:1"), 401, true},
@@ -150,6 +154,42 @@ func as(handler http.Handler, somebody *http.Request, path string) *httptest.Res
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)
 	return w
+}
+
+// A guard that hangs, or that panics, locks nobody out of what is open to everybody.
+func TestBrokenGuards(t *testing.T) {
+	var log logBuffer
+	var asked []string
+	broken := echohealth.GuardFunc(func(r *http.Request) bool {
+		asked = append(asked, r.URL.Path)
+		panic("token=s3cret")
+	})
+	h := newHealth(t, logTo(&log), echohealth.WithRedis(well), echohealth.WithGuard(broken))
+	somebody := visitor("10.0.0.1:1")
+	for _, path := range []string{"/api/health/live", "/api/health/startup/"} {
+		assert.Equal(t, 200, as(h, somebody, path).Code)
+	}
+	assert.Empty(t, asked)
+	for range 3 {
+		ready := as(h, somebody, "/api/health/ready")
+		assert.Equal(t, 200, ready.Code)
+		assert.NotContains(t, ready.Body.String(), "redis")
+		assert.Equal(t, 403, as(h, somebody, "/api/health/detailed").Code)
+		assert.Equal(t, 403, as(h, somebody, "/api/health/nope").Code)
+	}
+	require.NoError(t, h.Close())
+	assert.Equal(t, []string{`ERROR msg="guard panicked" error="token=***"`}, records(&log), "once")
+}
+
+// invalid is a guard whose Validate panics.
+type invalid struct{}
+
+func (invalid) Allow(*http.Request) bool { return true }
+func (invalid) Validate() error          { panic("password=s3cret") }
+
+func TestAGuardThatCannotSayWhetherItIsValid(t *testing.T) {
+	_, err := echohealth.New(echohealth.WithGuard(invalid{}))
+	assert.EqualError(t, err, "echohealth: WithGuard: Validate of echohealth_test.invalid panicked: password=***")
 }
 
 func TestPublic(t *testing.T) {

@@ -26,7 +26,7 @@ var (
 // not touched, but for the header "Connection: close" while the service is draining. It is what every adapter to a web
 // framework calls.
 func (h *Health) TryServe(w http.ResponseWriter, r *http.Request) bool {
-	h.announceDrain(w)
+	h.announceDrain(w, r)
 	path, ok := h.below(r.URL.Path)
 	if ok {
 		h.serve(w, r, path)
@@ -47,9 +47,10 @@ func (h *Health) concerns(path string) bool {
 	return strings.HasPrefix(path, h.prefix) || h.aliased || h.draining.Load()
 }
 
-// announceDrain tells a client whose connection is kept alive to make a new one, which then leads elsewhere.
-func (h *Health) announceDrain(w http.ResponseWriter) {
-	if h.draining.Load() {
+// announceDrain tells a client whose connection is kept alive to make a new one, which then leads elsewhere. A connection that is about to
+// speak another protocol has another use for the header.
+func (h *Health) announceDrain(w http.ResponseWriter, r *http.Request) {
+	if h.draining.Load() && r.Header["Upgrade"] == nil {
 		w.Header()["Connection"] = closeIt
 	}
 }
@@ -66,7 +67,7 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // people reach.
 func (h *Health) Private() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.announceDrain(w)
+		h.announceDrain(w, r)
 		path, ok := h.below(r.URL.Path)
 		if route := h.route(strings.TrimSuffix(path, "/")); ok && route != nil {
 			serveSource(w, r, route.source)
@@ -96,17 +97,24 @@ func (h *wrapped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve answers in the order of the contract: guard, path, method.
+// serve answers in the order of the contract: guard, path, method. What is open to everybody asks no guard, so that none can lock a
+// probe out.
 func (h *Health) serve(w http.ResponseWriter, r *http.Request, path string) {
 	route := h.route(strings.TrimSuffix(path, "/"))
-	ok := route != nil && h.config.isPublic(route.endpoint)
+	if route != nil && !h.config.isPublic(route.endpoint) {
+		route = nil
+	}
+	if route != nil && route.open {
+		serveSource(w, r, route.source)
+		return
+	}
 	refusal := h.refusal(r)
 	switch {
-	case refusal == nil && ok:
+	case refusal == nil && route != nil:
 		serveSource(w, r, route.source)
 	case refusal == nil:
 		answer(w, r, notFound)
-	case ok && route.refused != nil:
+	case route != nil && route.refused != nil:
 		serveSource(w, r, route.refused)
 	default:
 		if refusal == unauthorized {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/echo-probes/echohealth/internal/classify"
 	"github.com/echo-probes/echohealth/internal/engine"
+	"github.com/echo-probes/echohealth/probes"
 )
 
 // Health runs the checks and answers for them. Make one with New; all its methods may be called from any goroutine.
@@ -34,6 +35,8 @@ type Health struct {
 	draining atomic.Bool
 	drained  chan struct{} // closed at the end of the drain delay
 
+	guardPanic sync.Once // logs the first
+
 	closeOnce sync.Once
 	closeErr  error
 }
@@ -48,9 +51,7 @@ func New(opts ...Option) (*Health, error) {
 		return nil, err
 	}
 	h := &Health{config: c, prefix: c.prefix, aliased: len(c.aliases) > 0, drained: make(chan struct{})}
-	h.news.health = h
-	h.news.log = changeLog{logger: c.logger, tell: func(call func()) { h.engine.Tell(call) }, spans: map[string]*span{}}
-	h.news.heard = readiness{known: c.gated, at: time.Now()} // behind a gate it is known not to be ready
+	h.news.init(h)
 	h.engine = engine.New(c.engineConfigs(), &h.news)
 	for i, check := range h.engine.Checks() {
 		if c.dependsOn(c.checks[i]) {
@@ -92,17 +93,19 @@ const (
 )
 
 // Close cancels all runs, and closes what the probes own: never what the application gave them. Afterwards /live/ answers 200, /ready/
-// 503, every check says "stale", and nothing runs. It takes 3 s at most; the error says which probe did not close, or not in that
-// time. Calling it again does nothing, and returns the same error.
+// 503, every check says "stale", nothing runs, and nothing is logged or told any more; that readiness ended by Close isn't either.
+//
+// It takes 3 s at most; the error says which probe did not close, or not in that time, and whether the logger or a function of WithOnChange
+// did not return. Calling it again does nothing, and returns the same error. A function of WithOnChange that calls it waits for itself, in
+// vain: let it start a goroutine that does.
 func (h *Health) Close() error {
 	h.closeOnce.Do(func() {
 		var errs []error
 		if !h.engine.Close(runPatience) {
 			errs = append(errs, fmt.Errorf("echohealth: a probe still runs %s after its context ended; it is left alone", runPatience))
 		}
-		h.closeErr = errors.Join(append(errs, h.closeProbes())...)
-		h.news.log.close()
-		h.engine.Settle(newsPatience)
+		errs = append(errs, h.closeProbes(), h.news.close(newsPatience))
+		h.closeErr = errors.Join(errs...)
 	})
 	return h.closeErr
 }
@@ -164,12 +167,23 @@ func closeProbe(name string, closer io.Closer) (err error) {
 // advise logs what the probes say about the clients that they were given.
 func (h *Health) advise() {
 	for _, check := range h.config.checks {
-		if adviser, ok := check.probe.(interface{ Advise() []string }); ok {
-			for _, line := range adviser.Advise() {
-				h.news.log.write(slog.LevelWarn, "health check advice", slog.String("check", check.name), slog.String("advice", classify.Mask(line)))
-			}
+		for _, line := range advice(check.probe) {
+			h.news.log.writeNow(slog.LevelWarn, "health check advice", slog.String("check", check.name), slog.String("advice", classify.Mask(line)))
 		}
 	}
+}
+
+func advice(probe probes.Probe) (lines []string) {
+	adviser, ok := probe.(interface{ Advise() []string })
+	if !ok {
+		return nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			lines = []string{fmt.Sprintf("Advise of %T panicked: %v", probe, v)}
+		}
+	}()
+	return adviser.Advise()
 }
 
 // readMetrics returns the system metrics, none where there are to be none.

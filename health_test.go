@@ -185,6 +185,20 @@ func TestAdviceIsLoggedOnce(t *testing.T) {
 	}, records(&log))
 }
 
+// speechless is a probe whose advice panics.
+type speechless struct{ counting }
+
+func (*speechless) Advise() []string { panic("password=s3cret") }
+
+func TestAdviceThatPanicsIsOnlyLogged(t *testing.T) {
+	var log logBuffer
+	h := newHealth(t, logTo(&log), echohealth.WithRedis(&speechless{}))
+	assert.Equal(t, 200, get(h, "/api/health/ready").Code)
+	assert.Equal(t, []string{
+		`WARN msg="health check advice" check=redis advice="Advise of *echohealth_test.speechless panicked: password=***"`,
+	}, records(&log))
+}
+
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shared, other := &adviser{}, &adviser{}
