@@ -2,6 +2,7 @@ package echohealth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -12,24 +13,52 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Change is what WithOnChange's functions are told: a check's first failure, every later change of its status or reason, and every change
-// of readiness.
+// Change is what WithOnChange's functions are told: the first failure of a check or a metric, every later change of its status or reason, and
+// every change of readiness.
 type Change struct {
-	Check  string        // empty for a change of readiness
+	Check  string        // the check's or the metric's name; empty for a change of readiness
 	From   probes.Status // empty where it was unknown
 	To     probes.Status // readiness is OK or Error
 	Reason probes.Reason // empty where To is OK; of readiness "starting" or "draining", or empty where a check is why
-	Lasted time.Duration // how long From lasted; zero where it was unknown
+	Lasted time.Duration // how long From, with its reason, lasted; zero where it was unknown
 	Err    error         // the whole error, for a log alone: its text is masked, what it wraps is not
 	At     time.Time
 }
 
 // news takes what happens to those who want to know: the log, and the functions of WithOnChange. It is the engine's listener, so that it
-// is called once at a time, in order, and under no lock.
+// is called once at a time, in order, and under no lock. The log and the functions each have a relay of their own, so that neither can
+// silence the other, or the engine.
 type news struct {
 	health *Health
 	log    changeLog
+	calls  engine.Relay
 	heard  readiness
+}
+
+func (n *news) init(h *Health) {
+	n.health = h
+	n.log = changeLog{logger: h.config.logger, tell: func(call func()) { h.engine.Tell(call) }, spans: map[string]*span{}}
+	n.heard = readiness{known: h.config.gated, at: time.Now()} // behind a gate it is known not to be ready
+	n.calls.Lossy = func() {
+		n.log.write(slog.LevelError, "OnChange does not return, and the oldest changes are forgotten")
+	}
+}
+
+// close lets the log and the functions hear what has happened so far, with patience. Nothing is told afterwards.
+func (n *news) close(patience time.Duration) error {
+	n.log.close()
+	deadline := time.Now().Add(patience)
+	n.health.engine.Settle(patience)
+	log := make(chan bool, 1)
+	go func() { log <- n.log.relay.Close(time.Until(deadline)) }()
+	var errs []error
+	if !n.calls.Close(time.Until(deadline)) {
+		errs = append(errs, fmt.Errorf("echohealth: a function of WithOnChange has not returned for %s; what it has not been told is forgotten", patience))
+	}
+	if !<-log {
+		errs = append(errs, fmt.Errorf("echohealth: the logger has not returned for %s; what it has not been given is forgotten", patience))
+	}
+	return errors.Join(errs...)
 }
 
 // readiness is what was last told of it.
@@ -76,6 +105,9 @@ func checkAttrs(change engine.Change) []slog.Attr {
 // news.
 func (n *news) readiness(at time.Time) {
 	phase := n.health.phase()
+	if phase == closed && n.health.draining.Load() {
+		phase = draining // it drained first, if only for a moment
+	}
 	failing := []string{}
 	for _, check := range n.health.readiness {
 		switch last := check.Last(); {
@@ -148,7 +180,7 @@ func levelOf(status probes.Status) slog.Level {
 // call tells the functions of WithOnChange.
 func (n *news) call(change Change) {
 	for _, f := range n.health.config.onChange {
-		n.callOne(f, change)
+		n.calls.Tell(func() { n.callOne(f, change) })
 	}
 }
 
@@ -185,7 +217,8 @@ const (
 // of a minute, and at the minute's end how many there were and how it is by then: the last word on a check is never a wrong one.
 type changeLog struct {
 	logger *slog.Logger // nil: slog.Default(), as it is when the record is written
-	tell   func(func()) // for what a timer writes
+	relay  engine.Relay // for what is written
+	tell   func(func()) // for what a timer finds, which has to come in the order of the changes
 
 	mu     sync.Mutex // guards what follows
 	spans  map[string]*span
@@ -254,7 +287,12 @@ func (l *changeLog) close() {
 	}
 }
 
+// write hands a record over, and returns at once: a handler may hang.
 func (l *changeLog) write(level slog.Level, message string, attrs ...slog.Attr) {
+	l.relay.Tell(func() { l.writeNow(level, message, attrs...) })
+}
+
+func (l *changeLog) writeNow(level slog.Level, message string, attrs ...slog.Attr) {
 	logger := l.logger
 	if logger == nil {
 		logger = slog.Default()

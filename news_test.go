@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -78,6 +80,54 @@ func TestAFunctionOfOnChangeMayPanicAndCallBack(t *testing.T) {
 		assert.GreaterOrEqual(t, reports.Load(), int64(2))
 		assert.Equal(t, 503, get(h, "/api/health/ready").Code)
 		assert.Contains(t, log.String(), `msg="OnChange panicked" error="password=***"`)
+	})
+}
+
+func TestAFunctionThatHangsSilencesNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logBuffer
+		var calls atomic.Int64
+		hang := make(chan struct{})
+		h, err := echohealth.New(logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithReadiness(), echohealth.WithRedis(flapping(errors.New("down"))),
+			echohealth.WithOnChange(func(echohealth.Change) { calls.Add(1); <-hang }))
+		require.NoError(t, err)
+		for range 1200 {
+			get(h, "/api/health/detailed")
+			time.Sleep(time.Second)
+		}
+		assert.Contains(t, log.String(), "health check changed", "the log goes on")
+		assert.Equal(t, 1, strings.Count(log.String(), `msg="OnChange does not return, and the oldest changes are forgotten"`))
+		assert.EqualError(t, h.Close(), "echohealth: a function of WithOnChange has not returned for 1s; what it has not been told is forgotten")
+		close(hang)
+		synctest.Wait()
+		assert.EqualValues(t, 1, calls.Load(), "nothing is told once Close has returned")
+	})
+}
+
+// hanging is a slog.Handler that never returns.
+type hanging struct {
+	slog.Handler
+	hang chan struct{}
+}
+
+func (h hanging) Handle(context.Context, slog.Record) error { <-h.hang; return nil }
+
+func TestALoggerThatHangsKeepsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger := hanging{slog.NewTextHandler(io.Discard, nil), make(chan struct{})}
+		var calls atomic.Int64
+		h, err := echohealth.New(echohealth.WithLogger(slog.New(logger)), echohealth.WithoutSystemMetrics(), echohealth.WithReadiness(),
+			echohealth.WithRedis(flapping(errors.New("down"))), echohealth.WithOnChange(func(echohealth.Change) { calls.Add(1) }))
+		require.NoError(t, err)
+		began := time.Now()
+		for range 11 {
+			assert.Equal(t, 200, get(h, "/api/health/detailed").Code)
+			time.Sleep(time.Second)
+		}
+		assert.Equal(t, 11*time.Second, time.Since(began))
+		assert.EqualValues(t, 10, calls.Load())
+		assert.EqualError(t, h.Close(), "echohealth: the logger has not returned for 1s; what it has not been given is forgotten")
+		close(logger.hang)
 	})
 }
 

@@ -39,7 +39,7 @@ type Engine struct {
 	ctx        context.Context // every run's context is below this one
 	cancel     context.CancelFunc
 	generation atomic.Uint64
-	relay      relay
+	relay      Relay
 	listener   Listener
 }
 
@@ -127,22 +127,11 @@ func (c *Collection) await(ctx context.Context, e *Engine, checks []*Check, wait
 }
 
 // Tell puts a call into the order of the listener's, and returns at once.
-func (e *Engine) Tell(call func()) {
-	e.relay.put(call)
-	go e.relay.flush()
-}
+func (e *Engine) Tell(call func()) { e.relay.Tell(call) }
 
-// Settle waits until the listener has heard all that has happened so far, but not longer than patience.
-func (e *Engine) Settle(patience time.Duration) {
-	heard := make(chan struct{})
-	e.Tell(func() { close(heard) })
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-heard:
-	case <-timer.C:
-	}
-}
+// Settle waits until the listener has heard all that has happened so far, but not longer than patience, and reports whether it has. It
+// hears nothing afterwards.
+func (e *Engine) Settle(patience time.Duration) bool { return e.relay.Close(patience) }
 
 // Renew makes the next Generation: for what is made of the results and of something else, when that has changed.
 func (e *Engine) Renew() { e.generation.Add(1) }
