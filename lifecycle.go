@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -71,16 +70,24 @@ func (h *Health) Drain(ctx context.Context) error {
 	h.startDraining()
 	select {
 	case <-h.drained:
-		return nil
-	default:
-	}
-	select {
-	case <-h.drained:
 	case <-h.engine.Done(): // closed: nothing is to be waited for
 	case <-ctx.Done():
+		if h.drainOver() { // both at once: it was not cut
+			return nil
+		}
 		return fmt.Errorf("echohealth: the drain was cut short: %w", context.Cause(ctx))
 	}
 	return nil
+}
+
+// drainOver reports whether there is nothing left to wait for.
+func (h *Health) drainOver() bool {
+	select {
+	case <-h.drained:
+		return true
+	default:
+		return h.engine.Closed()
+	}
 }
 
 func (h *Health) startDraining() {
@@ -118,28 +125,26 @@ type Server interface {
 	Shutdown(context.Context) error
 }
 
+// serverPatience is how long Shutdown waits for a Server once its context has ended.
+const serverPatience = time.Second
+
 // Shutdown ends a service in the order that loses no request: Drain, then all servers' Shutdown side by side, then Close.
 //
 // The drain takes at most half of the time that ctx leaves, so that as much is left for requests under way. A context that ends, for
-// a second signal say, cuts every wait. The error joins what went wrong: the end of ctx, the servers' errors, and Close's. A drain that was
-// cut to half of the time is none. With a ctx that has ended already nothing is waited for, and the error says so.
+// a second signal say, cuts every wait: a Server that does not heed it is left alone after a second, and Close takes 3 s at most. The error
+// joins what went wrong: the end of ctx, the servers' errors and panics, and Close's. A drain that was cut to half of the time is none.
+// With a ctx that has ended already nothing is waited for, and the error says so.
 func (h *Health) Shutdown(ctx context.Context, servers ...Server) error {
-	err := h.drainWithin(ctx)
-	errs := make([]error, len(servers), len(servers)+2)
-	var wg sync.WaitGroup
-	for i, server := range servers {
-		if isNil(server) {
-			errs[i] = fmt.Errorf("echohealth: Shutdown: server %d is nil", i+1)
-			continue
-		}
-		wg.Go(func() { errs[i] = server.Shutdown(ctx) })
-	}
-	wg.Wait()
-	return errors.Join(append(errs, err, h.Close())...)
+	drained := h.drainWithin(ctx)
+	return errors.Join(shutDown(ctx, servers), drained, h.Close())
 }
 
 // drainWithin drains for half of the time that ctx leaves, at most.
 func (h *Health) drainWithin(ctx context.Context) error {
+	if ctx.Err() != nil {
+		h.startDraining()
+		return fmt.Errorf("echohealth: the context had ended before Shutdown: %w", context.Cause(ctx))
+	}
 	half := ctx
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
@@ -150,4 +155,41 @@ func (h *Health) drainWithin(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// shutDown shuts the servers down side by side, and returns what is wrong in the order of the servers.
+func shutDown(ctx context.Context, servers []Server) error {
+	errs := make([]error, len(servers))
+	type result struct {
+		server int
+		err    error
+	}
+	results := make(chan result, len(servers))
+	for i, server := range servers {
+		errs[i] = fmt.Errorf("echohealth: Shutdown: server %d has not heeded the end of the context; it is left alone", i+1)
+		go func() { results <- result{i, shutDownOne(ctx, i, server)} }()
+	}
+	overdue := make(chan struct{})
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(serverPatience, func() { close(overdue) }) })()
+	for range servers {
+		select {
+		case r := <-results:
+			errs[r.server] = r.err
+		case <-overdue:
+			return errors.Join(errs...)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func shutDownOne(ctx context.Context, i int, server Server) (err error) {
+	if isNil(server) {
+		return fmt.Errorf("echohealth: Shutdown: server %d is nil", i+1)
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("echohealth: Shutdown: server %d panicked: %v", i+1, v)
+		}
+	}()
+	return server.Shutdown(ctx)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,7 +39,8 @@ func TestStartupGate(t *testing.T) {
 		assert.False(t, h.Started())
 
 		time.Sleep(90 * time.Second)
-		h.MarkStarted()
+		assert.Equal(t, 503, get(h, "/api/health/ready").Code)
+		h.MarkStarted() // and the answer of this moment serves no longer
 		h.MarkStarted()
 		assert.True(t, h.Started())
 		assert.Equal(t, `{"status":"started","timestamp":"2000-01-01T00:01:30Z"}`, get(h, "/api/health/startup").Body.String())
@@ -83,7 +85,14 @@ func TestDrain(t *testing.T) {
 		assert.Equal(t, 200, get(app, "/api/health/live").Code)
 		for _, path := range []string{"/hello", "/api/health/live", "/api/health/ready", "/api/health/nope"} {
 			assert.Equal(t, "close", get(app, path).Header().Get("Connection"), path)
+			assert.Equal(t, "close", get(h.Private(), path).Header().Get("Connection"), path)
 		}
+
+		upgrade := httptest.NewRequest(http.MethodGet, "/socket", nil)
+		upgrade.Header.Set("Upgrade", "websocket")
+		upgraded := httptest.NewRecorder()
+		app.ServeHTTP(upgraded, upgrade)
+		assert.Empty(t, upgraded.Header().Get("Connection"), "the application says what becomes of this one")
 
 		time.Sleep(time.Second)
 		go func() { ended <- h.Drain(t.Context()) }()
@@ -216,6 +225,61 @@ func TestShutdownWithAFinishedContext(t *testing.T) {
 		assert.False(t, server.at.IsZero(), "it is shut down all the same")
 		assert.Equal(t, 503, get(h, "/api/health/ready").Code)
 		time.Sleep(time.Minute)
+	})
+}
+
+// Whether the drain has an end to wait for or not: what was not waited for is said.
+func TestShutdownWithAFinishedContextAndNothingToWaitFor(t *testing.T) {
+	for range 20 { // select chooses at random
+		secondSignal := errors.New("second signal")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(secondSignal)
+		h, err := echohealth.New(quiet, echohealth.WithDrainDelay(0))
+		require.NoError(t, err)
+		assert.NoError(t, h.Drain(ctx), "it is over at once")
+		assert.ErrorIs(t, h.Shutdown(ctx), secondSignal)
+		assert.NoError(t, h.Drain(ctx), "it is closed")
+	}
+}
+
+// However short the drain is, it is told of.
+func TestShutdownTellsOfTheDrain(t *testing.T) {
+	for range 100 {
+		var log logBuffer
+		h, err := echohealth.New(logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithDrainDelay(0), echohealth.WithRedis(well))
+		require.NoError(t, err)
+		h.Report(t.Context())
+		require.NoError(t, h.Shutdown(t.Context()))
+		require.Len(t, records(&log), 1)
+		require.Contains(t, records(&log)[0], `msg="readiness changed" from=ready to=not_ready`)
+		require.Contains(t, records(&log)[0], `reason=draining`)
+	}
+}
+
+// stubborn is a Server that heeds no context, or panics.
+type stubborn struct{ hang chan struct{} }
+
+func (s *stubborn) Shutdown(context.Context) error {
+	if s.hang == nil {
+		panic("a bug")
+	}
+	<-s.hang
+	return nil
+}
+
+func TestShutdownLeavesAServerAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, err := echohealth.New(quiet, echohealth.WithDrainDelay(0))
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		hang := make(chan struct{})
+		began := time.Now()
+		err = h.Shutdown(ctx, &stubborn{hang}, &stopping{}, &stubborn{})
+		assert.Equal(t, 11*time.Second, time.Since(began))
+		assert.EqualError(t, err, "echohealth: Shutdown: server 1 has not heeded the end of the context; it is left alone\n"+
+			"echohealth: Shutdown: server 3 panicked: a bug")
+		close(hang)
 	})
 }
 
