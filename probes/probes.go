@@ -57,7 +57,7 @@ type Result struct {
 	Reason Reason
 
 	// Details are further members of the check's JSON object, in this order. Those that CheckDetail refuses are left
-	// out of the answer.
+	// out of the answer, and so is what comes after the thirty-second.
 	Details []slog.Attr
 
 	// Err is the whole error, for the log only. It is never shown outside. Not nil together with OK counts as Error

@@ -76,7 +76,7 @@ func (c *Check) ask(now time.Time) (*Result, *run) {
 	last := c.last.Load()
 	switch {
 	case c.engine.Closed():
-		return closedResult(now), nil
+		return closedResult(last, now), nil
 	case c.inFlight != nil && c.inFlight.overdue:
 		return c.stillOverdue(now), nil // a second run would hang as well, and hold one goroutine more
 	case last != nil && age(last.At, now) < c.lifetime():
@@ -148,7 +148,7 @@ func (r *run) await(ctx context.Context) *Result {
 // latest returns the last result, when there is one, as it is to be shown now.
 func (c *Check) latest() *Result {
 	if c.engine.Closed() {
-		return closedResult(time.Now())
+		return closedResult(c.last.Load(), time.Now())
 	}
 	return c.last.Load()
 }

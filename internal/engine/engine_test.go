@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -365,6 +366,21 @@ func TestDetailsThatCannotBeShownAreLeftOut(t *testing.T) {
 		require.Len(t, j.complaints, 1)
 		assert.Contains(t, j.complaints[0], `a: detail "host": a string matches`)
 		assert.Contains(t, j.complaints[0], `detail "pending_tasks": it is there twice`)
+	})
+}
+
+func TestThereIsAnEndToDetails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var details []slog.Attr
+		for i := range 33 {
+			details = append(details, slog.Int(fmt.Sprintf("tenant_%d", i), i))
+		}
+		e, j := start(t, after(0, probes.Result{Status: probes.OK, Details: details}), after(0, probes.Result{Status: probes.OK, Details: details[:32]}))
+		for _, result := range collect(e) {
+			assert.Equal(t, details[:32], result.Details)
+		}
+		synctest.Wait()
+		assert.Equal(t, []string{"a: there are more than 32 details: the rest is left out"}, j.complaints)
 	})
 }
 

@@ -72,15 +72,21 @@ func reasonOf(o outcome) probes.Reason {
 	return probes.ReasonFailed
 }
 
+// maxDetails bounds an answer: a probe that shows a detail for each of its tenants would make megabytes of it.
+const maxDetails = 32
+
 // allowed copies those of details that may be shown, and says what is wrong with the others.
 func allowed(details []slog.Attr) ([]slog.Attr, error) {
 	var good []slog.Attr
 	var errs []error
-	seen := make(map[string]bool, len(details))
+	seen := make(map[string]bool, min(len(details), maxDetails))
 	for _, a := range details {
 		err := probes.CheckDetail(a)
-		if err == nil && seen[a.Key] {
+		switch {
+		case err == nil && seen[a.Key]:
 			err = fmt.Errorf("detail %q: it is there twice", a.Key)
+		case err == nil && len(good) == maxDetails:
+			return good, errors.Join(append(errs, fmt.Errorf("there are more than %d details: the rest is left out", maxDetails))...)
 		}
 		if err != nil {
 			errs = append(errs, err)
@@ -116,7 +122,12 @@ func unfinished(r *run) *Result {
 	return &Result{Status: probes.Error, Reason: probes.ReasonTimeout, Err: context.DeadlineExceeded, Took: now.Sub(r.started), At: now, Since: now}
 }
 
-// closedResult is what every check says once the Engine is closed: nobody asks any more, so nothing old stays green.
-func closedResult(now time.Time) *Result {
-	return &Result{Status: probes.Error, Reason: probes.ReasonStale, Err: errors.New("the health checks are closed"), At: now, Since: now}
+// closedResult is what every check says once the Engine is closed: nobody asks any more, so nothing old stays green. It took as long as
+// the last run.
+func closedResult(last *Result, now time.Time) *Result {
+	r := &Result{Status: probes.Error, Reason: probes.ReasonStale, Err: errors.New("the health checks are closed"), At: now, Since: now}
+	if last != nil {
+		r.Took = last.Took
+	}
+	return r
 }

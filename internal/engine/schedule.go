@@ -46,7 +46,7 @@ func jittered(d time.Duration) time.Duration {
 func (c *Check) goneStale(now time.Time) *Result {
 	last := c.last.Load()
 	c.store(&Result{
-		Status: probes.Error, Reason: probes.ReasonStale,
+		Status: probes.Error, Reason: probes.ReasonStale, Took: last.Took,
 		Err: fmt.Errorf("the last result is %s old, and one is due every %s", now.Sub(last.At).Round(time.Millisecond), c.Interval),
 	})
 	c.tell()

@@ -20,6 +20,12 @@ type noListener struct{}
 func (noListener) Changed(Change)           {}
 func (noListener) Complained(string, error) {}
 
+// heard is a Listener that keeps the words.
+type heard struct{ words []string }
+
+func (h *heard) Changed(c Change)       { h.words = append(h.words, string(c.To)+" "+string(c.Reason)) }
+func (*heard) Complained(string, error) {}
+
 // switchable is a probe whose state the test sets.
 type switchable struct {
 	runs  atomic.Int64
@@ -40,6 +46,21 @@ func (s *switchable) Check(ctx context.Context) probes.Result {
 	return probes.Result{Status: probes.OK}
 }
 
+// hanging is a probe of which every run but the first hangs until it is released.
+type hanging struct {
+	runs    atomic.Int64
+	release chan struct{}
+}
+
+func newHanging() *hanging { return &hanging{release: make(chan struct{})} }
+
+func (h *hanging) Check(context.Context) probes.Result {
+	if h.runs.Add(1) > 1 {
+		<-h.release
+	}
+	return probes.Result{Status: probes.OK}
+}
+
 const (
 	interval = 10 * time.Second
 	timeout  = 800 * time.Millisecond
@@ -48,7 +69,7 @@ const (
 func scheduled(t *testing.T, config Config) *Engine {
 	t.Helper()
 	config.Name, config.Timeout, config.Freshness, config.Interval = "a", timeout, time.Second, interval
-	e := New([]Config{config}, noListener{})
+	e := New([]Config{config}, &heard{})
 	e.Start()
 	t.Cleanup(func() { e.Close(time.Minute) })
 	return e
@@ -105,7 +126,9 @@ func TestJitter(t *testing.T) {
 
 func TestAStoppedScheduleNeverStaysGreen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := scheduled(t, Config{Probe: &switchable{}})
+		probe := &switchable{}
+		probe.takes.Store(int64(30 * time.Millisecond))
+		e := scheduled(t, Config{Probe: probe})
 		assert.Equal(t, "ok", e.state())
 		at := e.checks[0].Last().At
 		e.checks[0].stop() // as if the timer had been lost
@@ -113,10 +136,13 @@ func TestAStoppedScheduleNeverStaysGreen(t *testing.T) {
 		assert.Equal(t, "ok", e.state())
 		time.Sleep(time.Nanosecond)
 		assert.Equal(t, "error stale", e.state())
+		assert.Equal(t, 30*time.Millisecond, e.checks[0].Last().Took, "the last run's")
+		synctest.Wait()
+		assert.Equal(t, []string{"ok ", "error stale"}, e.listener.(*heard).words, "the request that found it out told it")
 		time.Sleep(time.Hour)
 		assert.Equal(t, "error stale", e.state())
 		e.checks[0].tick() // it goes on
-		synctest.Wait()
+		time.Sleep(time.Second)
 		assert.Equal(t, "ok", e.state())
 	})
 }
@@ -239,14 +265,7 @@ func TestDamping(t *testing.T) {
 func TestAHungDependencyIsNotToleratedForEver(t *testing.T) {
 	for _, every := range []time.Duration{0, interval} {
 		synctest.Test(t, func(t *testing.T) {
-			release := make(chan struct{})
-			var runs atomic.Int64
-			probe := probes.Func(func(context.Context) error {
-				if runs.Add(1) > 1 {
-					<-release
-				}
-				return nil
-			})
+			probe := newHanging()
 			e := New([]Config{{Name: "a", Probe: probe, Timeout: timeout, Freshness: time.Second, Interval: every, FailureThreshold: 3}}, noListener{})
 			e.Start()
 			assert.Equal(t, "ok", e.state())
@@ -258,8 +277,8 @@ func TestAHungDependencyIsNotToleratedForEver(t *testing.T) {
 				time.Sleep(100 * time.Millisecond)
 			}
 			assert.GreaterOrEqual(t, time.Since(began), e.checks[0].period(), "not at the first failure")
-			assert.EqualValues(t, 2, runs.Load())
-			close(release)
+			assert.EqualValues(t, 2, probe.runs.Load())
+			close(probe.release)
 			synctest.Wait()
 			time.Sleep(2 * interval)
 			e.state()
@@ -268,6 +287,32 @@ func TestAHungDependencyIsNotToleratedForEver(t *testing.T) {
 			e.Close(time.Minute)
 		})
 	}
+}
+
+// Nobody has asked for ten periods: each of them was a failure.
+func TestAHungDependencyCountsWhileNobodyAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe := newHanging()
+		defer close(probe.release)
+		e := New([]Config{{Name: "a", Probe: probe, Timeout: timeout, Freshness: time.Second, FailureThreshold: 5}}, noListener{})
+		assert.Equal(t, "ok", e.state())
+		time.Sleep(time.Second)
+		assert.Equal(t, "warning timeout", e.state())
+		time.Sleep(10 * time.Second)
+		assert.Equal(t, "error timeout", e.state())
+	})
+}
+
+// A schedule finds it out by itself.
+func TestAHungDependencyIsToldOfWhenNobodyAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe := newHanging()
+		defer close(probe.release)
+		e := scheduled(t, Config{Probe: probe, FailureThreshold: 3})
+		time.Sleep(5 * interval)
+		synctest.Wait()
+		assert.Equal(t, []string{"ok ", "warning timeout", "error timeout"}, e.listener.(*heard).words)
+	})
 }
 
 // With damping a late failure's reason replaces the timeout, and its status stays what it was.
