@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/echo-probes/echohealth/probes"
 )
@@ -56,30 +58,30 @@ func WithCheck(name string, p probes.Probe, opts ...CheckOption) Option {
 }
 
 // Timeout is when a run of the check counts as failed, whether or not the probe has returned. The default is that of
-// WithTimeout. A duration under 1 ms is an error. Repeated use replaces.
+// WithTimeout. A duration under 1 ms or over a year is an error. Repeated use replaces.
 func Timeout(d time.Duration) CheckOption {
 	return func(c *checkConfig) error {
 		c.timeout = d
-		return atLeastOneMillisecond("Timeout", d)
+		return validDuration("Timeout", d)
 	}
 }
 
 // FreshFor is how long one result of the check serves before somebody's asking runs it again. The default is that of
-// WithFreshness. A duration under 1 ms is an error. Repeated use replaces.
+// WithFreshness. A duration under 1 ms or over a year is an error. Repeated use replaces.
 func FreshFor(d time.Duration) CheckOption {
 	return func(c *checkConfig) error {
 		c.freshness = d
-		return atLeastOneMillisecond("FreshFor", d)
+		return validDuration("FreshFor", d)
 	}
 }
 
 // SlowAfter makes an OK that took longer than d a Warning with the reason "slow". By default nothing is slow. A duration under
-// 1 ms is an error, and so is one that is not below the check's timeout, since it could never have an effect. Repeated
+// 1 ms or over a year is an error, and so is one that is not below the check's timeout, since it could never have an effect. Repeated
 // use replaces.
 func SlowAfter(d time.Duration) CheckOption {
 	return func(c *checkConfig) error {
 		c.slowAfter = d
-		return atLeastOneMillisecond("SlowAfter", d)
+		return validDuration("SlowAfter", d)
 	}
 }
 
@@ -170,7 +172,7 @@ func WithDisk(name, path string) Option {
 	}
 }
 
-// WithoutSystemMetrics leaves cpu, memory, disk and connections out of the answers, and measures none of them.
+// WithoutSystemMetrics leaves cpu, memory, disk, connections and process out of the answers, and measures none of them.
 // WithDisk and the metrics' thresholds are errors beside it.
 func WithoutSystemMetrics() Option {
 	return func(c *config) error {
@@ -180,7 +182,8 @@ func WithoutSystemMetrics() Option {
 }
 
 // WithPrefix is the path below which the health endpoints are. The default is "/api/health". It begins with /, is not / alone,
-// does not end with /, and holds no //, no segment . or .., and none of ? # %. Repeated use replaces.
+// does not end with /, and holds no //, no segment . or .., none of ? # % : * { } \, no space and no control character, and is UTF-8. It
+// is compared with the decoded path of a request, as it is. Repeated use replaces.
 func WithPrefix(path string) Option {
 	return func(c *config) error {
 		c.prefix = path
@@ -189,20 +192,20 @@ func WithPrefix(path string) Option {
 }
 
 // WithTimeout is the timeout of those checks that set none. The default is 800 ms: a kubelet waits 1 s for the whole answer by
-// default. A duration under 1 ms is an error. Repeated use replaces.
+// default. A duration under 1 ms or over a year is an error. Repeated use replaces.
 func WithTimeout(d time.Duration) Option {
 	return func(c *config) error {
 		c.timeout = d
-		return atLeastOneMillisecond("WithTimeout", d)
+		return validDuration("WithTimeout", d)
 	}
 }
 
 // WithFreshness is how long one result serves, for those checks that set nothing else. The default is 1 s. A duration under 1 ms
-// is an error. Repeated use replaces.
+// or over a year is an error. Repeated use replaces.
 func WithFreshness(d time.Duration) Option {
 	return func(c *config) error {
 		c.freshness = d
-		return atLeastOneMillisecond("WithFreshness", d)
+		return validDuration("WithFreshness", d)
 	}
 }
 
@@ -238,12 +241,12 @@ func WithVersion(v string) Option {
 
 // WithBackground runs every check each interval, 10 % more or less, beginning with New; requests only read. A check whose freshness is set
 // to more than that runs each freshness time. The first answer waits for the first result, and a result older than three times the
-// interval and the timeout is an Error with the reason "stale". By default a check runs when somebody asks. A duration under 1 ms is an
-// error. Repeated use replaces.
+// interval and the timeout is an Error with the reason "stale". By default a check runs when somebody asks. The system metrics have no
+// schedule: they are measured when they are asked for. A duration under 1 ms or over a year is an error. Repeated use replaces.
 func WithBackground(interval time.Duration) Option {
 	return func(c *config) error {
 		c.interval = interval
-		return atLeastOneMillisecond("WithBackground", interval)
+		return validDuration("WithBackground", interval)
 	}
 }
 
@@ -257,14 +260,14 @@ func WithStartupGate() Option {
 }
 
 // WithDrainDelay is how long Drain and Shutdown keep serving after readiness has become 503: until load balancers have taken
-// notice. The default is 5 s; zero is no delay. Less than zero, and a positive duration under 1 ms, are errors. Repeated use replaces.
+// notice. The default is 5 s; zero is no delay. Less than zero, a positive duration under 1 ms, and more than a year are errors. Repeated use replaces.
 func WithDrainDelay(d time.Duration) Option {
 	return func(c *config) error {
 		c.drainDelay = d
 		if d == 0 {
 			return nil
 		}
-		return atLeastOneMillisecond("WithDrainDelay", d)
+		return validDuration("WithDrainDelay", d)
 	}
 }
 
@@ -313,9 +316,13 @@ func WithAlias(path string, e Endpoint) Option {
 	}
 }
 
-// WithOnChange calls f for each change of a check and of readiness, as it is logged: one call at a time, in order, on a goroutine that is
-// not a request's, and under no lock, so that f may call any method of the Health. While f runs, the next changes wait, and the oldest of
-// more than a thousand are forgotten. A panic in f is logged. Repeated use is additive. A nil function is an error.
+// WithOnChange calls f for each change of a check, of a metric and of readiness, as it is logged: one call at a time, in order, on a goroutine
+// that is not a request's, and under no lock, so that f may call any method of the Health but Close, which would wait for f. While f runs, the
+// next changes wait; when more than a thousand do, the oldest are forgotten, and the log says so. A panic in f is logged. Nothing is told once
+// Close has returned.
+//
+// A check changes when it runs, which without WithBackground is when somebody asks, and a metric when /detailed/ or the metric itself is
+// asked for, or Report is called. Repeated use is additive. A nil function is an error.
 func WithOnChange(f func(Change)) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -411,8 +418,8 @@ func validPath(call, path string) error {
 		rule = "a path does not end with /"
 	case strings.Contains(path, "//"):
 		rule = "a path has no //"
-	case strings.ContainsAny(path, "?#%"):
-		rule = "a path has none of ? # %"
+	case strings.ContainsAny(path, `?#%:*{}\ `), strings.ContainsFunc(path, unicode.IsControl), !utf8.ValidString(path):
+		rule = `a path is UTF-8 without ? # % : * { } \, spaces and control characters`
 	case strings.Contains(path+"/", "/./"), strings.Contains(path+"/", "/../"):
 		rule = "a path has no segment . or .."
 	default:
@@ -421,9 +428,15 @@ func validPath(call, path string) error {
 	return fmt.Errorf("%s: %s", call, rule)
 }
 
-func atLeastOneMillisecond(option string, d time.Duration) error {
-	if d < time.Millisecond {
+// longest is the longest duration: what is added to it, or three times of it, can't overflow.
+const longest = 365 * 24 * time.Hour
+
+func validDuration(option string, d time.Duration) error {
+	switch {
+	case d < time.Millisecond:
 		return fmt.Errorf("%s(%s): a duration is 1ms or more (a bare number is in nanoseconds)", option, d)
+	case d > longest:
+		return fmt.Errorf("%s(%s): a duration is %s (a year) or less", option, d, longest)
 	}
 	return nil
 }
