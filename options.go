@@ -172,7 +172,8 @@ func WithDisk(name, path string) Option {
 	}
 }
 
-// WithoutSystemMetrics leaves cpu, memory, disk, connections and process out of the answers, and measures none of them.
+// WithoutSystemMetrics leaves cpu, memory, the disks, connections and process out of the answers, and measures none of them. (process, which no
+// other option is about, is a warning when more than 80 % of the files are open that it may open.)
 // WithDisk and the metrics' thresholds are errors beside it.
 func WithoutSystemMetrics() Option {
 	return func(c *config) error {

@@ -28,7 +28,8 @@ type system struct {
 type metrics struct {
 	sample *sysmetrics.Sample
 	checks []Check
-	errs   []error // one for each of checks, nil where it is OK
+	errs   []error     // one for each of checks, nil where it is OK
+	as     []time.Time // one for each of checks: since when it has had its status and its reason
 }
 
 func newSystem(c *config, changed func([]engine.Change)) (*system, error) {
@@ -72,16 +73,18 @@ func (s *system) take(sample *sysmetrics.Sample) *metrics {
 func (s *system) judge(sample *sysmetrics.Sample) *metrics {
 	m := &metrics{sample: sample}
 	m.add("cpu", cpuDetails(sample.CPU), sample.CPU.Percent, s.config.cpu, sample.CPU.Err)
+	m.stuck(sample.Stuck, sample.Age)
 	m.add("memory", memoryDetails(sample.Memory), sample.Memory.Percent, s.config.memory, sample.Memory.Err)
+	m.stuck(sample.Stuck, sample.Age)
 	for _, disk := range sample.Disks {
 		m.add(disk.Name, diskDetails(disk), disk.Percent, s.config.disk, disk.Err)
-		if disk.Stuck {
-			m.warn(probes.ReasonStuck, errors.New("the file system does not answer"))
-		}
+		m.stuck(disk.Stuck, disk.Age)
 	}
 	connections := sample.Connections
 	m.add("connections", connectionsDetails(connections), float64(connections.Active), s.config.connections, connections.Err)
+	m.stuck(sample.Stuck, sample.Age)
 	m.add("process", processDetails(sample.Process), openFiles(sample.Process), levels{openFilesWarning, Never}, nil)
+	m.stuck(sample.Stuck, sample.Age)
 	return m
 }
 
@@ -109,33 +112,46 @@ func above(value, threshold float64) error {
 // figure writes a figure with one decimal, where it has one.
 func figure(v float64) string { return fmt.Sprint(round1(v)) }
 
-// warn makes the metric that was added last a warning, unless it is worse already.
-func (m *metrics) warn(reason probes.Reason, err error) {
+// stuck makes the metric that was added last a warning, unless it is worse already, where what it is read from does not answer.
+// Figures are then the last ones, and it says how old.
+func (m *metrics) stuck(is bool, age time.Duration) {
+	if !is {
+		return
+	}
 	last := len(m.checks) - 1
-	if m.checks[last].Status != probes.Error {
-		m.checks[last].Status, m.checks[last].Reason, m.errs[last] = probes.Warning, reason, err
+	check, err := &m.checks[last], errors.New("no answer")
+	if age > 0 {
+		err = fmt.Errorf("no answer; the last one is %v old", age.Round(time.Millisecond))
+		if len(check.Details) > 0 {
+			check.Details = append(check.Details, slog.Float64("age_seconds", round1(age.Seconds())))
+		}
+	}
+	if check.Status != probes.Error {
+		check.Status, check.Reason, m.errs[last] = probes.Warning, probes.ReasonStuck, err
 	}
 }
 
 // since fills in since when each metric is as it is, and returns what changed after before.
 func (m *metrics) since(before *metrics) []engine.Change {
 	var changes []engine.Change
+	now := m.sample.At
 	for i := range m.checks {
 		check := &m.checks[i]
-		check.Since = m.sample.At
-		old := Check{Since: m.sample.At}
+		old, as := Check{Since: now}, now
 		if before != nil {
-			old = before.checks[i]
+			old, as = before.checks[i], before.as[i]
 		}
+		check.Since = now
 		if old.Status == check.Status {
 			check.Since = old.Since
 		}
 		if old.Status != check.Status || old.Reason != check.Reason {
 			changes = append(changes, engine.Change{
-				Check: check.Name, From: old.Status, To: check.Status, Reason: check.Reason,
-				Lasted: m.sample.At.Sub(old.Since), Err: m.errs[i], At: m.sample.At,
+				Check: check.Name, From: old.Status, To: check.Status, Reason: check.Reason, Lasted: now.Sub(as), Err: m.errs[i], At: now,
 			})
+			as = now
 		}
+		m.as = append(m.as, as)
 	}
 	return changes
 }
@@ -203,9 +219,6 @@ func diskDetails(disk sysmetrics.Disk) (d details) {
 	d.megabytes("free_mb", disk.FreeBytes, nil)
 	d.megabytes("total_mb", disk.TotalBytes, nil)
 	d.figure("inodes_percent", disk.InodesPercent.Value, disk.InodesPercent.Err)
-	if disk.Stuck {
-		d.figure("age_seconds", disk.Age.Seconds(), nil)
-	}
 	return d
 }
 
@@ -223,7 +236,8 @@ func processDetails(process sysmetrics.Process) (d details) {
 	return d
 }
 
-// openFilesWarning is how much of the limit on open files may be used: beyond it, connections fail soon.
+// openFilesWarning is how many percent of the limit on open files may be used. The process metric warns when there are more, since
+// connections fail at the limit; it has no critical level, and no option changes it.
 const openFilesWarning = 80
 
 // openFiles is the percentage of the limit that is in use; without a limit, or without a count, it is zero.

@@ -131,6 +131,42 @@ func TestAStuckDisk(t *testing.T) {
 	assert.Equal(t, probes.Error, judged(t, sample, WithDiskThreshold(90, 95))["disk"].Status, "what it said last is bad enough")
 }
 
+// What /proc and the control groups do not answer, they do not answer for any metric.
+func TestAStuckSystem(t *testing.T) {
+	sample := machine()
+	sample.Stuck, sample.Age = true, 12340*time.Millisecond
+	sample.Disks[0].Stuck, sample.Disks[0].Age = true, 13*time.Second
+	checks := judged(t, sample)
+	assert.Equal(t, `{"status":"warning","reason":"stuck","percent":25.5,"count":4,"window_seconds":5,"age_seconds":12.3}`, object(checks["cpu"]))
+	assert.Equal(t, `{"status":"warning","reason":"stuck","percent":60.2,"available_mb":2048,"total_mb":8192,"source":"host","age_seconds":12.3}`, object(checks["memory"]))
+	assert.Equal(t, `{"status":"warning","reason":"stuck","percent":45.8,"free_mb":50000,"total_mb":100000,"age_seconds":13}`, object(checks["disk"]))
+	assert.Equal(t, `{"status":"warning","reason":"stuck","active_connections":42,"age_seconds":12.3}`, object(checks["connections"]))
+	assert.Equal(t, `{"status":"warning","reason":"stuck","goroutines":12,"uptime_seconds":90.1,"age_seconds":12.3}`, object(checks["process"]))
+
+	sample.Memory.Percent = 99
+	assert.Equal(t, probes.Error, judged(t, sample, WithMemoryThreshold(90, 95))["memory"].Status, "what it said last is bad enough")
+}
+
+func TestASystemThatNeverAnswered(t *testing.T) {
+	broken := errors.New("the system does not answer")
+	none := sysmetrics.Figure[float64]{Err: broken}
+	sample := &sysmetrics.Sample{
+		At: time.Now(), Stuck: true,
+		CPU:         sysmetrics.CPU{Count: 4, Err: broken, ThrottledRatio: none},
+		Memory:      sysmetrics.Memory{Err: broken, OOMKills: sysmetrics.Figure[uint64]{Err: broken}},
+		Disks:       []sysmetrics.Disk{{Name: "disk", Path: "/", Stuck: true, Err: broken, InodesPercent: none}},
+		Connections: sysmetrics.Connections{Err: broken},
+		Process: sysmetrics.Process{Goroutines: 12, Uptime: time.Second, HeapBytes: sysmetrics.Figure[uint64]{Value: 3 << 19},
+			OpenFiles: sysmetrics.Figure[int]{Err: broken}, MaxOpenFiles: sysmetrics.Figure[int]{Value: 1024}},
+	}
+	checks := judged(t, sample)
+	assert.Equal(t, `{"status":"warning","reason":"stuck","count":4}`, object(checks["cpu"]))
+	for _, name := range []string{"memory", "disk", "connections"} {
+		assert.Equal(t, `{"status":"warning","reason":"stuck"}`, object(checks[name]), name)
+	}
+	assert.Equal(t, `{"status":"warning","reason":"stuck","goroutines":12,"uptime_seconds":1,"heap_mb":1.5,"max_open_files":1024}`, object(checks["process"]))
+}
+
 func TestOverall(t *testing.T) {
 	tests := []struct {
 		checks []probes.Status // the second is optional

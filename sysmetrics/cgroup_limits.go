@@ -53,7 +53,11 @@ func (g cgroup) memoryMax(dir string) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return parseCount(name, text)
+	limit, err := parseCount(name, text)
+	if err == nil && limit == 0 {
+		err = fmt.Errorf("%s: no process could run within 0 bytes", name)
+	}
+	return limit, err
 }
 
 // workingSet is a group's usage less the page cache that is dropped first. That cache

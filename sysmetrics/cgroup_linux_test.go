@@ -112,8 +112,8 @@ func TestCgroupChild(t *testing.T) {
 	require.NoError(t, err)
 	stop := burn()
 	time.Sleep(2500 * time.Millisecond)
+	stop() // or the quota could stop the sample too
 	sample := s.Sample()
-	stop()
 	assert.Equal(t, byte(1), held[len(held)-1])
 
 	text, err := json.Marshal(seen{

@@ -25,9 +25,11 @@ func currEstab(files fs.FS) (int, error) {
 	}
 	var names []string
 	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "Tcp: ") {
+			continue
+		}
 		fields := strings.Fields(line)
 		switch i := slices.Index(names, "CurrEstab"); {
-		case len(fields) == 0 || fields[0] != "Tcp:":
 		case names == nil:
 			names = fields
 		case 0 <= i && i < len(fields):

@@ -24,6 +24,7 @@ func TestConnections(t *testing.T) {
 		{"no values", head + names + tail, 0, "no CurrEstab"},
 		{"too few values", head + names + "Tcp: 1 200\n", 0, "no CurrEstab"},
 		{"another name", "Tcp: InSegs\nTcp: 5\n", 0, "no CurrEstab"},
+		{"below zero", names + "Tcp: 1 2 3 4 5 18446744073709551615 7\n", 0, `"18446744073709551615" is not a count`},
 		{"not a number", names + "Tcp: 1 2 3 4 5 many 7\n", 0, `"many" is not a count`},
 	}
 	for _, tt := range tests {

@@ -75,7 +75,7 @@ func reportDisks(disks []namedDisk, at time.Time) []Disk {
 	return report
 }
 
-// A diskMeter asks one path. Only the sampler's present caller touches it.
+// A diskMeter asks one path. Only the sampler's run touches it.
 type diskMeter struct {
 	path   string
 	statfs func(string) (space, error)

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -42,4 +43,12 @@ func sampler(t *testing.T, m machine, disks ...DiskPath) *Sampler {
 	s, err := newSampler(Options{Disks: disks}, m)
 	require.NoError(t, err)
 	return s
+}
+
+// sampled takes one sample where no time passes, so that nobody's patience ends because the machine that runs the
+// tests is busy.
+func sampled(t *testing.T, m machine, disks ...DiskPath) (sample *Sample) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { sample = sampler(t, m, disks...).Sample() })
+	return sample
 }

@@ -1,8 +1,11 @@
 package sysmetrics
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"math"
 	"os"
 	"strings"
 
@@ -23,15 +26,56 @@ func thisMachine() machine {
 // the runtime's poller and take it out again, which doubles the price of reading it.
 type rootFS struct{}
 
-func (rootFS) Open(name string) (fs.File, error) {
-	if !fs.ValidPath(name) {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
-	}
-	fd, err := unix.Open("/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+func (r rootFS) Open(name string) (fs.File, error) {
+	d, err := r.descriptor(name)
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		return nil, err
 	}
-	return os.NewFile(uintptr(fd), name), nil
+	return os.NewFile(uintptr(d.fd), name), nil
+}
+
+// open spares making an os.File, which costs as much as reading a short file.
+func (r rootFS) open(name string) (io.ReadCloser, error) {
+	return r.descriptor(name)
+}
+
+func (rootFS) descriptor(name string) (descriptor, error) {
+	if !fs.ValidPath(name) {
+		return descriptor{}, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	fd, err := uninterrupted(func() (int, error) { return unix.Open("/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+	if err != nil {
+		return descriptor{}, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return descriptor{fd: fd, name: name}, nil
+}
+
+// A descriptor is an open file, which one goroutine reads.
+type descriptor struct {
+	fd   int
+	name string
+}
+
+func (d descriptor) Read(p []byte) (int, error) {
+	n, err := uninterrupted(func() (int, error) { return unix.Read(d.fd, p) })
+	switch {
+	case err != nil:
+		return 0, &fs.PathError{Op: "read", Path: d.name, Err: err}
+	case n == 0 && len(p) > 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func (d descriptor) Close() error { return unix.Close(d.fd) }
+
+// uninterrupted calls again where a signal came in between, such as those by which Go preempts goroutines.
+func uninterrupted(call func() (int, error)) (int, error) {
+	for {
+		if n, err := call(); !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
 }
 
 // Stat spares opening the file, which matters when it is the directory of open files.
@@ -93,7 +137,11 @@ func procMeminfo(files fs.FS) (hostMemory, error) {
 func kilobytes(name, text, key string) (uint64, error) {
 	for line := range strings.Lines(text) {
 		if k, v, _ := strings.Cut(line, " "); k == key {
-			return parseCount(name, strings.TrimSuffix(strings.TrimSpace(v), " kB"))
+			n, err := parseCount(name, strings.TrimSuffix(strings.TrimSpace(v), " kB"))
+			if err == nil && n > math.MaxInt64>>10 {
+				err = fmt.Errorf("%s: %s %d kB is more than any machine has", name, key, n)
+			}
+			return n, err
 		}
 	}
 	return 0, fmt.Errorf("%s: %s %w", name, key, errNoKey)

@@ -6,12 +6,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
-
-// minAge is how long a sample serves.
-const minAge = time.Second
 
 // Options are what [New] needs to know. The zero value measures everything but
 // disks.
@@ -43,16 +41,17 @@ func (d DiskPath) validate() error {
 }
 
 // A Sampler measures on demand. Its methods may be called from any number of
-// goroutines. There is nothing to close: between two calls it owns no goroutine,
-// but for one for each disk that has left a call unanswered.
+// goroutines. There is nothing to close: it owns a goroutine while it measures, however
+// many wait for it, and one for each disk that has left a call unanswered. Between two
+// calls there is none, unless the system does not answer.
 type Sampler struct {
-	last atomic.Pointer[Sample]
+	last atomic.Pointer[Sample] // what is given out
 
-	// turn is held by the one caller that measures, and guards what follows. It is
-	// a channel of capacity 1 and not a mutex because a goroutine that waits for a
-	// mutex would stop the clock of testing/synctest.
-	turn chan struct{}
+	mu       sync.Mutex // guards what follows, and who may replace last; nothing is measured under it
+	run      *run       // the one that is out, or nil
+	measured *Sample    // what the last run brought, or nil
 
+	// The rest belongs to the run that is out.
 	machine   machine
 	cgroup    cgroup
 	cgroupErr error // why cgroup is not known; it is then looked for again
@@ -62,7 +61,8 @@ type Sampler struct {
 
 // New makes a Sampler and reads the processor's counters once, as the start of
 // their first window. It reports every invalid entry of opts, joined into one error;
-// a figure that cannot be read is no error here.
+// a figure that cannot be read is no error here, and it waits no longer than 50 ms for
+// a system that does not answer.
 func New(opts Options) (*Sampler, error) {
 	return newSampler(opts, thisMachine())
 }
@@ -75,70 +75,51 @@ func newSampler(opts Options, m machine) (*Sampler, error) {
 	if err := errors.Join(invalid...); err != nil {
 		return nil, err
 	}
-	s := &Sampler{
-		turn:    make(chan struct{}, 1),
-		machine: m,
-		disks:   newDisks(slices.Clone(opts.Disks), m.statfs),
-	}
+	s := &Sampler{machine: m, disks: newDisks(slices.Clone(opts.Disks), m.statfs)}
+	<-s.begin(s.prepare).over.Done()
+	return s, nil
+}
+
+// prepare starts the first window. It brings no sample.
+func (s *Sampler) prepare() *Sample {
 	s.findCgroup()
 	s.measureCPU()
-	return s, nil
+	return nil
 }
 
 // Sample returns the present state of the machine, at most a second old.
 //
 // A sample that is younger than a second is returned as it is: the same pointer
-// means that nothing is new. Otherwise one caller measures, which takes 0.1 to 0.2
-// ms and never waits for disks longer than 2 ms, and the others get the previous sample.
-// Only before there is a first sample do they wait for it. The result is never nil.
+// means that nothing is new. Otherwise it is measured, once for all who ask meanwhile,
+// which takes 0.1 to 0.2 ms and never waits for disks longer than 2 ms.
+//
+// Reading /proc or a control group may hang, as a disk may. Nobody waits longer than 50 ms for
+// that, and who comes later does not wait at all: the previous sample is returned, as
+// long as it is younger than 5 s, and then one that is [Sample.Stuck]. The result is never nil.
 func (s *Sampler) Sample() *Sample {
-	last := s.last.Load()
-	if last != nil && time.Since(last.At) < minAge {
+	if last := s.last.Load(); last.serves() {
 		return last
 	}
-	if !s.takeTurn(last == nil) {
+	r, last := s.join()
+	if r == nil {
 		return last
 	}
-	defer s.giveTurn()
-	if newer := s.last.Load(); newer != last {
-		return newer
-	}
-	next := s.measure()
-	s.last.Store(next)
-	return next
+	<-r.over.Done()
+	return s.outcome()
 }
-
-// takeTurn reports whether the caller may measure. It fails only where the caller
-// is not willing to wait for one that does so already.
-func (s *Sampler) takeTurn(wait bool) bool {
-	if wait {
-		s.turn <- struct{}{}
-		return true
-	}
-	select {
-	case s.turn <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (s *Sampler) giveTurn() { <-s.turn }
 
 // measure reads everything.
 func (s *Sampler) measure() *Sample {
+	next := &Sample{At: time.Now()}
 	if s.cgroupErr != nil {
 		s.findCgroup()
 	}
-	next := &Sample{
-		CPU:         s.measureCPU(),
-		Memory:      s.measureMemory(),
-		Connections: measureConnections(s.machine.files),
-		Process:     measureProcess(s.machine.files),
-	}
+	next.CPU = s.measureCPU()
+	next.Memory = s.measureMemory()
+	next.Connections = measureConnections(s.machine.files)
+	next.Process = measureProcess(s.machine.files)
 	askDisks(s.disks)
-	next.At = time.Now()
-	next.Disks = reportDisks(s.disks, next.At)
+	next.Disks = reportDisks(s.disks, time.Now())
 	return next
 }
 

@@ -2,7 +2,6 @@ package sysmetrics
 
 import (
 	"errors"
-	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 )
 
 func TestNewRefusesPaths(t *testing.T) {
@@ -34,9 +34,11 @@ func TestNewRefusesPaths(t *testing.T) {
 
 func TestOptionsAreCopied(t *testing.T) {
 	disks := []DiskPath{{"a", "/a"}}
-	s := sampler(t, fakeHost(nil), disks...)
-	disks[0] = DiskPath{"b", "/b"}
-	assert.Equal(t, "/a", s.Sample().Disks[0].Path)
+	synctest.Test(t, func(t *testing.T) {
+		s := sampler(t, fakeHost(nil), disks...)
+		disks[0] = DiskPath{"b", "/b"}
+		assert.Equal(t, "/a", s.Sample().Disks[0].Path)
+	})
 }
 
 func TestSampleServesForASecond(t *testing.T) {
@@ -52,49 +54,50 @@ func TestSampleServesForASecond(t *testing.T) {
 		assert.NotSame(t, first, second)
 		assert.Same(t, second, s.Sample())
 		assert.Equal(t, time.Second, second.At.Sub(first.At))
+
+		r, last := s.join()
+		assert.Nil(t, r, "who comes too late to see the second one measures no third")
+		assert.Same(t, second, last)
 	})
 }
 
-// While one caller measures, the others take the previous sample, and wait only where there is none.
+// Of many who ask at once one measures, and all get what it has measured.
 func TestConcurrentSample(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const asking = 50
-		slow := diskThatTakes(time.Hour)
+		slow := diskThatTakes(time.Millisecond)
 		s := sampler(t, withStatfs(slow.statfs), root)
-		ask := func() (samples []*Sample) {
-			got := make([]*Sample, asking)
-			var wg sync.WaitGroup
-			for i := range got {
-				wg.Go(func() { got[i] = s.Sample() })
+		var before *Sample
+		for round := range 3 {
+			samples := askAll(s, 50)
+			for _, got := range samples {
+				assert.Same(t, samples[0], got)
 			}
-			wg.Wait()
-			return got
+			assert.NotSame(t, before, samples[0])
+			assert.EqualValues(t, round+1, slow.asked.Load())
+			before = samples[0]
+			time.Sleep(time.Minute)
 		}
-
-		first := ask()
-		require.NotNil(t, first[0])
-		for _, got := range first {
-			assert.Same(t, first[0], got)
-		}
-
-		time.Sleep(time.Hour + time.Second) // so that the next call is waited for
-		measured := 0
-		for _, got := range ask() {
-			if got != first[0] {
-				measured++
-			}
-		}
-		assert.Equal(t, 1, measured)
-		time.Sleep(time.Hour)
 	})
 }
 
-func TestNewOwnsNoGoroutine(t *testing.T) {
-	before := runtime.NumGoroutine()
+// askAll asks for a sample in so many goroutines at once.
+func askAll(s *Sampler, n int) []*Sample {
+	got := make([]*Sample, n)
+	var wg sync.WaitGroup
+	for i := range got {
+		wg.Go(func() { got[i] = s.Sample() })
+	}
+	wg.Wait()
+	return got
+}
+
+func TestNoGoroutineWhereNobodyAsks(t *testing.T) {
+	before := goleak.IgnoreCurrent()
 	s, err := New(Options{Disks: []DiskPath{root}})
 	require.NoError(t, err)
-	assert.LessOrEqual(t, runtime.NumGoroutine(), before)
-	runtime.KeepAlive(s)
+	assert.NoError(t, goleak.Find(before), "after New")
+	s.Sample()
+	assert.NoError(t, goleak.Find(before), "between two samples")
 }
 
 func TestCachedSampleDoesNotAllocate(t *testing.T) {
@@ -108,13 +111,12 @@ func TestCachedSampleDoesNotAllocate(t *testing.T) {
 // Where everything fails, every figure says so, and the sample is there.
 func TestNothingCanBeRead(t *testing.T) {
 	broken := errors.New("broken")
-	s := sampler(t, machine{
+	sample := sampled(t, machine{
 		files:  fixture(),
 		cpu:    func() (cpuTimes, error) { return cpuTimes{}, broken },
 		memory: func() (hostMemory, error) { return hostMemory{}, broken },
 		statfs: func(string) (space, error) { return space{}, broken },
 	}, root)
-	sample := s.Sample()
 
 	assert.ErrorIs(t, sample.CPU.Err, broken)
 	assert.ErrorIs(t, sample.Memory.Err, broken)

@@ -7,7 +7,8 @@
 //
 // A [Sampler] measures when it is asked and at no other time. It owns no
 // goroutine between two calls and keeps no state in common with other users of
-// gopsutil in the process.
+// gopsutil in the process. Nobody waits longer than 50 ms for a system that hangs: then
+// the last figures are given, and [Sample.Stuck] says so.
 //
 // The package knows nothing of thresholds, HTTP or the checks that use it.
 //
@@ -66,7 +67,19 @@ const (
 // A Sample is what a [Sampler] has measured. It never changes once it is
 // returned, and must not be changed: everybody who asks within a second shares it.
 type Sample struct {
-	At          time.Time // when the measuring ended; with a monotonic reading
+	// At is when the measuring began, so that no figure is older but those of a disk that
+	// has an Age. It has a monotonic reading. Of a stuck sample it is when the figures were
+	// given again.
+	At time.Time
+
+	// Stuck is true while the system does not answer and all there is are figures of 5 s ago or
+	// more, or none: then every figure but those of Go itself is absent, and its Err says so.
+	Stuck bool
+
+	// Age is how long before At the figures of a stuck sample were measured. It is 0 when
+	// there are none, and in every other sample.
+	Age time.Duration
+
 	CPU         CPU
 	Memory      Memory
 	Disks       []Disk // one for each of Options.Disks, in that order
@@ -146,14 +159,16 @@ type Disk struct {
 	// system that has no fixed number of them.
 	InodesPercent Figure[float64]
 
-	// Age is how long before Sample.At the file system gave this answer, be it the
-	// figures or Err: well under a millisecond as a rule, more after an answer that
-	// was late. 0 when it never gave one. It holds whatever Err is.
+	// Age is how old the file system's answer was when the sample was complete, be it
+	// the figures or Err: well under a millisecond as a rule, more after an answer that
+	// was late. 0 when it never gave one. Sample.Age is contained in that of figures. It
+	// holds whatever Err is.
 	Age time.Duration
 
 	// Stuck is true while the file system has left a call of an earlier sample
-	// unanswered, for 100 ms at least, as a dead NFS server does. The figures are
-	// then those of its last answer. It holds whatever Err is.
+	// unanswered, for 100 ms at least, as a dead NFS server does, and in a stuck sample,
+	// where it was not asked. The figures are then those of its last answer. It holds
+	// whatever Err is.
 	Stuck bool
 
 	// Err satisfies errors.Is with [io/fs.ErrNotExist] when Path does not exist.
@@ -183,5 +198,5 @@ type Process struct {
 
 	HeapBytes    Figure[uint64] // objects on the heap, dead ones not yet swept included
 	OpenFiles    Figure[int]    // open file descriptors; Linux only
-	MaxOpenFiles Figure[int]    // the soft limit on them; ErrUnsupported when there is none
+	MaxOpenFiles Figure[int]    // the soft limit on them, beyond which connections fail; ErrUnsupported when there is none
 }
