@@ -1,5 +1,6 @@
 # make test   installs what the tests need (as root on Debian or Ubuntu; elsewhere it says what to install), and runs them all.
 # make newcomer runs what a newcomer runs first: the example, curl, the command.
+# make fuzz   runs each fuzz target for 20 s, or for FUZZTIME.
 # make lint   runs the linters, pinned in tools/go.mod.
 # make cross  compiles for the other systems.
 # make bench  measures it all beside the alternatives and the limits, and prints the tables of docs/performance.md.
@@ -7,7 +8,7 @@
 MODULES := . _example echov5 e2e bench
 export ECHOHEALTH_REQUIRE_SERVERS := 1
 
-.PHONY: test setup race gates newcomer lint cross bench
+.PHONY: test setup race gates fuzz newcomer lint cross bench
 
 test: setup race gates
 
@@ -22,6 +23,9 @@ gates:
 	@echo "== allocations and weight"
 	@go test -count=1 -v -run '^(TestAllocations|TestWeight)$$$$' .
 	@go test -C bench -count=1 ./...
+
+fuzz:
+	@bash .ci/fuzz
 
 newcomer:
 	@bash .ci/newcomer

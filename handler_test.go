@@ -10,9 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"regexp"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -418,37 +416,4 @@ func nothingSecretIsAnswered(t *testing.T) {
 	synctest.Wait()
 	assert.Contains(t, log.String(), "db.internal", "the log has the whole error")
 	assert.NotContains(t, log.String(), "s3cret", "but for the password")
-}
-
-func FuzzRequest(f *testing.F) {
-	h, err := echohealth.New(quiet, echohealth.WithDatabase(well), echohealth.WithRedis(failing(syscall.ECONNREFUSED)), echohealth.WithoutSystemMetrics())
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, path := range []string{"/api/health/live", "/api/health/checks/redis/", "/api/health//", "/api/healthy", "/api/health/%2e%2e", "/api/health/checks/\x00"} {
-		f.Add("GET", path)
-	}
-	known := regexp.MustCompile(`^/api/health(/live|/ready|/detailed|/checks/database|/checks/redis)?/?$`)
-	f.Fuzz(func(t *testing.T, method, path string) {
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.Method, r.URL.Path = method, path
-		w := httptest.NewRecorder()
-		ours := path == "/api/health" || strings.HasPrefix(path, "/api/health/")
-		if h.TryServe(w, r) != ours {
-			t.Fatalf("%q: ours is %v", path, ours)
-		}
-		if !ours {
-			return
-		}
-		want := map[bool]int{true: 405, false: 404}[known.MatchString(path)]
-		if want == 405 && (method == http.MethodGet || method == http.MethodHead) {
-			want = map[bool]int{true: 503, false: 200}[strings.HasPrefix(path, "/api/health/ready") || strings.HasPrefix(path, "/api/health/checks/redis")]
-		}
-		if w.Code != want {
-			t.Fatalf("%s %q: %d, not %d", method, path, w.Code, want)
-		}
-		if method != http.MethodHead && !json.Valid(w.Body.Bytes()) {
-			t.Fatalf("%q", w.Body.String())
-		}
-	})
 }
