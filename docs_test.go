@@ -36,9 +36,7 @@ func TestDocumentsCompile(t *testing.T) {
 	files := []string{"README.md"}
 	more, err := filepath.Glob("docs/*.md")
 	require.NoError(t, err)
-	dir, err := os.MkdirTemp("testdata", "blocks-")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := scratch(t)
 	var packages []string
 	for _, file := range append(files, more...) {
 		text, err := os.ReadFile(file)
@@ -54,6 +52,15 @@ func TestDocumentsCompile(t *testing.T) {
 	output, err := exec.Command("go", append([]string{"vet"}, packages...)...).CombinedOutput()
 	require.NoError(t, err, "%s", output)
 	t.Logf("%d blocks", len(packages))
+}
+
+// scratch is a directory in this module, so that what is written there may import it, and which "./..." leaves out.
+func scratch(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(".", "_scratch-")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // program makes a compiling file of a block: a whole file is left as it is; statements get a function around them, the imports that

@@ -6,7 +6,6 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -114,28 +113,4 @@ func TestOnlyTheMiddlewareImportsEcho(t *testing.T) {
 			assert.False(t, strings.Contains(spec.Path.Value, "labstack") && file != "middleware.go", "%s imports %s", file, spec.Path.Value)
 		}
 	}
-}
-
-// weightBudget is how much larger a stripped Echo service may become by this package. About 92 KB of it are log/slog, which is in the
-// signatures and which most services link anyway, and 120 KB the system metrics of machine and container.
-const weightBudget = 480 << 10
-
-func TestWeight(t *testing.T) {
-	if raceEnabled || testing.Short() {
-		t.Skip("two programs are built; once is enough")
-	}
-	dir := t.TempDir()
-	weigh := func(name string) int64 {
-		out := filepath.Join(dir, name)
-		build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, "./testdata/weigh/"+name)
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		output, err := build.CombinedOutput()
-		require.NoError(t, err, string(output))
-		info, err := os.Stat(out)
-		require.NoError(t, err)
-		return info.Size()
-	}
-	grown := weigh("echohealth") - weigh("echo")
-	t.Logf("Echo alone to Echo and echohealth: +%d KB, stripped", grown>>10)
-	assert.LessOrEqual(t, grown, int64(weightBudget))
 }
