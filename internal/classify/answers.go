@@ -59,7 +59,7 @@ func byRedisReply(err error) probes.Reason {
 	if !ok {
 		return ""
 	}
-	text := reply.Error()
+	text := ends(reply.Error())
 	code, rest, _ := strings.Cut(text, " ")
 	if code != "ERR" {
 		return redisCodes[code]

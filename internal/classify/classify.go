@@ -53,10 +53,7 @@ func byTLS(err error) probes.Reason {
 
 func byNetwork(err error) probes.Reason {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		if dns.IsTimeout {
-			return probes.ReasonTimeout
-		}
-		return probes.ReasonHostNotFound
+		return byDNS(dns)
 	}
 	// A UNIX socket that isn't there means that its server isn't: PostgreSQL removes its own when it stops.
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" && errors.Is(op, fs.ErrNotExist) {
@@ -73,6 +70,20 @@ func byNetwork(err error) probes.Reason {
 	return ""
 }
 
+// byDNS tells a name that does not exist from a name server that can't be asked, or says that it can't answer now: then nobody
+// knows whether the name exists. Of an error of the system's own only the text is left.
+func byDNS(dns *net.DNSError) probes.Reason {
+	switch {
+	case dns.IsTimeout:
+		return probes.ReasonTimeout
+	case strings.Contains(dns.Err, syscall.EMFILE.Error()), strings.Contains(dns.Err, syscall.ENFILE.Error()):
+		return probes.ReasonOutOfResources
+	case dns.IsTemporary && !dns.IsNotFound:
+		return probes.ReasonUnreachable
+	}
+	return probes.ReasonHostNotFound
+}
+
 // byErrno has Windows' socket errors by their numbers too, which are no other system's: there the names of package
 // syscall stand for numbers that the system never returns.
 var byErrno = map[syscall.Errno]probes.Reason{
@@ -84,12 +95,25 @@ var byErrno = map[syscall.Errno]probes.Reason{
 	10053:                probes.ReasonConnectionLost,
 	10054:                probes.ReasonConnectionLost,
 	syscall.EHOSTUNREACH: probes.ReasonUnreachable,
+	syscall.EHOSTDOWN:    probes.ReasonUnreachable,
 	syscall.ENETUNREACH:  probes.ReasonUnreachable,
 	syscall.ENETDOWN:     probes.ReasonUnreachable,
+	10050:                probes.ReasonUnreachable,
 	10051:                probes.ReasonUnreachable,
+	10064:                probes.ReasonUnreachable,
 	10065:                probes.ReasonUnreachable,
 	syscall.ETIMEDOUT:    probes.ReasonTimeout,
 	10060:                probes.ReasonTimeout,
+
+	// Of this process or its machine: no file descriptor, port, buffer or memory is left.
+	syscall.EMFILE:        probes.ReasonOutOfResources,
+	syscall.ENFILE:        probes.ReasonOutOfResources,
+	syscall.EADDRNOTAVAIL: probes.ReasonOutOfResources,
+	syscall.ENOBUFS:       probes.ReasonOutOfResources,
+	syscall.ENOMEM:        probes.ReasonOutOfResources,
+	10024:                 probes.ReasonOutOfResources,
+	10049:                 probes.ReasonOutOfResources,
+	10055:                 probes.ReasonOutOfResources,
 }
 
 func byTime(err error) probes.Reason {
@@ -114,7 +138,7 @@ func byFile(err error) probes.Reason {
 
 // byText is for the errors that have nothing but a fixed text.
 func byText(err error) probes.Reason {
-	text := err.Error()
+	text := ends(err.Error())
 	for _, t := range texts {
 		if strings.Contains(text, t.part) {
 			return t.reason
@@ -137,6 +161,14 @@ var texts = []struct {
 	{"SSL is not enabled on the server", probes.ReasonTLSError},   // lib/pq
 	{"server gave HTTP response to HTTPS", probes.ReasonTLSError}, // net/http
 	{"tls: ", probes.ReasonTLSError},                              // alerts are of an unexported type
+}
+
+// ends returns what is looked at of a text: all of it, or the beginning and the end of a long one, where errors are wrapped.
+func ends(text string) string {
+	if len(text) <= maxWork {
+		return text
+	}
+	return text[:maxWork/2] + text[len(text)-maxWork/2:]
 }
 
 func is[E error](err error) bool {

@@ -1,0 +1,155 @@
+package classify
+
+import "strings"
+
+// urls finds what is between scheme://user: and the last @ that can belong to it: the one before the closing quote, or
+// before the next white space, whichever comes later.
+func (s *search) urls() {
+	each(s.text, "://", func(separator int) {
+		user := separator + len("://")
+		end, quoted := s.wordEnd(user), false
+		if q, ok := quoteBefore(s.text, schemeStart(s.text, separator)); ok {
+			end, quoted = s.closing(user, q), true
+		}
+		colon := user + strings.IndexAny(s.text[user:end], ":@/")
+		if colon < user || s.text[colon] != ':' {
+			return
+		}
+		if quoted && !isPort(s.text[colon+1:]) {
+			end = max(end, s.wordEnd(user))
+		}
+		s.hideURLPassword(colon+1, end)
+	})
+}
+
+// hideURLPassword hides what begins at from, with what it takes to be sure of its end. White space and quotes may be
+// part of a password that nobody has escaped: then the @ comes later in the line.
+func (s *search) hideURLPassword(from, end int) {
+	to := s.lastAt(from, end)
+	if to < 0 && !isPort(s.text[from:]) {
+		end = s.urlLineEnd(from)
+		to = s.lastAt(from, end)
+		if to < 0 && s.cut && end == len(s.text) {
+			to = end
+		}
+	}
+	s.hide(from, to)
+}
+
+// urlLineEnd returns where the line ends, or the next URL begins.
+func (s *search) urlLineEnd(at int) int {
+	end := len(s.text)
+	for _, stop := range []string{"://", "\n"} {
+		if i := strings.Index(s.text[at:end], stop); i >= 0 {
+			end = at + i
+		}
+	}
+	return end
+}
+
+// isPort reports whether text begins with what is a port rather than a password, or with nothing.
+func isPort(text string) bool {
+	digits := 0
+	for digits < len(text) && '0' <= text[digits] && text[digits] <= '9' {
+		digits++
+	}
+	return digits == len(text) || digits <= 5 && strings.IndexByte(spaces+"/?#:,;)]}>\"'`\\", text[digits]) >= 0
+}
+
+func schemeStart(text string, end int) int {
+	for end > 0 && isSchemeByte(text[end-1]) {
+		end--
+	}
+	return end
+}
+
+// quotations are how net/url begins to quote what may be a part of a password.
+var quotations = []string{`invalid port "`, `invalid URL escape "`, `invalid character "`}
+
+// urlErrors finds what net/url quotes because it can't read it, and which may have lost its @ with the rest of the password
+// behind a #.
+func (s *search) urlErrors() {
+	for _, begin := range quotations {
+		each(s.text, begin, func(at int) {
+			from := at + len(begin)
+			s.hide(from, closingQuote(s.text, from))
+		})
+	}
+	const parse = `parse "`
+	each(s.text, parse, func(at int) {
+		from := at + len(parse)
+		to := closingQuote(s.text, from)
+		_, authority, isURL := strings.Cut(s.text[from:to], "://")
+		if colon := strings.IndexAny(authority, ":@/"); colon >= 0 && authority[colon] == ':' {
+			s.hide(to-len(authority)+colon+1, to)
+		} else if !isURL {
+			s.hide(from, from+strings.LastIndexByte(s.text[from:to], '@'))
+		}
+	})
+}
+
+// userinfo finds what stands before an @ in a word without a scheme: user:password@tcp(host)/ and its like, which are
+// DSNs of MySQL's driver, and before @host:port what a parser leaves of a URL that it cut at a character of the password.
+func (s *search) userinfo() {
+	word, rest, colon := 0, 0, -1 // where the word begins, its last part between quotes or @, and its first colon
+	for i := range len(s.text) {
+		switch s.text[i] {
+		case ' ', '\t', '\r', '\n':
+			word, rest, colon = i+1, i+1, -1
+		case '"', '\'':
+			rest = i + 1
+		case ':':
+			if strings.HasPrefix(s.text[i:], "://") {
+				word, colon = i+len("://"), -1
+			} else if colon < 0 {
+				colon = i
+			}
+		case '@':
+			s.hideUserinfo(max(rest, word), colon, i)
+			rest = i + 1
+		}
+	}
+}
+
+func (s *search) hideUserinfo(from, colon, at int) {
+	after := s.text[at+1 : min(len(s.text), at+1+maxHost)]
+	if colon >= 0 && isMySQLAddress(after) {
+		s.hide(colon+1, at)
+	}
+	if isHostPort(after) && !s.isURLUser(from, at) {
+		s.hide(from, at)
+	}
+}
+
+// isURLUser reports whether what is between from and at follows the scheme of a URL, and so is looked after by urls.
+func (s *search) isURLUser(from, at int) bool {
+	if !strings.HasSuffix(s.text[:from], "://") {
+		return false
+	}
+	colon := strings.IndexAny(s.text[from:at], ":/")
+	return colon >= 0 && s.text[from+colon] == ':'
+}
+
+// maxHost bounds how far an address is looked at.
+const maxHost = 255
+
+// isMySQLAddress reports whether text begins with /database or network(address).
+func isMySQLAddress(text string) bool {
+	i := 0
+	for i < len(text) && isSchemeByte(text[i]) {
+		i++
+	}
+	return i < len(text) && (text[i] == '(' || i == 0 && text[i] == '/')
+}
+
+// isHostPort reports whether text begins with host:digit.
+func isHostPort(text string) bool {
+	colon := strings.IndexByte(text, ':')
+	if strings.HasPrefix(text, "[") {
+		colon = strings.Index(text, "]:") + 1
+	}
+	if colon <= 0 || colon+1 >= len(text) || text[colon+1] < '0' || text[colon+1] > '9' {
+		return false
+	}
+	return !strings.ContainsAny(text[:colon], spaces+"\"'@/(")
+}

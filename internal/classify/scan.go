@@ -1,0 +1,157 @@
+package classify
+
+import "strings"
+
+const (
+	spaces = " \t\r\n"
+	quotes = "\"'`"
+)
+
+// each calls f with the places of part in text.
+func each(text, part string, f func(at int)) {
+	for at := 0; ; at += len(part) {
+		i := strings.Index(text[at:], part)
+		if i < 0 {
+			return
+		}
+		at += i
+		f(at)
+	}
+}
+
+// eachFold is each without regard to the case of ASCII letters. part is in lower case.
+func eachFold(text, part string, f func(at int)) {
+	for i := 0; i+len(part) <= len(text); i++ {
+		if text[i]|0x20 == part[0] && strings.EqualFold(text[i:i+len(part)], part) {
+			f(i)
+		}
+	}
+}
+
+// quote is a quote and how many backslashes are before it: one where what it quotes is quoted itself, and so on.
+type quote struct {
+	mark  byte
+	depth int
+}
+
+// quoteAt returns the quote at at, and where its content begins.
+func quoteAt(text string, at int) (q quote, content int, ok bool) {
+	end := skip(text, at, `\`)
+	if end == len(text) || !isQuote(text[end]) {
+		return quote{}, 0, false
+	}
+	return quote{text[end], end - at}, end + 1, true
+}
+
+// quoteBefore returns the quote that ends at at.
+func quoteBefore(text string, at int) (q quote, ok bool) {
+	if at == 0 || !isQuote(text[at-1]) {
+		return quote{}, false
+	}
+	rest := strings.TrimRight(text[:at-1], `\`)
+	return quote{text[at-1], at - 1 - len(rest)}, true
+}
+
+// closing returns where the quote is that closes what begins at at, or the end of text. A quote in mid-word closes nothing:
+// somebody forgot to escape it.
+func (s *search) closing(at int, q quote) int {
+	if s.quote.answers(at) && s.quoteMark == q {
+		return s.quote.to
+	}
+	s.quote, s.quoteMark = stretch{at, s.findClosing(at, q)}, q
+	return s.quote.to
+}
+
+func (s *search) findClosing(at int, q quote) int {
+	backslashes := 0
+	for i := at; i < len(s.text); i++ {
+		c := s.text[i]
+		if c == q.mark && backslashes%(2*q.depth+2) == q.depth && endsWord(s.text[i+1:], q.depth > 0) {
+			return i
+		}
+		if c == '\\' {
+			backslashes++
+		} else {
+			backslashes = 0
+		}
+	}
+	return len(s.text)
+}
+
+// endsWord reports whether something can end before text: there is nothing, white space or punctuation, perhaps behind
+// a few further closing quotes and brackets.
+func endsWord(text string, escaped bool) bool {
+	const few = 16
+	rest := strings.TrimLeft(text[:min(len(text), few)], quotes+")]}")
+	if rest == "" {
+		return len(text) <= few
+	}
+	return strings.IndexByte(spaces+",;:.&>|", rest[0]) >= 0 || escaped && rest[0] == '\\'
+}
+
+// wordEnd returns where the next white space is that has no backslash before it.
+func (s *search) wordEnd(at int) int {
+	if !s.word.answers(at) {
+		s.word = stretch{at, s.findWordEnd(at)}
+	}
+	return s.word.to
+}
+
+func (s *search) findWordEnd(at int) int {
+	for i := at; i < len(s.text); i++ {
+		switch s.text[i] {
+		case '\\':
+			i++
+		case ' ', '\t', '\r', '\n':
+			return i
+		}
+	}
+	return len(s.text)
+}
+
+// lastAt returns where the last @ is between from and to, -1 where there is none.
+func (s *search) lastAt(from, to int) int {
+	if !s.ats.answers(from) || s.ats.to != to {
+		s.ats = stretch{from, to}
+		s.at = from + strings.LastIndexByte(s.text[from:to], '@')
+	}
+	if s.at < from {
+		return -1
+	}
+	return s.at
+}
+
+// stretch is what the last search went over: one that begins in it ends where it does. Without that a text that consists of nothing
+// but beginnings would be searched to its end from each of them.
+type stretch struct{ from, to int }
+
+func (s stretch) answers(at int) bool { return s.from <= at && at < s.to }
+
+// closingQuote returns where the quote is that ends what package strconv has quoted from at on, or the end of text.
+func closingQuote(text string, at int) int {
+	for i := at; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i
+		}
+	}
+	return len(text)
+}
+
+// skip returns the first place from at on that has none of these bytes.
+func skip(text string, at int, bytes string) int {
+	for at < len(text) && strings.IndexByte(bytes, text[at]) >= 0 {
+		at++
+	}
+	return at
+}
+
+func isSpace(text string, at int) bool { return skip(text, at, spaces) > at }
+
+func isQuote(c byte) bool { return strings.IndexByte(quotes, c) >= 0 }
+
+func isSchemeByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '+' || c == '.' || c == '-'
+}
