@@ -15,8 +15,16 @@ import (
 
 // A Run is one observation of a database.
 type Run struct {
+	Began  time.Time
 	Done   chan struct{} // closed at the end
 	Result probes.Result // valid after Done
+}
+
+// Answers reports whether the run, which is over, answers a question that was asked then. A failure always does. A success of
+// a run that had begun before may have taken any time: a database that takes 6 s for an answer would seem to be well to whoever
+// asks after 5 s.
+func (r *Run) Answers(asked time.Time) bool {
+	return r.Result.Status == probes.Error || !r.Began.Before(asked)
 }
 
 // Flight holds the run in flight. There is at most one, however many checks wait for it.
@@ -41,7 +49,7 @@ func (f *Flight) Join(limit time.Duration, observe func(context.Context) probes.
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.run == nil && !f.closed {
-		f.run = &Run{Done: make(chan struct{})}
+		f.run = &Run{Began: time.Now(), Done: make(chan struct{})}
 		go f.fly(f.run, limit, observe)
 	}
 	return f.run

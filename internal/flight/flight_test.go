@@ -62,3 +62,23 @@ func TestCloseDoesNotWaitForWhatHeedsNoContext(t *testing.T) {
 		assert.EqualValues(t, 1, cleanups.Load())
 	})
 }
+
+// A database that takes 6 s for an answer is not well for whoever asks after 5.
+func TestAnOldSuccessIsNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := flight.New(func() {})
+		defer f.Close(time.Second)
+		for status, answers := range map[probes.Status]bool{probes.OK: false, probes.Warning: false, probes.Error: true} {
+			r := f.Join(time.Minute, func(context.Context) probes.Result {
+				time.Sleep(6 * time.Second)
+				return probes.Result{Status: status}
+			})
+			asked := time.Now()
+			time.Sleep(5 * time.Second)
+			late := time.Now()
+			<-r.Done
+			assert.True(t, r.Answers(asked), "it was asked by this one")
+			assert.Equal(t, answers, r.Answers(late), status)
+		}
+	})
+}

@@ -13,7 +13,7 @@ import (
 var _ probes.Probe = (*Probe)(nil)
 
 // Probe checks the database behind a pool. Make it with New. Its methods may be called from any goroutine; checks
-// that overlap share one answer.
+// that overlap ask one question at a time.
 type Probe struct {
 	pool     *pgxpool.Pool
 	config   *pgxpool.Config
@@ -78,18 +78,23 @@ func (p *Probe) Advise() []string {
 		"Add connect_timeout=2 to the connection string, or set ConnConfig.ConnectTimeout"}
 }
 
-// Check asks the database for an answer, or waits for the one that an earlier check asked for. When ctx ends first
-// the result is Error with ctx's error, and the question stays open for the next check.
+// Check asks the database for an answer. Where an earlier check's question is still open, it waits for that answer, and
+// asks again once it has come and is a good one. When ctx ends first the result is Error with ctx's error, and the
+// question stays open for the next check.
 func (p *Probe) Check(ctx context.Context) probes.Result {
-	r := p.flight.Join(max(p.patience, remaining(ctx)), p.observe)
-	if r == nil {
-		return probes.Result{Status: probes.Error, Reason: probes.ReasonClientClosed, Err: errors.New("the probe is closed")}
-	}
-	select {
-	case <-r.Done:
-		return r.Result
-	case <-ctx.Done():
-		return p.failed(p.pool.Stat(), ctx.Err())
+	for asked := time.Now(); ; {
+		r := p.flight.Join(max(p.patience, remaining(ctx)), p.observe)
+		if r == nil {
+			return probes.Result{Status: probes.Error, Reason: probes.ReasonClientClosed, Err: errors.New("the probe is closed")}
+		}
+		select {
+		case <-r.Done:
+			if r.Answers(asked) {
+				return r.Result
+			}
+		case <-ctx.Done():
+			return p.failed(p.pool.Stat(), ctx.Err())
+		}
 	}
 }
 
