@@ -11,7 +11,7 @@ const (
 	ReasonConnectionRefused Reason = "connection_refused" // nothing listens there
 	ReasonConnectionLost    Reason = "connection_lost"    // the connection ended in mid-conversation
 	ReasonHostNotFound      Reason = "host_not_found"     // the name does not resolve
-	ReasonUnreachable       Reason = "unreachable"        // there is no route
+	ReasonUnreachable       Reason = "unreachable"        // there is no route to it, or the name server cannot answer
 	ReasonTLSError          Reason = "tls_error"          // no agreement on TLS, or a certificate is refused
 
 	// What it answered.
@@ -20,7 +20,7 @@ const (
 	ReasonNotFound             Reason = "not_found"             // the database, vhost, queue or path does not exist
 	ReasonTooManyConnections   Reason = "too_many_connections"  // the server's limit of connections is reached
 	ReasonReadOnly             Reason = "read_only"             // it takes no writes: a standby or a replica
-	ReasonOutOfResources       Reason = "out_of_resources"      // it is out of memory or disk
+	ReasonOutOfResources       Reason = "out_of_resources"      // it is out of memory or disk, or this process out of files or ports
 	ReasonDependencyStarting   Reason = "dependency_starting"   // it is starting, loading, recovering or stopping
 	ReasonBrokerBlocked        Reason = "broker_blocked"        // the broker takes no messages: a memory or disk alarm
 	ReasonMisconfigured        Reason = "misconfigured"         // it answers, but not to what it was asked for

@@ -28,12 +28,16 @@ func parse(raw string, schemes []string) (*url.URL, Query, error) {
 		return nil, nil, errors.New("it names several brokers: give the URL of one, and make a check for each")
 	}
 	u, err := url.Parse(raw)
-	if err != nil {
+	if err != nil || strayAt(raw) {
 		// The parser's own error quotes parts of the URL, the password among them.
-		return nil, nil, errors.New("it can't be parsed: in user and password all but letters, digits and -._~ must be percent-encoded")
+		return nil, nil, errors.New("it can't be parsed: in user and password all but letters, digits and -._~ must be percent-encoded, " +
+			"and so must an @ or # anywhere else")
 	}
 	if !slices.Contains(schemes, u.Scheme) {
 		return nil, nil, fmt.Errorf("its scheme must be one of %s", strings.Join(schemes, ", "))
+	}
+	if !strings.HasPrefix(raw[len(u.Scheme):], "://") {
+		return nil, nil, fmt.Errorf("its scheme must be followed by ://, as in %s://host", u.Scheme)
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
@@ -45,6 +49,14 @@ func parse(raw string, schemes []string) (*url.URL, Query, error) {
 		return nil, nil, errors.New("its query can't be parsed: write name=value&name=value, percent-encoded")
 	}
 	return u, Query(query), nil
+}
+
+// strayAt recognizes that what was parsed as a port, a path, a query or a fragment is the rest of a password: in "amqp://app:1?a@rabbit"
+// the host would be app.
+func strayAt(raw string) bool {
+	_, rest, _ := strings.Cut(raw, "://")
+	end := strings.IndexAny(rest, "/?#")
+	return end >= 0 && strings.ContainsAny(rest[end:], "@#")
 }
 
 // severalBrokers recognizes Celery's list of brokers to fail over to, "amqp://a;amqp://b" or "amqp://a;b", which the

@@ -76,11 +76,13 @@ const (
 	tlsAlert = 0x15
 )
 
-// socket is a connection's network part. It remembers what amqp091-go does not tell: how reading began and ended.
+// socket is a connection's network part. It remembers what amqp091-go does not tell: how reading began and ended. And it bounds
+// how much is read, since amqp091-go puts together messages of any size.
 type socket struct {
 	net.Conn
 	since  time.Time
-	unbind func() bool // from the context; false where it has ended
+	left   atomic.Int64 // how many bytes may be read until the next call
+	unbind func() bool  // from the context; false where it has ended
 	first  atomic.Int32
 	end    atomic.Pointer[readEnd]
 }
@@ -97,13 +99,22 @@ func connect(ctx context.Context, network, addr string) (*socket, error) {
 		return nil, err
 	}
 	s := &socket{Conn: conn, since: time.Now()}
+	s.left.Store(maxRead)
 	s.first.Store(-1)
 	s.unbind = context.AfterFunc(ctx, s.abort)
 	return s, nil
 }
 
+// maxRead is how many bytes a call may read: what ten thousand Celery workers with a few queues each answer.
+const maxRead = 32 << 20
+
+var errTooMuch = fmt.Errorf("the broker sent more than %d MB in one call", maxRead>>20)
+
 func (s *socket) Read(b []byte) (int, error) {
 	n, err := s.Conn.Read(b)
+	if s.left.Add(-int64(n)) < 0 && err == nil {
+		err = errTooMuch
+	}
 	if n > 0 && s.first.Load() < 0 {
 		s.first.Store(int32(b[0]))
 	}

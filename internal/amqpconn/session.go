@@ -47,6 +47,7 @@ func (s *Session) Blocks() <-chan amqp.Blocking { return s.blocks }
 
 // use calls f, and closes the connection when ctx ends, so that no call of f's outlasts it. It reports whether it did.
 func (s *Session) use(ctx context.Context, f func(context.Context, *Session) error) (aborted bool, err error) {
+	s.socket.left.Store(maxRead)
 	unbind := context.AfterFunc(ctx, s.socket.abort)
 	err = f(ctx, s)
 	return !unbind(), err

@@ -7,10 +7,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,6 +36,7 @@ func TestParseURL(t *testing.T) {
 		"amqps://rabbit?verify=verify_peer&server_name_indication=mq",
 		"amqp://rabbit?login_method=AMQPLAIN&connect_timeout=4",
 		"amqp://[::1]:5672/",
+		"amqp://app:s3cret@rabbit/v%40h",
 	}
 	for _, raw := range good {
 		_, err := amqpconn.ParseURL(raw, nil)
@@ -50,6 +53,13 @@ func TestParseURLRefuses(t *testing.T) {
 		{"amqp://app:s3%cret@rabbit/", `broker URL "amqp://***@rabbit/": it can't be parsed`},
 		{"amqp://app:s3/cret@rabbit/", `broker URL "amqp://***@rabbit/": it can't be parsed`},
 		{"amqp://app:s3cret", `broker URL "amqp://***": it can't be parsed`},
+		{"amqp://app:1?s3cret@rabbit/", `broker URL "amqp://***@rabbit/": it can't be parsed`},
+		{"amqp://app:1/s3cret@rabbit/", `broker URL "amqp://***@rabbit/": it can't be parsed`},
+		{"amqp://app:1#s3cret@rabbit/", `broker URL "amqp://***@rabbit/": it can't be parsed`},
+		{"amqp://app:p@s?s3cret@rabbit/", `broker URL "amqp://***@rabbit/": it can't be parsed`},
+		{"amqp:rabbit?s3cret", `broker URL "***": its scheme must be followed by ://`},
+		{"amqp:rabbit?amqp://app:s3cret@rabbit", `its scheme must be followed by ://`},
+		{"amqp://rabbit/#", `an @ or # anywhere else`},
 		{"amqp://app:s3cret@rabbit:99999/", "its port must be 1 to 65535"},
 		{"amqp://app:s3cret@rabbit:0/", "its port must be 1 to 65535"},
 		{"amqp://app:s3cret@a;amqp://app:s3cret@b", `broker URL "amqp://***@b": it names several brokers`},
@@ -78,6 +88,28 @@ func TestParseURLRefuses(t *testing.T) {
 	assert.ErrorContains(t, err, "TLS options need a scheme with TLS")
 	_, err = amqpconn.ParseURL("amqps://rabbit?verify=verify_none", new(tls.Config))
 	assert.ErrorContains(t, err, "exclude each other")
+}
+
+// A URL is read or refused, and whatever is around the password, no error shows it.
+func FuzzURL(f *testing.F) {
+	for _, before := range []string{"", "x", "amqp://rabbit/?verify=", "amqps://rabbit/?", "http://", "amqp://a;", " ", "%", `"`, "amqp://app:1", "amqp://[::1"} {
+		for _, after := range []string{"rabbit/", "rabbit:5672/vh?heartbeat=10", "rabbit?connection_timeout=0", "a;amqp://b", "%", " ", "[", ":99999/", "@", "/?x=1", "h?heartbeat=x", "\x00"} {
+			f.Add(before, after)
+		}
+	}
+	f.Fuzz(func(t *testing.T, before, after string) {
+		const password = "s3cret-Pa55"
+		for _, form := range []string{"amqp://app:%s@", "pyamqp://:%s@", "amqps://app:1%s@", "redis://app:%s@", "amqp://app:1?%s@", "amqp://app:1/%s@", "amqp://app:1#%s@", "amqp://app:p@%s@"} {
+			raw := before + fmt.Sprintf(form, password) + after
+			_, err := amqpconn.ParseURL(raw, nil)
+			_, _, err2 := amqpconn.ParseBrokerURL(raw, "redis", "rediss")
+			for _, text := range []string{fmt.Sprint(err), fmt.Sprint(err2), amqpconn.RedactURL(raw)} {
+				if strings.Contains(text, password) && !strings.Contains(before+after, password) {
+					t.Errorf("%q: %s", raw, text)
+				}
+			}
+		}
+	})
 }
 
 func TestAdvise(t *testing.T) {

@@ -66,7 +66,7 @@ func dialer(life context.Context, app *redis.Options) func(context.Context, stri
 		if err != nil {
 			return notConnected(err), nil
 		}
-		return conn, nil
+		return limit(conn), nil
 	}
 }
 

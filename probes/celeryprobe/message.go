@@ -87,13 +87,16 @@ func seal(c command, exchange string) []byte {
 	return sealed
 }
 
-// maxReply is far more than a worker with a hundred queues answers. What is longer is not looked at.
-const maxReply = 1 << 20
+// What comes from the broker may come from anybody who can write there.
+const (
+	maxReply = 1 << 20 // far more than a worker with a hundred queues answers; what is longer is not looked at
+	maxName  = 255     // of a worker and of a ticket, as AMQP's names
+)
 
 // reply is what a worker answered.
 type reply struct {
-	ticket  string
-	workers []worker // empty where the body can't be read: a worker may answer in pickle
+	ticket string
+	worker worker // without a name where the body can't be read: a worker may answer in pickle
 }
 
 type worker struct {
@@ -127,23 +130,25 @@ func unseal(sealed string) (reply, bool) {
 
 // newReply reads a reply's body. It returns false for what is no reply: one has a ticket, or says whose it is.
 func newReply(ticket string, body []byte) (reply, bool) {
-	r := reply{ticket: ticket, workers: readWorkers(body)}
-	return r, r.ticket != "" || len(r.workers) > 0
+	if len(ticket) > maxName {
+		ticket = ""
+	}
+	r := reply{ticket, readWorker(body)}
+	return r, r.ticket != "" || r.worker.name != ""
 }
 
-// readWorkers reads {"celery@host": …}, an answer by whom. Whatever it is, even an error, the worker is there.
-func readWorkers(body []byte) []worker {
+// readWorker reads {"celery@host": …}, an answer by whom. Whatever it is, even an error, the worker is there.
+func readWorker(body []byte) worker {
 	var answers map[string]json.RawMessage
-	if len(body) > maxReply || json.Unmarshal(body, &answers) != nil {
-		return nil
+	if len(body) > maxReply || json.Unmarshal(body, &answers) != nil || len(answers) != 1 {
+		return worker{}
 	}
-	workers := make([]worker, 0, len(answers))
 	for name, answer := range answers {
-		if name != "" {
-			workers = append(workers, worker{name, readQueues(answer)})
+		if name != "" && len(name) <= maxName {
+			return worker{name, readQueues(answer)}
 		}
 	}
-	return workers
+	return worker{}
 }
 
 // readQueues reads [{"name": "celery", …}, …], which is the answer to active_queues.

@@ -55,20 +55,24 @@ func TestUnseal(t *testing.T) {
 		want reply
 		ok   bool
 	}{
-		"pong":          {sealed("t", `{"celery@host": {"ok": "pong"}}`), reply{"t", []worker{{name: "celery@host"}}}, true},
-		"queues":        {sealed("t", `{"a@b": [{"name": "mail", "exchange": {}}, {"name": "x"}]}`), reply{"t", []worker{{"a@b", []string{"mail", "x"}}}}, true},
-		"no queues":     {sealed("t", `{"a@b": []}`), reply{"t", []worker{{"a@b", []string{}}}}, true},
-		"error":         {sealed("t", `{"a@b": {"error": "KeyError('x')"}}`), reply{"t", []worker{{name: "a@b"}}}, true},
-		"pickle":        {sealed("t", "\x80\x04\x95\x1c"), reply{ticket: "t"}, true},
-		"no ticket":     {sealed("", `{"a@b": {"ok": "pong"}}`), reply{"", []worker{{name: "a@b"}}}, true},
-		"plain body":    {`{"body": "{\"a@b\": 1}", "properties": {"body_encoding": "utf-8"}}`, reply{"", []worker{{name: "a@b"}}}, true},
-		"no name":       {sealed("", `{"": {"ok": "pong"}}`), reply{workers: []worker{}}, false},
-		"no reply":      {sealed("", `[]`), reply{}, false},
-		"not base64":    {`{"body": "{}", "headers": {"ticket": "t"}, "properties": {"body_encoding": "base64"}}`, reply{ticket: "t"}, true},
-		"bottom":        {bottom, reply{}, false},
-		"garbage":       {"\x00\xff{", reply{}, false},
-		"another shape": {`{"body": 1, "headers": [], "properties": null}`, reply{}, false},
-		"too long":      {sealed("t", strings.Repeat(" ", maxReply)), reply{}, false},
+		"pong":           {sealed("t", `{"celery@host": {"ok": "pong"}}`), reply{"t", worker{name: "celery@host"}}, true},
+		"queues":         {sealed("t", `{"a@b": [{"name": "mail", "exchange": {}}, {"name": "x"}]}`), reply{"t", worker{"a@b", []string{"mail", "x"}}}, true},
+		"no queues":      {sealed("t", `{"a@b": []}`), reply{"t", worker{"a@b", []string{}}}, true},
+		"error":          {sealed("t", `{"a@b": {"error": "KeyError('x')"}}`), reply{"t", worker{name: "a@b"}}, true},
+		"pickle":         {sealed("t", "\x80\x04\x95\x1c"), reply{ticket: "t"}, true},
+		"no ticket":      {sealed("", `{"a@b": {"ok": "pong"}}`), reply{"", worker{name: "a@b"}}, true},
+		"plain body":     {`{"body": "{\"a@b\": 1}", "properties": {"body_encoding": "utf-8"}}`, reply{"", worker{name: "a@b"}}, true},
+		"no name":        {sealed("", `{"": {"ok": "pong"}}`), reply{}, false},
+		"no reply":       {sealed("", `[]`), reply{}, false},
+		"not base64":     {`{"body": "{}", "headers": {"ticket": "t"}, "properties": {"body_encoding": "base64"}}`, reply{ticket: "t"}, true},
+		"bottom":         {bottom, reply{}, false},
+		"garbage":        {"\x00\xff{", reply{}, false},
+		"another shape":  {`{"body": 1, "headers": [], "properties": null}`, reply{}, false},
+		"two names":      {sealed("t", `{"a@b": {"ok": "pong"}, "c@d": {"ok": "pong"}}`), reply{ticket: "t"}, true},
+		"the same twice": {sealed("t", `{"a@b": {"ok": "pong"}, "a@b": {"ok": "pong"}}`), reply{"t", worker{name: "a@b"}}, true},
+		"a long name":    {sealed("t", `{"`+strings.Repeat("a", 256)+`": {"ok": "pong"}}`), reply{ticket: "t"}, true},
+		"a long ticket":  {sealed(strings.Repeat("t", 256), "pickle"), reply{}, false},
+		"too long":       {sealed("t", strings.Repeat(" ", maxReply)), reply{}, false},
 	}
 	for name, test := range tests {
 		got, ok := unseal(test.in)
@@ -79,27 +83,49 @@ func TestUnseal(t *testing.T) {
 	assert.False(t, ok, "too long")
 }
 
+// Whatever the broker passes on is counted as one worker at most, the same one once, and remembered in little memory.
 func FuzzReply(f *testing.F) {
 	for _, seed := range []string{
 		sealed("t", `{"celery@host": {"ok": "pong"}}`), sealed("t", `{"a@b": [{"name": "mail"}]}`), sealed("t", "\x80\x04"), bottom,
-		`{"celery@host": {"ok": "pong"}}`, `{"a@b": [{"name": 1}]}`, `{"a@b": null}`, "null", "[]", "{", "\xff",
+		sealed("", `{"a@b": 1, "c@d": 2}`), sealed(strings.Repeat("t", 300), "x"), `{"body": "e30=", "properties": {"body_encoding": "base64"}}`,
+		`{"body": "{}", "headers": {"ticket": "t"}, "properties": {"body_encoding": "base64"}}`,
+		`{"celery@host": {"ok": "pong"}}`, `{"a@b": [{"name": 1}]}`, `{"a@b": null}`, `{"a@b": 1, "a@b": 2}`, `{"\ud800": 1}`, "null", "[]", "{", "\xff",
+		strings.Repeat("[", 20_000), `{"a": [` + strings.Repeat(`{"name": "mail"},`, 1000) + `{"name": "x"}]}`,
 	} {
-		f.Add(seed)
+		f.Add(seed, "t")
 	}
-	f.Fuzz(func(t *testing.T, data string) {
+	f.Fuzz(func(t *testing.T, data, ticket string) {
+		a := &answers{named: map[string][]string{}, unnamed: map[string]int{}, reached: unknown, queues: []string{"mail"}}
 		for _, read := range []func() (reply, bool){
 			func() (reply, bool) { return unseal(data) },
-			func() (reply, bool) { return newReply("", []byte(data)) },
+			func() (reply, bool) { return newReply(ticket, []byte(data)) },
 		} {
 			r, ok := read()
-			if ok != (r.ticket != "" || len(r.workers) > 0) {
+			if ok != (r.ticket != "" || r.worker.name != "") {
 				t.Fatalf("%q is read as %+v, a reply: %t", data, r, ok)
 			}
-			for _, w := range r.workers {
-				if w.name == "" {
-					t.Fatalf("%q has a worker without a name", data)
-				}
+			if !ok {
+				continue
 			}
+			before := a.count()
+			a.add(r)
+			once := a.count()
+			if once > before+1 {
+				t.Fatalf("%q is counted as %d workers", data, once-before)
+			}
+			if a.add(r); r.worker.name != "" && a.count() != once {
+				t.Fatalf("the worker %q is counted twice", r.worker.name)
+			}
+		}
+		remembered := 0
+		for name, queues := range a.named {
+			remembered += len(name) + 4*len(queues)
+		}
+		for ticket := range a.unnamed {
+			remembered += len(ticket)
+		}
+		if remembered > 4*maxName {
+			t.Fatalf("%d bytes of %q are remembered", remembered, data)
 		}
 	})
 }

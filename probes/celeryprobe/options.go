@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -65,22 +66,42 @@ func Queues(names ...string) Option {
 }
 
 // PendingThreshold makes the check a Warning with the reason backlog when more than warning tasks wait in all the queues
-// together, and an Error when more than critical do. By default no number is too high; echohealth.Never leaves out one
-// of the two. Neither may be negative, nor warning exceed critical. Repeating it replaces the former.
+// together, and an Error when more than critical do. Both are 0 or more, or echohealth.Never, which leaves one of them out;
+// warning must not exceed critical. The default is (Never, Never). Repeating it replaces the former.
 //
 // A task that a worker has fetched does not wait any more: with Celery's defaults a worker holds four for each of its
 // processes.
 func PendingThreshold(warning, critical int) Option {
 	return func(s *settings) error {
+		call := fmt.Sprintf("celeryprobe.PendingThreshold(%s, %s)", threshold(warning), threshold(critical))
 		if warning < 0 || critical < 0 {
-			return fmt.Errorf("celeryprobe.PendingThreshold(%d, %d): neither may be negative", warning, critical)
+			return fmt.Errorf("%s: a threshold is 0 or more, or Never", call)
 		}
-		if warning > critical {
-			return fmt.Errorf("celeryprobe.PendingThreshold(%d, %d): warning must not exceed critical", warning, critical)
+		if warning > critical && warning != never {
+			return fmt.Errorf("%s: warning must not exceed critical", call)
 		}
-		s.warning, s.critical = warning, critical
+		s.warning, s.critical = limit(warning), limit(critical)
 		return nil
 	}
+}
+
+// never is echohealth.Never, which is in a package that probes do not import.
+const never = 1<<31 - 1
+
+// limit is a threshold as a number of tasks: there may be more than never.
+func limit(threshold int) int {
+	if threshold == never {
+		return math.MaxInt
+	}
+	return threshold
+}
+
+// threshold writes one as the user did.
+func threshold(n int) string {
+	if n == never {
+		return "Never"
+	}
+	return strconv.Itoa(n)
 }
 
 // Strict makes an Error of what is a Warning by default: a queue that does not exist or is not consumed, and workers that

@@ -61,7 +61,7 @@ func (b *redisBroker) publish(ctx context.Context, client *redis.Client, c comma
 	if err != nil || len(results) == 0 {
 		return 0, fmt.Errorf("the transaction's results are not to be read: %w", err)
 	}
-	return int(results[len(results)-1]), nil
+	return max(0, int(results[len(results)-1])), nil
 }
 
 // bottom is the list's last element, without which Redis would remove the list, and its expiry, with the last answer.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,13 +63,13 @@ func (b *fakeBroker) Close() error     { return nil }
 func from(names ...string) []reply {
 	var replies []reply
 	for _, name := range names {
-		replies = append(replies, reply{"ticket", []worker{{name: name}}})
+		replies = append(replies, reply{"ticket", worker{name: name}})
 	}
 	return replies
 }
 
 func consuming(name string, queues ...string) reply {
-	return reply{"ticket", []worker{{name, queues}}}
+	return reply{"ticket", worker{name, queues}}
 }
 
 // rabbit is a broker that tells of consumers; redis is one that does not.
@@ -173,6 +174,24 @@ func TestVerdicts(t *testing.T) {
 				assert.Equal(t, append([]slog.Attr{slog.Int("pending_tasks", 0)}, test.details...), result.Details)
 			})
 		})
+	}
+}
+
+func TestPendingThreshold(t *testing.T) {
+	tests := []struct {
+		warning, critical, pending int
+		status                     probes.Status
+	}{
+		{5, 10, 5, probes.OK}, {5, 10, 6, probes.Warning}, {5, 10, 10, probes.Warning}, {5, 10, 11, probes.Error}, {5, 5, 6, probes.Error},
+		{5, never, math.MaxInt, probes.Warning}, {never, 5, 5, probes.OK}, {never, 5, 6, probes.Error}, {never, never, math.MaxInt, probes.OK},
+	}
+	for _, test := range tests {
+		b := &fakeBroker{queues: []depth{{queue: "celery", pending: test.pending, consumers: 1}}}
+		result := probing(t, b, PendingThreshold(test.warning, test.critical))()
+		assert.Equal(t, test.status, result.Status, "%+v", test)
+		if test.status != probes.OK {
+			assert.Equal(t, probes.ReasonBacklog, result.Reason)
+		}
 	}
 }
 
@@ -287,12 +306,15 @@ func TestLastAnswersServeUntilStale(t *testing.T) {
 }
 
 func TestAnswersAreBounded(t *testing.T) {
-	a := &answers{named: map[string][]string{}, unnamed: map[string]int{}, reached: unknown}
+	a := &answers{named: map[string][]string{}, unnamed: map[string]int{}, reached: unknown, queues: []string{"celery"}}
 	for range 2 * maxWorkers {
-		a.add(reply{workers: []worker{{name: newID()}}})
+		a.add(reply{worker: worker{newID(), []string{newID(), "celery", newID()}}})
 		a.add(reply{ticket: newID()})
 	}
 	assert.LessOrEqual(t, len(a.named)+len(a.unnamed), maxWorkers)
+	for _, queues := range a.named {
+		assert.Equal(t, a.queues, queues, "the others are forgotten")
+	}
 }
 
 // A check under another name waits for its turn, for no longer than its context.

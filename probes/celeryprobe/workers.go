@@ -24,11 +24,12 @@ type answers struct {
 	reached int                 // to how many workers the broker passed the ping; unknown for any number but none
 	sent    bool                // the ping went out
 	whole   bool                // it was waited for until enough answered or the time was over
-	named   map[string][]string // the queues of each worker that answered
+	named   map[string][]string // which of queues each worker consumes that answered
 	unnamed map[string]int      // how many answers to each ticket can't be read
 
 	want     int      // as many answers are enough
 	expected []string // if these are among them
+	queues   []string // what else they consume is of no interest
 }
 
 // maxWorkers bounds what is remembered.
@@ -38,12 +39,17 @@ func (a *answers) add(r reply) {
 	if len(a.named)+len(a.unnamed) >= maxWorkers {
 		return
 	}
-	if len(r.workers) == 0 {
+	if r.worker.name == "" {
 		a.unnamed[r.ticket]++
+		return
 	}
-	for _, w := range r.workers {
-		a.named[w.name] = w.queues
+	var consumed []string
+	for _, queue := range a.queues {
+		if slices.Contains(r.worker.queues, queue) {
+			consumed = append(consumed, queue)
+		}
 	}
+	a.named[r.worker.name] = consumed
 }
 
 // count is the number of workers that answered.
@@ -99,7 +105,7 @@ func (p *Probe) callRoll(ctx context.Context, depths []depth) error {
 	}
 	a := &answers{
 		asked: time.Now(), reached: unknown, named: map[string][]string{}, unnamed: map[string]int{},
-		want: p.wanted(depths), expected: p.workers.expected,
+		want: p.wanted(depths), expected: p.workers.expected, queues: p.queues,
 	}
 	err := p.broker.call(ctx, p.workers.method(), a)
 	if a.sent && a.reached != 0 { // a ping that reached nobody is no burden to anybody

@@ -23,6 +23,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/classify"
@@ -35,6 +36,7 @@ type Probe struct {
 	header  http.Header
 	client  *http.Client
 	invalid error
+	closed  atomic.Bool
 }
 
 // An Option changes what New makes.
@@ -117,8 +119,10 @@ func withoutUser(rawURL string) string {
 func (p *Probe) Validate() error { return p.invalid }
 
 // Close closes the idle connections of the client that all probes share, which the others open again when they
-// need to. A client that was given by Client stays as it is.
+// need to. A client that was given by Client stays as it is. It always returns nil. A check after it is Error with
+// ReasonClientClosed.
 func (p *Probe) Close() error {
+	p.closed.Store(true)
 	if p.client == shared {
 		shared.CloseIdleConnections()
 	}
@@ -132,6 +136,9 @@ const bodyLimit = 4 << 10
 func (p *Probe) Check(ctx context.Context) probes.Result {
 	if p.invalid != nil {
 		return probes.Result{Status: probes.Error, Reason: probes.ReasonMisconfigured, Err: p.invalid}
+	}
+	if p.closed.Load() {
+		return probes.FromError(probes.Fail(probes.ReasonClientClosed, errors.New("the probe is closed")))
 	}
 	response, err := p.client.Do(p.request(ctx))
 	if err != nil {

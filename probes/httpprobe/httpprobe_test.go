@@ -354,6 +354,22 @@ func TestNoPileUp(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
+func TestCheckAfterClose(t *testing.T) {
+	var asked atomic.Int32
+	server := newServer(t, func(http.ResponseWriter, *http.Request) { asked.Add(1) })
+	for _, probe := range []*httpprobe.Probe{httpprobe.New(server.URL), httpprobe.New(server.URL, httpprobe.Client(server.Client()))} {
+		before := asked.Load()
+		for range 2 {
+			require.NoError(t, probe.Close())
+			result, _ := run(t, probe, enough)
+			assert.Equal(t, probes.Error, result.Status)
+			assert.Equal(t, probes.ReasonClientClosed, result.Reason)
+			assert.Error(t, result.Err)
+		}
+		assert.Equal(t, before, asked.Load())
+	}
+}
+
 func TestCloseLeavesNothing(t *testing.T) {
 	server := newServer(t, func(http.ResponseWriter, *http.Request) {})
 	before := goleak.IgnoreCurrent()

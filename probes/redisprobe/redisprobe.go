@@ -106,6 +106,9 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	if p.invalid != nil {
 		return probes.Result{Status: probes.Error, Reason: probes.ReasonMisconfigured, Err: p.invalid}
 	}
+	if p.isClosed() {
+		return probes.FromError(probes.Fail(probes.ReasonClientClosed, errors.New("the probe is closed")))
+	}
 	before := p.pool()
 	err := p.askRedis(ctx)
 	after := p.pool()
@@ -175,7 +178,14 @@ func (p *Probe) keep(o *own) {
 	}
 }
 
-// Close closes the probe's own connections. The application's client stays open.
+func (p *Probe) isClosed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
+// Close closes the probe's own connections, that of a check in flight when the check ends. The application's client stays
+// open. It always returns nil. A check after it is Error with ReasonClientClosed.
 func (p *Probe) Close() error {
 	p.mu.Lock()
 	p.closed = true

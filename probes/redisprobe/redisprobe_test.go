@@ -135,8 +135,42 @@ func TestConcurrentChecks(t *testing.T) {
 	open := func() int { return proxy.Open() - int(client.PoolStats().TotalConns) }
 	assert.Eventually(t, func() bool { return open() == 1 }, 5*time.Second, time.Millisecond, "one own connection is kept")
 	require.NoError(t, probe.Close())
-	requireOK(t, probe)
 	assert.Eventually(t, func() bool { return open() == 0 }, 5*time.Second, time.Millisecond, "none is kept after Close")
+}
+
+// Nothing is asked any more, over whichever client.
+func TestCheckAfterClose(t *testing.T) {
+	type wrapper struct{ redis.UniversalClient }
+	server := testserver.NewRedis(t)
+	client := newClient(t, &redis.Options{Addr: server.Addr()})
+	for _, client := range []redis.UniversalClient{client, wrapper{client}} {
+		probe := redisprobe.New(client)
+		requireOK(t, probe)
+		for range 2 {
+			require.NoError(t, probe.Close())
+			requireError(t, probe, probes.ReasonClientClosed)
+		}
+	}
+	require.NoError(t, client.Ping(t.Context()).Err(), "the application's client stays open")
+}
+
+// A check that Close overtakes leaves no connection behind.
+func TestCloseDuringCheck(t *testing.T) {
+	server := testserver.NewRedis(t)
+	proxy := testserver.NewProxy(t, server.Addr())
+	client := newClient(t, &redis.Options{Addr: proxy.Addr()})
+	probe := redisprobe.New(client)
+	requireOK(t, probe)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for probe.Check(t.Context()).Err == nil {
+			}
+		})
+	}
+	require.NoError(t, probe.Close())
+	wg.Wait()
+	assert.Eventually(t, func() bool { return proxy.Open() == int(client.PoolStats().TotalConns) }, 5*time.Second, time.Millisecond)
 }
 
 // Each setting is one that a copy of the options could lose or trip over.

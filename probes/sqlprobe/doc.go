@@ -19,7 +19,8 @@
 //
 //   - ok: the database answered.
 //   - warning, pool_saturated: every connection that SetMaxOpenConns allows is in use, none came free within 250 ms,
-//     and the database answered at most 10 s ago. Later that is error, timeout: nobody knows any more how it is.
+//     and the database answered when it was last asked. From 10 s after the first such check on, without an answer in between,
+//     that is error, timeout: nobody knows any more how the database is.
 //   - error with the reason of the failure: timeout, connection_refused, client_closed and the others. They are
 //     known for every driver where the network fails, and for those whose errors have a method SQLState (pgx, lib/pq)
 //     where the server refuses; otherwise it is failed.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"io"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,7 +56,7 @@ func openFake(d fakeDriver, maxOpen int) *sql.DB {
 	return db
 }
 
-// A pool that stays full vouches for its database for 10 s, and no longer.
+// The last answer vouches for a database whose pool stays full for 10 s, and no longer.
 func TestFullPoolForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := openFake(fakeDriver{works, works}, 1)
@@ -84,6 +85,59 @@ func TestFullPoolForLong(t *testing.T) {
 			time.Sleep(time.Second)
 			assertResult(t, checks.check(), probes.Error, probes.ReasonTimeout)
 		}
+		require.NoError(t, conn.Close())
+		synctest.Wait()
+		assertResult(t, checks.check(), probes.OK, "")
+	})
+}
+
+// How rarely anybody asks makes no difference: a pool that was full at one check is no outage.
+func TestFullPoolRarelyAsked(t *testing.T) {
+	for _, period := range []time.Duration{time.Second, 10 * time.Second, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			db := openFake(fakeDriver{works, works}, 1)
+			defer db.Close()
+			probe := sqlprobe.New(db)
+			defer probe.Close()
+			checks := &checker{probe: probe, timeout: timeout}
+			assertResult(t, checks.check(), probes.OK, "")
+			for range 3 { // briefly full, each time
+				time.Sleep(period)
+				conn, err := db.Conn(t.Context())
+				require.NoError(t, err)
+				assertResult(t, checks.check(), probes.Warning, probes.ReasonPoolSaturated)
+				require.NoError(t, conn.Close())
+				synctest.Wait() // the run that was queued gets its turn
+			}
+
+			conn, err := db.Conn(t.Context())
+			require.NoError(t, err)
+			assertResult(t, checks.check(), probes.Warning, probes.ReasonPoolSaturated)
+			time.Sleep(max(period, 10*time.Second))
+			assertResult(t, checks.check(), probes.Error, probes.ReasonTimeout)
+			require.NoError(t, conn.Close())
+			synctest.Wait()
+			assertResult(t, checks.check(), probes.OK, "")
+		})
+	}
+}
+
+// An answer vouches for nothing once the database has failed to give another.
+func TestFullPoolAfterFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		query := works
+		db := openFake(fakeDriver{works, func(ctx context.Context) error { return query(ctx) }}, 1)
+		defer db.Close()
+		probe := sqlprobe.New(db)
+		defer probe.Close()
+		checks := &checker{probe: probe, timeout: timeout}
+		assertResult(t, checks.check(), probes.OK, "")
+		query = func(context.Context) error { return syscall.ECONNREFUSED }
+		assertResult(t, checks.check(), probes.Error, probes.ReasonConnectionRefused)
+		conn, err := db.Conn(t.Context())
+		require.NoError(t, err)
+		assertResult(t, checks.check(), probes.Error, probes.ReasonTimeout)
+		query = works
 		require.NoError(t, conn.Close())
 		synctest.Wait()
 		assertResult(t, checks.check(), probes.OK, "")

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/flight"
@@ -22,7 +21,8 @@ const (
 	// it is the probe that says why there is no answer.
 	queueLimit = 250 * time.Millisecond
 
-	// trustFor is how long the last answer vouches for a database whose pool has no connection to spare.
+	// trustFor is how long the last answer vouches for a database whose pool has no connection to spare, from the first check
+	// on that finds it so. How long nobody had asked before says nothing.
 	trustFor = 10 * time.Second
 )
 
@@ -34,13 +34,7 @@ type Probe struct {
 	db        *sql.DB
 	statement string
 	flight    *flight.Flight
-
-	start    time.Time
-	answered atomic.Int64 // when the database last answered, in nanoseconds after start; zero for never
-
-	// Of the run in flight, or the last one:
-	waits atomic.Int64 // how many calls had ever waited for a connection when it began
-	holds atomic.Bool  // it has a connection
+	run       run
 }
 
 // An Option changes what a Probe asks for.
@@ -56,7 +50,7 @@ func Query(statement string) Option {
 // New returns a probe of the database behind db. It connects only when it is checked, and never closes db. A nil db is
 // an error at construction of the health checks.
 func New(db *sql.DB, opts ...Option) *Probe {
-	p := &Probe{db: db, statement: "SELECT 1", start: time.Now(), flight: flight.New(func() {})}
+	p := &Probe{db: db, statement: "SELECT 1", flight: flight.New(func() {})}
 	for _, opt := range opts {
 		opt(p)
 	}
@@ -75,25 +69,28 @@ func (p *Probe) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Check asks the database for an answer, or waits for the one that an earlier check asked for. When ctx ends first
-// the result is Error with ctx's error, and the question stays open for the next check; so it does when the pool is
-// saturated.
+// Check asks the database for an answer. Where an earlier check's question is still open, it waits for that answer, and
+// asks again once it has come and is a good one. When ctx ends first the result is Error with ctx's error, and the
+// question stays open for the next check; so it does when the pool is saturated.
 func (p *Probe) Check(ctx context.Context) probes.Result {
-	r := p.flight.Join(max(patience, remaining(ctx)), p.observe)
-	if r == nil {
-		return probes.Result{Status: probes.Error, Reason: probes.ReasonClientClosed, Err: errors.New("the probe is closed")}
-	}
 	look := time.NewTimer(queueLimit)
 	defer look.Stop()
-	for {
+	for asked := time.Now(); ; {
+		r := p.flight.Join(max(patience, remaining(ctx)), p.observe)
+		if r == nil {
+			return probes.Result{Status: probes.Error, Reason: probes.ReasonClientClosed, Err: errors.New("the probe is closed")}
+		}
 		select {
 		case <-r.Done:
-			return r.Result
+			if r.Answers(asked) {
+				return r.Result
+			}
 		case <-ctx.Done():
-			return p.judge(ctx.Err())
+			result, _ := p.unanswered(ctx.Err())
+			return result
 		case <-look.C:
-			if stats := p.db.Stats(); p.queued(stats) {
-				return p.saturated(stats)
+			if result, ok := p.saturated(); ok {
+				return result
 			}
 		}
 	}
@@ -106,36 +103,34 @@ func (p *Probe) Close() error {
 	return nil
 }
 
-// judge gives the result for an answer or a failure.
-func (p *Probe) judge(err error) probes.Result {
-	stats := p.db.Stats()
-	switch {
-	case err == nil:
-		return probes.Result{Status: probes.OK, Details: details(stats)}
-	case errors.Is(err, context.DeadlineExceeded) && p.queued(stats):
-		return p.saturated(stats)
+// unanswered is the result of a failure, and whether it is the pool's, which could not spare a connection to ask with.
+func (p *Probe) unanswered(err error) (result probes.Result, saturated bool) {
+	if errors.Is(err, context.DeadlineExceeded) {
+		if result, ok := p.saturated(); ok {
+			return result, true
+		}
 	}
-	return probes.Result{Status: probes.Error, Details: details(stats), Err: err}
-}
-
-// queued reports whether the run in flight waits for the application to give a connection back. If nobody has begun
-// to wait since it began, it is connecting.
-func (p *Probe) queued(stats sql.DBStats) bool {
-	full := stats.MaxOpenConnections > 0 && stats.InUse >= stats.MaxOpenConnections
-	return full && stats.WaitCount > p.waits.Load() && !p.holds.Load()
+	return probes.Result{Status: probes.Error, Details: details(p.db.Stats()), Err: err}, false
 }
 
 // saturated is the result where every connection is in use. They say nothing about the database; its last answer does,
 // for a while.
-func (p *Probe) saturated(stats sql.DBStats) probes.Result {
+func (p *Probe) saturated() (probes.Result, bool) {
+	stats, wait := p.run.look(p.db)
+	if wait == notWaiting {
+		return probes.Result{}, false
+	}
 	err := fmt.Errorf("all %d connections of the pool are in use", stats.MaxOpenConnections)
 	result := probes.Result{Status: probes.Warning, Reason: probes.ReasonPoolSaturated, Details: details(stats), Err: err}
-	answered := time.Duration(p.answered.Load())
-	if age := time.Since(p.start) - answered; answered == 0 || age >= trustFor {
+	switch wait {
+	case blind:
 		result.Status, result.Reason = probes.Error, probes.ReasonTimeout
-		result.Err = fmt.Errorf("%w, and the database has not answered in the last %s", err, trustFor)
+		result.Err = fmt.Errorf("%w, and the database has not answered since the last failure, or since the start", err)
+	case tooLong:
+		result.Status, result.Reason = probes.Error, probes.ReasonTimeout
+		result.Err = fmt.Errorf("%w, and for %s no check could ask the database", err, trustFor)
 	}
-	return result
+	return result, true
 }
 
 func details(stats sql.DBStats) []slog.Attr {

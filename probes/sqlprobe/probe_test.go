@@ -22,8 +22,13 @@ import (
 
 func TestMain(m *testing.M) { testserver.Main(m) }
 
-// timeout is what a health endpoint waits for a check by default.
-const timeout = 800 * time.Millisecond
+const (
+	// timeout is what a health endpoint waits for a check by default.
+	timeout = 800 * time.Millisecond
+
+	// patient is for the tests with a real server that are about the result, however slow the machine is.
+	patient = 4 * time.Second
+)
 
 // checker runs a probe as the health checks do: on a context that outlives the check's timeout, and never twice at
 // the same time.
@@ -180,7 +185,7 @@ func TestFailures(t *testing.T) {
 func TestFullPool(t *testing.T) {
 	db := open(t, testserver.SharedPostgres(t).DSN())
 	db.SetMaxOpenConns(2)
-	checks := &checker{probe: newProbe(t, db), timeout: timeout}
+	checks := &checker{probe: newProbe(t, db), timeout: patient}
 	assertResult(t, checks.check(), probes.OK, "")
 	release := take(t, db, 2)
 	waits := db.Stats().WaitCount
@@ -241,7 +246,7 @@ func TestRestart(t *testing.T) {
 	server := testserver.NewPostgres(t)
 	db := open(t, server.DSN())
 	warm(t, db, 4)
-	checks := &checker{probe: newProbe(t, db), timeout: timeout}
+	checks := &checker{probe: newProbe(t, db), timeout: patient}
 	assertResult(t, checks.check(), probes.OK, "")
 	server.Stop(t)
 	for range 3 {
@@ -301,7 +306,7 @@ func TestClose(t *testing.T) {
 		require.NoError(t, probe.Close())
 		assertResult(t, probe.Check(t.Context()), probes.Error, probes.ReasonClientClosed)
 	}
-	assert.Less(t, time.Since(start), 3*time.Second)
+	assert.Less(t, time.Since(start), 8*time.Second, "a run may take 10s")
 	db.Close()
 	proxy.Reset() // ends the proxy's own goroutines
 	goleak.VerifyNone(t, before)

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"time"
 
 	"github.com/echo-probes/echohealth/internal/classify"
 	"github.com/echo-probes/echohealth/probes"
@@ -15,7 +14,7 @@ import (
 // them as the pool has idle, the next one is new.
 func (p *Probe) observe(ctx context.Context) probes.Result {
 	stats := p.db.Stats()
-	p.waits.Store(stats.WaitCount)
+	p.run.begin(stats.WaitCount)
 	var err error
 	for range max(1, stats.Idle) + 1 {
 		if err = p.query(ctx); err == nil || ctx.Err() != nil || !stale(err) {
@@ -23,19 +22,24 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 		}
 	}
 	if err == nil {
-		p.answered.Store(int64(time.Since(p.start)))
+		p.run.end(true)
+		return probes.Result{Status: probes.OK, Details: details(p.db.Stats())}
 	}
-	return p.judge(err)
+	result, saturated := p.unanswered(err)
+	if !saturated {
+		p.run.end(false)
+	}
+	return result
 }
 
 // query runs the statement in two steps, to know whether it's for a connection or for an answer that it waits.
 func (p *Probe) query(ctx context.Context) error {
-	p.holds.Store(false)
+	p.run.hold(false)
 	conn, err := p.db.Conn(ctx)
 	if err != nil {
 		return err
 	}
-	p.holds.Store(true)
+	p.run.hold(true)
 	err = drain(ctx, conn, p.statement)
 	conn.Close() // not deferred: after a panic in the driver it would wait for ever
 	return err

@@ -1,0 +1,37 @@
+package amqpconn
+
+import (
+	"io"
+	"net"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A broker that sends without end is not read without end.
+func TestReadingIsBounded(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		for chunk := make([]byte, 64<<10); err == nil; {
+			_, err = conn.Write(chunk)
+		}
+	}()
+	s, err := connect(t.Context(), "tcp", listener.Addr().String())
+	require.NoError(t, err)
+	defer s.abort()
+	n, err := io.Copy(io.Discard, struct{ io.Reader }{s})
+	assert.ErrorIs(t, err, errTooMuch)
+	assert.InDelta(t, maxRead, n, 64<<10)
+
+	s.left.Store(maxRead) // the next call
+	_, err = s.Read(make([]byte, 1))
+	assert.NoError(t, err)
+}
