@@ -29,6 +29,7 @@ var policy = map[string][]string{
 	"probes/redisprobe":  {"probes", "internal/classify", "internal/redisconn", "github.com/redis/go-redis/v9"},
 	"probes/amqpprobe":   {"probes", "internal/classify", "internal/amqpconn", "github.com/rabbitmq/amqp091-go"},
 	"probes/celeryprobe": {"probes", "internal/classify", "internal/amqpconn", "internal/redisconn", "github.com/rabbitmq/amqp091-go", "github.com/redis/go-redis/v9"},
+	"probes/probetest":   {"probes", "internal/classify"},
 	"internal/amqpconn":  {"probes", "internal/classify", "github.com/rabbitmq/amqp091-go"},
 	"internal/redisconn": {"probes", "github.com/redis/go-redis/v9"},
 	"internal/flight":    {"probes"},

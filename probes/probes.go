@@ -31,7 +31,9 @@ import (
 //   - Advise() []string: lines that are logged once at construction: measured traps in the client that the probe was
 //     given, each with what to set.
 //   - Close() error (io.Closer): called once when the health checks are closed, to end what the probe opened itself.
-//     It never closes what the application gave it.
+//     It never closes what the application gave it. A check afterwards is an Error, ReasonClientClosed.
+//
+// Package probetest finds out whether a Probe keeps to all of this.
 type Probe interface {
 	Check(ctx context.Context) Result
 }

@@ -140,6 +140,7 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	if p.closed.Load() {
 		return probes.FromError(probes.Fail(probes.ReasonClientClosed, errors.New("the probe is closed")))
 	}
+	defer p.closeAgain()
 	response, err := p.client.Do(p.request(ctx))
 	if err != nil {
 		return probes.FromError(withoutURL(err))
@@ -155,6 +156,13 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	result := probes.FromError(err)
 	result.Details = []slog.Attr{slog.Int("status_code", response.StatusCode)}
 	return result
+}
+
+// closeAgain is for a check that Close has overtaken: its connection has become idle after Close closed those that were.
+func (p *Probe) closeAgain() {
+	if p.closed.Load() {
+		_ = p.Close()
+	}
 }
 
 func (p *Probe) request(ctx context.Context) *http.Request {

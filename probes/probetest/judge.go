@@ -1,0 +1,88 @@
+package probetest
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// maxDetails is how many details the health checks show.
+const maxDetails = 32
+
+// judge returns an error that names each rule which a result breaks.
+func (k kit) judge(r probes.Result) error {
+	if err := errors.Join(judgeStatus(r), judgeReason(r), judgeDetails(r.Details), k.judgeSecrets(r)); err != nil {
+		return fmt.Errorf("the result breaks the contract: %w", err)
+	}
+	return nil
+}
+
+func judgeStatus(r probes.Result) error {
+	switch {
+	case !known(r.Status):
+		return fmt.Errorf("the status %q is none of ok, warning and error", r.Status)
+	case r.Status == probes.OK && r.Err != nil:
+		return fmt.Errorf("the result is ok and has an error, which counts as failed: %s", classify.Text(r.Err))
+	}
+	return nil
+}
+
+func judgeReason(r probes.Result) error {
+	switch {
+	case r.Status == probes.OK: // it is ignored
+		return nil
+	case r.Reason == "" && r.Err == nil:
+		return errors.New("the result is not ok, and has neither a reason nor an error: nobody learns why")
+	case r.Reason != "" && !r.Reason.Valid():
+		return fmt.Errorf("the reason %q does not match [a-z][a-z0-9_]{0,31}", r.Reason)
+	}
+	return nil
+}
+
+func judgeDetails(details []slog.Attr) error {
+	var errs []error
+	seen := make(map[string]bool, len(details))
+	for _, a := range details {
+		errs = append(errs, probes.CheckDetail(a))
+		if seen[a.Key] {
+			errs = append(errs, fmt.Errorf("detail %q: it is there twice", a.Key))
+		}
+		seen[a.Key] = true
+	}
+	if len(details) > maxDetails {
+		errs = append(errs, fmt.Errorf("there are %d details: more than %d are not shown", len(details), maxDetails))
+	}
+	return errors.Join(errs...)
+}
+
+// judgeSecrets looks into what is shown, and into what is logged.
+func (k kit) judgeSecrets(r probes.Result) error {
+	errs := []error{k.shown("the reason", string(r.Reason)), k.logged("the error", classify.Text(r.Err))}
+	for _, a := range r.Details {
+		errs = append(errs, k.shown("a detail's key", a.Key))
+		if a.Value.Kind() == slog.KindString { // a figure may have a port's digits by chance
+			errs = append(errs, k.shown(fmt.Sprintf("the detail %q", a.Key), a.Value.String()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (k kit) shown(what, text string) error {
+	return errors.Join(reveals("Secrets", k.Secrets, what, text), reveals("Hidden", k.Hidden, what, text))
+}
+
+func (k kit) logged(what, text string) error { return reveals("Secrets", k.Secrets, what, text) }
+
+// reveals returns an error if one of words is in text. It doesn't repeat the word: a test's output is a log as well.
+func reveals(name string, words []string, what, text string) error {
+	for i, word := range words {
+		if strings.Contains(strings.ToLower(text), strings.ToLower(word)) {
+			return fmt.Errorf("%s gives away Options.%s[%d]", what, name, i)
+		}
+	}
+	return nil
+}

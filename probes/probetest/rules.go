@@ -1,0 +1,212 @@
+package probetest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// rules are the subtests of Run. They run in this order: the first one is where a driver opens what it opens once.
+var rules = []struct {
+	name string
+	run  func(kit, *testing.T)
+}{
+	{"check", kit.check},
+	{"concurrent", kit.concurrent},
+	{"ended", kit.ended},
+	{"cancelled", kit.cancelled},
+	{"hung-new", func(k kit, t *testing.T) { k.hung(t, false) }},
+	{"hung-kept", func(k kit, t *testing.T) { k.hung(t, true) }},
+	{"close", kit.closing},
+}
+
+func (k kit) check(t *testing.T) {
+	s := k.start(t)
+	s.requireQuiet()
+	for range 3 {
+		s.requireWanted()
+	}
+	if err := s.wanted(context.Background()); err != nil {
+		t.Errorf("with a context that never ends: %v", err)
+	}
+}
+
+// callers is how many ask at once, and each of them as often in a row.
+const callers = 8
+
+func (k kit) concurrent(t *testing.T) {
+	s := k.start(t)
+	if err := s.atOnce(s.wantedInTime); err != nil {
+		t.Errorf("%d checks at once: %v", callers, err)
+	}
+}
+
+// atOnce calls f in many goroutines, and returns the first error.
+func (s *subject) atOnce(f func() error) error {
+	var (
+		wg    sync.WaitGroup
+		begin = make(chan struct{})
+		errs  = make(chan error, callers)
+	)
+	for range callers {
+		wg.Go(func() {
+			<-begin
+			for range callers {
+				if err := f(); err != nil {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	close(begin)
+	wg.Wait()
+	close(errs)
+	return <-errs
+}
+
+func (k kit) ended(t *testing.T) {
+	s := k.start(t)
+	cancelled, cancel := context.WithCancelCause(context.Background())
+	cancel(errors.New("the caller has gone"))
+	past, cancelPast := context.WithDeadline(context.Background(), time.Now().Add(-time.Second))
+	defer cancelPast()
+	for _, ctx := range []context.Context{cancelled, past} {
+		if _, err := s.attempt(ctx); err != nil {
+			t.Fatalf("a context that had ended before (%v): %v", ctx.Err(), err)
+		}
+		s.requireRecovered()
+	}
+}
+
+func (k kit) cancelled(t *testing.T) {
+	s := k.start(t)
+	for _, after := range []time.Duration{0, 100 * time.Microsecond, time.Millisecond, 10 * time.Millisecond} {
+		ctx, cancel := context.WithCancel(context.Background())
+		time.AfterFunc(after, cancel)
+		_, err := s.attempt(ctx)
+		cancel()
+		if err != nil {
+			t.Fatalf("a context that is cancelled after %s: %v", after, err)
+		}
+		s.requireRecovered()
+	}
+}
+
+const (
+	hungFor = 100 * time.Millisecond // how long a check may wait for a dependency that hangs
+	hungs   = 20                     // checks in a row; more than a driver has goroutines for one connection
+)
+
+func (k kit) hung(t *testing.T, kept bool) {
+	if k.Hang == nil {
+		t.Skip("Options.Hang is nil")
+	}
+	before := k.goroutines()
+	s := k.start(t)
+	if kept {
+		s.requireWanted()
+	}
+	k.Hang(t)
+	s.requireQuiet()
+
+	timeout, cancel := context.WithTimeout(context.Background(), hungFor)
+	defer cancel()
+	s.requireNotOK(timeout, "times out")
+	cancelled, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	time.AfterFunc(hungFor, cancel)
+	s.requireNotOK(cancelled, "is cancelled")
+
+	for range hungs {
+		ctx, cancel := context.WithTimeout(context.Background(), hungFor/10)
+		s.requireNotOK(ctx, "times out")
+		cancel()
+	}
+	s.requireNoPile(before)
+	s.close()
+}
+
+// requireNotOK asks while the dependency hangs.
+func (s *subject) requireNotOK(ctx context.Context, end string) {
+	s.t.Helper()
+	result, err := s.attempt(ctx)
+	switch {
+	case err != nil:
+		s.t.Fatalf("the dependency hangs and the context %s: %v", end, err)
+	case result.Status == probes.OK:
+		s.t.Fatalf("the dependency hangs, and the check is ok: it tells of something else, or of the past")
+	}
+}
+
+// requireNoPile fails the test where each check has left a goroutine behind. One or another may go on to wait for the
+// dependency in the name of all checks.
+func (s *subject) requireNoPile(before map[string]string) {
+	s.t.Helper()
+	var more []string
+	if !s.eventually(func() bool {
+		more = added(s.goroutines(), before)
+		return len(more) < hungs
+	}) {
+		s.t.Errorf("the dependency hangs, and after %d checks there are %d more goroutines than before: "+
+			"a check must not leave one behind each time. One of them:\n%s", hungs, len(more), more[len(more)-1])
+	}
+}
+
+func (k kit) closing(t *testing.T) {
+	s := k.start(t)
+	if _, ok := s.probe.(io.Closer); !ok {
+		t.Skip("the probe has no Close")
+	}
+	s.close() // before the first check
+
+	s = k.start(t)
+	s.requireWanted()
+	s.close()
+	s.closeAgain()
+	s.requireClosed()
+
+	s = k.start(t)
+	s.requireWanted()
+	s.closeInMidRun()
+	s.requireClosed()
+}
+
+// closeInMidRun closes the probe while it is asked. What such checks say depends on which came first.
+func (s *subject) closeInMidRun() {
+	s.t.Helper()
+	var once sync.Once
+	first, all := make(chan struct{}), make(chan error, 1)
+	go func() {
+		all <- s.atOnce(func() error {
+			_, err := s.attempt(context.Background())
+			once.Do(func() { close(first) })
+			return err
+		})
+	}()
+	<-first
+	s.close()
+	if err := <-all; err != nil {
+		s.t.Errorf("closed while it was asked: %v", err)
+	}
+}
+
+// requireClosed asks a probe that is closed.
+func (s *subject) requireClosed() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), runLimit)
+	defer cancel()
+	result, err := s.attempt(ctx)
+	switch {
+	case err != nil:
+		s.t.Errorf("after Close: %v", err)
+	case result.Status != probes.Error:
+		s.t.Errorf("after Close a check is %s, and what it opens for that nobody will close: "+
+			"let it be error, with probes.ReasonClientClosed", result.Status)
+	}
+}

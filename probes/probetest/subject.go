@@ -1,0 +1,171 @@
+package probetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// runLimit is how long a check may take, as the health checks have it by default.
+const runLimit = 5 * time.Second
+
+// subject is one probe under test.
+type subject struct {
+	kit
+	t      *testing.T
+	probe  probes.Probe
+	closed bool
+}
+
+// start makes a probe that is closed at the end of t, before what newProbe made for it.
+func (k kit) start(t *testing.T) *subject {
+	t.Helper()
+	s := &subject{kit: k, t: t, probe: k.newProbe(t)}
+	if s.probe == nil {
+		t.Fatal("newProbe returned nil")
+	}
+	t.Cleanup(s.close)
+	return s
+}
+
+// attempt checks once, and returns an error if that breaks a rule. The status may be any.
+func (s *subject) attempt(ctx context.Context) (probes.Result, error) {
+	wait, cancel := context.WithTimeout(ctx, runLimit)
+	defer cancel()
+	var result probes.Result
+	if err := s.call(wait, "Check", func() { result = s.probe.Check(ctx) }); err != nil {
+		return probes.Result{}, err
+	}
+	return result, s.judge(result)
+}
+
+// wanted checks once, and returns an error if that breaks a rule or has another status than the one that is wanted.
+func (s *subject) wanted(ctx context.Context) error {
+	result, err := s.attempt(ctx)
+	if err == nil && result.Status != s.Want {
+		err = fmt.Errorf("the check is %s, and %s is wanted: reason %q, error: %s", result.Status, s.Want, result.Reason, classify.Text(result.Err))
+	}
+	return err
+}
+
+func (s *subject) requireWanted() {
+	s.t.Helper()
+	if err := s.wantedInTime(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// requireRecovered checks after a check that had no time.
+func (s *subject) requireRecovered() {
+	s.t.Helper()
+	if err := s.wantedInTime(); err != nil {
+		s.t.Fatalf("the check after one whose context ended early: %v", err)
+	}
+}
+
+func (s *subject) wantedInTime() error {
+	ctx, cancel := context.WithTimeout(context.Background(), runLimit)
+	defer cancel()
+	return s.wanted(ctx)
+}
+
+// requireQuiet calls Validate and Advise, which must ask nobody and give nothing away.
+func (s *subject) requireQuiet() {
+	s.t.Helper()
+	if err := errors.Join(s.validated(), s.advised()); err != nil {
+		s.t.Error(err)
+	}
+}
+
+func (s *subject) validated() error {
+	validator, ok := s.probe.(interface{ Validate() error })
+	if !ok {
+		return nil
+	}
+	var invalid error
+	if err := s.call(now(), "Validate", func() { invalid = validator.Validate() }); err != nil || invalid == nil {
+		return err
+	}
+	return errors.Join(fmt.Errorf("the probe's Validate refuses it: %s", classify.Text(invalid)), s.logged("Validate", classify.Text(invalid)))
+}
+
+func (s *subject) advised() error {
+	adviser, ok := s.probe.(interface{ Advise() []string })
+	if !ok {
+		return nil
+	}
+	var lines []string
+	if err := s.call(now(), "Advise", func() { lines = adviser.Advise() }); err != nil {
+		return err
+	}
+	return s.logged("Advise", classify.Mask(strings.Join(lines, "\n")))
+}
+
+// close closes the probe, unless that has been done. The error of Close is no matter: it is for the log.
+func (s *subject) close() {
+	s.t.Helper()
+	if !s.closed {
+		s.closed = true
+		s.closeAgain()
+	}
+}
+
+func (s *subject) closeAgain() {
+	s.t.Helper()
+	closer, ok := s.probe.(io.Closer)
+	if !ok {
+		return
+	}
+	if err := s.call(now(), "Close", func() { _ = closer.Close() }); err != nil {
+		s.t.Error(err)
+	}
+}
+
+// now is a context that has ended: for a call that has to return at once.
+func now() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+// call calls f in a goroutine of its own, as the health checks do, and returns an error if it panics, or has not
+// returned soon after ctx has ended.
+func (k kit) call(ctx context.Context, what string, f func()) error {
+	done := make(chan error, 1)
+	go func() {
+		err := fmt.Errorf("%s ended its goroutine", what)
+		defer func() { done <- err }()
+		err = contain(what, f)
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(k.Patience):
+		return fmt.Errorf("%s hangs: it has not returned %s after it should have:\n%s", what, k.Patience, stuck())
+	}
+}
+
+// contain makes an error of a panic. It is in the stack of whatever Run calls, which is how that is told from what the
+// probe began.
+func contain(what string, f func()) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%s panicked: %v\n%s", what, v, debug.Stack())
+		}
+	}()
+	f()
+	return nil
+}
