@@ -40,6 +40,7 @@ var elsewhere = map[string]string{
 	"bash .ci/run":           "it runs this test",
 	"cd bench && go run .":   "it measures for minutes; the bench module has tests of its own",
 	"go run -C _example .":   "the example's own tests run it",
+	"go test -C e2e ":        "they are tests",
 	"rabbitmqctl ":           "celeryprobe's tests of permissions do the same",
 	"redis-cli ACL SETUSER ": "celeryprobe's tests of permissions do the same",
 }

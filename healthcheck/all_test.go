@@ -31,6 +31,8 @@ func TestAllFindsNothingWrongWithEchohealth(t *testing.T) {
 		{"not ready", []echohealth.Option{database, redis, echohealth.WithoutSystemMetrics()}, nil, "", 1,
 			[]string{"503", "not_ready", "error connection_refused", "19 answers; things wrong: 0; the service is not well\n"}},
 		{"degraded", []echohealth.Option{echohealth.WithCheck("licence", odd), echohealth.WithoutSystemMetrics()}, nil, "", 0, []string{"the service is degraded\n"}},
+		{"an optional check is down", []echohealth.Option{database, echohealth.WithRedis(down, echohealth.Optional()), echohealth.WithoutSystemMetrics()}, nil, "", 0,
+			[]string{"error connection_refused", "wrong: 0; the service is degraded\n"}},
 		{"degraded, and that is too bad", []echohealth.Option{echohealth.WithCheck("licence", odd), echohealth.WithoutSystemMetrics()}, []string{"--fail-on=warning"}, "", 1, []string{"wrong: 0;"}},
 		{"starting", []echohealth.Option{database, echohealth.WithStartupGate(), echohealth.WithoutSystemMetrics()}, nil, "", 1, []string{"not_ready starting", "wrong: 0;"}},
 		{"elsewhere", []echohealth.Option{database, echohealth.WithPrefix("/internal"), echohealth.WithVersion("1.2 \x1b[31m"), echohealth.WithoutSystemMetrics()}, nil, "/internal", 0,
