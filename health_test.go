@@ -284,3 +284,32 @@ func TestADatabaseThatIsAlwaysTooSlowDoesNotFlap(t *testing.T) {
 		time.Sleep(time.Second)
 	})
 }
+
+// A result that grew too old while another check was waited for is shown to those who waited, and to nobody else.
+func TestWaitingForOneCheckKeepsNoOtherGreen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := false
+		first := probes.Func(func(context.Context) error {
+			if broken {
+				return errors.New("down")
+			}
+			return nil
+		})
+		second := probes.Func(func(ctx context.Context) error {
+			if broken {
+				<-ctx.Done()
+			}
+			return nil
+		})
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithCheck("first", first), echohealth.WithCheck("second", second, echohealth.Optional()))
+		get(h, "/api/health/checks/second/")
+		time.Sleep(100 * time.Millisecond)
+		get(h, "/api/health/detailed/")
+		broken = true
+		time.Sleep(950 * time.Millisecond) // the second is due, and the first will be while it hangs
+		get(h, "/api/health/detailed/")
+		w := get(h, "/api/health/detailed/")
+		assert.Contains(t, w.Body.String(), `"first":{"status":"error"`)
+		time.Sleep(10 * time.Second)
+	})
+}

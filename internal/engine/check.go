@@ -114,13 +114,20 @@ func age(at, now time.Time) time.Duration {
 	return max(now.Sub(at), wall(now).Sub(wall(at)))
 }
 
-// freshUntil is when to ask again after result was given. An overdue run's result has no end of its own, and is looked at
-// anew after each period, so that what is made of it carries a timestamp of these days.
+// freshUntil is when to ask again after result was given: at once, where it has become too old while another check was waited for. An
+// overdue run's result has no end of its own, and is looked at anew after each period, so that what is made of it carries a timestamp
+// of these days.
 func (c *Check) freshUntil(result *Result, now time.Time) time.Time {
-	if until := result.At.Add(c.lifetime()); until.After(now) {
+	if until := result.At.Add(c.lifetime()); until.After(now) || !c.overdue() {
 		return until
 	}
 	return now.Add(c.period())
+}
+
+func (c *Check) overdue() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.inFlight != nil && c.inFlight.overdue
 }
 
 func (c *Check) start(now time.Time) *run {
