@@ -1,0 +1,258 @@
+package soak_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// answer is what the service has said, and when.
+type answer struct {
+	path           string
+	code           int
+	body           []byte
+	started, ended time.Time // its making began, and the client had all of it
+}
+
+// document is as much of an answer as is judged.
+type document struct {
+	result
+	Checks map[string]result `json:"checks"`
+}
+
+type result struct {
+	Status string `json:"status"`
+	Reason string `json:"reason"`
+}
+
+// judge holds what the service says to what is known of the servers.
+type judge struct {
+	mu       sync.Mutex // guards the rest
+	subjects map[string]*subject
+	faults   map[string]int // by name
+	slowest  answer
+	live     answer // the slowest liveness, which waits for nothing: so long an answer takes on this machine
+	wrong    int
+	first    []string // of what was wrong
+}
+
+// subject is a check, and what was seen of it.
+type subject struct {
+	name  string
+	last  outage
+	green time.Time // when it first was since the server is back
+
+	whileDown, whileUp int           // answers that count
+	lateRed, lateGreen time.Duration // the longest that it was still green after the server went, and not yet after it came back
+	alarms             int           // answers that were not ok although the server was up and they had been
+}
+
+// outage is the last one of a check's server. What is not known is zero: all but up before the first one, and what is still to come.
+type outage struct {
+	fault             string
+	down, mending, up time.Time // it was down from there, to there, and up again from there, at the latest, earliest, and latest
+}
+
+func newJudge(v *victims) *judge {
+	j := &judge{subjects: make(map[string]*subject), faults: make(map[string]int)}
+	for _, victim := range v.all {
+		for _, name := range victim.checks {
+			j.subjects[name] = &subject{name: name, last: outage{up: time.Now()}}
+		}
+	}
+	return j
+}
+
+// breaks, isDown, mends and isUp say what is done to the server of some checks. Between breaks and isDown, and between mends and isUp, a
+// check may be what it likes.
+func (j *judge) breaks(checks []string, fault string) {
+	j.each(checks, func(s *subject) { s.last = outage{fault: fault} })
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.faults[fault]++
+}
+
+func (j *judge) isDown(checks []string) {
+	j.each(checks, func(s *subject) { s.last.down = time.Now() })
+}
+
+func (j *judge) mends(checks []string) {
+	j.each(checks, func(s *subject) { s.last.mending = time.Now() })
+}
+
+func (j *judge) isUp(checks []string) {
+	j.each(checks, func(s *subject) { s.last.up = time.Now(); s.green = time.Time{} })
+}
+
+func (j *judge) each(checks []string, do func(*subject)) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, name := range checks {
+		do(j.subjects[name])
+	}
+}
+
+// missing returns those of the checks that are not green yet.
+func (j *judge) missing(checks []string) []string {
+	var missing []string
+	j.each(checks, func(s *subject) {
+		if s.green.IsZero() {
+			missing = append(missing, s.name)
+		}
+	})
+	return missing
+}
+
+func (j *judge) allGreen() bool {
+	return len(j.missing(slices.Collect(maps.Keys(j.subjects)))) == 0 // the keys stay the same
+}
+
+// hear judges an answer. An error is about the answer's form.
+func (j *judge) hear(a answer) error {
+	d, err := a.read()
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.time(a)
+	for name, s := range j.subjects {
+		r, there := d.Checks[name]
+		switch {
+		case there:
+			j.see(s, r, a)
+		case a.path == readyPath || a.path == detailedPath:
+			return fmt.Errorf("%s leaves out %s: %s", a.path, name, a.body)
+		}
+	}
+	return nil
+}
+
+func (a answer) read() (document, error) {
+	var d document
+	if err := json.Unmarshal(a.body, &d); err != nil {
+		return d, fmt.Errorf("%s: %w", a.path, err)
+	}
+	if name, single := strings.CutPrefix(a.path, checksPath); single {
+		d.Checks = map[string]result{strings.TrimSuffix(name, "/"): d.result}
+	}
+	if want := d.code(a.path); a.code != want {
+		return d, fmt.Errorf("%s answered %d, not %d: %s", a.path, a.code, want, a.body)
+	}
+	return d, nil
+}
+
+// code is the HTTP status that goes with the document.
+func (d document) code(path string) int {
+	if path == livePath || path == detailedPath {
+		return http.StatusOK
+	}
+	for _, r := range d.Checks {
+		if r.Status == "error" {
+			return http.StatusServiceUnavailable
+		}
+	}
+	return http.StatusOK
+}
+
+func (j *judge) time(a answer) {
+	slowest := &j.slowest
+	if a.path == livePath {
+		slowest = &j.live
+	}
+	if a.took() > slowest.took() {
+		*slowest = a
+	}
+}
+
+func (a answer) took() time.Duration { return a.ended.Sub(a.started) }
+
+// see counts what an answer says of a check, if it is certain how its server was all the while.
+func (j *judge) see(s *subject, r result, a answer) {
+	o := s.last
+	switch {
+	case !o.up.IsZero():
+		if a.started.After(o.up) {
+			s.seeUp(r, a)
+		}
+	case !o.down.IsZero() && a.started.After(o.down) && (o.mending.IsZero() || a.ended.Before(o.mending)):
+		j.seeDown(s, r, a)
+	}
+}
+
+func (s *subject) seeUp(r result, a answer) {
+	s.whileUp++
+	switch ok := r.Status == "ok"; {
+	case ok && s.green.IsZero():
+		s.green = a.started
+		s.lateGreen = max(s.lateGreen, a.started.Sub(s.last.up))
+	case !ok && !s.green.IsZero() && a.started.After(s.green):
+		s.alarms++
+	}
+}
+
+// seeDown takes a warning for green too: it leaves the service ready.
+func (j *judge) seeDown(s *subject, r result, a answer) {
+	s.whileDown++
+	if r.Status == "error" {
+		return
+	}
+	late := a.started.Sub(s.last.down)
+	s.lateRed = max(s.lateRed, late)
+	if late > toRed+j.live.took() {
+		j.complain("%s says that %s is %s %s, %v after its server was %s", a.path, s.name, r.Status, r.Reason, late, s.last.fault)
+	}
+}
+
+// complain is called with the mutex held.
+func (j *judge) complain(format string, args ...any) {
+	const enough = 10
+	j.wrong++
+	if len(j.first) < enough {
+		j.first = append(j.first, fmt.Sprintf(format, args...))
+	}
+}
+
+// requireSoon ends the test when a server's checks have not become green in time.
+func (j *judge) requireSoon(t *testing.T, v *victim) {
+	t.Helper()
+	missing := j.missing(v.checks)
+	j.each(missing, func(s *subject) {
+		require.Less(t, time.Since(s.last.up), toGreen, "%s is not green again after %s was %s", s.name, v.name, s.last.fault)
+	})
+}
+
+func (j *judge) summary() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	text := fmt.Sprintf("faults: %v; the slowest answer: %v, %s; the slowest liveness: %v", j.faults,
+		j.slowest.took().Round(time.Millisecond), j.slowest.path, j.live.took().Round(time.Millisecond))
+	for _, name := range slices.Sorted(maps.Keys(j.subjects)) {
+		s := j.subjects[name]
+		text += fmt.Sprintf("\n%-13s at worst %.2f s to red and %.2f s to green; %d answers while its server was down, %d while it was up, %d of them red after green",
+			name, s.lateRed.Seconds(), s.lateGreen.Seconds(), s.whileDown, s.whileUp, s.alarms)
+	}
+	return text
+}
+
+func (j *judge) assert(t *testing.T) {
+	t.Helper()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	assert.Zero(t, j.wrong, "wrong answers; the first: %s", strings.Join(j.first, "\n"))
+	assert.Less(t, j.live.took(), standstill, "liveness")
+	assert.Less(t, j.slowest.took(), deadline+slack+j.live.took(), "%s", j.slowest.path)
+	for _, s := range j.subjects {
+		assert.NotZero(t, s.whileDown, "answers about %s while its server was down", s.name)
+		assert.Less(t, s.alarms, s.whileUp/2, "answers with %s red, after it had become green, of %d while its server was up", s.name, s.whileUp)
+	}
+}

@@ -1,0 +1,135 @@
+package soak_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+const (
+	rate      = 1000 // requests a second
+	leastRate = 300  // with which the test still means something, on a machine that can't do more
+	seats     = 1024 // requests under way at most: what comes during a check's deadline, and some more
+)
+
+const (
+	livePath     = "/live/"
+	readyPath    = "/ready/"
+	detailedPath = "/detailed/"
+	checksPath   = "/checks/"
+)
+
+// paths are what is asked for, in turn.
+var paths = []string{
+	readyPath, checksPath + pgxCheck, readyPath, checksPath + redisCheck + "/", detailedPath, checksPath + amqpCheck,
+	readyPath, checksPath + sqlCheck + "/", livePath, checksPath + listsCheck, readyPath, checksPath + celeryCheck + "/",
+}
+
+// traffic is what the service has to do: requests at a fixed rate, however long the answers take, and the application's own calls.
+type traffic struct {
+	judge  *judge
+	prefix string
+	client *http.Client
+	seats  chan struct{}
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	began, ended time.Time
+	answered     atomic.Int64
+	missed       atomic.Int64 // not sent, since all seats were taken
+	failed       atomic.Int64
+	once         sync.Once
+	first        error // that a request failed with
+}
+
+func (s *service) startTraffic(t *testing.T, j *judge) *traffic {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	tr := &traffic{
+		judge:  j,
+		prefix: s.http.URL + "/api/health",
+		client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: seats}},
+		seats:  make(chan struct{}, seats),
+		cancel: cancel,
+		began:  time.Now(),
+	}
+	s.use(ctx, &tr.work)
+	tr.work.Go(func() { tr.ask(ctx) })
+	t.Cleanup(tr.stop)
+	return tr
+}
+
+// stop returns when all is quiet.
+func (tr *traffic) stop() {
+	if tr.ended.IsZero() {
+		tr.ended = time.Now()
+	}
+	tr.cancel()
+	tr.work.Wait()
+	tr.client.CloseIdleConnections()
+}
+
+// ask sends what has become due since the last time, many times a second.
+func (tr *traffic) ask(ctx context.Context) {
+	for n := 0; ctx.Err() == nil; sleep(ctx, 5*time.Millisecond) {
+		for due := int(time.Since(tr.began).Seconds() * rate); n < due; n++ {
+			tr.send(paths[n%len(paths)])
+		}
+	}
+}
+
+func (tr *traffic) send(path string) {
+	select {
+	case tr.seats <- struct{}{}:
+	default:
+		tr.missed.Add(1)
+		return
+	}
+	tr.work.Go(func() {
+		defer func() { <-tr.seats }()
+		if err := tr.request(path); err != nil {
+			tr.failed.Add(1)
+			tr.once.Do(func() { tr.first = err })
+		}
+	})
+}
+
+func (tr *traffic) request(path string) error {
+	response, err := tr.client.Get(tr.prefix + path)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	ended := time.Now()
+	nanoseconds, bad := strconv.ParseInt(response.Header.Get(startedHeader), 10, 64)
+	if err := errors.Join(err, bad); err != nil {
+		return err
+	}
+	tr.answered.Add(1)
+	return tr.judge.hear(answer{path: path, code: response.StatusCode, body: body, started: epoch.Add(time.Duration(nanoseconds)), ended: ended})
+}
+
+func (tr *traffic) perSecond() float64 {
+	return float64(tr.answered.Load()) / tr.ended.Sub(tr.began).Seconds()
+}
+
+func (tr *traffic) summary() string {
+	return fmt.Sprintf("%d requests in %.0f s, %.0f/s, and %d not sent for want of seats", tr.answered.Load(), tr.ended.Sub(tr.began).Seconds(),
+		tr.perSecond(), tr.missed.Load())
+}
+
+func (tr *traffic) assert(t *testing.T) {
+	t.Helper()
+	assert.Zero(t, tr.failed.Load(), "requests without a proper answer; the first: %v", tr.first)
+	assert.GreaterOrEqual(t, tr.perSecond(), float64(leastRate), "the machine is too slow for this test to mean anything")
+}
