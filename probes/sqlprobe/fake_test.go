@@ -122,6 +122,37 @@ func TestFullPoolRarelyAsked(t *testing.T) {
 	}
 }
 
+// A check that has waited for an older question's answer asks anew, and looks anew at whether the pool is full.
+func TestFullPoolAfterAnOlderQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := openFake(fakeDriver{works, func(context.Context) error { time.Sleep(500 * time.Millisecond); return nil }}, 1)
+		defer db.Close()
+		probe := sqlprobe.New(db)
+		defer probe.Close()
+		checks := &checker{probe: probe, timeout: timeout}
+		assertResult(t, checks.check(), probes.OK, "")
+		first, err := db.Conn(t.Context())
+		require.NoError(t, err)
+		assertResult(t, checks.check(), probes.Warning, probes.ReasonPoolSaturated)
+
+		second := make(chan *sql.Conn)
+		go func() { // queues behind the check's question
+			conn, err := db.Conn(t.Context())
+			assert.NoError(t, err)
+			second <- conn
+		}()
+		synctest.Wait()
+		require.NoError(t, first.Close())
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // a run's context outlives the check's timeout
+		defer cancel()
+		began := time.Now()
+		assertResult(t, probe.Check(ctx), probes.Warning, probes.ReasonPoolSaturated)
+		assert.Less(t, time.Since(began), timeout)
+		require.NoError(t, (<-second).Close())
+	})
+}
+
 // An answer vouches for nothing once the database has failed to give another.
 func TestFullPoolAfterFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -85,6 +85,7 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 			if r.Answers(asked) {
 				return r.Result
 			}
+			look.Reset(queueLimit) // the next one has to queue anew
 		case <-ctx.Done():
 			result, _ := p.unanswered(ctx.Err())
 			return result
