@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,7 +43,7 @@ type Health struct {
 	closeErr  error
 }
 
-// New returns a Health with these options, and logs what the probes advise. Everything that is wrong with the options is
+// New returns a Health with these options, and logs what the probes advise, before it returns. Everything that is wrong with the options is
 // in the error, joined.
 //
 // Call Close when the service ends.
@@ -51,8 +53,8 @@ func New(opts ...Option) (*Health, error) {
 		return nil, err
 	}
 	h := &Health{config: c, prefix: c.prefix, aliased: len(c.aliases) > 0, drained: make(chan struct{})}
-	h.news.init(h)
 	h.engine = engine.New(c.engineConfigs(), &h.news)
+	h.news.init(h)
 	for i, check := range h.engine.Checks() {
 		if c.dependsOn(c.checks[i]) {
 			h.readiness = append(h.readiness, check)
@@ -87,22 +89,22 @@ func (h *Health) Report(ctx context.Context) Report {
 }
 
 const (
-	runPatience   = time.Second // how long Close waits for runs that have been cancelled
-	closePatience = time.Second // and then for the probes' own Close
-	newsPatience  = time.Second // and for the log and the functions of WithOnChange
+	runPatience   = time.Second             // how long Close waits for runs that have been cancelled
+	closePatience = 1500 * time.Millisecond // and then for the probes' own Close, which our own bound by 1 s
+	newsPatience  = 500 * time.Millisecond  // and for the log and the functions of WithOnChange
 )
 
 // Close cancels all runs, and closes what the probes own: never what the application gave them. Afterwards /live/ answers 200, /ready/
 // 503, every check says "stale", nothing runs, and nothing is logged or told any more; that readiness ended by Close isn't either.
 //
-// It takes 3 s at most; the error says which probe did not close, or not in that time, and whether the logger or a function of WithOnChange
-// did not return. Calling it again does nothing, and returns the same error. A function of WithOnChange that calls it waits for itself, in
-// vain: let it start a goroutine that does.
+// It takes 3 s at most. The error says which probes still run, or did not close, or not in that time, and whether the logger or a function
+// of WithOnChange did not return. Calling it again does nothing, and returns the same error. A function of WithOnChange that calls it waits
+// for itself, in vain: let it start a goroutine that does.
 func (h *Health) Close() error {
 	h.closeOnce.Do(func() {
 		var errs []error
-		if !h.engine.Close(runPatience) {
-			errs = append(errs, fmt.Errorf("echohealth: a probe still runs %s after its context ended; it is left alone", runPatience))
+		for _, name := range h.engine.Close(runPatience) {
+			errs = append(errs, fmt.Errorf("echohealth: the probe of %q still runs %s after its context ended; it is left alone", name, runPatience))
 		}
 		errs = append(errs, h.closeProbes(), h.news.close(newsPatience))
 		h.closeErr = errors.Join(errs...)
@@ -113,20 +115,28 @@ func (h *Health) Close() error {
 // closeProbes closes all at once, each once, and waits for them with patience: what a probe owns may be a connection to a host that is
 // silent.
 func (h *Health) closeProbes() error {
-	var errs []error
 	closers := h.closers()
-	results := make(chan error, len(closers))
+	type result struct {
+		name string
+		err  error
+	}
+	results := make(chan result, len(closers))
 	for name, closer := range closers {
-		go func() { results <- closeProbe(name, closer) }()
+		go func() { results <- result{name, closeProbe(name, closer)} }()
 	}
 	timer := time.NewTimer(closePatience)
 	defer timer.Stop()
-	for range closers {
+	var errs []error
+	for len(closers) > 0 {
 		select {
-		case err := <-results:
-			errs = append(errs, err)
+		case r := <-results:
+			errs = append(errs, r.err)
+			delete(closers, r.name)
 		case <-timer.C:
-			return errors.Join(append(errs, fmt.Errorf("echohealth: a probe's Close takes longer than %s; it is left alone", closePatience))...)
+			for _, name := range slices.Sorted(maps.Keys(closers)) {
+				errs = append(errs, fmt.Errorf("echohealth: closing the probe of %q takes longer than %s; it is left alone", name, closePatience))
+			}
+			return errors.Join(errs...)
 		}
 	}
 	return errors.Join(errs...)

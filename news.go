@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/classify"
@@ -37,7 +38,8 @@ type news struct {
 
 func (n *news) init(h *Health) {
 	n.health = h
-	n.log = changeLog{logger: h.config.logger, tell: func(call func()) { h.engine.Tell(call) }, spans: map[string]*span{}}
+	n.log.logger, n.log.tell, n.log.spans = h.config.logger, h.engine.Tell, map[string]*span{}
+	n.log.relay.Lossy = func() { n.log.lost.Store(true) }
 	n.heard = readiness{known: h.config.gated, at: time.Now()} // behind a gate it is known not to be ready
 	n.calls.Lossy = func() {
 		n.log.write(slog.LevelError, "OnChange does not return, and the oldest changes are forgotten")
@@ -218,6 +220,7 @@ const (
 type changeLog struct {
 	logger *slog.Logger // nil: slog.Default(), as it is when the record is written
 	relay  engine.Relay // for what is written
+	lost   atomic.Bool  // records were forgotten since the last one was written
 	tell   func(func()) // for what a timer finds, which has to come in the order of the changes
 
 	mu     sync.Mutex // guards what follows
@@ -241,7 +244,7 @@ func (l *changeLog) change(name string, at time.Time, level slog.Level, message 
 	}
 }
 
-// note counts a change, and returns how many there were in its minute.
+// note counts a change, and returns how many there were in its minute. After close, what no summary will tell counts as the first.
 func (l *changeLog) note(name string, at time.Time, level slog.Level, attrs []slog.Attr) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -251,7 +254,10 @@ func (l *changeLog) note(name string, at time.Time, level slog.Level, attrs []sl
 		l.spans[name] = s
 	}
 	s.changes, s.level, s.attrs = s.changes+1, level, attrs
-	if s.changes == calm+1 && !l.closed {
+	if l.closed && s.timer == nil {
+		return 0 // no summary comes after it
+	}
+	if s.changes == calm+1 {
 		s.timer = time.AfterFunc(flapSpan-at.Sub(s.began), func() {
 			l.tell(func() { l.summarize(name, s) })
 		})
@@ -289,7 +295,12 @@ func (l *changeLog) close() {
 
 // write hands a record over, and returns at once: a handler may hang.
 func (l *changeLog) write(level slog.Level, message string, attrs ...slog.Attr) {
-	l.relay.Tell(func() { l.writeNow(level, message, attrs...) })
+	l.relay.Tell(func() {
+		if l.lost.Swap(false) {
+			l.writeNow(slog.LevelError, "the log's handler did not return, and the oldest records are lost")
+		}
+		l.writeNow(level, message, attrs...)
+	})
 }
 
 func (l *changeLog) writeNow(level slog.Level, message string, attrs ...slog.Attr) {

@@ -97,20 +97,23 @@ func TestAFunctionThatHangsSilencesNobodyElse(t *testing.T) {
 		}
 		assert.Contains(t, log.String(), "health check changed", "the log goes on")
 		assert.Equal(t, 1, strings.Count(log.String(), `msg="OnChange does not return, and the oldest changes are forgotten"`))
-		assert.EqualError(t, h.Close(), "echohealth: a function of WithOnChange has not returned for 1s; what it has not been told is forgotten")
+		assert.EqualError(t, h.Close(), "echohealth: a function of WithOnChange has not returned for 500ms; what it has not been told is forgotten")
 		close(hang)
 		synctest.Wait()
 		assert.EqualValues(t, 1, calls.Load(), "nothing is told once Close has returned")
 	})
 }
 
-// hanging is a slog.Handler that never returns.
+// hanging is a slog.Handler that does not return for a while.
 type hanging struct {
 	slog.Handler
 	hang chan struct{}
 }
 
-func (h hanging) Handle(context.Context, slog.Record) error { <-h.hang; return nil }
+func (h hanging) Handle(ctx context.Context, r slog.Record) error {
+	<-h.hang
+	return h.Handler.Handle(ctx, r)
+}
 
 func TestALoggerThatHangsKeepsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -126,8 +129,46 @@ func TestALoggerThatHangsKeepsNobody(t *testing.T) {
 		}
 		assert.Equal(t, 11*time.Second, time.Since(began))
 		assert.EqualValues(t, 10, calls.Load())
-		assert.EqualError(t, h.Close(), "echohealth: the logger has not returned for 1s; what it has not been given is forgotten")
+		assert.EqualError(t, h.Close(), "echohealth: the logger has not returned for 500ms; what it has not been given is forgotten")
 		close(logger.hang)
+	})
+}
+
+func TestTheLogSaysWhatItHasLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logBuffer
+		logger := hanging{slog.NewTextHandler(&log, nil), make(chan struct{})}
+		opts := []echohealth.Option{echohealth.WithLogger(slog.New(logger)), echohealth.WithoutSystemMetrics(), echohealth.WithReadiness()}
+		for i := range 100 { // so that there are many records, which no summary leaves out
+			opts = append(opts, echohealth.WithCheck(fmt.Sprintf("check%d", i), flapping(errors.New("down"))))
+		}
+		h, err := echohealth.New(opts...)
+		require.NoError(t, err)
+		for range 24 {
+			get(h, "/api/health/detailed")
+			time.Sleep(61 * time.Second)
+		}
+		close(logger.hang)
+		synctest.Wait()
+		assert.Contains(t, log.String(), "the log's handler did not return, and the oldest records are lost")
+		require.NoError(t, h.Close())
+	})
+}
+
+// The last word is written, whenever it comes: here readiness changes for the third time within a minute.
+func TestTheLastWordOfAFlappingServiceIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logBuffer
+		h, err := echohealth.New(logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithDrainDelay(0), echohealth.WithRedis(flapping(errors.New("down"))))
+		require.NoError(t, err)
+		for range 3 {
+			get(h, "/api/health/ready")
+			time.Sleep(time.Second)
+		}
+		require.NoError(t, h.Shutdown(t.Context()))
+		lines := records(&log)
+		assert.Contains(t, lines[len(lines)-1], "to=not_ready")
+		assert.Contains(t, lines[len(lines)-1], "reason=draining")
 	})
 }
 

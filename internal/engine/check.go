@@ -278,7 +278,7 @@ func (c *Check) complain(err error) {
 	c.engine.relay.put(func() { c.engine.listener.Complained(c.Name, err) })
 }
 
-// stop ends the schedule, and returns a channel that is closed when the run in flight has ended, or nil where there is none.
+// stop ends the schedule, and returns a channel that is closed when the run in flight has ended.
 func (c *Check) stop() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -286,7 +286,14 @@ func (c *Check) stop() <-chan struct{} {
 		c.schedule.Stop()
 	}
 	if c.inFlight == nil {
-		return nil
+		return nothing
 	}
 	return c.inFlight.ended
 }
+
+// nothing is closed.
+var nothing = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()

@@ -140,26 +140,41 @@ func (e *Engine) Renew() { e.generation.Add(1) }
 func (e *Engine) Done() <-chan struct{} { return e.ctx.Done() }
 
 // Close cancels all runs and waits for them to end, but not longer than patience: a probe that heeds no context is left
-// alone. It reports whether all have ended. Afterwards nothing runs, and every result is an Error with ReasonStale.
-func (e *Engine) Close(patience time.Duration) bool {
+// alone. It returns the names of the checks that still run. Afterwards nothing else does, and every result is an Error with ReasonStale.
+func (e *Engine) Close(patience time.Duration) []string {
 	e.cancel()
 	e.Renew()
-	var running []<-chan struct{}
-	for _, check := range e.checks {
-		if ended := check.stop(); ended != nil {
-			running = append(running, ended)
-		}
-	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	for _, ended := range running {
+	timeout, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var running []string
+	for i, ended := range e.stop() {
 		select {
 		case <-ended:
-		case <-timer.C:
-			return false
+		case <-timeout.Done():
+			if !isDone(ended) {
+				running = append(running, e.checks[i].Name)
+			}
 		}
 	}
-	return true
+	return running
+}
+
+// stop ends the schedules, and returns for each check a channel that is closed when nothing of it runs.
+func (e *Engine) stop() []<-chan struct{} {
+	var ended []<-chan struct{}
+	for _, check := range e.checks {
+		ended = append(ended, check.stop())
+	}
+	return ended
+}
+
+func isDone(ended <-chan struct{}) bool {
+	select {
+	case <-ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // Closed reports whether Close was called.

@@ -481,13 +481,13 @@ func TestClose(t *testing.T) {
 			go func() { answer <- collect(e)[0] }()
 			synctest.Wait()
 			began := time.Now()
-			assert.True(t, e.Close(time.Second))
+			assert.Empty(t, e.Close(time.Second))
 			assert.Zero(t, time.Since(began))
 			assert.Equal(t, probes.ReasonStale, (<-answer).Reason)
 			assert.Equal(t, probes.ReasonStale, collect(e)[0].Reason)
 			assert.EqualValues(t, 1, heeding.runs.Load())
 			assert.Empty(t, j.reasons(), "closing is no failure of the dependency")
-			assert.True(t, e.Close(time.Second), "a second time too")
+			assert.Empty(t, e.Close(time.Second), "a second time too")
 		})
 	})
 	t.Run("leaves alone what does not", func(t *testing.T) {
@@ -497,7 +497,7 @@ func TestClose(t *testing.T) {
 			go func() { answer <- collect(e)[0] }()
 			synctest.Wait()
 			began := time.Now()
-			assert.False(t, e.Close(time.Second))
+			assert.Equal(t, []string{"a"}, e.Close(time.Second))
 			assert.Equal(t, time.Second, time.Since(began))
 			assert.Equal(t, probes.ReasonStale, (<-answer).Reason)
 			time.Sleep(2 * time.Hour)
@@ -526,5 +526,5 @@ func TestRaces(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	assert.True(t, e.Close(10*time.Second))
+	assert.Empty(t, e.Close(10*time.Second))
 }

@@ -203,7 +203,7 @@ func TestCloseEndsTheSchedule(t *testing.T) {
 		probe := &switchable{}
 		e := scheduled(t, Config{Probe: probe})
 		time.Sleep(time.Minute)
-		assert.True(t, e.Close(time.Second))
+		assert.Empty(t, e.Close(time.Second))
 		runs := probe.runs.Load()
 		time.Sleep(time.Hour)
 		assert.Equal(t, runs, probe.runs.Load())
