@@ -16,8 +16,8 @@ import (
 )
 
 // Guard decides who may see more than live, ready and startup. It is asked on the request's own goroutine, for readiness too, which shows
-// those who are refused the status alone: so it has to be quick, and safe to call from many goroutines. A panic in it is a refusal, and is
-// logged the first time. One that also has a method Validate() error is asked by New whether its settings make sense.
+// those who are refused the status alone: so it asks nobody else and reads no file, and is safe to call from many goroutines. Live and
+// startup ask no guard. A panic in it is a refusal, and is logged the first time. One that also has a method Validate() error is asked by New whether its settings make sense.
 type Guard interface {
 	Allow(*http.Request) bool
 }
@@ -160,12 +160,35 @@ func AnyOf(guards ...Guard) Guard {
 type anyOf []Guard
 
 func (a anyOf) Allow(r *http.Request) bool {
+	allowed, _ := a.ask(r)
+	return allowed
+}
+
+// ask returns with what the first of its guards panicked that did.
+func (a anyOf) ask(r *http.Request) (allowed bool, panicked any) {
 	for _, guard := range a {
-		if guard.Allow(r) {
-			return true
+		allowed, v := ask(guard, r)
+		if panicked == nil {
+			panicked = v
+		}
+		if allowed {
+			return true, panicked
 		}
 	}
-	return false
+	return false, panicked
+}
+
+// ask asks a guard. One that panics has not allowed anything.
+func ask(guard Guard, r *http.Request) (allowed bool, panicked any) {
+	defer func() {
+		if v := recover(); v != nil {
+			allowed, panicked = false, v
+		}
+	}()
+	if any, ok := guard.(anyOf); ok {
+		return any.ask(r)
+	}
+	return guard.Allow(r), nil
 }
 
 func (a anyOf) Validate() error { return validGuards("AnyOf", a) }
@@ -214,14 +237,13 @@ func (h *Health) refusal(r *http.Request) (refusal *document) {
 	return refusal
 }
 
-// allows asks a guard. One that panics has not allowed anything.
-func (h *Health) allows(guard Guard, r *http.Request) (allowed bool) {
-	defer func() {
-		if v := recover(); v != nil {
-			h.guardPanic.Do(func() {
-				h.news.log.write(slog.LevelError, "guard panicked", slog.String("error", classify.Mask(fmt.Sprint(v))))
-			})
-		}
-	}()
-	return guard.Allow(r)
+// allows asks a guard, and logs the first panic.
+func (h *Health) allows(guard Guard, r *http.Request) bool {
+	allowed, panicked := ask(guard, r)
+	if panicked != nil {
+		h.guardPanic.Do(func() {
+			h.news.log.write(slog.LevelError, "guard panicked", slog.String("error", classify.Mask(fmt.Sprint(panicked))))
+		})
+	}
+	return allowed
 }

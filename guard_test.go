@@ -156,7 +156,7 @@ func as(handler http.Handler, somebody *http.Request, path string) *httptest.Res
 	return w
 }
 
-// A guard that hangs, or that panics, locks nobody out of what is open to everybody.
+// A guard that panics locks nobody out of what is open to everybody, and live and startup don't even ask it.
 func TestBrokenGuards(t *testing.T) {
 	var log logBuffer
 	var asked []string
@@ -179,6 +179,19 @@ func TestBrokenGuards(t *testing.T) {
 	}
 	require.NoError(t, h.Close())
 	assert.Equal(t, []string{`ERROR msg="guard panicked" error="token=***"`}, records(&log), "once")
+}
+
+func TestABrokenGuardAmongOthers(t *testing.T) {
+	var log logBuffer
+	broken := echohealth.GuardFunc(func(*http.Request) bool { panic("a bug") })
+	token := echohealth.BearerToken("s3cret")
+	for _, guards := range [][]echohealth.Guard{{broken, token}, {token, broken}, {broken, echohealth.AnyOf(broken, token)}} {
+		h := newHealth(t, logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithGuard(echohealth.AnyOf(guards...)))
+		assert.Equal(t, 200, as(h, visitor("10.0.0.1:1", "Authorization", "Bearer s3cret"), "/api/health/detailed").Code)
+		assert.Equal(t, 401, as(h, visitor("10.0.0.1:1"), "/api/health/detailed").Code)
+		require.NoError(t, h.Close())
+	}
+	assert.Len(t, records(&log), 3, "once for each Health")
 }
 
 // invalid is a guard whose Validate panics.

@@ -26,8 +26,8 @@ var (
 // not touched, but for the header "Connection: close" while the service is draining. It is what every adapter to a web
 // framework calls.
 func (h *Health) TryServe(w http.ResponseWriter, r *http.Request) bool {
-	h.announceDrain(w, r)
 	path, ok := h.below(r.URL.Path)
+	h.announceDrain(w, r, ok)
 	if ok {
 		h.serve(w, r, path)
 	}
@@ -47,12 +47,18 @@ func (h *Health) concerns(path string) bool {
 	return strings.HasPrefix(path, h.prefix) || h.aliased || h.draining.Load()
 }
 
-// announceDrain tells a client whose connection is kept alive to make a new one, which then leads elsewhere. A connection that is about to
-// speak another protocol has another use for the header.
-func (h *Health) announceDrain(w http.ResponseWriter, r *http.Request) {
-	if h.draining.Load() && r.Header["Upgrade"] == nil {
+// announceDrain tells a client whose connection is kept alive to make a new one, which then leads elsewhere. An application's own request for
+// another protocol has another use for the header.
+func (h *Health) announceDrain(w http.ResponseWriter, r *http.Request, ours bool) {
+	if h.draining.Load() && (ours || !upgrades(r)) {
 		w.Header()["Connection"] = closeIt
 	}
+}
+
+// upgrades reports whether a request may make its connection one of another protocol. HTTP/2 is none that a server of net/http changes to.
+func upgrades(r *http.Request) bool {
+	to := r.Header["Upgrade"]
+	return len(to) > 0 && !strings.EqualFold(to[0], "h2c")
 }
 
 // ServeHTTP answers the health endpoints below the prefix, and everything else with 404: for a port of their own. Guards and WithPublic
@@ -67,7 +73,7 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // people reach.
 func (h *Health) Private() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.announceDrain(w, r)
+		h.announceDrain(w, r, true)
 		path, ok := h.below(r.URL.Path)
 		if route := h.route(strings.TrimSuffix(path, "/")); ok && route != nil {
 			serveSource(w, r, route.source)
@@ -97,8 +103,8 @@ func (h *wrapped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve answers in the order of the contract: guard, path, method. What is open to everybody asks no guard, so that none can lock a
-// probe out.
+// serve answers in the order of the contract: guard, path, method. Live and startup ask no guard, so that one that hangs can't have a
+// service restarted.
 func (h *Health) serve(w http.ResponseWriter, r *http.Request, path string) {
 	route := h.route(strings.TrimSuffix(path, "/"))
 	if route != nil && !h.config.isPublic(route.endpoint) {

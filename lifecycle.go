@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/echo-probes/echohealth/internal/classify"
 )
 
 // phase is where a service is in its life.
@@ -133,7 +135,7 @@ const serverPatience = time.Second
 // The drain takes at most half of the time that ctx leaves, so that as much is left for requests under way. A context that ends, for
 // a second signal say, cuts every wait: a Server that does not heed it is left alone after a second, and Close takes 3 s at most. The error
 // joins what went wrong: the end of ctx, the servers' errors and panics, and Close's. A drain that was cut to half of the time is none.
-// With a ctx that has ended already nothing is waited for, and the error says so.
+// With a ctx that has ended already nothing is drained, and the error says so.
 func (h *Health) Shutdown(ctx context.Context, servers ...Server) error {
 	drained := h.drainWithin(ctx)
 	return errors.Join(shutDown(ctx, servers), drained, h.Close())
@@ -159,27 +161,33 @@ func (h *Health) drainWithin(ctx context.Context) error {
 
 // shutDown shuts the servers down side by side, and returns what is wrong in the order of the servers.
 func shutDown(ctx context.Context, servers []Server) error {
-	errs := make([]error, len(servers))
-	type result struct {
-		server int
-		err    error
-	}
-	results := make(chan result, len(servers))
+	results := make([]chan error, len(servers))
 	for i, server := range servers {
-		errs[i] = fmt.Errorf("echohealth: Shutdown: server %d has not heeded the end of the context; it is left alone", i+1)
-		go func() { results <- result{i, shutDownOne(ctx, i, server)} }()
+		results[i] = make(chan error, 1)
+		go func() { results[i] <- shutDownOne(ctx, i, server) }()
 	}
 	overdue := make(chan struct{})
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(serverPatience, func() { close(overdue) }) })()
-	for range servers {
+	var errs []error
+	for i, result := range results {
 		select {
-		case r := <-results:
-			errs[r.server] = r.err
+		case err := <-result:
+			errs = append(errs, err)
 		case <-overdue:
-			return errors.Join(errs...)
+			errs = append(errs, atOnce(result, i))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// atOnce returns a result that is there, or else says that there is none.
+func atOnce(result <-chan error, i int) error {
+	select {
+	case err := <-result:
+		return err
+	default:
+		return fmt.Errorf("echohealth: Shutdown: server %d has not heeded the end of the context; it is left alone", i+1)
+	}
 }
 
 func shutDownOne(ctx context.Context, i int, server Server) (err error) {
@@ -188,7 +196,7 @@ func shutDownOne(ctx context.Context, i int, server Server) (err error) {
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("echohealth: Shutdown: server %d panicked: %v", i+1, v)
+			err = fmt.Errorf("echohealth: Shutdown: server %d panicked: %s", i+1, classify.Mask(fmt.Sprint(v)))
 		}
 	}()
 	return server.Shutdown(ctx)

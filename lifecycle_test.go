@@ -88,11 +88,17 @@ func TestDrain(t *testing.T) {
 			assert.Equal(t, "close", get(h.Private(), path).Header().Get("Connection"), path)
 		}
 
-		upgrade := httptest.NewRequest(http.MethodGet, "/socket", nil)
-		upgrade.Header.Set("Upgrade", "websocket")
-		upgraded := httptest.NewRecorder()
-		app.ServeHTTP(upgraded, upgrade)
-		assert.Empty(t, upgraded.Header().Get("Connection"), "the application says what becomes of this one")
+		for _, upgrade := range []struct{ path, to, connection string }{
+			{"/socket", "websocket", ""}, // the application says what becomes of this one
+			{"/hello", "h2c", "close"},   // of this nothing becomes
+			{"/api/health/live", "websocket", "close"},
+		} {
+			r := httptest.NewRequest(http.MethodGet, upgrade.path, nil)
+			r.Header.Set("Upgrade", upgrade.to)
+			w := httptest.NewRecorder()
+			app.ServeHTTP(w, r)
+			assert.Equal(t, upgrade.connection, w.Header().Get("Connection"), "%v", upgrade)
+		}
 
 		time.Sleep(time.Second)
 		go func() { ended <- h.Drain(t.Context()) }()
@@ -262,7 +268,7 @@ type stubborn struct{ hang chan struct{} }
 
 func (s *stubborn) Shutdown(context.Context) error {
 	if s.hang == nil {
-		panic("a bug")
+		panic("a bug: password=s3cret")
 	}
 	<-s.hang
 	return nil
@@ -279,7 +285,7 @@ func TestShutdownLeavesAServerAlone(t *testing.T) {
 		err = h.Shutdown(ctx, &stubborn{hang}, &stopping{}, &stubborn{})
 		assert.Equal(t, 11*time.Second, time.Since(began))
 		assert.EqualError(t, err, "echohealth: Shutdown: server 1 has not heeded the end of the context; it is left alone\n"+
-			"echohealth: Shutdown: server 3 panicked: a bug")
+			"echohealth: Shutdown: server 3 panicked: a bug: password=***")
 		close(hang)
 	})
 }
