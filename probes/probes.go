@@ -49,6 +49,10 @@ const (
 	Error   Status = "error"   // it can't be used; readiness becomes 503 where it depends on this check
 )
 
+// MaxDetails is how many details of a Result are shown. It bounds an answer: a probe with one for each of its tenants would
+// make megabytes of it.
+const MaxDetails = 32
+
 // Result is what one run of a probe found.
 type Result struct {
 	// Status is OK, Warning or Error. Anything else, the zero value too, counts as Error.
@@ -59,7 +63,7 @@ type Result struct {
 	Reason Reason
 
 	// Details are further members of the check's JSON object, in this order. Those that CheckDetail refuses are left
-	// out of the answer, and so is what comes after the thirty-second.
+	// out of the answer, and so is what comes after MaxDetails.
 	Details []slog.Attr
 
 	// Err is the whole error, for the log only. It is never shown outside. Not nil together with OK counts as Error

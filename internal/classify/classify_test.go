@@ -131,6 +131,10 @@ func TestReason(t *testing.T) {
 func TestMask(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{"dial amqp://app:s3cret@rabbit:5672/vh: refused", "dial amqp://app:***@rabbit:5672/vh: refused"},
+		{"clientSecret: 's3cret', x-signature: s3cret", "clientSecret: ***, x-signature: ***"},
+		{"tls: -----BEGIN RSA PRIVATE KEY-----\ns3cret\ns3cret\n-----END RSA PRIVATE KEY-----\n: bad", "tls: -----BEGIN RSA PRIVATE KEY-----***-----END RSA PRIVATE KEY-----\n: bad"},
+		{`"key": "-----BEGIN PRIVATE KEY-----\ns3cret`, `"key": "-----BEGIN PRIVATE KEY-----***`},
+		{"private_key=-----BEGIN EC PRIVATE KEY-----\ns3cret\n-----END EC PRIVATE KEY-----", "private_key=*** EC PRIVATE KEY-----***-----END EC PRIVATE KEY-----"},
 		{"postgres://app:s3/c?r#e@t@db:5432/app", "postgres://app:***@db:5432/app"},
 		{"redis://:s3cret@cache:6379/0", "redis://:***@cache:6379/0"},
 		{"redis://:s3cret@[::1]:6379/0", "redis://:***@[::1]:6379/0"},

@@ -27,7 +27,7 @@ func Text(err error) (text string) {
 }
 
 // Mask replaces the passwords in text by ***: in URLs (scheme://user:password@host), MySQL's DSNs (user:password@tcp(host)/),
-// key=value pairs, JSON, and HTTP credentials, in the fragments of them that parsers quote too. It rather hides a word too many
+// key=value pairs, JSON, private keys, and HTTP credentials, in the fragments of them that parsers quote too. It rather hides a word too many
 // than one too few: passwords are cut at no character that could be part of one. Text over 8 KiB is cut, and marked as cut.
 //
 // Each secret is looked for in text as it is, whatever else was found, so that none is overlooked because of what
@@ -44,6 +44,7 @@ func Mask(text string) string {
 	s.userinfo()
 	s.values()
 	s.credentials()
+	s.privateKeys()
 	return show(text, s.found)
 }
 

@@ -33,9 +33,9 @@ var keys = []struct {
 	end  string
 	kind kind
 }{
-	{"password", certain}, {"passwd", certain}, {"passphrase", certain}, {"pwd", certain},
+	{"password", certain}, {"passwd", certain}, {"passphrase", certain}, {"passcode", certain}, {"pwd", certain},
 	{"apikey", certain}, {"accesskey", certain}, {"secretkey", certain}, {"privatekey", certain}, {"accountkey", certain},
-	{"secret", likely}, {"token", likely},
+	{"secret", likely}, {"token", likely}, {"signature", likely},
 	{"authorization", authorization},
 }
 
@@ -43,7 +43,7 @@ var keys = []struct {
 type key struct {
 	kind     kind
 	quoted   bool
-	compound bool // like client_secret or X-Auth-Token: no word of prose
+	compound bool // like client_secret, clientSecret or X-Auth-Token: no word of prose
 }
 
 // maxKey is more than the end of a name has to be to be known.
@@ -79,6 +79,7 @@ func (k *key) read(text string) string {
 		case 'a' <= lower && lower <= 'z':
 			begin--
 			name[begin] = lower
+			k.compound = k.compound || c == lower && i+1 < len(text) && 'A' <= text[i+1] && text[i+1] <= 'Z'
 		case c == '_' || c == '-' || c == '.':
 			k.compound = true
 		case c < '0' || c > '9':
@@ -145,6 +146,20 @@ func (s *search) credentials() {
 			}
 		})
 	}
+}
+
+// privateKeys finds what is between the lines of a PEM block, however they are joined.
+func (s *search) privateKeys() {
+	each(s.text, "PRIVATE KEY-----", func(at int) {
+		from := at + len("PRIVATE KEY-----")
+		to := strings.Index(s.text[from:], "-----END")
+		if to < 0 {
+			to = len(s.text) - from
+		}
+		if strings.LastIndex(s.text[:at], "-----BEGIN") > strings.LastIndex(s.text[:at], "-----END") {
+			s.hide(from, from+to)
+		}
+	})
 }
 
 // isWord reports whether text consists of small letters and hyphens.

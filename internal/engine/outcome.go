@@ -72,21 +72,18 @@ func reasonOf(o outcome) probes.Reason {
 	return probes.ReasonFailed
 }
 
-// maxDetails bounds an answer: a probe that shows a detail for each of its tenants would make megabytes of it.
-const maxDetails = 32
-
 // allowed copies those of details that may be shown, and says what is wrong with the others.
 func allowed(details []slog.Attr) ([]slog.Attr, error) {
 	var good []slog.Attr
 	var errs []error
-	seen := make(map[string]bool, min(len(details), maxDetails))
+	seen := make(map[string]bool, min(len(details), probes.MaxDetails))
 	for _, a := range details {
 		err := probes.CheckDetail(a)
 		switch {
 		case err == nil && seen[a.Key]:
 			err = fmt.Errorf("detail %q: it is there twice", a.Key)
-		case err == nil && len(good) == maxDetails:
-			return good, errors.Join(append(errs, fmt.Errorf("there are more than %d details: the rest is left out", maxDetails))...)
+		case err == nil && len(good) == probes.MaxDetails:
+			return good, errors.Join(append(errs, fmt.Errorf("there are more than %d details: the rest is left out", probes.MaxDetails))...)
 		}
 		if err != nil {
 			errs = append(errs, err)

@@ -10,9 +10,6 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// maxDetails is how many details the health checks show.
-const maxDetails = 32
-
 // judge returns an error that names each rule which a result breaks.
 func (k kit) judge(r probes.Result) error {
 	if err := errors.Join(judgeStatus(r), judgeReason(r), judgeDetails(r.Details), k.judgeSecrets(r)); err != nil {
@@ -53,8 +50,8 @@ func judgeDetails(details []slog.Attr) error {
 		}
 		seen[a.Key] = true
 	}
-	if len(details) > maxDetails {
-		errs = append(errs, fmt.Errorf("there are %d details: more than %d are not shown", len(details), maxDetails))
+	if len(details) > probes.MaxDetails {
+		errs = append(errs, fmt.Errorf("there are %d details: more than %d are not shown", len(details), probes.MaxDetails))
 	}
 	return errors.Join(errs...)
 }
