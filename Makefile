@@ -21,7 +21,8 @@ race:
 
 gates:
 	@echo "== allocations and weight"
-	@go test -count=1 -v -run '^TestAllocations$$$$' .
+	@go test -list '^TestAllocations$$' . | grep -q '^TestAllocations$$'
+	@go test -count=1 -run '^TestAllocations$$' .
 	@go test -C bench -count=1 ./...
 
 fuzz:
