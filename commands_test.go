@@ -35,14 +35,15 @@ import (
 // elsewhere are the beginnings of the commands that are not run here, and why.
 var elsewhere = map[string]string{
 	"go get github.com/echo-probes/echohealth": "it installs",
-	"make test":              "it runs this test",
-	"make lint":              "it builds the linters",
-	"bash .ci/run":           "it runs this test",
-	"cd bench && go run .":   "it measures for minutes; the bench module has tests of its own",
-	"go run -C _example .":   "the example's own tests run it",
-	"go test -C e2e ":        "they are tests",
-	"rabbitmqctl ":           "celeryprobe's tests of permissions do the same",
-	"redis-cli ACL SETUSER ": "celeryprobe's tests of permissions do the same",
+	"make test":                           "it runs this test",
+	"make lint":                           "it builds the linters",
+	"bash .ci/run":                        "it runs this test",
+	"cd bench && go run .":                "it measures for minutes; the bench module has tests of its own",
+	"go run -C _example .":                "the example's own tests run it",
+	"go test -C e2e ":                     "they are tests",
+	"ECHOHEALTH_LOAD=10s go test -C e2e ": "it is a test, and longer than in CI",
+	"rabbitmqctl ":                        "celeryprobe's tests of permissions do the same",
+	"redis-cli ACL SETUSER ":              "celeryprobe's tests of permissions do the same",
 }
 
 // TestCommands runs the commands in the documents' consoles. "go run ." starts the last whole program above it, "curl" is a request to it,
