@@ -30,6 +30,7 @@ type metrics struct {
 	checks []Check
 	errs   []error     // one for each of checks, nil where it is OK
 	as     []time.Time // one for each of checks: since when it has had its status and its reason
+	at     time.Time   // the sample's At, unless that of an earlier one is later
 }
 
 func newSystem(c *config, changed func([]engine.Change)) (*system, error) {
@@ -56,7 +57,7 @@ func (s *system) read() *metrics { return s.take(s.sampler.Sample()) }
 func (s *system) take(sample *sysmetrics.Sample) *metrics {
 	s.mu.Lock()
 	last := s.last
-	if last != nil && (last.sample == sample || last.sample.At.After(sample.At)) {
+	if last != nil && (last.sample == sample || last.sample.Seq > sample.Seq) {
 		s.mu.Unlock()
 		return last
 	}
@@ -73,18 +74,18 @@ func (s *system) take(sample *sysmetrics.Sample) *metrics {
 func (s *system) judge(sample *sysmetrics.Sample) *metrics {
 	m := &metrics{sample: sample}
 	m.add("cpu", cpuDetails(sample.CPU), sample.CPU.Percent, s.config.cpu, sample.CPU.Err)
-	m.stuck(sample.Stuck, sample.Age)
+	m.aged(sample.Stuck, sample.Age)
 	m.add("memory", memoryDetails(sample.Memory), sample.Memory.Percent, s.config.memory, sample.Memory.Err)
-	m.stuck(sample.Stuck, sample.Age)
+	m.aged(sample.Stuck, sample.Age)
 	for _, disk := range sample.Disks {
 		m.add(disk.Name, diskDetails(disk), disk.Percent, s.config.disk, disk.Err)
-		m.stuck(disk.Stuck, disk.Age)
+		m.aged(disk.Stuck, disk.Age)
 	}
 	connections := sample.Connections
 	m.add("connections", connectionsDetails(connections), float64(connections.Active), s.config.connections, connections.Err)
-	m.stuck(sample.Stuck, sample.Age)
+	m.aged(sample.Stuck, sample.Age)
 	m.add("process", processDetails(sample.Process), openFiles(sample.Process), levels{openFilesWarning, Never}, nil)
-	m.stuck(sample.Stuck, sample.Age)
+	m.aged(sample.Stuck, sample.Age)
 	return m
 }
 
@@ -112,29 +113,38 @@ func above(value, threshold float64) error {
 // figure writes a figure with one decimal, where it has one.
 func figure(v float64) string { return fmt.Sprint(round1(v)) }
 
-// stuck makes the metric that was added last a warning, unless it is worse already, where what it is read from does not answer.
-// Figures are then the last ones, and it says how old.
-func (m *metrics) stuck(is bool, age time.Duration) {
-	if !is {
-		return
-	}
+// oldAge is from which age on figures say how old they are.
+const oldAge = 5 * time.Second
+
+// aged says how old the metric is that was added last, where its figures are old ones, and makes it a warning, unless it is worse
+// already, where what they are read from is stuck. Being old alone is no warning: it may be that nobody has asked for long.
+func (m *metrics) aged(stuck bool, age time.Duration) {
 	last := len(m.checks) - 1
-	check, err := &m.checks[last], errors.New("no answer")
-	if age > 0 {
-		err = fmt.Errorf("no answer; the last one is %v old", age.Round(time.Millisecond))
-		if len(check.Details) > 0 {
-			check.Details = append(check.Details, slog.Float64("age_seconds", round1(age.Seconds())))
-		}
+	check := &m.checks[last]
+	if len(check.Details) > 0 && (age >= oldAge || stuck && age > 0) {
+		check.Details = append(check.Details, slog.Float64("age_seconds", round1(age.Seconds())))
 	}
-	if check.Status != probes.Error {
-		check.Status, check.Reason, m.errs[last] = probes.Warning, probes.ReasonStuck, err
+	if stuck && check.Status != probes.Error {
+		check.Status, check.Reason, m.errs[last] = probes.Warning, probes.ReasonStuck, noAnswer(age)
 	}
+}
+
+// noAnswer is why a metric is stuck; age is that of its figures, zero without any.
+func noAnswer(age time.Duration) error {
+	if age == 0 {
+		return errors.New("no answer")
+	}
+	return fmt.Errorf("no answer; the last one is %v old", age.Round(time.Millisecond))
 }
 
 // since fills in since when each metric is as it is, and returns what changed after before.
 func (m *metrics) since(before *metrics) []engine.Change {
 	var changes []engine.Change
 	now := m.sample.At
+	if before != nil && before.at.After(now) {
+		now = before.at
+	}
+	m.at = now
 	for i := range m.checks {
 		check := &m.checks[i]
 		old, as := Check{Since: now}, now

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/engine"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/sysmetrics"
 	"github.com/stretchr/testify/assert"
@@ -145,6 +146,69 @@ func TestAStuckSystem(t *testing.T) {
 
 	sample.Memory.Percent = 99
 	assert.Equal(t, probes.Error, judged(t, sample, WithMemoryThreshold(90, 95))["memory"].Status, "what it said last is bad enough")
+}
+
+// Being asked rarely is no fault of the system: old figures say their age, and are no warning.
+func TestOldFigures(t *testing.T) {
+	sample := machine()
+	sample.Age = 30040 * time.Millisecond
+	sample.Disks[0].Age = sample.Age
+	checks := judged(t, sample)
+	assert.Equal(t, `{"status":"ok","percent":25.5,"count":4,"window_seconds":5,"age_seconds":30}`, object(checks["cpu"]))
+	assert.Equal(t, `{"status":"ok","percent":60.2,"available_mb":2048,"total_mb":8192,"source":"host","age_seconds":30}`, object(checks["memory"]))
+	assert.Equal(t, `{"status":"ok","percent":45.8,"free_mb":50000,"total_mb":100000,"age_seconds":30}`, object(checks["disk"]))
+	assert.Equal(t, `{"status":"ok","active_connections":42,"age_seconds":30}`, object(checks["connections"]))
+	assert.Equal(t, `{"status":"ok","goroutines":12,"uptime_seconds":90.1,"age_seconds":30}`, object(checks["process"]))
+
+	sample.Memory.Percent = 99
+	assert.Equal(t, probes.ReasonAboveThreshold, judged(t, sample, WithMemoryThreshold(90, 95))["memory"].Reason)
+
+	sample = machine()
+	sample.Disks[0].Age = oldAge - 1
+	assert.NotContains(t, object(judged(t, sample)["disk"]), "age_seconds")
+	sample.Disks[0].Age = oldAge
+	assert.Equal(t, `{"status":"ok","percent":45.8,"free_mb":50000,"total_mb":100000,"age_seconds":5}`, object(judged(t, sample)["disk"]), "a disk that is late by itself")
+}
+
+func TestASystemThatHasNotAnsweredYet(t *testing.T) {
+	pending := sysmetrics.ErrPending
+	none := sysmetrics.Figure[float64]{Err: pending}
+	sample := &sysmetrics.Sample{
+		At:          time.Now(),
+		CPU:         sysmetrics.CPU{Count: 4, Err: pending, ThrottledRatio: none},
+		Memory:      sysmetrics.Memory{Err: pending, OOMKills: sysmetrics.Figure[uint64]{Err: pending}},
+		Disks:       []sysmetrics.Disk{{Name: "disk", Path: "/", Err: pending, InodesPercent: none}},
+		Connections: sysmetrics.Connections{Err: pending},
+		Process:     sysmetrics.Process{Goroutines: 12, Uptime: time.Second, OpenFiles: sysmetrics.Figure[int]{Err: pending}},
+	}
+	checks := judged(t, sample)
+	assert.Equal(t, `{"status":"ok","count":4}`, object(checks["cpu"]))
+	for _, name := range []string{"memory", "disk", "connections"} {
+		assert.Equal(t, `{"status":"ok"}`, object(checks[name]), name)
+	}
+	assert.Equal(t, `{"status":"ok","goroutines":12,"uptime_seconds":1,"heap_mb":0,"max_open_files":0}`, object(checks["process"]))
+}
+
+// What a slow run brings began before what was given meanwhile, and is newer all the same. What comes late from another
+// goroutine is not.
+func TestSamplesInTheirOrder(t *testing.T) {
+	var changes []engine.Change
+	c, err := configure(nil)
+	require.NoError(t, err)
+	s := &system{config: c, changed: func(more []engine.Change) { changes = append(changes, more...) }}
+	meanwhile, fresh := fine(), fine()
+	meanwhile.Seq, fresh.Seq = 1, 2
+	fresh.At = meanwhile.At.Add(-50 * time.Millisecond)
+	fresh.Memory.Percent = 99
+
+	s.take(meanwhile)
+	changes = nil
+	assert.Same(t, fresh, s.take(fresh).sample)
+	require.Len(t, changes, 1)
+	assert.Zero(t, changes[0].Lasted, "and not less")
+	assert.Equal(t, meanwhile.At, changes[0].At)
+	assert.Same(t, fresh, s.take(meanwhile).sample)
+	assert.Len(t, changes, 1)
 }
 
 func TestASystemThatNeverAnswered(t *testing.T) {

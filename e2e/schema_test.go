@@ -119,10 +119,10 @@ func TestSchemaRefuses(t *testing.T) {
 		},
 		"disk": {
 			`{"status":"ok","percent":45.8}`,
-			`{"status":"ok","percent":45.8,"free_mb":1,"total_mb":2,"age_seconds":3}`,
+			`{"status":"ok","age_seconds":30}`,
 			`{"status":"warning","reason":"stuck","path":"/"}`,
 		},
-		"connections":        {`{"status":"ok","active_connections":4.5}`, `{"status":"ok","active":4}`, `{"status":"error","reason":"above_threshold"}`},
+		"connections":        {`{"status":"ok","age_seconds":30}`, `{"status":"ok","active_connections":4.5}`, `{"status":"ok","active":4}`, `{"status":"error","reason":"above_threshold"}`},
 		"process":            {`{"status":"ok","goroutines":0,"uptime_seconds":1}`, `{"status":"ok","goroutines":12}`, `{"status":"ok","pid":1}`},
 		"unauthorized":       {`{}`, `{"error":"forbidden"}`, `{"error":"unauthorized","path":"/"}`},
 		"forbidden":          {`{"error":"unauthorized"}`},

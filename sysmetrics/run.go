@@ -19,12 +19,17 @@ const (
 	// patience is how long callers wait for a run, which needs a three-hundredth of it.
 	patience = 50 * time.Millisecond
 
-	// stuckAfter is how old figures get before it is said that there are no newer ones.
+	// stuckAfter is how long a run is out before it is said that the system does not answer. Being out of patience
+	// proves no more than that a file is slow, or the machine busy.
 	stuckAfter = 5 * time.Second
+
+	// oldAge is how old figures get before they say how old they are.
+	oldAge = 5 * time.Second
 )
 
 // A run measures once.
 type run struct {
+	began time.Time
 	over  context.Context // done when the run has ended, or the patience of those who wait for it
 	end   context.CancelFunc
 	timer *time.Timer
@@ -35,7 +40,7 @@ type run struct {
 func newRun() *run {
 	over, end := context.WithCancel(context.Background())
 	timer := time.AfterFunc(patience/2, func() { time.AfterFunc(patience/2, end) })
-	return &run{over: over, end: end, timer: timer}
+	return &run{began: time.Now(), over: over, end: end, timer: timer}
 }
 
 // join returns the run that is out, or begins one; none if there is a sample by now that serves.
@@ -81,8 +86,15 @@ func (s *Sampler) finish(r *run, next *Sample) {
 	s.run = nil
 	if next != nil {
 		s.measured = next
-		s.last.Store(next)
+		s.give(next)
 	}
+}
+
+// give puts a sample in the place of the one before. The mutex is held.
+func (s *Sampler) give(next *Sample) {
+	s.given++
+	next.Seq = s.given
+	s.last.Store(next)
 }
 
 // outcome is for those who have waited: the sample that has come, or else what can be said without it.
@@ -93,24 +105,41 @@ func (s *Sampler) outcome() *Sample {
 		return last
 	}
 	now := time.Now()
-	if s.measured != nil && now.Sub(s.measured.At) < stuckAfter {
+	if s.measured != nil && now.Sub(s.measured.At) < oldAge {
 		return s.measured
 	}
-	next := s.stuck(now)
-	s.last.Store(next)
+	next := s.without(now)
+	s.give(next)
 	return next
 }
 
-// stuck gives the last figures once more, and says how old they are.
-func (s *Sampler) stuck(now time.Time) *Sample {
-	if s.measured == nil {
-		none := s.absent(now, fmt.Errorf("the system does not answer: no figures within %v", patience))
-		none.markStuck(0)
-		return none
+// without is the sample of those who get no new figures: the last ones, or none. That these are old says only that nobody
+// has asked for a while. It takes a run which has been out for too long to call the system stuck.
+func (s *Sampler) without(now time.Time) (next *Sample) {
+	stuck := s.run != nil && now.Sub(s.run.began) >= stuckAfter
+	switch {
+	case s.measured != nil:
+		next = s.measured.again(now)
+	case stuck:
+		next = s.absent(now, fmt.Errorf("the system does not answer: no figures for %v", now.Sub(s.run.began).Round(time.Millisecond)))
+	default:
+		next = s.absent(now, ErrPending)
 	}
-	again := *s.measured
-	again.At, again.Disks = now, slices.Clone(again.Disks)
-	again.markStuck(now.Sub(s.measured.At))
+	if stuck {
+		next.markStuck()
+	}
+	return next
+}
+
+// again gives the figures once more, and says how old they are.
+func (s *Sample) again(now time.Time) *Sample {
+	again := *s
+	again.At, again.Age, again.Disks = now, now.Sub(s.At), slices.Clone(s.Disks)
+	for i := range again.Disks {
+		if disk := &again.Disks[i]; disk.Err == nil {
+			disk.Age += again.Age
+		}
+	}
 	return &again
 }
 
@@ -135,13 +164,9 @@ func (s *Sample) serves() bool {
 	return s != nil && time.Since(s.At) < minAge
 }
 
-func (s *Sample) markStuck(age time.Duration) {
-	s.Stuck, s.Age = true, age
+func (s *Sample) markStuck() {
+	s.Stuck = true
 	for i := range s.Disks {
-		disk := &s.Disks[i]
-		disk.Stuck = true
-		if disk.Err == nil {
-			disk.Age += age
-		}
+		s.Disks[i].Stuck = true
 	}
 }

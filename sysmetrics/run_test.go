@@ -96,11 +96,21 @@ func TestSystemThatHangs(t *testing.T) {
 				assert.Zero(t, took, "a second one waited")
 
 				time.Sleep(time.Second)
+				old, took := ask(s)
+				assert.Zero(t, took)
+				assert.Equal(t, 5*time.Second+patience, old.Age)
+				assert.Equal(t, time.Now(), old.At)
+				assert.False(t, old.Stuck, "the run is out for 3 s")
+				assert.False(t, old.Disks[0].Stuck)
+				assert.Equal(t, old.Age, old.Disks[0].Age)
+
+				time.Sleep(2*time.Second - patience)
 				stuck, took := ask(s)
 				assert.Zero(t, took)
-				assert.True(t, stuck.Stuck)
-				assert.Equal(t, 5*time.Second+patience, stuck.Age)
+				assert.True(t, stuck.Stuck, "the run is out for 5 s")
+				assert.Equal(t, 7*time.Second, stuck.Age)
 				assert.Equal(t, time.Now(), stuck.At)
+				assert.IsIncreasing(t, []uint64{good.Seq, old.Seq, stuck.Seq})
 				assert.False(t, good.Stuck, "a sample never changes")
 				assert.False(t, good.Disks[0].Stuck)
 
@@ -138,6 +148,73 @@ func TestSystemThatHangs(t *testing.T) {
 	}
 }
 
+// slowFS takes its time to open one of its files.
+type slowFS struct {
+	fs.FS
+	slow  string // the file
+	takes time.Duration
+}
+
+func (f slowFS) Open(name string) (fs.File, error) {
+	if name == f.slow {
+		time.Sleep(f.takes)
+	}
+	return f.FS.Open(name)
+}
+
+// A file that is slower than the callers are patient is never called stuck, however rarely somebody asks: the figures come
+// a sample late, and say so.
+func TestSlowSystem(t *testing.T) {
+	for _, pause := range []time.Duration{2 * time.Second, 4 * time.Second, 5 * time.Second, 15 * time.Second, time.Minute} {
+		t.Run(pause.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := sampler(t, fakeHost(slowFS{container(), "sys/fs/cgroup/memory.stat", 60 * time.Millisecond}), root)
+				first, took := ask(s)
+				assert.Equal(t, patience, took)
+				assert.False(t, first.Stuck)
+				assert.Zero(t, first.Age)
+				for _, err := range errorsOf(first) {
+					assert.ErrorIs(t, err, ErrPending)
+				}
+				for range 10 {
+					time.Sleep(pause - patience)
+					sample, took := ask(s)
+					assert.Equal(t, patience, took)
+					assert.False(t, sample.Stuck)
+					assert.False(t, sample.Disks[0].Stuck)
+					assert.NoError(t, sample.Memory.Err)
+					assert.EqualValues(t, 128*mib, sample.Memory.TotalBytes)
+					want := time.Duration(0) // of figures that are younger than 5 s
+					if pause+patience >= oldAge {
+						want = pause + patience
+					}
+					assert.Equal(t, want, sample.Age)
+				}
+				time.Sleep(time.Second)
+			})
+		})
+	}
+}
+
+// Who asks when a slow run has ended gets what it brought. Its Seq says that it is newer than what others were given meanwhile,
+// though its At does not.
+func TestSlowSampleReplacesWhatWasGivenMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sampler(t, fakeHost(slowFS{container(), "sys/fs/cgroup/memory.stat", 60 * time.Millisecond}), root)
+		for range 2 {
+			meanwhile := s.Sample()
+			time.Sleep(20 * time.Millisecond)
+			fresh, took := ask(s)
+			assert.Zero(t, took)
+			assert.Zero(t, fresh.Age)
+			assert.NoError(t, fresh.Memory.Err)
+			assert.Greater(t, fresh.Seq, meanwhile.Seq)
+			assert.True(t, fresh.At.Before(meanwhile.At))
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
 // What a run has read before it hung is old when it ends. It is not given out as new.
 func TestRunThatHungIsOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -169,8 +246,12 @@ func TestRunsThatHangOneAfterTheOther(t *testing.T) {
 
 		sample, took := ask(s)
 		assert.Equal(t, patience, took)
-		assert.True(t, sample.Stuck)
 		assert.Equal(t, time.Minute+2*patience, sample.Age)
+		assert.NoError(t, sample.Memory.Err)
+		assert.False(t, sample.Stuck, "the second run has only begun")
+		time.Sleep(stuckAfter)
+		sample, _ = ask(s)
+		assert.True(t, sample.Stuck)
 		assert.NoError(t, sample.Memory.Err)
 		release()
 	})
@@ -183,25 +264,34 @@ func TestSystemThatHangsFromTheBeginning(t *testing.T) {
 		release := files.hang()
 		first, took := ask(s)
 		assert.Equal(t, patience, took)
-		time.Sleep(time.Second)
+		time.Sleep(stuckAfter - patience - 1)
 		second, took := ask(s)
 		assert.Zero(t, took)
+		time.Sleep(time.Second)
+		third, took := ask(s)
+		assert.Zero(t, took)
 
-		for _, none := range []*Sample{first, second} {
-			assert.True(t, none.Stuck)
+		for _, none := range []*Sample{first, second, third} {
 			assert.Zero(t, none.Age)
 			for _, err := range errorsOf(none) {
-				assert.ErrorContains(t, err, "the system does not answer")
+				if none.Stuck {
+					assert.EqualError(t, err, "the system does not answer: no figures for 6s")
+				} else {
+					assert.ErrorIs(t, err, ErrPending)
+				}
 			}
 			assert.Equal(t, Disk{
-				Name: "disk", Path: "/", Stuck: true,
+				Name: "disk", Path: "/", Stuck: none.Stuck,
 				Err: none.CPU.Err, InodesPercent: Figure[float64]{Err: none.CPU.Err},
 			}, none.Disks[0])
 			assert.Positive(t, none.CPU.Count)
 			assert.Positive(t, none.Process.Goroutines)
 			assert.NoError(t, none.Process.HeapBytes.Err)
 		}
-		assert.Equal(t, time.Second, second.At.Sub(first.At))
+		assert.False(t, first.Stuck)
+		assert.False(t, second.Stuck, "a moment before the 5 s are over")
+		assert.True(t, third.Stuck)
+		assert.Equal(t, time.Second, third.At.Sub(second.At))
 
 		release()
 		synctest.Wait()
@@ -220,10 +310,13 @@ func TestSystemThatHangsInNew(t *testing.T) {
 		s := sampler(t, fakeHost(files), root)
 		assert.Equal(t, patience, time.Since(begin))
 
-		stuck, took := ask(s)
+		none, took := ask(s)
 		assert.Zero(t, took, "New has waited already")
-		assert.True(t, stuck.Stuck)
-		assert.Error(t, stuck.Memory.Err)
+		assert.False(t, none.Stuck)
+		assert.ErrorIs(t, none.Memory.Err, ErrPending)
+		time.Sleep(stuckAfter)
+		none, _ = ask(s)
+		assert.True(t, none.Stuck)
 
 		release()
 		synctest.Wait()

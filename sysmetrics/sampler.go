@@ -50,6 +50,7 @@ type Sampler struct {
 	mu       sync.Mutex // guards what follows, and who may replace last; nothing is measured under it
 	run      *run       // the one that is out, or nil
 	measured *Sample    // what the last run brought, or nil
+	given    uint64     // how many samples there have been
 
 	// The rest belongs to the run that is out.
 	machine   machine
@@ -93,9 +94,11 @@ func (s *Sampler) prepare() *Sample {
 // means that nothing is new. Otherwise it is measured, once for all who ask meanwhile,
 // which takes 0.1 to 0.2 ms and never waits for disks longer than 2 ms.
 //
-// Reading /proc or a control group may hang, as a disk may. Nobody waits longer than 50 ms for
-// that, and who comes later does not wait at all: the previous sample is returned, as
-// long as it is younger than 5 s, and then one that is [Sample.Stuck]. The result is never nil.
+// Reading /proc or a control group may be slow, or hang, as a disk may. Nobody waits longer than
+// 50 ms for that, and who comes later does not wait at all: the previous sample is returned
+// while it is younger than 5 s, and then its figures once more, with their [Sample.Age]. Where
+// there are none yet, they are absent with [ErrPending]. Only if the measuring takes 5 s is the
+// sample [Sample.Stuck]. The result is never nil.
 func (s *Sampler) Sample() *Sample {
 	if last := s.last.Load(); last.serves() {
 		return last

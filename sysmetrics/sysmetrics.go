@@ -7,8 +7,9 @@
 //
 // A [Sampler] measures when it is asked and at no other time. It owns no
 // goroutine between two calls and keeps no state in common with other users of
-// gopsutil in the process. Nobody waits longer than 50 ms for a system that hangs: then
-// the last figures are given, and [Sample.Stuck] says so.
+// gopsutil in the process. Nobody waits longer than 50 ms for a system that is slow or
+// hangs: then the last figures are given, [Sample.Age] says how old they are, and
+// [Sample.Stuck] that the system has not answered for 5 s.
 //
 // The package knows nothing of thresholds, HTTP or the checks that use it.
 //
@@ -37,8 +38,8 @@ import (
 
 var (
 	// ErrPending is the Err of a figure that is not measured yet: a processor
-	// share before its first window is over, or a disk that has had no more than
-	// a moment to answer.
+	// share before its first window is over, a disk that has had no more than a
+	// moment to answer, or everything, where the very first measuring is slow.
 	ErrPending = errors.New("not measured yet")
 
 	// ErrUnsupported is the Err of a figure that does not exist here: this system
@@ -68,16 +69,23 @@ const (
 // returned, and must not be changed: everybody who asks within a second shares it.
 type Sample struct {
 	// At is when the measuring began, so that no figure is older but those of a disk that
-	// has an Age. It has a monotonic reading. Of a stuck sample it is when the figures were
-	// given again.
+	// has an Age. It has a monotonic reading. Of a sample with an Age, and of one without any
+	// figures, it is when that was given.
 	At time.Time
 
-	// Stuck is true while the system does not answer and all there is are figures of 5 s ago or
-	// more, or none: then every figure but those of Go itself is absent, and its Err says so.
+	// Seq puts the samples of one Sampler in order: a later one has a higher Seq than an earlier
+	// one. At does not: figures that were given once more while others were being measured may
+	// have a later At than those, and are older all the same.
+	Seq uint64
+
+	// Stuck is true while the system does not answer: what is read for this sample has not been
+	// read within 5 s. The figures are those of an earlier sample then. Where there never was
+	// one, every figure but those of Go itself is absent, and its Err says so.
 	Stuck bool
 
-	// Age is how long before At the figures of a stuck sample were measured. It is 0 when
-	// there are none, and in every other sample.
+	// Age is how long before At the figures were measured, where that is 5 s or more: nobody had
+	// asked for so long, and what was to replace them is slow, or stuck. It is 0 in every other
+	// sample.
 	Age time.Duration
 
 	CPU         CPU
