@@ -29,7 +29,7 @@ func parseAsk(args []string) (action, error) {
 		a.Bool(e.flag, false, "")
 	}
 	name := a.String("check", "", "")
-	a.Func("fail-on", "", s.setFailOn)
+	a.setting("fail-on", s.setFailOn)
 	a.duration("interval", &s.interval, 100*time.Millisecond, time.Hour)
 	a.BoolVar(&s.json, "json", false, "")
 	a.Bool("watch", false, "")
@@ -74,7 +74,7 @@ func chosenEndpoint(a *arguments, name string) (string, error) {
 	case len(chosen) > 1:
 		return "", fmt.Errorf("%s can't be had together: choose one", strings.Join(chosen, " and "))
 	case a.given("check") && !isName(name):
-		return "", fmt.Errorf("--check: a check's name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}, and %q does not", name)
+		return "", fmt.Errorf("--check: a check's name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}, and %q does not", masked(name))
 	case a.given("check"):
 		path += name + "/"
 	}

@@ -17,6 +17,7 @@ type arguments struct {
 	*flag.FlagSet
 	urls    []string
 	headers []string
+	wrong   error // the first value of a flag that is none
 	request requestSettings
 }
 
@@ -31,7 +32,7 @@ func newArguments() *arguments {
 	a.SetOutput(io.Discard) // what is wrong is in the error
 	a.request.timeout = 3 * time.Second
 	a.duration("timeout", &a.request.timeout, time.Millisecond, time.Hour)
-	// A value may be a secret, and package flag quotes those that it is told are invalid: so they are judged afterwards.
+	// A value may be a secret, so it is judged afterwards, where it is not quoted.
 	a.Func("header", "", func(s string) error {
 		a.headers = append(a.headers, s)
 		return nil
@@ -39,9 +40,20 @@ func newArguments() *arguments {
 	return a
 }
 
+// setting defines a flag with a value. Package flag would quote one that is wrong, whole: where the value was forgotten it is the URL that
+// follows, and the URL may have a password.
+func (a *arguments) setting(name string, set func(string) error) {
+	a.Func(name, "", func(s string) error {
+		if err := set(s); err != nil && a.wrong == nil {
+			a.wrong = fmt.Errorf("invalid value %q for flag -%s: %w", masked(s), name, err)
+		}
+		return nil
+	})
+}
+
 // duration defines a flag that is held to a range.
 func (a *arguments) duration(name string, value *time.Duration, least, most time.Duration) {
-	a.Func(name, "", func(s string) (err error) {
+	a.setting(name, func(s string) (err error) {
 		*value, err = time.ParseDuration(s)
 		if err != nil {
 			return errors.New("a duration has a unit, such as 3s or 500ms")
@@ -52,7 +64,7 @@ func (a *arguments) duration(name string, value *time.Duration, least, most time
 
 // number defines a flag that is held to 1 and most.
 func (a *arguments) number(name string, value *int, most int) {
-	a.Func(name, "", func(s string) (err error) {
+	a.setting(name, func(s string) (err error) {
 		*value, err = strconv.Atoi(s)
 		if err != nil {
 			return errors.New("it is a whole number")
@@ -75,7 +87,7 @@ func (a *arguments) parse(args []string) error {
 		a.urls = append(a.urls, a.Arg(0))
 		err = a.Parse(a.Args()[1:])
 	}
-	if err != nil {
+	if err = cmp.Or(err, a.wrong); err != nil {
 		return err
 	}
 	a.request.header, err = parseHeader(a.headers)

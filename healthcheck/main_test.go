@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -169,6 +171,35 @@ func TestWhatIsNoHealthAnswer(t *testing.T) {
 	}
 }
 
+// A service that is alive need not be ready: each endpoint has words of its own. A path of the user's may be any endpoint.
+func TestAnotherEndpointsWord(t *testing.T) {
+	endpoints := []struct {
+		args  []string
+		words []string
+	}{
+		{[]string{"--live"}, []string{"alive"}},
+		{nil, []string{"ready", "not_ready"}},
+		{[]string{"--ready"}, []string{"ready", "not_ready"}},
+		{[]string{"--startup"}, []string{"started", "starting"}},
+		{[]string{"--detailed"}, []string{"healthy", "degraded", "unhealthy"}},
+		{[]string{"--check", "redis"}, []string{"ok", "warning", "error"}},
+	}
+	for _, word := range []string{"alive", "ready", "not_ready", "started", "starting", "healthy", "degraded", "unhealthy", "ok", "warning", "error"} {
+		url := serve(t, saying(200, `{"status":"`+word+`"}`))
+		for _, endpoint := range endpoints {
+			code, stdout, _ := command(append(endpoint.args, url)...)
+			if slices.Contains(endpoint.words, word) {
+				assert.Regexp(t, "^"+word+` in [\d.]+m?s\n$`, stdout, endpoint.args)
+				continue
+			}
+			assert.Equal(t, 1, code)
+			assert.Regexp(t, `^200 OK in [\d.]+m?s: its status is "`+word+`": here it is one of `+regexp.QuoteMeta(fmt.Sprintf("%q", endpoint.words))+`\n$`, stdout)
+		}
+		_, stdout, _ := command(url + "/internal/health")
+		assert.Regexp(t, "^"+word+" in ", stdout)
+	}
+}
+
 func TestChecksThatMakeNoSenseAreShownAsTheyCome(t *testing.T) {
 	body := `{"status":"ready","checks":{"a":7,"b":{"status":["x"]},"c":{},"d":{"status":"ok","n":{"deep":1}}}}`
 	code, stdout, _ := command(serve(t, saying(200, body)))
@@ -190,7 +221,14 @@ func TestUsageMistakes(t *testing.T) {
 		{[]string{"http://:80/x"}, `has no host`},
 		{[]string{"http://x:port"}, `the URL "http://x:port" can't be read: invalid port`},
 		{[]string{"unix://app.sock"}, `the URL "unix://app.sock" names no socket: an absolute path follows unix://`},
+		{[]string{"unix://user:s3cret@h/app.sock"}, `the URL "unix://***@h/app.sock" names no socket: an absolute path follows unix://, without a user`},
+		{[]string{"unix:///app.sock?x=1"}, `the URL "unix:///app.sock?…" names no socket: an absolute path follows unix://, without a user, a ? or a #`},
 		{[]string{"unix:///a.sock:/%zz"}, `what follows the colon is no path of a URL`},
+		{[]string{"unix:///a.sock:/live#x"}, `the URL "unix:///a.sock:/live#…" has a #: what follows it is never sent`},
+		{[]string{"http://x/live#x"}, `the URL "http://x/live#…" has a #: what follows it is never sent, and in a password it is written as %23`},
+		{[]string{"http://user:12#s3cret@x/"}, `the URL "http://***" has a #: `},
+		{[]string{"http://user:12?s3cret@x/"}, `the URL "http://***" has an @ behind its host: there it is written as %40, and what is special in a password as %2F or the like`},
+		{[]string{"http://user:12/s3cret@x/"}, `the URL "http://***@x/" has an @ behind its host`},
 		{[]string{"--timeout", "3", "http://x"}, "a duration has a unit, such as 3s or 500ms"},
 		{[]string{"--timeout", "0s", "http://x"}, "it is 1ms to 1h0m0s"},
 		{[]string{"--timeout", "-1s", "http://x"}, "it is 1ms to 1h0m0s"},
@@ -256,6 +294,31 @@ func TestSecretsAreNotRepeated(t *testing.T) {
 		{"http://user:s3/cret@host"},
 		{"http://user:s3cret%zz@host"},
 		{"http://user:s3cret@" + closed},
+		{"http://s3cret@" + closed, "http://" + closed},
+		{"http://user:12#s3cret@host/"},
+		{"http://user:s3#cret@host/"},
+		{"http://user:12?s3cret@host/"},
+		{"http://user:s3?cret@host/"},
+		{"http://user:12/s3cret@host/"},
+		{"http://user:s3@cret@host:port"},
+		{"user:s3://cret@host"},
+		{"http://host/#s3cret"},
+		{"http://host:port?token=s3cret"},
+		{"ftp://host?mail=s3@cret"},
+		{"http://" + closed + "?token=s3cret", "http://" + closed + "/live?token=s3cret"},
+		{"--json", "http://" + closed + "?token=s3cret"},
+		{"--all", "http://" + closed + "?token=s3cret"},
+		{"rollout", "http://" + closed + "?token=s3cret"},
+		{"unix://user:s3cret@h/app.sock"},
+		{"unix:///user:s3cret@h/app.sock"},
+		{"unix:///no.sock?token=s3cret"},
+		{"unix:///no.sock#s3cret"},
+		{"unix:///no.sock:/live#s3cret"},
+		{"unix:///no.sock:/live?token=s3cret", "unix:///no.sock"},
+		{"unix:///no.sock:/%zz?token=s3cret"},
+		{"--timeout", "http://user:s3cret@host"},
+		{"--fail-on", "http://host/?token=s3cret"},
+		{"--check", "http://user:s3cret@host"},
 		{"--json", "http://user:s3cret@" + closed},
 		{"--live", "http://user:s3cret@" + closed, "http://user:s3cret@" + closed},
 		{"--header", "s3cret", "http://x"},
@@ -283,7 +346,7 @@ func TestWhatIsSent(t *testing.T) {
 	var last atomic.Pointer[http.Request]
 	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		last.Store(r)
-		_, _ = io.WriteString(w, `{"status":"ready"}`)
+		_, _ = io.WriteString(w, `{"status":"ok"}`)
 	}))
 	code, _, stderr := command("--header", "X-One: 1", "--header", "x-one:2 ", "--header", "Host: shop.example", url+"/a%2Fb/?q=%20x")
 	require.Zero(t, code, stderr)

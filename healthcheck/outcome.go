@@ -2,6 +2,7 @@ package healthcheck
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -24,6 +25,17 @@ var levels = map[string]level{
 	"unhealthy": failing, "not_ready": failing, "starting": failing, "error": failing,
 }
 
+// statusesOf are the words that each endpoint may have as its status; "" is the index, and "checks" one check alone. Another's word means
+// that a proxy, or a mistaken prefix, leads elsewhere: a service that is alive need not be ready.
+var statusesOf = map[string][]string{
+	"live":     {"alive"},
+	"ready":    {"ready", "not_ready"},
+	"startup":  {"started", "starting"},
+	"detailed": {"healthy", "degraded", "unhealthy"},
+	"":         {"healthy", "degraded", "unhealthy"},
+	"checks":   {"ok", "warning", "error"},
+}
+
 // outcome is what came of asking a target once.
 type outcome struct {
 	target   target
@@ -43,7 +55,8 @@ func (s requestSettings) ask(ctx context.Context, t target) outcome {
 	return judge(t, a)
 }
 
-// judge takes nothing for well but a health answer that says so: the 200 of a page for everything, at a mistaken path, is none.
+// judge takes nothing for well but a health answer that says so: the 200 of a page for everything, at a mistaken path, is none, and
+// neither is the answer of another endpoint.
 func judge(t target, a *answer) outcome {
 	o := outcome{target: t, answer: a, level: failing}
 	var err error
@@ -56,6 +69,8 @@ func judge(t target, a *answer) outcome {
 		o.problem, o.note = statusText(a.status), err.Error()
 	case said == unjudged:
 		o.problem, o.note = statusText(a.status), `no health answer has the status "`+o.document.status+`"`
+	case t.statuses != nil && !slices.Contains(t.statuses, o.document.status):
+		o.problem, o.note = statusText(a.status), fmt.Sprintf("its status is %q: here it is one of %q", o.document.status, t.statuses)
 	case a.status == http.StatusServiceUnavailable && said != failing:
 		o.problem, o.note = statusText(a.status), `and yet its status is "`+o.document.status+`"`
 	case said == well && o.document.hasTrouble():

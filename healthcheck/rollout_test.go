@@ -152,7 +152,7 @@ func TestRolloutFailures(t *testing.T) {
 	}))
 	code, stdout, _ := command("rollout", "--connections=2", "--rate=200", "--duration=500ms", url+"/shop?x=1")
 	assert.Equal(t, 1, code)
-	assert.Contains(t, stdout, url+"/shop?x=1 over 2 connections, each every 10ms, until Ctrl-C or for 500ms\n")
+	assert.Contains(t, stdout, url+"/shop?… over 2 connections, each every 10ms, until Ctrl-C or for 500ms\n")
 	assert.Regexp(t, `\n +\d+  502 Bad Gateway +from `, stdout)
 	assert.Regexp(t, `\n +\d+  connection closed without a whole answer +from `, stdout)
 }

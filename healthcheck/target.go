@@ -23,6 +23,7 @@ type target struct {
 	tls              *tls.Config // nil for http
 	url              *url.URL    // what is asked; over a UNIX socket the host in it is localhost
 	replica          bool        // address is one of those of the URL's host
+	statuses         []string    // what its answer may have as its status; nil for a path of the user's own, which may be any endpoint
 }
 
 // parseTarget reads a URL: http, https or unix.
@@ -33,17 +34,41 @@ func parseTarget(raw string) (target, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
-		return target{}, fmt.Errorf("the URL %q can't be read: %s", hidePassword(raw), whyUnreadable(err, raw))
+		return target{}, fmt.Errorf("the URL %q can't be read: %s", masked(raw), whyUnreadable(err, raw))
 	case u.Scheme != "http" && u.Scheme != "https":
-		return target{}, fmt.Errorf("the URL %q begins with neither http:// nor https:// nor unix://", hidePassword(raw))
+		return target{}, fmt.Errorf("the URL %q begins with neither http:// nor https:// nor unix://", masked(raw))
 	case u.Hostname() == "":
-		return target{}, fmt.Errorf("the URL %q has no host", hidePassword(raw))
+		return target{}, fmt.Errorf("the URL %q has no host", masked(raw))
+	}
+	if why := stray(behindHost(raw)); why != "" {
+		return target{}, fmt.Errorf("the URL %q has %s", masked(raw), why)
 	}
 	t := target{network: "tcp", url: u, address: net.JoinHostPort(u.Hostname(), port(u))}
 	if u.Scheme == "https" {
 		t.tls = &tls.Config{ServerName: u.Hostname(), NextProtos: []string{"http/1.1"}}
 	}
 	return t, nil
+}
+
+// behindHost is the path, the query and the fragment, as they are written.
+func behindHost(raw string) string {
+	_, rest, _ := strings.Cut(raw, "://")
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		return rest[i:]
+	}
+	return ""
+}
+
+// stray says what is wrong with the part of a URL behind its host. A password with a #, a ? or a / in it ends there, its rest is found in
+// this part, and its user is taken for the host: what would be asked, and shown, is not what was meant.
+func stray(tail string) string {
+	switch {
+	case strings.Contains(tail, "#"):
+		return "a #: what follows it is never sent, and in a password it is written as %23"
+	case strings.Contains(tail, "@"):
+		return "an @ behind its host: there it is written as %40, and what is special in a password as %2F or the like"
+	}
+	return ""
 }
 
 // whyUnreadable is package url's reason, unless a password may be part of it.
@@ -57,18 +82,35 @@ func whyUnreadable(err error, raw string) string {
 
 // parseSocket reads what follows unix://, a file and perhaps a path to ask for: /run/app.sock:/api/health/live/.
 func parseSocket(rest string) (target, error) {
-	file, path := rest, ""
-	if i := strings.LastIndex(rest, ":/"); i >= 0 {
-		file, path = rest[:i], rest[i+1:]
-	}
-	if !strings.HasPrefix(file, "/") {
-		return target{}, fmt.Errorf("the URL %q names no socket: an absolute path follows unix://", unixScheme+rest)
+	shown := masked(unixScheme + rest)
+	file, path := splitSocket(rest)
+	why := stray(path)
+	switch {
+	case !isSocketPath(file):
+		return target{}, fmt.Errorf("the URL %q names no socket: an absolute path follows unix://, without a user, a ? or a #", shown)
+	case why != "":
+		return target{}, fmt.Errorf("the URL %q has %s", shown, why)
 	}
 	u, err := url.Parse("http://localhost" + path)
 	if err != nil {
-		return target{}, fmt.Errorf("the URL %q can't be read: what follows the colon is no path of a URL", unixScheme+rest)
+		return target{}, fmt.Errorf("the URL %q can't be read: what follows the colon is no path of a URL", shown)
 	}
 	return target{network: "unix", address: file, socket: file, url: u}, nil
+}
+
+// splitSocket splits at the last colon before a slash, unless that is in a query.
+func splitSocket(rest string) (file, path string) {
+	beforeQuery, _, _ := strings.Cut(rest, "?")
+	if i := strings.LastIndex(beforeQuery, ":/"); i >= 0 {
+		return rest[:i], rest[i+1:]
+	}
+	return rest, ""
+}
+
+// isSocketPath reports whether s is an absolute path, and is not meant for more than that. An @ may be in one: systemd's app@1.sock.
+func isSocketPath(s string) bool {
+	hasPassword := strings.Contains(s[:max(strings.LastIndexByte(s, '@'), 0)], ":")
+	return strings.HasPrefix(s, "/") && !strings.ContainsAny(s, "?#") && !hasPassword
 }
 
 func port(u *url.URL) string {
@@ -81,25 +123,34 @@ func port(u *url.URL) string {
 	return "80"
 }
 
-// hidePassword masks what may be a user and a password, in a text that need not be a URL.
-func hidePassword(raw string) string {
-	at := strings.LastIndexByte(raw, '@')
-	if at < 0 {
-		return raw
+// masked is what may be shown of a text that may be a URL, and need not be a right one: neither a user, nor a password, nor a query.
+func masked(raw string) string {
+	scheme, rest, found := strings.Cut(raw, "://")
+	if found && strings.Trim(scheme, letters) == "" {
+		scheme += "://"
+	} else {
+		scheme, rest = "", raw
 	}
-	if i := strings.Index(raw, "://"); i >= 0 && i < at {
-		return raw[:i+3] + "***" + raw[at:]
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		scheme += "***"
+		if strings.ContainsAny(rest[:at], "?#") {
+			return scheme // what follows the @ may be of the query
+		}
+		rest = rest[at:]
 	}
-	return "***" + raw[at:]
+	if i := strings.IndexAny(rest, "?#"); i >= 0 {
+		rest = rest[:i+1] + "…"
+	}
+	return scheme + rest
 }
 
-// String is the URL as the user wrote it, with its password hidden.
+// String is the URL as the user wrote it, with what may be secret in it hidden.
 func (t target) String() string {
 	switch {
 	case t.socket == "":
-		return t.url.Redacted()
+		return masked(t.url.String())
 	case t.hasPath():
-		return unixScheme + t.socket + ":" + t.url.RequestURI()
+		return unixScheme + t.socket + ":" + masked(t.url.RequestURI())
 	}
 	return unixScheme + t.socket
 }
@@ -111,6 +162,9 @@ func (t target) name() string {
 	}
 	return t.String()
 }
+
+// identity tells targets apart whose names are alike, such as by their queries. It may have a secret in it, and is not shown.
+func (t target) identity() string { return t.address + " " + t.url.String() }
 
 func (t target) hasPath() bool { return strings.Trim(t.url.Path, "/") != "" }
 
@@ -129,6 +183,8 @@ func (t target) below(endpoint string) target {
 		u.Path, u.RawPath = defaultPrefix, ""
 	}
 	t.url = u.JoinPath(endpoint)
+	kind, _, _ := strings.Cut(endpoint, "/")
+	t.statuses = statusesOf[kind]
 	return t
 }
 

@@ -60,13 +60,13 @@ func isNotFound(a *answer) bool {
 }
 
 func validateLive(f *findings, status int, document []member) {
-	f.status(document, "alive")
+	f.status(document, statusesOf["live"])
 	f.code(status, false)
 	f.timestamp(document)
 }
 
 func validateReady(f *findings, status int, document []member) {
-	said := f.status(document, "ready", "not_ready")
+	said := f.status(document, statusesOf["ready"])
 	f.code(status, said == "not_ready")
 	f.timestamp(document)
 	if find(document, "checks") == nil {
@@ -87,13 +87,13 @@ func validateReady(f *findings, status int, document []member) {
 }
 
 func validateStartup(f *findings, status int, document []member) {
-	said := f.status(document, "started", "starting")
+	said := f.status(document, statusesOf["startup"])
 	f.code(status, said == "starting")
 	f.timestamp(document)
 }
 
 func validateDetailed(f *findings, status int, document []member) {
-	said := f.status(document, "healthy", "degraded", "unhealthy")
+	said := f.status(document, statusesOf["detailed"])
 	f.code(status, false)
 	f.timestamp(document)
 	statuses := f.checks(document)
@@ -125,7 +125,7 @@ func (f *findings) code(status int, unavailable bool) {
 	}
 }
 
-func (f *findings) status(document []member, allowed ...string) string {
+func (f *findings) status(document []member, allowed []string) string {
 	return f.oneOf("status", find(document, "status"), allowed...)
 }
 
@@ -180,7 +180,7 @@ func (f *findings) checks(document []member) []string {
 
 // check validates one check's object, and returns its status. Its members are named with the prefix.
 func (f *findings) check(prefix string, check []member) string {
-	status := f.oneOf(prefix+"status", find(check, "status"), "ok", "warning", "error")
+	status := f.oneOf(prefix+"status", find(check, "status"), statusesOf["checks"]...)
 	f.reason(prefix, find(check, "reason"), status)
 	for _, m := range check {
 		switch m.name {

@@ -12,9 +12,12 @@ type watcher struct {
 	*askSettings
 	out      *output
 	replicas replicas
-	shown    map[string]string // without a terminal: what was last said of each target
+	shown    map[string]said // without a terminal, by the targets' identities
 	tally    watchTally
 }
+
+// said is what was last said of a target.
+type said struct{ name, signature string }
 
 // watchTally is what is said at the end.
 type watchTally struct {
@@ -28,7 +31,7 @@ func (s *askSettings) watch(ctx context.Context, out *output) bool {
 	ctx, stop := signal.NotifyContext(ctx, stopSignals...)
 	context.AfterFunc(ctx, stop) // a second signal ends the process
 	defer stop()
-	w := &watcher{askSettings: s, out: out, replicas: newReplicas(s.targets), shown: map[string]string{}, tally: watchTally{began: time.Now()}}
+	w := &watcher{askSettings: s, out: out, replicas: newReplicas(s.targets), shown: map[string]said{}, tally: watchTally{began: time.Now()}}
 	if out.terminal {
 		out.print(clearScreen)
 	}
@@ -87,12 +90,12 @@ func (w *watcher) show(outcomes []outcome) {
 
 // showChanges prints a line for each target of which the state is another than before, and for each that is gone.
 func (w *watcher) showChanges(outcomes []outcome) {
-	now := map[string]string{}
+	now := map[string]said{}
 	for _, o := range outcomes {
-		name := o.target.name()
-		now[name] = o.signature()
-		if w.shown[name] != now[name] {
-			w.out.printf("%s %s: %s\n", clock(time.Now()), name, o.line())
+		id := o.target.identity()
+		now[id] = said{o.target.name(), o.signature()}
+		if w.shown[id] != now[id] {
+			w.out.printf("%s %s: %s\n", clock(time.Now()), now[id].name, o.line())
 		}
 	}
 	for _, name := range gone(w.shown, now) {
@@ -101,11 +104,11 @@ func (w *watcher) showChanges(outcomes []outcome) {
 	w.shown = now
 }
 
-func gone(before, now map[string]string) []string {
+func gone(before, now map[string]said) []string {
 	var names []string
-	for name := range before {
-		if _, ok := now[name]; !ok {
-			names = append(names, name)
+	for id := range before {
+		if _, ok := now[id]; !ok {
+			names = append(names, before[id].name)
 		}
 	}
 	slices.Sort(names)

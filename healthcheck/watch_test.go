@@ -104,6 +104,27 @@ func TestWatchWithoutATerminal(t *testing.T) {
 	assert.Regexp(t, `^[1-9]\d* of [1-9]\d* answers failed in .*, the last at \d\d:\d\d:\d\d http://.*: not_ready in .*: redis error timeout$`, lines[3])
 }
 
+// Two URLs that look alike, since a query is not shown, are two.
+func TestWatchOfQueries(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, `{"status":"`+r.URL.RawQuery+`"}`)
+	}))
+	defer server.Close()
+	log := &screenlog{}
+	w := &watcher{out: newOutput(log, io.Discard), shown: map[string]said{}}
+	for range 3 {
+		var outcomes []outcome
+		for _, query := range []string{"?ready", "?alive"} {
+			target, err := parseTarget(server.URL + "/live" + query)
+			require.NoError(t, err)
+			outcomes = append(outcomes, requestSettings{timeout: 10 * time.Second}.ask(t.Context(), target))
+		}
+		w.showChanges(outcomes)
+	}
+	assert.Equal(t, 1, strings.Count(log.String(), "/live?…: ready in "), log.String())
+	assert.Equal(t, 1, strings.Count(log.String(), "/live?…: alive in "), log.String())
+}
+
 // On a terminal each look is drawn over the one before.
 func TestWatchRedraws(t *testing.T) {
 	service := &told{}
@@ -197,7 +218,7 @@ func TestWatchOfAName(t *testing.T) {
 	require.NoError(t, err)
 	s := &askSettings{request: requestSettings{timeout: 10 * time.Second}, failOn: failing, targets: []target{origin.or("ready/")}}
 	log := &screenlog{}
-	w := &watcher{askSettings: s, out: newOutput(log, io.Discard), replicas: newReplicas(s.targets), shown: map[string]string{}}
+	w := &watcher{askSettings: s, out: newOutput(log, io.Discard), replicas: newReplicas(s.targets), shown: map[string]said{}}
 	w.replicas.resolve = func(context.Context, string) ([]netip.Addr, error) {
 		return []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.255.255.254")}, nil
 	}
