@@ -216,7 +216,7 @@ func TestMaskLeavesProse(t *testing.T) {
 		"invalid character '}' looking for beginning of value: unexpected token: x", `secret "db" not found`, "secret: not found",
 		`Get "http://billing:8080/healthz": dial tcp: lookup billing: no such host, see "a@b"`,
 		"http://billing:8080/healthz answered 503", "https://bob@billing/healthz", `["http://h:80","a@b"]`, `{"url":"http://h","mail":"a@b"}`,
-		"basic authentication failed", "a bearer of news", "compass: north", "tokens: 5",
+		"basic authentication failed", "BearerToken: a token is not empty", "a bearer of news", "compass: north", "tokens: 5",
 		"goroutine 7 [running]:\nmain.main()\n\t/root/go/pkg/mod/example.com/x@v1.2.3/main.go:12 +0x1d", "C:/go/pkg/mod/example.com/x@v1.2.3/main.go:12",
 		"dial tcp [::1]:5432: connect: connection refused", "connected as root@tcp(db) to root@/app", "npm ERR! @scope/name",
 		"NOAUTH Authentication required.", "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN.",

@@ -72,22 +72,24 @@ func keyBefore(text string) key {
 // read returns the letters at the end of the name at the end of text, in lower case, and takes note of what is between them.
 func (k *key) read(text string) string {
 	var name [maxKey]byte
-	begin := len(name)
-	for i := len(text) - 1; i >= 0 && begin > 0; i-- {
-		c := text[i]
-		switch lower := c | 0x20; {
-		case 'a' <= lower && lower <= 'z':
-			begin--
-			name[begin] = lower
-			k.compound = k.compound || c == lower && i+1 < len(text) && 'A' <= text[i+1] && text[i+1] <= 'Z'
-		case c == '_' || c == '-' || c == '.':
+	begin, first, capitals := len(name), byte(0), false
+	for i := len(text) - 1; i >= 0 && begin > 0 && isNameByte(text[i]); i-- {
+		switch c := text[i]; c {
+		case '_', '-', '.':
 			k.compound = true
-		case c < '0' || c > '9':
-			return string(name[begin:])
+		default:
+			if c >= 'A' { // no digit
+				begin--
+				name[begin] = c | 0x20
+				first, capitals = c, capitals || c <= 'Z'
+			}
 		}
 	}
+	k.compound = k.compound || capitals && first >= 'a' // clientSecret, but not BearerToken: so Go's errors begin
 	return string(name[begin:])
 }
+
+func isNameByte(c byte) bool { return c == '_' || isSchemeByte(c) && c != '+' }
 
 // hideValue hides the value behind a delimiter, in its quotes where it has some, else up to the next white space: there
 // is hardly a character that ends a password for certain. It may begin on the next line.
