@@ -23,6 +23,7 @@ func TestThereIsOneRunForAllWhoWait(t *testing.T) {
 		}
 		began := time.Now()
 		first := f.Join(time.Second, observe)
+		assert.Equal(t, began, first.Began)
 		assert.Same(t, first, f.Join(time.Hour, observe))
 		<-first.Done
 		assert.Equal(t, time.Second, time.Since(began))
@@ -35,6 +36,26 @@ func TestThereIsOneRunForAllWhoWait(t *testing.T) {
 		assert.Nil(t, f.Join(time.Second, observe))
 		assert.Positive(t, cleanups.Load())
 	})
+}
+
+// A failure is everybody's. A success is only theirs who had asked before it was looked for.
+func TestWhoseAnswerItIs(t *testing.T) {
+	asked := time.Now()
+	tests := map[string]struct {
+		began  time.Time
+		status probes.Status
+		want   bool
+	}{
+		"well":              {asked, probes.OK, true},
+		"warns":             {asked.Add(time.Second), probes.Warning, true},
+		"was well before":   {asked.Add(-time.Nanosecond), probes.OK, false},
+		"warned before":     {asked.Add(-time.Second), probes.Warning, false},
+		"had failed before": {asked.Add(-time.Second), probes.Error, true},
+	}
+	for name, test := range tests {
+		r := flight.Run{Began: test.began, Result: probes.Result{Status: test.status}}
+		assert.Equal(t, test.want, r.Answers(asked), name)
+	}
 }
 
 func TestAPanicIsAResult(t *testing.T) {
@@ -60,25 +81,5 @@ func TestCloseDoesNotWaitForWhatHeedsNoContext(t *testing.T) {
 		assert.Zero(t, cleanups.Load(), "the run may be using what is cleaned up")
 		<-r.Done
 		assert.EqualValues(t, 1, cleanups.Load())
-	})
-}
-
-// A database that takes 6 s for an answer is not well for whoever asks after 5.
-func TestAnOldSuccessIsNoAnswer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := flight.New(func() {})
-		defer f.Close(time.Second)
-		for status, answers := range map[probes.Status]bool{probes.OK: false, probes.Warning: false, probes.Error: true} {
-			r := f.Join(time.Minute, func(context.Context) probes.Result {
-				time.Sleep(6 * time.Second)
-				return probes.Result{Status: status}
-			})
-			asked := time.Now()
-			time.Sleep(5 * time.Second)
-			late := time.Now()
-			<-r.Done
-			assert.True(t, r.Answers(asked), "it was asked by this one")
-			assert.Equal(t, answers, r.Answers(late), status)
-		}
 	})
 }

@@ -22,9 +22,9 @@ type link struct {
 	closed int // flows that delivered their end
 }
 
-// serve connects to the server and passes on what either side sends.
-func (l *link) serve() {
-	server, err := (&net.Dialer{}).DialContext(l.proxy.ctx, "tcp", l.proxy.target)
+// serve connects to the server at target and passes on what either side sends.
+func (l *link) serve(target string) {
+	server, err := (&net.Dialer{}).DialContext(l.proxy.ctx, "tcp", target)
 	if err != nil {
 		l.reset()
 		return

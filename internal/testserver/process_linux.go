@@ -2,7 +2,9 @@ package testserver
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -225,4 +227,15 @@ func alive(state byte) bool { return !slices.Contains([]byte{0, 'Z', 'X'}, state
 // setAccount makes a command run under an account, nil being the test's own.
 func setAccount(cmd *exec.Cmd, account *user.User) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential(account)}
+}
+
+// shortenQueue makes the queue of connections that wait to be accepted as short as can be.
+func shortenQueue(listener *net.TCPListener) error {
+	raw, err := listener.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) { failed = syscall.Listen(int(fd), 0) })
+	return errors.Join(err, failed)
 }

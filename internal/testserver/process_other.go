@@ -4,6 +4,7 @@ package testserver
 
 import (
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -33,3 +34,5 @@ func (p *process) wait(time.Duration) error    { return errors.ErrUnsupported }
 func (p *process) reap()                       {}
 
 func setAccount(*exec.Cmd, *user.User) {}
+
+func shortenQueue(*net.TCPListener) error { return errors.ErrUnsupported }

@@ -2,6 +2,7 @@ package testserver
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"testing"
@@ -18,13 +19,14 @@ const ProxyGoroutine = "github.com/echo-probes/echohealth/internal/testserver.(*
 // that exist as on new ones.
 type Proxy struct {
 	t       testing.TB
-	target  string
 	addr    string
 	ctx     context.Context // done when the proxy ends
 	running sync.WaitGroup
 
 	mu       sync.Mutex // guards the rest
+	target   string
 	listener net.Listener
+	fill     []net.Conn // what fills the port's queue in the mode Drop
 	mode     mode
 	changed  chan struct{} // closed when mode changes
 	links    map[*link]bool
@@ -48,6 +50,7 @@ const (
 	silent
 	drip
 	resetOnReply
+	drop
 )
 
 // NewProxy starts a proxy in front of target, such as a server's Addr. It ends with the
@@ -91,6 +94,10 @@ func (p *Proxy) Stall() { p.set(mode{kind: stall}) }
 // Every other mode opens the same port again.
 func (p *Proxy) Refuse() { p.set(mode{kind: refuse}) }
 
+// Drop resets all connections, and answers no attempt to connect: connecting hangs, as it
+// does where a firewall drops the packets. It needs Linux.
+func (p *Proxy) Drop() { p.set(mode{kind: drop}) }
+
 // Silent accepts connections and reads what clients send, but never answers. Unlike
 // with Stall nothing reaches the server, and what was sent is lost. A connection that
 // is accepted in this mode stays silent in all others too.
@@ -102,6 +109,15 @@ func (p *Proxy) Drip(perByte time.Duration) { p.set(mode{kind: drip, pause: perB
 // ResetOnReply passes on what clients send, and resets a connection, each of them, when
 // the server answers on it.
 func (p *Proxy) ResetOnReply() { p.set(mode{kind: resetOnReply}) }
+
+// Redirect makes target the server of all connections that are accepted from now on, as a
+// failover does that moves an address from one server to another. Those that exist stay
+// where they are.
+func (p *Proxy) Redirect(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
+}
 
 // Reset resets all connections at once. The mode stays as it is.
 func (p *Proxy) Reset() {
@@ -131,31 +147,73 @@ func (p *Proxy) set(m mode) {
 	p.mode = m
 	close(p.changed)
 	p.changed = make(chan struct{})
+	if p.fill != nil {
+		p.closePort()
+	}
 	switch {
 	case m.kind == refuse:
 		p.closePort()
+	case m.kind == drop:
+		p.closePort()
+		p.fillPort()
 	case p.listener == nil:
 		p.openPort()
 	}
 }
 
 // closePort resets all connections too. It is called with p.mu held, as are openPort,
-// listen and resetAll.
+// fillPort, listen and resetAll.
 func (p *Proxy) closePort() {
 	if p.listener != nil {
 		p.listener.Close()
 		p.listener = nil
 	}
+	for _, conn := range p.fill {
+		conn.Close()
+	}
+	p.fill = nil
 	p.resetAll()
 }
 
 func (p *Proxy) openPort() {
-	listener, err := net.Listen("tcp4", p.addr)
+	listener, err := p.bind()
 	if err != nil {
 		p.t.Errorf("proxy: open the port again: %v", err)
 		return
 	}
 	p.listen(listener)
+}
+
+// bind takes the port again, which the system may give back a moment after it was closed.
+func (p *Proxy) bind() (listener net.Listener, err error) {
+	err = poll(time.Second, func() (err error) {
+		listener, err = net.Listen("tcp4", p.addr)
+		return err
+	})
+	return listener, err
+}
+
+// fillPort opens the port, accepts nothing, and fills its queue of connections: the system
+// then drops whatever else arrives.
+func (p *Proxy) fillPort() {
+	listener, err := p.bind()
+	if err == nil {
+		p.listener = listener
+		err = shortenQueue(listener.(*net.TCPListener))
+	}
+	for range 16 {
+		if err != nil {
+			p.t.Errorf("proxy: fill the port's queue: %v", err)
+			return
+		}
+		var conn net.Conn
+		conn, err = net.DialTimeout("tcp4", p.addr, 100*time.Millisecond)
+		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+			return
+		}
+		p.fill = append(p.fill, conn)
+	}
+	p.t.Error("proxy: the port's queue does not fill")
 }
 
 func (p *Proxy) listen(listener net.Listener) {
@@ -205,7 +263,8 @@ func (p *Proxy) admit(listener net.Listener, client *net.TCPConn) {
 	p.links[l] = true
 	p.accepted++
 	p.open++
-	serve := l.serve
+	target := p.target
+	serve := func() { l.serve(target) }
 	if p.mode.kind == silent {
 		serve = l.ignore
 	}

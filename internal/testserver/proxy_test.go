@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -249,4 +250,50 @@ func TestProxyGoroutines(t *testing.T) {
 	require.Eventually(t, func() bool { return proxy.Open() == 3 }, soon, time.Millisecond)
 	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction(testserver.ProxyGoroutine),
 		goleak.IgnoreAnyFunction("io.Copy")) // the target's
+}
+
+func TestProxyRedirect(t *testing.T) {
+	proxy := testserver.NewProxy(t, echoServer(t))
+	before := dial(t, proxy.Addr())
+	before.send("one")
+	before.expect("one")
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	go func() {
+		if conn, err := listener.Accept(); err == nil {
+			io.WriteString(conn, "other\n")
+			conn.Close()
+		}
+	}()
+
+	proxy.Redirect(listener.Addr().String())
+	before.send("two")
+	before.expect("two") // it stays where it was
+	dial(t, proxy.Addr()).expect("other")
+}
+
+func TestProxyDrop(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("it needs Linux")
+	}
+	proxy := testserver.NewProxy(t, echoServer(t))
+	before := dial(t, proxy.Addr())
+	before.send("one")
+	before.expect("one")
+
+	proxy.Drop()
+	before.expectReset()
+	for range 3 {
+		_, err := net.DialTimeout("tcp4", proxy.Addr(), quiet)
+		require.ErrorContains(t, err, "i/o timeout")
+	}
+	proxy.Refuse()
+	_, err := net.DialTimeout("tcp4", proxy.Addr(), soon)
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	proxy.Drop()
+	proxy.Pass()
+	after := dial(t, proxy.Addr())
+	after.send("two")
+	after.expect("two")
 }

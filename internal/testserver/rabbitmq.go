@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,25 +26,27 @@ const rabbitNode = "rabbit@localhost"
 // persistent messages over Stop and Kill.
 type RabbitMQ struct {
 	Server
-	install string // directory of the installation
-	account *user.User
+	install  string // directory of the installation
+	account  *user.User
+	settings []string
 }
 
-// NewRabbitMQ starts a RabbitMQ that ends with the test. It takes a few seconds.
-func NewRabbitMQ(t testing.TB) *RabbitMQ {
+// NewRabbitMQ starts a RabbitMQ that ends with the test. It takes a few seconds. Settings
+// are lines of rabbitmq.conf, such as "listeners.ssl.1 = 127.0.0.1:5671".
+func NewRabbitMQ(t testing.TB, settings ...string) *RabbitMQ {
 	t.Helper()
-	q := startRabbitMQ(t)
+	q := startRabbitMQ(t, settings...)
 	q.endWith(t)
 	return q
 }
 
-func startRabbitMQ(t testing.TB) *RabbitMQ {
+func startRabbitMQ(t testing.TB, settings ...string) *RabbitMQ {
 	t.Helper()
 	// Not the rabbitmq-server of Debian's PATH, which wants to be root and logs to /var.
 	program := find(t, "rabbitmq-server", "rabbitmq-server",
 		"/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server")
 	account := unprivileged(t, "rabbitmq")
-	q := &RabbitMQ{install: filepath.Dir(filepath.Dir(program)), account: account}
+	q := &RabbitMQ{install: filepath.Dir(filepath.Dir(program)), account: account, settings: slices.Clone(settings)}
 	q.life = life{
 		name:    "RabbitMQ",
 		dir:     mustMakeDir(t, account),
@@ -137,7 +140,8 @@ default_pass = app-secret
 disk_free_limit.absolute = 1MB
 vm_memory_high_watermark.absolute = 1GB
 `
-	return os.WriteFile(q.configFile(), []byte(config), 0o644)
+	text := config + strings.Join(q.settings, "\n") + "\n"
+	return os.WriteFile(q.configFile(), []byte(text), 0o644)
 }
 
 // home is a directory like that of the installation.

@@ -67,9 +67,10 @@ func TestRabbitMQLife(t *testing.T) {
 
 func TestRabbitMQControl(t *testing.T) {
 	t.Parallel()
-	rabbit := testserver.NewRabbitMQ(t)
+	rabbit := testserver.NewRabbitMQ(t, "channel_max = 7")
 	assert.Contains(t, rabbit.Ctl(t, "list_users"), "app")
 	assert.Equal(t, "42", rabbit.Eval(t, "6 * 7"))
+	assert.Equal(t, "{ok,7}", rabbit.Eval(t, "application:get_env(rabbit, channel_max)"))
 
 	conn, channel := rabbitUser{rabbit}.mustConnect(t)
 	blocked := conn.NotifyBlocked(make(chan amqp.Blocking, 1))

@@ -111,3 +111,26 @@ func TestThaw(t *testing.T) {
 	}
 	assert.Less(t, time.Since(thawed), 3*time.Second)
 }
+
+// A database that takes longer for an answer than a check has time is never well: an answer to the question of an earlier
+// check is none to that of the next.
+func TestAlwaysTooSlow(t *testing.T) {
+	server := testserver.SharedPostgres(t)
+	proxy := testserver.NewProxy(t, server.Addr())
+	pool := newPool(t, via(t, server.DSN(), proxy.Addr()), maxConns(2))
+	warm(t, pool, 2)
+	probe := newProbe(t, pool)
+	within := func(d time.Duration) probes.Result {
+		ctx, cancel := context.WithTimeout(t.Context(), d)
+		defer cancel()
+		return probe.Check(ctx)
+	}
+	assertResult(t, within(5*time.Second), probes.OK, "")
+	proxy.Delay(time.Second)
+	for range 4 {
+		assertResult(t, within(600*time.Millisecond), probes.Error, probes.ReasonTimeout)
+	}
+	proxy.Pass()
+	assertResult(t, within(5*time.Second), probes.OK, "")
+	assert.EqualValues(t, 2, pool.Stat().NewConnsCount(), "the application's connections are still there")
+}

@@ -1,0 +1,319 @@
+package faults_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/testserver"
+)
+
+// fault is a row of the table: what is broken, and what the checks have to make of it.
+type fault struct {
+	name string
+	how  string // how the tests bring it about, for the page
+
+	acts map[kind]act // what is done, by the kind of server; the columns of all other kinds stay empty
+	want words
+
+	tls      bool // the services are connected by TLS at first
+	writable bool // with pgxprobe.RequireWritable
+	pings    bool // with celeryprobe.PingWorkers, and a worker of Celery's
+	keeps    bool // connections that exist survive it
+}
+
+// act breaks what was well, and makes it well again.
+type act struct {
+	begin, end func(s *scene)
+	private    bool     // the server has to be for this scene alone
+	settings   []string // of such a PostgreSQL, or of the Redis
+}
+
+// words are what the checks say, by column: "ok", a reason, which is that of an error, or "warning" and its reason. Where the word changes
+// while the fault lasts, as it does when the cause is found late, they are joined by " / ".
+type words map[column]string
+
+// all is the same word for every dependency. The application's own AMQP connection is not asked, and goes by its own.
+func all(word, publisher string) words {
+	return words{pgx: word, sqlDB: word, redisKV: word, celeryRedis: word, amqpBroker: word, celeryAMQP: word, amqpPublisher: publisher}
+}
+
+// network is a fault of the network: the same for all.
+func network(begin, end func(p *testserver.Proxy)) map[kind]act {
+	a := act{
+		begin: func(s *scene) { s.proxies(begin) },
+		end:   func(s *scene) { s.proxies(end) },
+	}
+	return map[kind]act{postgreSQL: a, redisServer: a, rabbitMQ: a}
+}
+
+// everywhere is something that is done to a server of each kind.
+func everywhere(a act) map[kind]act {
+	return map[kind]act{postgreSQL: a, redisServer: a, rabbitMQ: a}
+}
+
+func delay(d time.Duration) func(*testserver.Proxy) {
+	return func(p *testserver.Proxy) { p.Delay(d) }
+}
+
+func pass(p *testserver.Proxy) { p.Pass() }
+
+// silent answers nobody any more, those who are connected neither.
+func silent(p *testserver.Proxy) { p.Silent(); p.Reset() }
+
+var faults = []fault{
+	{
+		name: "connection refused",
+		how:  "the port is closed, and all connections are reset",
+		acts: network((*testserver.Proxy).Refuse, pass),
+		want: all("connection_refused", "connection_lost"),
+	},
+	{
+		name: "the name does not resolve",
+		how:  "the DNS answers NXDOMAIN, and all connections are reset",
+		acts: everywhere(act{begin: (*scene).forgetNames, end: (*scene).rememberNames}),
+		want: all("host_not_found", "connection_lost"),
+	},
+	{
+		name: "packets are dropped",
+		how:  "connecting gets no answer, and all connections are reset",
+		acts: network((*testserver.Proxy).Drop, pass),
+		want: all("timeout", "connection_lost"),
+	},
+	{
+		name: "accepts, then silent",
+		how:  "all connections are reset, and new ones are accepted and never answered",
+		acts: network(silent, pass),
+		want: all("timeout", "connection_lost"),
+	},
+	{
+		name:  "the network loses everything",
+		how:   "connections stay, and nothing is delivered any more",
+		acts:  network((*testserver.Proxy).Stall, pass),
+		want:  all("timeout", "ok"),
+		keeps: true,
+	},
+	{
+		name:  "frozen",
+		how:   "all processes of the server get SIGSTOP",
+		acts:  everywhere(act{begin: (*scene).freeze, end: (*scene).thaw, private: true}),
+		want:  all("timeout", "ok"),
+		keeps: true,
+	},
+	{
+		name: "reset in mid-answer",
+		how:  "each connection is reset as soon as the server answers on it",
+		acts: network((*testserver.Proxy).ResetOnReply, pass),
+		want: all("connection_lost", "ok"),
+	},
+	{
+		name: "killed",
+		how:  "all processes of the server get SIGKILL, and it is started again later",
+		acts: everywhere(act{begin: (*scene).kill, end: (*scene).restart, private: true}),
+		want: all("connection_refused", "connection_lost"),
+	},
+	{
+		name: "restarted unseen",
+		how:  "all processes of the server get SIGKILL, and it is started again before the next check",
+		acts: everywhere(act{begin: func(s *scene) { s.kill(); s.restart() }, end: func(*scene) {}, private: true}),
+		want: all("ok", "connection_lost"),
+	},
+	{
+		name: "slow by 300 ms",
+		how:  "each answer is delivered 300 ms late",
+		acts: network(delay(300*time.Millisecond), pass),
+		want: all("ok", "ok"), keeps: true,
+	},
+	{
+		name: "slow by 3 s",
+		how:  "each answer is delivered 3 s late",
+		acts: network(delay(3*time.Second), pass),
+		want: all("timeout", "ok"), keeps: true,
+	},
+	{
+		name: "one byte at a time",
+		how:  "answers are delivered byte by byte, 200 ms apart",
+		acts: network(func(p *testserver.Proxy) { p.Drip(200 * time.Millisecond) }, pass),
+		want: all("timeout", "ok"), keeps: true,
+	},
+	{
+		name: "wrong password",
+		how:  "the user's password is changed on the server, and all connections are reset",
+		acts: map[kind]act{
+			postgreSQL:  {begin: func(s *scene) { s.postgres.setPassword(s, "other"); s.reset() }, end: func(s *scene) { s.postgres.setPassword(s, password) }},
+			redisServer: {begin: func(s *scene) { s.redis.setPassword(s, "other"); s.reset() }, end: func(s *scene) { s.redis.setPassword(s, password) }},
+			rabbitMQ:    {begin: func(s *scene) { s.rabbit.setPassword(s, "other"); s.reset() }, end: func(s *scene) { s.rabbit.setPassword(s, password) }},
+		},
+		want: words{pgx: "authentication_failed", sqlDB: "authentication_failed", redisKV: "authentication_failed", celeryRedis: "authentication_failed",
+			amqpBroker: "timeout / authentication_failed", celeryAMQP: "timeout / authentication_failed", amqpPublisher: "connection_lost"},
+	},
+	{
+		name: "no permission",
+		how:  "PostgreSQL: no CONNECT on the database; Redis: no SET and no LLEN; RabbitMQ: no access to the vhost",
+		acts: map[kind]act{
+			postgreSQL:  {begin: func(s *scene) { s.postgres.revoke(s); s.reset() }, end: func(s *scene) { s.postgres.grant(s) }},
+			redisServer: {begin: func(s *scene) { s.redis.user(s, "-set", "-llen"); s.reset() }, end: func(s *scene) { s.redis.user(s, "+@all") }},
+			rabbitMQ:    {begin: func(s *scene) { s.rabbit.revoke(s); s.reset() }, end: func(s *scene) { s.rabbit.grant(s) }},
+		},
+		want: all("permission_denied", "connection_lost"),
+	},
+	{
+		name: "no such database or vhost",
+		how:  "PostgreSQL: the database is dropped; Redis: the server is replaced by one with fewer databases; RabbitMQ: the vhost is deleted",
+		acts: map[kind]act{
+			postgreSQL:  {begin: func(s *scene) { s.postgres.drop(s) }, end: func(s *scene) { s.postgres.create(s) }},
+			redisServer: {begin: func(s *scene) { s.move(s.redis.smaller(s)) }, end: (*scene).moveBack},
+			rabbitMQ:    {begin: func(s *scene) { s.rabbit.drop(s) }, end: func(s *scene) { s.rabbit.create(s) }},
+		},
+		want: all("not_found", "connection_lost"),
+	},
+	{
+		name: "TLS client, plain server",
+		how:  "the server is replaced by one without TLS",
+		tls:  true,
+		acts: map[kind]act{
+			postgreSQL:  {begin: func(s *scene) { s.move(s.servers.postgres.Addr()) }, end: (*scene).moveBack},
+			redisServer: {begin: func(s *scene) { s.move(s.redis.Addr()) }, end: (*scene).moveBack},
+			rabbitMQ:    {begin: func(s *scene) { s.move(s.rabbit.Addr()) }, end: (*scene).moveBack},
+		},
+		want: words{pgx: "tls_error", sqlDB: "tls_error", redisKV: "timeout", celeryRedis: "timeout", amqpBroker: "tls_error", celeryAMQP: "tls_error", amqpPublisher: "connection_lost"},
+	},
+	{
+		name: "plain client, TLS server",
+		how:  "the server is replaced by one that wants TLS",
+		acts: map[kind]act{
+			postgreSQL:  {begin: func(s *scene) { s.move(s.servers.postgresTLS.Addr()) }, end: (*scene).moveBack},
+			redisServer: {begin: func(s *scene) { s.move(s.redis.tlsAddr) }, end: (*scene).moveBack},
+			rabbitMQ:    {begin: func(s *scene) { s.move(s.servers.rabbitTLS) }, end: (*scene).moveBack},
+		},
+		want: words{pgx: "authentication_failed", sqlDB: "authentication_failed", redisKV: "connection_lost", celeryRedis: "connection_lost",
+			amqpBroker: "tls_error", celeryAMQP: "tls_error", amqpPublisher: "connection_lost"},
+	},
+	{
+		name:  "the application's pool is exhausted",
+		how:   "the application holds every connection of its pool",
+		acts:  map[kind]act{postgreSQL: {begin: (*scene).holdAll, end: (*scene).releaseAll}, redisServer: {begin: (*scene).holdAll, end: (*scene).releaseAll}},
+		want:  words{pgx: "warning pool_saturated", sqlDB: "warning pool_saturated", redisKV: "warning pool_saturated"},
+		keeps: true,
+	},
+	{
+		name: "the server's connections are used up",
+		how:  "PostgreSQL: max_connections; Redis: maxclients; RabbitMQ: the vhost's limit; all connections are reset first",
+		acts: map[kind]act{
+			postgreSQL: {private: true, settings: []string{"max_connections=14"},
+				begin: func(s *scene) { s.postgres.useUp(s) }, end: func(s *scene) { s.postgres.giveBack(s) }},
+			redisServer: {begin: func(s *scene) { s.redis.config(s, "maxclients", "1"); s.reset() }, end: func(s *scene) { s.redis.config(s, "maxclients", "1000") }},
+			rabbitMQ:    {begin: func(s *scene) { s.rabbit.limit(s, 0); s.reset() }, end: func(s *scene) { s.rabbit.limit(s, -1) }},
+		},
+		want: all("too_many_connections", "connection_lost"),
+	},
+	{
+		name: "read-only",
+		how:  "the server is replaced by its hot standby, or its replica",
+		acts: map[kind]act{
+			postgreSQL:  {private: true, begin: func(s *scene) { s.move(s.postgres.standby(s)) }, end: (*scene).moveBack},
+			redisServer: {begin: func(s *scene) { s.move(s.redis.replica(s)) }, end: (*scene).moveBack},
+		},
+		want: words{pgx: "ok", sqlDB: "ok", redisKV: "read_only", celeryRedis: "ok"},
+	},
+	{
+		name:     "read-only, and RequireWritable",
+		how:      "the same, for a probe that is told to mind",
+		writable: true,
+		acts: map[kind]act{
+			postgreSQL: {private: true, begin: func(s *scene) { s.move(s.postgres.standby(s)) }, end: (*scene).moveBack},
+		},
+		want: words{pgx: "read_only"},
+	},
+	{
+		name: "out of memory",
+		how:  "Redis is over its maxmemory, with noeviction",
+		acts: map[kind]act{
+			redisServer: {begin: func(s *scene) { s.redis.config(s, "maxmemory", "1") }, end: func(s *scene) { s.redis.config(s, "maxmemory", "0") }},
+		},
+		want:  words{redisKV: "out_of_resources", celeryRedis: "ok"},
+		keeps: true,
+	},
+	{
+		name: "starting",
+		how:  "PostgreSQL: a standby that takes no connections yet; Redis: it loads its data after a restart",
+		acts: map[kind]act{
+			postgreSQL: {private: true, settings: []string{"hot_standby=off"},
+				begin: func(s *scene) { s.move(s.postgres.standby(s)) }, end: (*scene).moveBack},
+			redisServer: {settings: []string{"--key-load-delay", "1"}, // in microseconds, some 50 in effect
+				begin: func(s *scene) { s.redis.load(s) }, end: func(s *scene) { s.redis.loaded(s) }},
+		},
+		want: words{pgx: "dependency_starting", sqlDB: "dependency_starting", redisKV: "dependency_starting", celeryRedis: "dependency_starting"},
+	},
+	{
+		name: "memory alarm",
+		how:  "RabbitMQ is over its high watermark, and the application publishes",
+		acts: map[kind]act{
+			rabbitMQ: {private: true, begin: func(s *scene) { s.rabbit.alarm(s) }, end: func(s *scene) { s.rabbit.allClear(s) }},
+		},
+		want:  words{amqpBroker: "ok", celeryAMQP: "ok", amqpPublisher: "broker_blocked"},
+		keeps: true,
+	},
+	{
+		name:  "out of memory, and PingWorkers",
+		how:   "the same, with a worker of Celery's that the check pings",
+		pings: true,
+		acts: map[kind]act{
+			redisServer: {begin: func(s *scene) { s.redis.config(s, "maxmemory", "1") }, end: func(s *scene) { s.redis.config(s, "maxmemory", "0") }},
+		},
+		want: words{celeryRedis: "out_of_resources"},
+	},
+	{
+		name:  "read-only, and PingWorkers",
+		how:   "the same, with a worker of Celery's that the check pings",
+		pings: true,
+		acts: map[kind]act{
+			redisServer: {begin: func(s *scene) { s.move(s.redis.replica(s)) }, end: (*scene).moveBack},
+		},
+		want: words{celeryRedis: "read_only"},
+	},
+	{
+		name:  "memory alarm, and PingWorkers",
+		how:   "the same, with a worker of Celery's that the check pings",
+		pings: true,
+		acts: map[kind]act{
+			rabbitMQ: {private: true, begin: func(s *scene) { s.rabbit.alarm(s) }, end: func(s *scene) { s.rabbit.allClear(s) }},
+		},
+		want: words{celeryAMQP: "broker_blocked"},
+	},
+	{
+		name:  "the worker is frozen",
+		how:   "all processes of Celery's worker get SIGSTOP; with PingWorkers",
+		pings: true,
+		acts: map[kind]act{
+			redisServer: {begin: func(s *scene) { s.worker.Freeze(s.t) }, end: func(s *scene) { s.worker.Thaw(s.t) }},
+			rabbitMQ:    {begin: func(s *scene) { s.worker.Freeze(s.t) }, end: func(s *scene) { s.worker.Thaw(s.t) }},
+		},
+		want: words{celeryRedis: "warning missing_workers", celeryAMQP: "warning missing_workers"},
+	},
+	{
+		name:  "the worker is killed",
+		how:   "all processes of Celery's worker get SIGKILL, and it is started again later; with PingWorkers",
+		pings: true,
+		acts: map[kind]act{
+			redisServer: {begin: func(s *scene) { s.worker.Kill(s.t) }, end: func(s *scene) { s.worker.Start(s.t) }},
+			rabbitMQ:    {begin: func(s *scene) { s.worker.Kill(s.t) }, end: func(s *scene) { s.worker.Start(s.t) }},
+		},
+		want: words{celeryRedis: "warning no_workers", celeryAMQP: "warning no_workers"},
+	},
+}
+
+// TestFaults plays every fault, on each kind of server that can have it.
+func TestFaults(t *testing.T) {
+	servers := startServers(t)
+	t.Run("scenes", func(t *testing.T) { // returns when all are over
+		for _, f := range faults {
+			for kind, a := range f.acts {
+				t.Run(f.name+"/"+string(kind), func(t *testing.T) {
+					t.Parallel()
+					play(t, servers, f, kind, a)
+				})
+			}
+		}
+	})
+	measured.compare(t)
+}

@@ -1,0 +1,198 @@
+package faults_test
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const page = "../../docs/reliability.md"
+
+// figures are what was measured of a rig.
+type figures struct {
+	said                []string      // by the check, again and again
+	word                string        // which lasted
+	certain             bool          // and was not the busy machine's
+	answer              time.Duration // the slowest of its answers
+	before, most, after usage         // what it held before the fault, at most, and when it had settled
+	settled             time.Duration // how long that took
+	green               time.Duration // until the check was green again
+	works               time.Duration // until the application could use all of its connections again
+
+	connections  int   // of the application, before
+	made         int64 // by then
+	lost, remade int   // since
+	taken        int   // at most at once
+}
+
+// results are what all rigs measured, by fault.
+type results struct {
+	mu   sync.Mutex // guards rows
+	rows map[string]map[column]figures
+}
+
+var measured = results{rows: make(map[string]map[column]figures)}
+
+func (m *results) note(f fault, r *rig) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rows[f.name] == nil {
+		m.rows[f.name] = make(map[column]figures)
+	}
+	m.rows[f.name][r.column] = r.figures
+}
+
+// complete reports whether everything of a fault was measured, on a machine that had time for it.
+func (m *results) complete(f fault) bool {
+	for _, figures := range m.rows[f.name] {
+		if !figures.certain {
+			return false
+		}
+	}
+	return len(m.rows[f.name]) == len(f.want)
+}
+
+// compare holds the page's table of words to what was measured, or writes the page's tables.
+func (m *results) compare(t *testing.T) {
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	if *write {
+		require.False(t, t.Failed(), "what has failed is not written")
+		for name, table := range m.tables(t) {
+			before, _, after := cutSection(t, string(text), name)
+			text = []byte(before + table + after)
+		}
+		require.NoError(t, os.WriteFile(page, text, 0o644))
+		return
+	}
+	_, words, _ := cutSection(t, string(text), "words")
+	for _, f := range faults {
+		if m.complete(f) {
+			assert.Contains(t, strings.SplitAfter(words, "\n"), m.row(f), "%s is not what was measured: go test -C e2e -race ./faults/ -write", page)
+		}
+	}
+	assert.Len(t, faults, strings.Count(words, "\n")-2, "%s: rows, below the head's two lines", page)
+}
+
+// cutSection cuts the page around what is between two comments with a name.
+func cutSection(t *testing.T, text, name string) (before, section, after string) {
+	t.Helper()
+	begin, end := "<!-- faults:"+name+" -->\n", "<!-- /faults:"+name+" -->\n"
+	from, to := strings.Index(text, begin)+len(begin), strings.Index(text, end)
+	require.True(t, from >= len(begin) && to >= from, "%s has no section between %s and %s", page, begin, end)
+	return text[:from], text[from:to], text[to:]
+}
+
+// tables are the sections of the page: the words of all dependencies, what was done, and the figures of each.
+func (m *results) tables(t *testing.T) map[string]string {
+	for _, f := range faults {
+		require.True(t, m.complete(f), "%s was not measured, or the machine was busy otherwise: only a whole run is written", f.name)
+	}
+	head := []string{"fault"}
+	for _, c := range columns {
+		head = append(head, string(c))
+	}
+	words, how, figures := header(head...), header("fault", "what the tests do"), ""
+	for _, f := range faults {
+		words += m.row(f)
+		how += line(f.name, f.how)
+	}
+	for _, c := range columns {
+		figures += m.figures(c)
+	}
+	return map[string]string{"words": words, "how": how, "figures": figures}
+}
+
+func header(cells ...string) string {
+	return line(cells...) + line(slices.Repeat([]string{"---"}, len(cells))...)
+}
+
+func line(cells ...string) string { return "| " + strings.Join(cells, " | ") + " |\n" }
+
+func (m *results) row(f fault) string {
+	cells := []string{f.name}
+	for _, c := range columns {
+		figures, ok := m.rows[f.name][c]
+		cells = append(cells, figures.shown(ok))
+	}
+	return line(cells...)
+}
+
+// shown is the word as the table has it.
+func (f figures) shown(ok bool) string {
+	if !ok {
+		return "—"
+	}
+	words := strings.Split(f.word, " / ")
+	for i, word := range words {
+		if reason, warning := strings.CutPrefix(word, "warning "); warning {
+			words[i] = "*`" + reason + "`*"
+		} else if word != "ok" {
+			words[i] = "`" + word + "`"
+		}
+	}
+	return strings.Join(words, ", then ")
+}
+
+// figures is the table of one dependency.
+func (m *results) figures(c column) string {
+	var b strings.Builder
+	b.WriteString("\n### " + string(c) + "\n\n")
+	b.WriteString(header("fault", "slowest answer", "goroutines", "connections", "settled after", "green after", "application works after", "its pool"))
+	for _, f := range faults {
+		if figures, ok := m.rows[f.name][c]; ok {
+			b.WriteString(line(append([]string{f.name}, figures.cells(f)...)...))
+		}
+	}
+	return b.String()
+}
+
+func (f figures) cells(row fault) []string {
+	app, pool := "—", "—"
+	if f.connections > 0 {
+		app, pool = shown(f.works), fmt.Sprintf("%d of %d in use", f.taken, f.connections)
+		if row.keeps {
+			pool += fmt.Sprintf(", %d lost, %d remade", f.lost, f.remade)
+		}
+	}
+	return []string{
+		shown(f.answer),
+		fmt.Sprintf("%d, %d, %d", f.before.goroutines, f.most.goroutines, f.after.goroutines),
+		fmt.Sprintf("%d, %d, %d", f.before.connections, f.most.connections, f.after.connections),
+		shown(f.settled), shown(f.green), app, pool,
+	}
+}
+
+// shown is a duration to three digits at most.
+func shown(d time.Duration) string {
+	switch {
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", d.Seconds()*1000)
+	case d < time.Second:
+		return fmt.Sprintf("%.0f ms", d.Seconds()*1000)
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
+}
+
+// What is wanted names dependencies of the kinds of servers that something is done to, and all of them.
+func TestFaultsAreWhole(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, f := range faults {
+		assert.False(t, seen[f.name], "%s is there twice", f.name)
+		seen[f.name] = true
+		kinds := make(map[kind]bool)
+		for c := range f.want {
+			assert.Contains(t, columns, c, f.name)
+			kinds[c.kind()] = true
+		}
+		assert.ElementsMatch(t, slices.Collect(maps.Keys(f.acts)), slices.Collect(maps.Keys(kinds)), f.name)
+	}
+}

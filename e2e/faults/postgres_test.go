@@ -1,0 +1,227 @@
+package faults_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	driver "github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes/pgxprobe"
+	"github.com/echo-probes/echohealth/probes/sqlprobe"
+)
+
+// poolSize is how many connections an application has.
+const poolSize = 4
+
+// postgresSite is a role and a database of a PostgreSQL.
+type postgresSite struct {
+	*testserver.Postgres
+	role, database, ca string
+
+	hogs []*driver.Conn // that use the server up
+}
+
+func openPostgres(s *scene) *postgresSite {
+	p := &postgresSite{Postgres: s.servers.postgres, role: unique("faultuser"), database: unique("faultdb"), ca: s.servers.cert.cert}
+	switch {
+	case s.fault.tls:
+		p.Postgres = s.servers.postgresTLS
+	case s.act.private:
+		p.Postgres = testserver.NewPostgres(s.t, s.act.settings...)
+	}
+	p.Exec(s.t, fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'", p.role, password))
+	p.create(s)
+	return p
+}
+
+func (p *postgresSite) secrets() []string { return []string{p.role, p.database, p.ca, "postgres"} }
+
+func (p *postgresSite) create(s *scene) {
+	s.servers.copying.Lock() // it can make one copy of a template at a time
+	defer s.servers.copying.Unlock()
+	p.Exec(s.t, "CREATE DATABASE "+p.database)
+}
+
+func (p *postgresSite) drop(s *scene) {
+	p.Exec(s.t, "DROP DATABASE "+p.database+" WITH (FORCE)")
+}
+
+func (p *postgresSite) setPassword(s *scene, word string) {
+	p.Exec(s.t, fmt.Sprintf("ALTER ROLE %s PASSWORD '%s'", p.role, word))
+}
+
+func (p *postgresSite) revoke(s *scene) {
+	p.Exec(s.t, "REVOKE CONNECT ON DATABASE "+p.database+" FROM PUBLIC")
+}
+
+func (p *postgresSite) grant(s *scene) {
+	p.Exec(s.t, "GRANT CONNECT ON DATABASE "+p.database+" TO PUBLIC")
+}
+
+// standby returns the address of a standby.
+func (p *postgresSite) standby(s *scene) string { return p.Standby(s.t).Addr() }
+
+// useUp takes all connections that the server has for others than superusers.
+func (p *postgresSite) useUp(s *scene) {
+	s.proxies((*testserver.Proxy).Refuse)
+	const closing = 500 * time.Millisecond // the server takes a moment to close those that were reset
+	var refused time.Time                  // for the first time
+	for refused.IsZero() || time.Since(refused) < closing {
+		conn, err := driver.Connect(s.t.Context(), p.DSN())
+		if err == nil {
+			p.hogs = append(p.hogs, conn)
+			continue
+		}
+		if refused.IsZero() {
+			refused = time.Now()
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.proxies(pass)
+}
+
+func (p *postgresSite) giveBack(s *scene) {
+	for _, conn := range p.hogs {
+		s.must(conn.Close(s.t.Context()), "close a connection")
+	}
+}
+
+func (p *postgresSite) start(addr string, r *rig) (application, error) {
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(p.role, password), Host: addr, Path: p.database, RawQuery: "connect_timeout=2&sslmode=disable"}
+	if r.scene.fault.tls {
+		u.RawQuery = "connect_timeout=2&sslmode=verify-full&sslrootcert=" + url.QueryEscape(p.ca)
+	}
+	if r.column == sqlDB {
+		return startSQL(u.String(), r)
+	}
+	config, err := pgxpool.ParseConfig(u.String())
+	if err != nil {
+		return nil, err
+	}
+	config.MaxConns = poolSize
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
+	if err != nil {
+		return nil, err
+	}
+	var opts []pgxprobe.Option
+	if r.scene.fault.writable {
+		opts = append(opts, pgxprobe.RequireWritable())
+	}
+	r.probe = pgxprobe.New(pool, opts...)
+	return pgxApp{pool}, nil
+}
+
+// pgxApp uses PostgreSQL by a pool of pgx's.
+type pgxApp struct{ *pgxpool.Pool }
+
+func (a pgxApp) use(ctx context.Context) error {
+	var errs []error
+	release, err := a.take(ctx, func(conn *pgxpool.Conn) {
+		_, err := conn.Exec(ctx, "SELECT 1")
+		errs = append(errs, err)
+	})
+	release()
+	return errors.Join(append(errs, err)...)
+}
+
+func (a pgxApp) hold(ctx context.Context) (func(), error) { return a.take(ctx, func(*pgxpool.Conn) {}) }
+
+// take takes all of the pool's connections, and calls f with each.
+func (a pgxApp) take(ctx context.Context, f func(*pgxpool.Conn)) (release func(), err error) {
+	var conns []*pgxpool.Conn
+	release = func() {
+		for _, conn := range conns {
+			conn.Release()
+		}
+	}
+	for range poolSize {
+		conn, err := a.Acquire(ctx)
+		if err != nil {
+			return release, err
+		}
+		conns = append(conns, conn)
+		f(conn)
+	}
+	return release, nil
+}
+
+func (a pgxApp) pool() (connections, busy int, made int64) {
+	stat := a.Stat()
+	return int(stat.TotalConns()), int(stat.AcquiredConns()), stat.NewConnsCount()
+}
+
+func (a pgxApp) close() { a.Close() }
+
+// sqlApp uses it by a *sql.DB.
+type sqlApp struct {
+	*sql.DB
+	dials atomic.Int64
+}
+
+func startSQL(dsn string, r *rig) (application, error) {
+	config, err := driver.ParseConfig(dsn)
+	if err != nil {
+		return nil, err
+	}
+	a := new(sqlApp)
+	dial := config.DialFunc
+	config.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err == nil && strings.HasPrefix(network, "tcp") {
+			a.dials.Add(1)
+		}
+		return conn, err
+	}
+	a.DB = stdlib.OpenDB(*config)
+	a.SetMaxOpenConns(poolSize)
+	a.SetMaxIdleConns(poolSize)
+	r.probe = sqlprobe.New(a.DB)
+	return a, nil
+}
+
+func (a *sqlApp) use(ctx context.Context) error {
+	var errs []error
+	release, err := a.take(ctx, func(conn *sql.Conn) {
+		_, err := conn.ExecContext(ctx, "SELECT 1")
+		errs = append(errs, err)
+	})
+	release()
+	return errors.Join(append(errs, err)...)
+}
+
+func (a *sqlApp) hold(ctx context.Context) (func(), error) { return a.take(ctx, func(*sql.Conn) {}) }
+
+func (a *sqlApp) take(ctx context.Context, f func(*sql.Conn)) (release func(), err error) {
+	var conns []*sql.Conn
+	release = func() {
+		for _, conn := range conns {
+			_ = conn.Close()
+		}
+	}
+	for range poolSize {
+		conn, err := a.Conn(ctx)
+		if err != nil {
+			return release, err
+		}
+		conns = append(conns, conn)
+		f(conn)
+	}
+	return release, nil
+}
+
+func (a *sqlApp) pool() (connections, busy int, made int64) {
+	stats := a.Stats()
+	return stats.OpenConnections, stats.InUse, a.dials.Load()
+}
+
+func (a *sqlApp) close() { _ = a.Close() }

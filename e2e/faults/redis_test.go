@@ -1,0 +1,152 @@
+package faults_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes/celeryprobe"
+	"github.com/echo-probes/echohealth/probes/redisprobe"
+)
+
+// redisDB is the number of the applications' database.
+const redisDB = 5
+
+// redisSite is a Redis with a user.
+type redisSite struct {
+	*testserver.Redis
+	tlsAddr string
+	name    string
+	ca      string
+	admin   *redis.Client
+	cert    certificate
+	loading sync.WaitGroup
+}
+
+func openRedis(s *scene) *redisSite {
+	r := &redisSite{name: unique("faultuser"), ca: s.servers.cert.cert, cert: s.servers.cert}
+	port := strconv.Itoa(testserver.FreePort(s.t))
+	r.tlsAddr = net.JoinHostPort("127.0.0.1", port)
+	r.Redis = r.server(s, append([]string{"--tls-port", port, "--tls-auth-clients", "no",
+		"--tls-cert-file", r.cert.cert, "--tls-key-file", r.cert.key, "--tls-ca-cert-file", r.cert.cert}, s.act.settings...)...)
+	r.admin = redis.NewClient(&redis.Options{Addr: r.Addr(), PoolSize: 1, ContextTimeoutEnabled: true})
+	s.t.Cleanup(func() { _ = r.admin.Close() })
+	r.do(s, "PING") // so that it is connected when connections are short
+	return r
+}
+
+func (r *redisSite) server(s *scene, args ...string) *testserver.Redis {
+	user := []string{"--user", r.name, "on", ">" + password, "~*", "&*", "+@all"}
+	return testserver.NewRedis(s.t, slices.Concat(args, user)...)
+}
+
+func (r *redisSite) secrets() []string { return []string{r.name, r.ca, r.Addr()} }
+
+func (r *redisSite) do(s *scene, args ...any) {
+	s.must(r.admin.Do(context.Background(), args...).Err(), "%v", args)
+}
+
+func (r *redisSite) config(s *scene, name, value string) { r.do(s, "CONFIG", "SET", name, value) }
+
+func (r *redisSite) user(s *scene, rules ...any) {
+	r.do(s, slices.Concat([]any{"ACL", "SETUSER", r.name}, rules)...)
+}
+
+func (r *redisSite) setPassword(s *scene, word string) { r.user(s, "resetpass", ">"+word) }
+
+// smaller returns the address of a server with the same user and one database.
+func (r *redisSite) smaller(s *scene) string { return r.server(s, "--databases", "1").Addr() }
+
+// replica returns the address of a replica.
+func (r *redisSite) replica(s *scene) string {
+	return r.server(s, "--replicaof", "127.0.0.1", strconv.Itoa(r.Port())).Addr()
+}
+
+// load restarts the server with data that takes long to load.
+func (r *redisSite) load(s *scene) {
+	const keys, batch = 350_000, 10_000 // with the delay for each key, some 20 s
+	for at := 0; at < keys; at += batch {
+		_, err := r.admin.Pipelined(context.Background(), func(pipe redis.Pipeliner) error {
+			for i := range batch {
+				pipe.Set(context.Background(), strconv.Itoa(at+i), 1, 0)
+			}
+			return nil
+		})
+		s.must(err, "write data")
+	}
+	r.Stop(s.t)
+	r.loading.Go(func() { r.Start(s.t) })
+	for !redis.IsLoadingError(r.admin.Ping(s.t.Context()).Err()) && !s.t.Failed() {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// loaded waits until it has loaded them.
+func (r *redisSite) loaded(s *scene) {
+	r.config(s, "key-load-delay", "0")
+	r.loading.Wait()
+}
+
+func (r *redisSite) url(addr string) *url.URL {
+	return &url.URL{Scheme: "redis", User: url.UserPassword(r.name, password), Host: addr, Path: strconv.Itoa(redisDB)}
+}
+
+func (r *redisSite) start(addr string, rig *rig) (application, error) {
+	u := r.url(addr)
+	options := &redis.Options{Addr: addr, Username: r.name, Password: password, DB: redisDB, PoolSize: poolSize}
+	if rig.scene.fault.tls {
+		u.Scheme, u.RawQuery = "rediss", "ssl_ca_certs="+url.QueryEscape(r.ca)
+		options.TLSConfig = r.cert.client()
+	}
+	if rig.column == celeryRedis {
+		rig.probe = celeryprobe.New(u.String(), rig.celeryOptions()...)
+		return nil, nil
+	}
+	client := redis.NewClient(options)
+	rig.probe = redisprobe.New(client)
+	return redisApp{client}, nil
+}
+
+// redisApp uses Redis by a client with go-redis's defaults, which the probe has to do with.
+type redisApp struct{ *redis.Client }
+
+func (a redisApp) use(ctx context.Context) error {
+	var errs []error
+	release, err := a.take(ctx, func(conn *redis.Conn) { errs = append(errs, conn.Ping(ctx).Err()) })
+	release()
+	return errors.Join(append(errs, err)...)
+}
+
+func (a redisApp) hold(ctx context.Context) (func(), error) {
+	return a.take(ctx, func(conn *redis.Conn) { conn.Ping(ctx) })
+}
+
+// take takes all of the pool's connections. One is taken by its first command.
+func (a redisApp) take(_ context.Context, f func(*redis.Conn)) (release func(), err error) {
+	var conns []*redis.Conn
+	for range poolSize {
+		conn := a.Conn()
+		conns = append(conns, conn)
+		f(conn)
+	}
+	return func() {
+		for _, conn := range conns {
+			_ = conn.Close()
+		}
+	}, nil
+}
+
+func (a redisApp) pool() (connections, busy int, made int64) {
+	stats := a.PoolStats()
+	return int(stats.TotalConns), int(stats.TotalConns) - int(stats.IdleConns), int64(stats.Misses)
+}
+
+func (a redisApp) close() { _ = a.Close() }

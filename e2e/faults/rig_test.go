@@ -1,0 +1,376 @@
+package faults_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/echo-probes/echohealth/probes/celeryprobe"
+)
+
+const (
+	timeout   = 800 * time.Millisecond // of a check, by default
+	freshness = time.Second            // of a result, by default
+	slack     = 500 * time.Millisecond // on top of every bound, for a machine that is busy otherwise
+
+	asks   = 50                     // requests while the fault lasts, and checks after them
+	pause  = 170 * time.Millisecond // between requests
+	sample = 100 * time.Millisecond // deadline of each of those checks
+
+	settling = 25 * time.Second // for what drivers leave behind
+)
+
+// application is the part of a service that uses the dependency itself. A rig's may be nil.
+type application interface {
+	use(ctx context.Context) error                        // asks something over each of its connections
+	hold(ctx context.Context) (release func(), err error) // takes all of its connections
+	pool() (connections, busy int, made int64)            // how many it has, how many of them are in use, how many it ever made
+	close()
+}
+
+// rig is a service with one check, and a network in front of its dependency.
+type rig struct {
+	scene  *scene
+	column column
+	label  string
+	host   string // its dependency's name
+	proxy  *testserver.Proxy
+	probe  probes.Probe
+	app    application
+	health *echohealth.Health
+	echo   *echo.Echo
+	log    diary
+	busy   int // connections of the application, when last looked at
+
+	figures figures
+}
+
+// newRig makes a service that finds the scene's server by a name of its own.
+func newRig(s *scene, c column) *rig {
+	label := s.fault.name + ": " + string(c)
+	r := &rig{scene: s, column: c, label: label, host: hostName(label), proxy: testserver.NewProxy(s.t, s.addr)}
+	names.set(r.host, true)
+	_, port, err := net.SplitHostPort(r.proxy.Addr())
+	s.must(err, "the proxy's address")
+	r.do(func() {
+		if r.app, err = s.site.start(net.JoinHostPort(r.host, port), r); err != nil {
+			return
+		}
+		r.health, err = echohealth.New(
+			echohealth.WithCheck("dependency", r.probe),
+			echohealth.WithLogger(slog.New(slog.NewTextHandler(&r.log, nil))),
+			echohealth.WithOnChange(r.log.note),
+			echohealth.WithoutSystemMetrics(),
+			echohealth.WithDrainDelay(0),
+		)
+	})
+	s.must(err, "%s", label)
+	s.t.Cleanup(r.close)
+	r.echo = echo.New()
+	r.echo.Use(r.health.Middleware)
+	return r
+}
+
+// celeryOptions are those of the rig's celeryprobe.
+func (r *rig) celeryOptions() []celeryprobe.Option {
+	if !r.scene.fault.pings {
+		return nil
+	}
+	return []celeryprobe.Option{celeryprobe.PingWorkers(1), celeryprobe.PingEvery(time.Second)}
+}
+
+// hostName makes a label a name that is nowhere else.
+func hostName(label string) string {
+	keep := func(c rune) rune {
+		switch {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+			return c
+		case c == ' ', c == '/':
+			return '-'
+		}
+		return -1
+	}
+	return strings.Map(keep, strings.ToLower(label)) + "." + domain
+}
+
+const domain = "faults.test"
+
+func (r *rig) close() {
+	r.do(func() {
+		_ = r.health.Close()
+		if r.app != nil {
+			r.app.close()
+		}
+	})
+}
+
+// do calls f so that the goroutines it starts are the rig's.
+func (r *rig) do(f func()) { labelled(r.label, f) }
+
+// warmUp uses everything, until all is well.
+func (r *rig) warmUp() {
+	clock := watch()
+	r.await(clock, "the application", func() bool { return r.use(5*time.Second) == nil })
+	r.await(clock, "the check", r.green)
+}
+
+// rest waits until nothing moves any more, and notes what the rig holds when all is well.
+func (r *rig) rest() {
+	const still = 3 // counts that are the same
+	clock, same := watch(), 0
+	for same < still && clock.took() < clock.atMost(settling) {
+		now := usage{goroutines.next(r.label), r.proxy.Open()}
+		if same++; now != r.figures.before {
+			r.figures.before, same = now, 0
+		}
+	}
+	assert.Equal(r.scene.t, still, same, "%s: it comes to no rest", r.label)
+	if r.app != nil {
+		r.figures.connections, _, r.figures.made = r.app.pool()
+	}
+}
+
+// use lets the application use its dependency.
+func (r *rig) use(limit time.Duration) error {
+	if r.app == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(r.scene.t.Context(), limit)
+	defer cancel()
+	var err error
+	r.do(func() { err = r.app.use(ctx) })
+	return err
+}
+
+// usage is what a rig holds at a time.
+type usage struct{ goroutines, connections int }
+
+// count is what it holds now, as far as is known without waiting.
+func (r *rig) count() usage {
+	n, _ := goroutines.of(r.label)
+	return usage{n, r.proxy.Open()}
+}
+
+func (u usage) max(v usage) usage {
+	return usage{max(u.goroutines, v.goroutines), max(u.connections, v.connections)}
+}
+
+// observe asks for readiness again and again while the fault lasts, and looks once at everything else.
+func (r *rig) observe() {
+	time.Sleep(freshness) // until what was well is asked again
+	all := watch()
+	var late lateness
+	for range asks {
+		clock := watch()
+		a := r.ask()
+		late.note(clock, timeout)
+		r.figures.answer = max(r.figures.answer, a.took)
+		r.figures.said = append(r.figures.said, a.word)
+		r.look()
+		time.Sleep(pause)
+	}
+	assert.LessOrEqual(r.scene.t, len(late), lateAtMost, "%s: answers that took too long: %v", r.label, late)
+	r.judge(all.busy())
+	r.reveal()
+}
+
+// judge holds what was said to what the fault is expected to make the check say. A machine that is too busy otherwise adds timeouts.
+func (r *rig) judge(busy float64) {
+	want := r.scene.fault.want[r.column]
+	r.figures.word = strings.Join(lasting(r.figures.said), " / ")
+	r.figures.certain = true
+	if r.figures.word == want {
+		return
+	}
+	inTime := slices.DeleteFunc(slices.Clone(r.figures.said), func(word string) bool { return word == "timeout" })
+	if r.figures.certain = busy < tooBusy; !r.figures.certain && (len(inTime) == 0 || strings.Join(lasting(inTime), " / ") == want) {
+		r.scene.t.Logf("%s: %s instead of %s, on a machine that was busy otherwise for %.0f %% of the time", r.label, r.figures.word, want, busy*100)
+		return
+	}
+	assert.Equal(r.scene.t, want, r.figures.word, "%s: busy for %.0f %% of the time: %v", r.label, busy*100, r.figures.said)
+}
+
+// tooBusy is a share of the time in which the process waits for the machine. It is 2 to 4 % where nothing else runs.
+const tooBusy = 0.1
+
+// lasting are the words that were said more than once, or for long, in the order in which they were first said. A word that was said for a
+// moment is the machine's, when it was busy otherwise, or that of the moment in which the fault began.
+func lasting(said []string) []string {
+	times, asks := make(map[string]int), make(map[string]int)
+	var words []string
+	for i, word := range said {
+		if i == 0 || said[i-1] != word {
+			times[word]++
+		}
+		if asks[word]++; asks[word] == 1 {
+			words = append(words, word)
+		}
+	}
+	return slices.DeleteFunc(words, func(word string) bool { return times[word] == 1 && asks[word] < len(said)/3 })
+}
+
+// look notes what the rig holds, and how many of the application's connections are in use.
+func (r *rig) look() {
+	r.figures.most = r.figures.most.max(r.count())
+	busy := r.inUse()
+	r.figures.taken = max(r.figures.taken, min(busy, r.busy)) // a connection that is closed at once is gone by the next look
+	r.busy = busy
+}
+
+// inUse is how many connections of the application's are in use: by checks, since it does nothing while they run.
+func (r *rig) inUse() int {
+	if r.app == nil {
+		return 0
+	}
+	_, busy, _ := r.app.pool()
+	return busy
+}
+
+// press runs the probe itself, as often, and on contexts that are too short.
+func (r *rig) press() {
+	var late lateness
+	for range asks {
+		r.do(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), sample)
+			defer cancel()
+			clock := watch()
+			r.probe.Check(ctx)
+			late.note(clock, sample)
+		})
+		r.look()
+	}
+	assert.LessOrEqual(r.scene.t, len(late), lateAtMost, "%s: checks that took longer than %s: %v", r.label, sample, late)
+}
+
+// kept is how much more than before a rig may hold as long as the fault lasts: one connection of the probe's own, and what reads from it.
+var kept = usage{goroutines: 4, connections: 1}
+
+// settle waits, while the fault lasts, until nothing is left of all those checks, and looks at what became of the application's pool.
+func (r *rig) settle() {
+	clock := watch()
+	if r.app != nil && r.scene.release == nil {
+		r.await(clock, "the application's pool", func() bool { return r.inUse() <= 1 })
+	}
+	r.settleTo(usage{r.figures.before.goroutines + kept.goroutines, r.figures.before.connections + kept.connections}, "while the fault lasts")
+	r.figures.settled, r.figures.after = clock.took(), r.count()
+	if r.app == nil {
+		return
+	}
+	connections, _, made := r.app.pool()
+	r.figures.lost, r.figures.remade = r.figures.connections-connections, int(made-r.figures.made)
+	if r.scene.fault.keeps {
+		t := r.scene.t
+		assert.True(t, r.scene.release != nil || r.figures.taken <= 1, "%s: %d of the application's connections were in use", r.label, r.figures.taken)
+		assert.LessOrEqual(t, r.figures.lost, lostAtMost, "%s: of the application's %d connections were lost", r.label, r.figures.connections)
+		assert.LessOrEqual(t, r.figures.remade, lostAtMost, "%s: connections were made anew", r.label)
+	}
+}
+
+// lostAtMost is how many of the application's connections may be closed by checks in the time that a scene takes: a query without an answer
+// is given up after 10 s, and its connection with it.
+const lostAtMost = 3
+
+// settleTo waits until the rig holds no more than limit.
+func (r *rig) settleTo(limit usage, when string) {
+	for clock := watch(); ; {
+		now := usage{goroutines.next(r.label), r.proxy.Open()}
+		if now.max(limit) == limit {
+			return
+		}
+		if clock.took() > clock.atMost(settling) {
+			assert.Failf(r.scene.t, "it does not settle", "%s: %+v %s, after %s, and %+v before", r.label, now, when, clock.took(), r.figures.before)
+			return
+		}
+	}
+}
+
+// recover waits, when all is well again, until the check says so, and until the application can work.
+func (r *rig) recover() {
+	clock := watch()
+	var both sync.WaitGroup
+	both.Go(func() { r.figures.green = r.await(clock, "the check", r.green) })
+	if r.app != nil {
+		both.Go(func() {
+			r.figures.works = r.await(clock, "the application", func() bool { return r.use(2*time.Second) == nil })
+		})
+	}
+	both.Wait()
+	assert.Less(r.scene.t, r.figures.green, clock.atMost(r.column.recovery()), "%s: until the check is green", r.label)
+}
+
+// await waits until something is done, and returns how long that took.
+func (r *rig) await(clock stopwatch, who string, done func() bool) time.Duration {
+	for !done() {
+		if clock.took() > clock.atMost(settling) {
+			assert.Failf(r.scene.t, "no recovery", "%s: %s, after %s: %s\n%s", r.label, who, clock.took(), r.ask().word, r.log.String())
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return clock.took()
+}
+
+// green reports whether the check is as before.
+func (r *rig) green() bool { return r.ask().word == "ok" }
+
+// settleAgain waits, while somebody asks now and then, until the rig holds no more than it did before the fault.
+func (r *rig) settleAgain() {
+	time.Sleep(freshness)
+	r.await(watch(), "the check, once more", r.green)
+	r.settleTo(r.figures.before, "after the fault")
+}
+
+// answer is one of the Health's.
+type answer struct {
+	code   int
+	header http.Header
+	body   []byte
+	took   time.Duration
+	word   string // of the check, where the body shows it
+}
+
+func (r *rig) get(path string) answer {
+	recorder := httptest.NewRecorder()
+	request := httptest.NewRequest(http.MethodGet, "/api/health"+path, nil)
+	began := time.Now()
+	r.do(func() { r.echo.ServeHTTP(recorder, request) })
+	return answer{code: recorder.Code, header: recorder.Header(), body: recorder.Body.Bytes(), took: time.Since(began)}
+}
+
+// ask asks for readiness.
+func (r *rig) ask() answer {
+	a := r.get("/ready/")
+	var document struct {
+		Checks struct {
+			Dependency struct{ Status, Reason string }
+		}
+	}
+	err := json.Unmarshal(a.body, &document)
+	assert.NoError(r.scene.t, err, "%s: %s", r.label, a.body)
+	check := document.Checks.Dependency
+	switch a.word = check.Reason; check.Status {
+	case "ok":
+		a.word = "ok"
+	case "warning":
+		a.word = "warning " + check.Reason
+	}
+	code := http.StatusOK
+	if check.Status == "error" {
+		code = http.StatusServiceUnavailable
+	}
+	assert.Equal(r.scene.t, code, a.code, "%s: %s", r.label, a.body)
+	return a
+}

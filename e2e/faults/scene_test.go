@@ -1,0 +1,191 @@
+package faults_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/echo-probes/echohealth/internal/testserver"
+)
+
+// scene is one fault on one kind of server, and the services that look on: one for each probe of that kind.
+type scene struct {
+	t       *testing.T
+	servers *servers
+	fault   fault
+	act     act
+
+	site     site // the server, which is one of these
+	postgres *postgresSite
+	redis    *redisSite
+	rabbit   *rabbitSite
+	addr     string               // at which all is well
+	broker   *testserver.RabbitMQ // nil unless one is for this scene alone
+	worker   *testserver.Celery   // nil unless the fault is about workers
+
+	rigs    []*rig
+	release []func() // of what holdAll holds
+}
+
+// site is a server as a scene uses it.
+type site interface {
+	Addr() string
+	Freeze(testing.TB)
+	Thaw(testing.TB)
+	Kill(testing.TB)
+	Start(testing.TB)
+	secrets() []string
+	start(addr string, r *rig) (application, error) // sets the rig's probe too
+}
+
+// play lets the fault come and go.
+func play(t *testing.T, servers *servers, f fault, k kind, a act) {
+	s := &scene{t: t, servers: servers, fault: f, act: a}
+	s.prepare(k)
+	s.each((*rig).rest)
+	a.begin(s)
+	s.each((*rig).observe)
+	s.each((*rig).press)
+	s.each((*rig).settle)
+	a.end(s)
+	s.each((*rig).recover)
+	s.each((*rig).settleAgain)
+	for _, r := range s.rigs {
+		measured.note(f, r)
+	}
+}
+
+// prepare brings the scene to where all is well.
+func (s *scene) prepare(k kind) {
+	if s.act.private && k == rabbitMQ {
+		s.broker = <-s.servers.private
+		s.t.Cleanup(func() { s.servers.private <- s.broker })
+	}
+	preparing <- struct{}{}
+	defer func() { <-preparing }()
+	s.open(k)
+	if s.fault.pings {
+		s.worker = testserver.NewCelery(s.t, s.brokerURL(), testserver.CeleryArgs("--concurrency", "1"))
+	}
+	for _, c := range columns {
+		if c.kind() == k && s.fault.want[c] != "" {
+			s.rigs = append(s.rigs, newRig(s, c))
+		}
+	}
+	s.each((*rig).warmUp)
+	if s.t.Failed() {
+		s.t.FailNow()
+	}
+}
+
+// preparing holds the scenes that start servers, which is most of the work: more at once would disturb those that are playing.
+var preparing = make(chan struct{}, 2)
+
+// open makes the scene's server ready.
+func (s *scene) open(k kind) {
+	switch k {
+	case postgreSQL:
+		s.postgres = openPostgres(s)
+		s.site, s.addr = s.postgres, s.postgres.Addr()
+	case redisServer:
+		s.redis = openRedis(s)
+		s.site, s.addr = s.redis, s.redis.Addr()
+		if s.fault.tls {
+			s.addr = s.redis.tlsAddr
+		}
+	case rabbitMQ:
+		s.rabbit = openRabbit(s)
+		s.site, s.addr = s.rabbit, s.rabbit.Addr()
+		if s.fault.tls {
+			s.addr = s.servers.rabbitTLS
+		}
+	}
+}
+
+// brokerURL is for Celery's worker, which goes by no proxy.
+func (s *scene) brokerURL() string {
+	if s.redis != nil {
+		return s.redis.url(s.redis.Addr()).String()
+	}
+	return s.rabbit.url(s.rabbit.Addr()).String()
+}
+
+// each does the same with all rigs, side by side.
+func (s *scene) each(f func(r *rig)) {
+	var all sync.WaitGroup
+	for _, r := range s.rigs {
+		all.Go(func() { f(r) })
+	}
+	all.Wait()
+}
+
+func (s *scene) proxies(f func(*testserver.Proxy)) {
+	for _, r := range s.rigs {
+		f(r.proxy)
+	}
+}
+
+// reset resets all connections.
+func (s *scene) reset() { s.proxies((*testserver.Proxy).Reset) }
+
+// move puts another server at the rigs' address.
+func (s *scene) move(addr string) {
+	s.proxies(func(p *testserver.Proxy) { p.Redirect(addr); p.Reset() })
+}
+
+func (s *scene) moveBack() { s.move(s.addr) }
+
+func (s *scene) forgetNames() {
+	for _, r := range s.rigs {
+		names.set(r.host, false)
+	}
+	s.reset()
+}
+
+func (s *scene) rememberNames() {
+	for _, r := range s.rigs {
+		names.set(r.host, true)
+	}
+}
+
+func (s *scene) freeze() { s.site.Freeze(s.t) }
+
+func (s *scene) thaw() { s.site.Thaw(s.t) }
+
+// kill closes the rigs' port too: a proxy in front of a dead server would reset connections, where a dead server refuses them.
+func (s *scene) kill() {
+	s.site.Kill(s.t)
+	s.proxies((*testserver.Proxy).Refuse)
+}
+
+func (s *scene) restart() {
+	s.site.Start(s.t)
+	if s.rabbit != nil {
+		s.rabbit.consume(s)
+	}
+	s.proxies(pass)
+}
+
+func (s *scene) holdAll() {
+	for _, r := range s.rigs {
+		release, err := r.app.hold(s.t.Context())
+		if err != nil {
+			s.t.Fatalf("%s: hold every connection: %v", r.label, err)
+		}
+		s.release = append(s.release, release)
+	}
+}
+
+func (s *scene) releaseAll() {
+	for _, release := range s.release {
+		release()
+	}
+}
+
+// must fails the scene.
+func (s *scene) must(err error, what string, args ...any) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatalf("%s: %v", fmt.Sprintf(what, args...), err)
+	}
+}

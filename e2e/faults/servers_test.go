@@ -1,0 +1,158 @@
+package faults_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/echo-probes/echohealth/internal/testserver"
+)
+
+// kind is a kind of server.
+type kind string
+
+const (
+	postgreSQL  kind = "PostgreSQL"
+	redisServer kind = "Redis"
+	rabbitMQ    kind = "RabbitMQ"
+)
+
+// column is a dependency as a service knows it: a probe, and what it asks.
+type column string
+
+const (
+	pgx           column = "pgxprobe"
+	sqlDB         column = "sqlprobe"
+	redisKV       column = "redisprobe"
+	amqpBroker    column = "amqpprobe"
+	amqpPublisher column = "FromConn"
+	celeryAMQP    column = "celeryprobe, RabbitMQ"
+	celeryRedis   column = "celeryprobe, Redis"
+)
+
+var columns = []column{pgx, sqlDB, redisKV, amqpBroker, amqpPublisher, celeryAMQP, celeryRedis}
+
+func (c column) kind() kind {
+	switch c {
+	case pgx, sqlDB:
+		return postgreSQL
+	case redisKV, celeryRedis:
+		return redisServer
+	}
+	return rabbitMQ
+}
+
+// recovery is how long a check may take to be green again: until the last result is no longer fresh, the run that hangs is given up, and one
+// more has run. A run hangs for 5 s at most. pgxprobe keeps dials that fail 10 s apart, and gives up one that hangs after as long; sqlprobe
+// does so with a query.
+func (c column) recovery() time.Duration {
+	const hangs, gap = 5 * time.Second, 10 * time.Second
+	if c.kind() == postgreSQL {
+		return freshness + gap + timeout
+	}
+	return freshness + hangs + timeout
+}
+
+// servers are those that the scenes share.
+type servers struct {
+	postgres    *testserver.Postgres
+	postgresTLS *testserver.Postgres // lets nobody in without TLS
+	rabbit      *testserver.RabbitMQ
+	rabbitTLS   string // its address for TLS
+	cert        certificate
+
+	private chan *testserver.RabbitMQ // for one scene at a time; it takes long to start one, so those that do harm share two
+	copying sync.Mutex                // held while a PostgreSQL copies a database
+}
+
+// startServers starts them, before anything is measured.
+func startServers(t *testing.T) *servers {
+	s := &servers{cert: newCertificate(t), private: make(chan *testserver.RabbitMQ, 2)}
+	port := testserver.FreePort(t)
+	s.rabbitTLS = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	s.postgres = testserver.NewPostgres(t, "max_connections=200")
+	s.postgresTLS = testserver.NewPostgres(t, "ssl=on", "ssl_cert_file="+s.cert.cert, "ssl_key_file="+s.cert.postgresKey, "hba_file="+s.cert.onlyTLS)
+	s.rabbit = testserver.NewRabbitMQ(t, "listeners.ssl.1 = "+s.rabbitTLS, "ssl_options.cacertfile = "+s.cert.cert,
+		"ssl_options.certfile = "+s.cert.cert, "ssl_options.keyfile = "+s.cert.key)
+	for range cap(s.private) {
+		s.private <- testserver.NewRabbitMQ(t)
+	}
+	return s
+}
+
+var scenes atomic.Int64
+
+// unique makes name one that no other scene has.
+func unique(name string) string { return fmt.Sprint(name, scenes.Add(1)) }
+
+// certificate is one for every name of the domain and 127.0.0.1, in files that the servers may read.
+type certificate struct {
+	cert, key   string
+	postgresKey string // PostgreSQL insists on a key of its own
+	onlyTLS     string // a pg_hba.conf
+	roots       *x509.CertPool
+}
+
+func (c certificate) client() *tls.Config { return &tls.Config{RootCAs: c.roots} }
+
+func newCertificate(t *testing.T) certificate {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "faults-")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	require.NoError(t, os.Chmod(dir, 0o755))
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{"*." + domain}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	certDER, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	require.NoError(t, err)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	require.NoError(t, err)
+	write := func(name string, text []byte, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, text, mode))
+		return path
+	}
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certDER})
+	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+	c := certificate{cert: write("cert.pem", certPEM, 0o644), key: write("key.pem", keyPEM, 0o644), roots: x509.NewCertPool(),
+		postgresKey: write("postgres.pem", keyPEM, 0o600), onlyTLS: write("pg_hba.conf", []byte(onlyTLS), 0o644)}
+	require.True(t, c.roots.AppendCertsFromPEM(certPEM))
+	giveAway(t, c.postgresKey)
+	return c
+}
+
+// onlyTLS is a pg_hba.conf that lets nobody in without TLS but the tests' own superuser.
+const onlyTLS = `
+host    all postgres 127.0.0.1/32 scram-sha-256
+hostssl all all      127.0.0.1/32 scram-sha-256
+`
+
+// giveAway makes a file the account's that PostgreSQL runs under where the test is root.
+func giveAway(t *testing.T, path string) {
+	t.Helper()
+	account, err := user.Lookup("postgres")
+	if os.Geteuid() != 0 || err != nil {
+		return
+	}
+	uid, err := strconv.Atoi(account.Uid)
+	require.NoError(t, err)
+	require.NoError(t, os.Chown(path, uid, -1))
+}
