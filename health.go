@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"reflect"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,38 +114,26 @@ func (h *Health) Close() error {
 // silent.
 func (h *Health) closeProbes() error {
 	closers := h.closers()
-	type result struct {
-		name string
-		err  error
-	}
-	results := make(chan result, len(closers))
-	for name, closer := range closers {
-		go func() { results <- result{name, closeProbe(name, closer)} }()
-	}
-	timer := time.NewTimer(closePatience)
-	defer timer.Stop()
-	var errs []error
-	for len(closers) > 0 {
-		select {
-		case r := <-results:
-			errs = append(errs, r.err)
-			delete(closers, r.name)
-		case <-timer.C:
-			for _, name := range slices.Sorted(maps.Keys(closers)) {
-				errs = append(errs, fmt.Errorf("echohealth: closing the probe of %q takes longer than %s; it is left alone", name, closePatience))
-			}
-			return errors.Join(errs...)
-		}
-	}
-	return errors.Join(errs...)
+	overdue, cancel := context.WithTimeout(context.Background(), closePatience)
+	defer cancel()
+	return together(overdue, len(closers),
+		func(i int) error { return closeProbe(closers[i].name, closers[i]) },
+		func(i int) error {
+			return fmt.Errorf("echohealth: closing the probe of %q takes longer than %s; it is left alone", closers[i].name, closePatience)
+		})
 }
 
-// closers are the probes that have something to close, by the name of their first check.
-func (h *Health) closers() map[string]io.Closer {
-	closers := map[string]io.Closer{}
+// closer is a probe that has something to close, with the name of its first check.
+type closer struct {
+	name string
+	io.Closer
+}
+
+func (h *Health) closers() []closer {
+	var closers []closer
 	seen := map[any]bool{}
 	for _, check := range h.config.checks {
-		closer, ok := check.probe.(io.Closer)
+		c, ok := check.probe.(io.Closer)
 		if !ok {
 			continue
 		}
@@ -157,7 +143,7 @@ func (h *Health) closers() map[string]io.Closer {
 			}
 			seen[check.probe] = true
 		}
-		closers[check.name] = closer
+		closers = append(closers, closer{check.name, c})
 	}
 	return closers
 }

@@ -159,35 +159,42 @@ func (h *Health) drainWithin(ctx context.Context) error {
 	return nil
 }
 
-// shutDown shuts the servers down side by side, and returns what is wrong in the order of the servers.
+// shutDown shuts the servers down side by side.
 func shutDown(ctx context.Context, servers []Server) error {
-	results := make([]chan error, len(servers))
-	for i, server := range servers {
+	overdue, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(serverPatience, cancel) })()
+	return together(overdue, len(servers),
+		func(i int) error { return shutDownOne(ctx, i, servers[i]) },
+		func(i int) error {
+			return fmt.Errorf("echohealth: Shutdown: server %d has not heeded the end of the context; it is left alone", i+1)
+		})
+}
+
+// together makes n calls side by side and returns what is wrong, in their order. Those that have not returned when overdue ends are left
+// alone, and late says so.
+func together(overdue context.Context, n int, call, late func(i int) error) error {
+	results := make([]chan error, n)
+	for i := range results {
 		results[i] = make(chan error, 1)
-		go func() { results[i] <- shutDownOne(ctx, i, server) }()
+		go func() { results[i] <- call(i) }()
 	}
-	overdue := make(chan struct{})
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(serverPatience, func() { close(overdue) }) })()
 	var errs []error
 	for i, result := range results {
 		select {
 		case err := <-result:
 			errs = append(errs, err)
-		case <-overdue:
-			errs = append(errs, atOnce(result, i))
+			continue
+		case <-overdue.Done():
+		}
+		select {
+		case err := <-result: // both at once
+			errs = append(errs, err)
+		default:
+			errs = append(errs, late(i))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// atOnce returns a result that is there, or else says that there is none.
-func atOnce(result <-chan error, i int) error {
-	select {
-	case err := <-result:
-		return err
-	default:
-		return fmt.Errorf("echohealth: Shutdown: server %d has not heeded the end of the context; it is left alone", i+1)
-	}
 }
 
 func shutDownOne(ctx context.Context, i int, server Server) (err error) {

@@ -21,6 +21,9 @@ const (
 	deadline  = 800 * time.Millisecond
 	slack     = 700 * time.Millisecond
 
+	// An answer that waits for a check takes no longer than the deadline, and what a machine may add that runs all of this at once.
+	slowest = deadline + 3*time.Second
+
 	// A machine that has too much to do may stand still for longer, which the slowest liveness shows, since that waits for nothing: it is added
 	// to what is allowed. This is what is too much.
 	standstill = 10 * time.Second
