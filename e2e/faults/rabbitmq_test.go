@@ -198,13 +198,20 @@ func confirmed(ctx context.Context, conn *amqp.Connection) error {
 	return err
 }
 
-// publish publishes to nobody, and waits for nothing.
+// publish publishes to nobody, and waits for nothing. It does so a few times: a connection hears of an alarm a moment later, and only what it
+// publishes after that blocks it.
 func (p *publisher) publish() error {
 	channel, err := p.current().Channel()
 	if err != nil {
 		return err
 	}
-	return channel.PublishWithContext(context.Background(), "", "nowhere", false, false, amqp.Publishing{})
+	for range 3 {
+		if err := channel.PublishWithContext(context.Background(), "", "nowhere", false, false, amqp.Publishing{}); err != nil {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return nil
 }
 
 func (p *publisher) hold(context.Context) (func(), error) { return nil, errors.New("it has no pool") }
