@@ -111,7 +111,7 @@ func TestDrain(t *testing.T) {
 		assert.EqualValues(t, 1, probe.runs.Load(), "a draining readiness runs nothing")
 		assert.False(t, h.Report(t.Context()).Ready)
 		synctest.Wait()
-		assert.Equal(t, []string{`ERROR msg="readiness changed" from=ready to=not_ready lasted=0s reason=draining failing=[]`}, records(&log))
+		assert.Equal(t, []string{`INFO msg="readiness changed" from=ready to=not_ready lasted=0s reason=draining failing=[]`}, records(&log))
 	})
 }
 

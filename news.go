@@ -138,7 +138,11 @@ func (n *news) readiness(at time.Time) {
 	if before.known {
 		change.From, change.Lasted = opposite(change.To), at.Sub(before.at)
 	}
-	n.log.change("", at, levelOf(change.To), "readiness changed", readinessAttrs(change, failing))
+	level := levelOf(change.To)
+	if change.Reason != "" {
+		level = slog.LevelInfo // a start or a drain is planned, and nobody is to be woken by it
+	}
+	n.log.change("", at, level, "readiness changed", readinessAttrs(change, failing))
 	n.call(change)
 }
 

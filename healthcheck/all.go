@@ -24,6 +24,8 @@ type exam struct {
 	found target   // the first endpoint that gave a valid answer
 	names []string // of the checks, and of the metrics
 	open  bool     // /detailed/ is not closed by a guard
+
+	closed bool // something is
 }
 
 const checkPath = "checks/"
@@ -86,7 +88,7 @@ func (e *exam) get(p endpoint, slash string) bool {
 	case there:
 		remark = e.document(f, p, t, a)
 	case isClosed(a) && !p.everyone:
-		remark = "closed by a guard: not validated"
+		remark, e.closed = "closed by a guard: not validated", true
 	case isNotFound(a):
 		remark = "hidden: not validated"
 	default:
@@ -228,6 +230,8 @@ func (e *exam) service() string {
 		return "not well"
 	case e.level == warning:
 		return "degraded"
+	case e.closed:
+		return "well, as far as the guard lets it be seen"
 	}
 	return "well"
 }

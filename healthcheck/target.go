@@ -33,6 +33,8 @@ func parseTarget(raw string) (target, error) {
 	}
 	u, err := url.Parse(raw)
 	switch {
+	case !strings.Contains(raw, "://"):
+		return target{}, fmt.Errorf("the URL %q begins with neither http:// nor https:// nor unix://", masked(raw))
 	case err != nil:
 		return target{}, fmt.Errorf("the URL %q can't be read: %s", masked(raw), whyUnreadable(err, raw))
 	case u.Scheme != "http" && u.Scheme != "https":
