@@ -324,6 +324,7 @@ var broken = []struct {
 		name: "it panics when it is closed during a check",
 		probe: func(d *dependency) probes.Probe {
 			closed := make(chan struct{})
+			var calls atomic.Int64
 			return &closes{dependency: d, close: func(n int64) {
 				if n == 1 {
 					close(closed)
@@ -332,7 +333,7 @@ var broken = []struct {
 				select {
 				case <-closed:
 					panic("nil connection")
-				case <-time.After(5 * time.Millisecond):
+				case <-time.After(time.Duration(1+calls.Add(1)%8) * 10 * time.Millisecond): // so that some are under way when the first is over
 				}
 			}, after: refused}
 		},
