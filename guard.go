@@ -17,7 +17,8 @@ import (
 
 // Guard decides who may see more than live, ready and startup. It is asked on the request's own goroutine, for readiness too, which shows
 // those who are refused the status alone: so it asks nobody else and reads no file, and is safe to call from many goroutines. Live and
-// startup ask no guard. A panic in it is a refusal, and is logged the first time. One that also has a method Validate() error is asked by New whether its settings make sense.
+// startup ask no guard. A panic in it is a refusal, and is logged the first time. One that also has a method Validate() error is asked by New
+// whether its settings make sense.
 type Guard interface {
 	Allow(*http.Request) bool
 }

@@ -156,6 +156,14 @@ func as(handler http.Handler, somebody *http.Request, path string) *httptest.Res
 	return w
 }
 
+// What is open to everybody and not public is not there, for friends and others alike.
+func TestAGuardRefusesNeitherLiveNorStartup(t *testing.T) {
+	h := newHealth(t, echohealth.WithGuard(echohealth.BearerToken("s3cret")), echohealth.WithPublic(echohealth.Ready))
+	for path, code := range map[string]int{"/api/health/live": 404, "/api/health/startup": 404, "/api/health/ready": 200, "/api/health/detailed": 401} {
+		assert.Equal(t, code, as(h, visitor("10.0.0.1:1"), path).Code, path)
+	}
+}
+
 // A guard that panics locks nobody out of what is open to everybody, and live and startup don't even ask it.
 func TestBrokenGuards(t *testing.T) {
 	var log logBuffer

@@ -107,14 +107,13 @@ func (h *wrapped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // service restarted.
 func (h *Health) serve(w http.ResponseWriter, r *http.Request, path string) {
 	route := h.route(strings.TrimSuffix(path, "/"))
+	var refusal *document
+	if route == nil || !route.open {
+		refusal = h.refusal(r)
+	}
 	if route != nil && !h.config.isPublic(route.endpoint) {
 		route = nil
 	}
-	if route != nil && route.open {
-		serveSource(w, r, route.source)
-		return
-	}
-	refusal := h.refusal(r)
 	switch {
 	case refusal == nil && route != nil:
 		serveSource(w, r, route.source)

@@ -44,15 +44,25 @@ func New(cleanup func()) *Flight {
 	return &Flight{ctx: ctx, cancel: cancel, cleanup: cleanup}
 }
 
-// Join returns the run in flight, or else starts one that may take as long as limit. It returns nil after Close.
-func (f *Flight) Join(limit time.Duration, observe func(context.Context) probes.Result) *Run {
+// Join returns the run in flight, or else starts one that may take as long as ctx leaves, and as least anyway. It returns nil
+// after Close. The run's own context is not below ctx.
+func (f *Flight) Join(ctx context.Context, least time.Duration, observe func(context.Context) probes.Result) *Run {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.run == nil && !f.closed {
 		f.run = &Run{Began: time.Now(), Done: make(chan struct{})}
-		go f.fly(f.run, limit, observe)
+		go f.fly(f.run, max(least, remaining(ctx)), observe)
 	}
 	return f.run
+}
+
+// remaining is zero for a context without a deadline.
+func remaining(ctx context.Context) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return 0
+	}
+	return time.Until(deadline)
 }
 
 func (f *Flight) fly(r *Run, limit time.Duration, observe func(context.Context) probes.Result) {

@@ -22,18 +22,18 @@ func TestThereIsOneRunForAllWhoWait(t *testing.T) {
 			return probes.Result{Status: probes.OK}
 		}
 		began := time.Now()
-		first := f.Join(time.Second, observe)
+		first := f.Join(t.Context(), time.Second, observe)
 		assert.Equal(t, began, first.Began)
-		assert.Same(t, first, f.Join(time.Hour, observe))
+		assert.Same(t, first, f.Join(t.Context(), time.Hour, observe))
 		<-first.Done
 		assert.Equal(t, time.Second, time.Since(began))
 		assert.Equal(t, probes.OK, first.Result.Status)
-		assert.NotSame(t, first, f.Join(time.Hour, observe))
+		assert.NotSame(t, first, f.Join(t.Context(), time.Hour, observe))
 		synctest.Wait()
 		assert.EqualValues(t, 2, runs.Load())
 
 		f.Close(time.Second)
-		assert.Nil(t, f.Join(time.Second, observe))
+		assert.Nil(t, f.Join(t.Context(), time.Second, observe))
 		assert.Positive(t, cleanups.Load())
 	})
 }
@@ -61,7 +61,7 @@ func TestWhoseAnswerItIs(t *testing.T) {
 func TestAPanicIsAResult(t *testing.T) {
 	f := flight.New(func() {})
 	defer f.Close(time.Second)
-	r := f.Join(time.Second, func(context.Context) probes.Result { panic("a hook's") })
+	r := f.Join(t.Context(), time.Second, func(context.Context) probes.Result { panic("a hook's") })
 	<-r.Done
 	assert.Equal(t, probes.ReasonPanic, r.Result.Reason)
 	assert.ErrorContains(t, r.Result.Err, "panic: a hook's")
@@ -71,7 +71,7 @@ func TestCloseDoesNotWaitForWhatHeedsNoContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cleanups atomic.Int64
 		f := flight.New(func() { cleanups.Add(1) })
-		r := f.Join(time.Second, func(context.Context) probes.Result {
+		r := f.Join(t.Context(), time.Second, func(context.Context) probes.Result {
 			time.Sleep(time.Minute)
 			return probes.Result{Status: probes.OK}
 		})

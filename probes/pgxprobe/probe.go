@@ -83,7 +83,7 @@ func (p *Probe) Advise() []string {
 // question stays open for the next check.
 func (p *Probe) Check(ctx context.Context) probes.Result {
 	for asked := time.Now(); ; {
-		r := p.flight.Join(max(p.patience, remaining(ctx)), p.observe)
+		r := p.flight.Join(ctx, p.patience, p.observe)
 		if r == nil {
 			return probes.Result{Status: probes.Error, Reason: probes.ReasonClientClosed, Err: errors.New("the probe is closed")}
 		}
@@ -157,13 +157,4 @@ func (p *Probe) observePool(ctx context.Context) (probes.Result, bool) {
 		}
 	}
 	return probes.Result{}, false
-}
-
-// remaining is the time until ctx's deadline, zero without one.
-func remaining(ctx context.Context) time.Duration {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return 0
-	}
-	return time.Until(deadline)
 }

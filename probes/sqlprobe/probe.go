@@ -76,7 +76,7 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	look := time.NewTimer(queueLimit)
 	defer look.Stop()
 	for asked := time.Now(); ; {
-		r := p.flight.Join(max(patience, remaining(ctx)), p.observe)
+		r := p.flight.Join(ctx, patience, p.observe)
 		if r == nil {
 			return probes.Result{Status: probes.Error, Reason: probes.ReasonClientClosed, Err: errors.New("the probe is closed")}
 		}
@@ -141,13 +141,4 @@ func details(stats sql.DBStats) []slog.Attr {
 		attrs = append(attrs, slog.Int("pool_max", stats.MaxOpenConnections))
 	}
 	return attrs
-}
-
-// remaining is the time until ctx's deadline, zero without one.
-func remaining(ctx context.Context) time.Duration {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return 0
-	}
-	return time.Until(deadline)
 }
