@@ -1,0 +1,145 @@
+// Package newconn finds out whether new connections can still be made while a kept one works. After a password was
+// rotated, a certificate has expired or the server has no room left, a kept connection answers as before, and the
+// application fails as soon as it needs another one.
+package newconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/echo-probes/echohealth/probes"
+)
+
+const (
+	// Default is how often a Tester connects where the probe's option does not say otherwise.
+	Default = time.Minute
+
+	// attemptLimit bounds one attempt. RabbitMQ names a wrong password only after 3 s.
+	attemptLimit = 10 * time.Second
+
+	longest = 365 * 24 * time.Hour
+)
+
+// Tester makes a new connection now and then, at most one at a time, in a goroutine of its own: no check waits for it.
+type Tester struct {
+	every   time.Duration // 0: never
+	connect func(context.Context) error
+	ctx     context.Context // parent of the attempts' contexts; ends with Close
+	cancel  context.CancelFunc
+
+	mu      sync.Mutex // guards the rest
+	due     time.Time  // of the next attempt; zero before the first check
+	attempt *attempt   // nil while none is in flight
+	err     error      // of the last attempt
+}
+
+// attempt is one attempt in flight.
+type attempt struct {
+	cancel context.CancelFunc
+	done   chan struct{} // closed at its end
+}
+
+// New returns a Tester that calls connect once per every, 10 % more or less, beginning that long after the first
+// check. Zero turns it off. Connect must make a new connection, log in, close the connection, and return when its
+// context ends.
+func New(every time.Duration, connect func(context.Context) error) *Tester {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Tester{every: every, connect: connect, ctx: ctx, cancel: cancel}
+}
+
+// Validate returns an error unless d is 0, or at least 1 ms and at most a year. Call names the option.
+func Validate(call string, d time.Duration) error {
+	if d == 0 || d >= time.Millisecond && d <= longest {
+		return nil
+	}
+	return fmt.Errorf("%s(%s): the duration must be 0, for never, or at least 1ms and at most %s (a year)", call, d, longest)
+}
+
+// Apply takes the result of a check on the kept connection, starts an attempt if one is due, and returns the result
+// to report: a Warning with the last attempt's error in place of an OK. While the check fails nothing is attempted,
+// and what the last attempt found no longer counts.
+func (t *Tester) Apply(result probes.Result) probes.Result {
+	if t.every == 0 {
+		return result
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if result.Status == probes.Error {
+		t.err = nil
+		if t.attempt != nil {
+			t.attempt.cancel()
+		}
+		return result
+	}
+	t.startIfDue(time.Now())
+	if t.err == nil || result.Status != probes.OK {
+		return result
+	}
+	result.Status = probes.Warning
+	result.Reason = probes.FromError(t.err).Reason
+	result.Err = fmt.Errorf("the kept connection works, but a new one can't be made: %w", t.err)
+	return result
+}
+
+// startIfDue is called with t.mu held.
+func (t *Tester) startIfDue(now time.Time) {
+	switch {
+	case t.due.IsZero():
+		t.due = now.Add(jittered(t.every))
+	case now.Before(t.due) || t.attempt != nil || t.ctx.Err() != nil:
+	default:
+		t.due = now.Add(jittered(t.every))
+		ctx, cancel := context.WithTimeout(t.ctx, attemptLimit)
+		t.attempt = &attempt{cancel: cancel, done: make(chan struct{})}
+		go t.run(ctx, t.attempt)
+	}
+}
+
+func (t *Tester) run(ctx context.Context, a *attempt) {
+	defer close(a.done)
+	defer a.cancel()
+	err := t.call(ctx)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.attempt = nil
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		t.err = err
+	}
+}
+
+// call contains a panic, of one of the application's hooks for one: it would end the process.
+func (t *Tester) call(ctx context.Context) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = probes.Fail(probes.ReasonPanic, fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
+		}
+	}()
+	return t.connect(ctx)
+}
+
+// jittered is d, 10 % more or less, so that replicas do not connect in step.
+func jittered(d time.Duration) time.Duration {
+	return d - d/10 + rand.N(d/5+1)
+}
+
+// Close ends the attempt in flight, waits for it up to limit, and lets no other begin.
+func (t *Tester) Close(limit time.Duration) {
+	t.cancel()
+	t.mu.Lock()
+	a := t.attempt
+	t.mu.Unlock()
+	if a == nil {
+		return
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-a.done:
+	case <-timer.C:
+	}
+}
