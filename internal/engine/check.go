@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -18,9 +17,8 @@ type Config struct {
 	Freshness time.Duration // how long one result serves
 	SlowAfter time.Duration // an OK that took longer is a Warning; zero: never
 
-	Interval         time.Duration // how often the schedule runs it; zero: only when somebody asks
-	FailureThreshold int           // as many failures in a row make an Error of what was well before; zero: 1
-	SuccessThreshold int           // as many successes in a row end an Error; zero: 1
+	FailureThreshold int // as many failures in a row make an Error of what was well before; zero: 1
+	SuccessThreshold int // as many successes in a row end an Error; zero: 1
 }
 
 // Result is the outcome of a run. It is never changed once it is published.
@@ -32,6 +30,7 @@ type Result struct {
 	Took    time.Duration
 	At      time.Time // when it was published
 	Since   time.Time // since when the check has had this status
+	LastOK  time.Time // when the last OK was published; zero before the first
 	late    bool      // it came after the timeout
 }
 
@@ -41,26 +40,16 @@ type Check struct {
 	engine *Engine
 	last   atomic.Pointer[Result] // nil before the first result
 
-	mu         sync.Mutex // guards what follows, and is held while last is replaced
-	inFlight   *run
-	damping    damping
-	told       told
-	complained bool
-	schedule   *time.Timer // nil where there is none
+	mu              sync.Mutex // guards what follows, and is held while last is replaced
+	inFlight        *run       // nil between two runs
+	failures        int        // in a row
+	successes       int        // in a row
+	reported        reported
+	reportedInvalid bool
 }
 
-// run is one call of the probe.
-type run struct {
-	started time.Time
-	timer   *time.Timer
-	settled chan struct{} // closed when there is an outcome for those who wait: a result, or the timeout
-	ended   chan struct{} // closed when the probe has returned
-	overdue bool          // the timeout came first
-	counted int           // as how many failures it counted since
-}
-
-// told is what the listener knows of the check.
-type told struct {
+// reported is the state of the check that the listener knows.
+type reported struct {
 	status probes.Status
 	reason probes.Reason
 	at     time.Time
@@ -73,37 +62,40 @@ func (c *Check) Last() *Result { return c.last.Load() }
 func (c *Check) ask(now time.Time) (*Result, *run) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	last := c.last.Load()
 	switch {
 	case c.engine.Closed():
-		return closedResult(last, now), nil
-	case c.inFlight != nil && c.inFlight.overdue:
-		return c.stillOverdue(now), nil // a second run would hang as well, and hold one goroutine more
-	case last != nil && age(last.At, now) < c.lifetime():
-		return last, nil
-	case last != nil && c.Interval > 0 && now.Sub(last.At) >= c.lifetime():
-		return c.goneStale(now), nil
+		return c.closedResult(), nil
+	case c.isOverdue(): // a second run would hang as well, and hold one goroutine more
+		return c.stillOverdue(now), nil
+	case c.isFresh(now):
+		return c.last.Load(), nil
 	case c.inFlight == nil:
 		c.inFlight = c.start(now)
 	}
 	return nil, c.inFlight
 }
 
-// lifetime is how long a result serves.
-func (c *Check) lifetime() time.Duration {
-	if c.Interval > 0 {
-		return 3*c.Interval + c.Timeout
+// renew runs the check if its result is not fresh, or will not be in as long as ahead.
+func (c *Check) renew(now time.Time, ahead time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.engine.Closed():
+	case c.isOverdue():
+		c.stillOverdue(now)
+	case c.inFlight == nil && !c.isFresh(now.Add(ahead)):
+		c.inFlight = c.start(now)
 	}
-	return c.Freshness
 }
 
-// period is how often a run is due while somebody asks.
-func (c *Check) period() time.Duration {
-	if c.Interval > 0 {
-		return c.Interval
-	}
-	return c.Freshness
+// isFresh reports whether the last result serves at now. c.mu is held.
+func (c *Check) isFresh(now time.Time) bool {
+	last := c.last.Load()
+	return last != nil && age(last.At, now) < c.Freshness
 }
+
+// isOverdue reports whether the run in flight has had its timeout. c.mu is held.
+func (c *Check) isOverdue() bool { return c.inFlight != nil && c.inFlight.overdue }
 
 // wall is the time by the wall clock alone.
 var wall = func(t time.Time) time.Time { return t.Round(0) }
@@ -114,185 +106,101 @@ func age(at, now time.Time) time.Duration {
 	return max(now.Sub(at), wall(now).Sub(wall(at)))
 }
 
-// freshUntil is when to ask again after result was given: at once, where it has become too old while another check was waited for. An
-// overdue run's result has no end of its own, and is looked at anew after each period, so that what is made of it carries a timestamp
-// of these days.
+// freshUntil is when to ask again after result was given: at once, where it has become too old while another check was
+// waited for. An overdue run's result has no end of its own, and is looked at anew after each freshness time, so that
+// what is made of it carries a timestamp of these days.
 func (c *Check) freshUntil(result *Result, now time.Time) time.Time {
-	if until := result.At.Add(c.lifetime()); until.After(now) || !c.overdue() {
+	if until := result.At.Add(c.Freshness); until.After(now) || !c.overdue() {
 		return until
 	}
-	return now.Add(c.period())
+	return now.Add(c.Freshness)
+}
+
+// dueAfter is when the check is due again, as seen from a look at now that did not wait for it.
+func (c *Check) dueAfter(now time.Time) time.Time {
+	if last := c.last.Load(); last != nil && last.At.Add(c.Freshness).After(now) {
+		return last.At.Add(c.Freshness)
+	}
+	return now.Add(c.Freshness) // it is running
 }
 
 func (c *Check) overdue() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.inFlight != nil && c.inFlight.overdue
-}
-
-func (c *Check) start(now time.Time) *run {
-	r := &run{started: now, settled: make(chan struct{}), ended: make(chan struct{})}
-	r.timer = time.AfterFunc(c.Timeout, func() { c.expire(r) })
-	go c.execute(r)
-	return r
-}
-
-// await waits until r has an outcome, and returns nil; or what to say instead where ctx ends first.
-func (r *run) await(ctx context.Context) *Result {
-	select {
-	case <-r.settled:
-		return nil
-	case <-ctx.Done():
-	}
-	select {
-	case <-r.settled: // both at once: the outcome counts
-		return nil
-	default:
-		return unfinished(r)
-	}
+	return c.isOverdue()
 }
 
 // latest returns the last result, when there is one, as it is to be shown now.
 func (c *Check) latest() *Result {
 	if c.engine.Closed() {
-		return closedResult(c.last.Load(), time.Now())
+		return c.closedResult()
 	}
 	return c.last.Load()
 }
 
-// execute runs the probe. Its context outlives the timeout: one that ends at the first slow answer makes a driver close
-// the application's connection, and RabbitMQ says that a password is wrong only after 3 s.
-func (c *Check) execute(r *run) {
-	ctx, cancel := context.WithTimeout(c.engine.ctx, c.limit())
-	defer cancel()
-	outcome := exited
-	defer func() { c.finish(r, outcome) }()
-	outcome = call(ctx, c.Probe)
-}
-
-// limit is how long after its start a run's own context ends.
-func (c *Check) limit() time.Duration { return max(5*time.Second, c.Timeout+time.Second) }
-
-// finish takes the outcome of a run, and makes room for the next one.
-func (c *Check) finish(r *run, outcome outcome) {
-	r.timer.Stop()
-	took := time.Since(r.started)
-	c.mu.Lock()
-	c.inFlight = nil
-	if !c.engine.Closed() {
-		c.record(r, outcome, took)
-		c.complain(outcome.complaint)
+// closedResult is what every check says once the Engine is closed: no run renews what is old, so nothing stays green. It
+// took as long as the last run.
+func (c *Check) closedResult() *Result {
+	r := &Result{Status: probes.Error, Reason: probes.ReasonStale, Err: errClosed, At: *c.engine.closedAt.Load()}
+	r.Since = r.At
+	if last := c.last.Load(); last != nil {
+		r.Took, r.LastOK = last.Took, last.LastOK
 	}
-	if !r.overdue {
-		close(r.settled)
-	}
-	c.mu.Unlock()
-	close(r.ended)
-	c.engine.relay.flush()
-}
-
-// record makes a result of an outcome. One that comes after the timeout never turns the check green, or a dependency
-// that is always a bit too slow would flap; but a late failure's own reason says more than that it took long.
-func (c *Check) record(r *run, outcome outcome, took time.Duration) {
-	if !r.overdue && took <= c.Timeout {
-		c.store(c.damped(outcome.result(took).orSlow(c.SlowAfter)))
-		c.tell()
-		return
-	}
-	if !r.overdue { // the timer is late itself
-		c.store(c.damped(timedOut(c.Timeout)))
-	}
-	if outcome.status == probes.Error {
-		result := outcome.result(took)
-		result.Status, result.late = c.last.Load().Status, true // it was counted as a failure when it was due
-		c.store(result)
-	}
-	c.engine.Renew() // the check is due again when its result has served its time
-	c.tell()
-}
-
-// expire is called when the timeout comes before the probe's answer, and once more at the end of the run's context where
-// overrun asked for it.
-func (c *Check) expire(r *run) {
-	c.mu.Lock()
-	switch {
-	case c.inFlight != r: // it ended in this moment
-	case r.overdue:
-		c.tell()
-	default:
-		c.overrun(r)
-	}
-	c.mu.Unlock()
-	c.engine.relay.flush()
-}
-
-// overrun gives those who wait a timeout. Where the last failure came late too, and all that is new is the reason, the listener
-// hears of it only if this run ends otherwise, or not at all: a failure that always comes late would change the reason twice in
-// every run.
-func (c *Check) overrun(r *run) {
-	r.overdue = true
-	defer close(r.settled)
-	if c.engine.Closed() {
-		return
-	}
-	before := c.last.Load()
-	c.store(c.damped(timedOut(c.Timeout)))
-	if before != nil && before.late && before.Status == c.last.Load().Status {
-		r.timer.Reset(c.limit() - c.Timeout)
-		return
-	}
-	c.tell()
+	return r
 }
 
 // store makes result the last one. c.mu is held.
 func (c *Check) store(result *Result) {
 	result.At = time.Now()
 	result.Since = result.At
-	if last := c.last.Load(); last != nil && last.Status == result.Status {
-		result.Since = last.Since
+	if last := c.last.Load(); last != nil {
+		result.LastOK = last.LastOK
+		if last.Status == result.Status {
+			result.Since = last.Since
+		}
+	}
+	if result.Status == probes.OK {
+		result.LastOK = result.At
 	}
 	c.last.Store(result)
-	c.engine.Renew()
+	c.engine.Invalidate()
 }
 
-// tell puts the last result before the listener, if it is news. c.mu is held, so that the news are in order.
-func (c *Check) tell() {
+// report tells the listener of the last result, if its status or reason is another. c.mu is held, so that the calls are
+// in order.
+func (c *Check) report() {
 	last := c.last.Load()
-	if last.Status == c.told.status && last.Reason == c.told.reason {
+	if last.Status == c.reported.status && last.Reason == c.reported.reason {
 		return
 	}
-	change := Change{Check: c.Name, From: c.told.status, To: last.Status, Reason: last.Reason, Err: last.Err, At: last.At}
-	if c.told.status != "" {
-		change.Lasted = last.At.Sub(c.told.at)
+	change := Change{Check: c.Name, From: c.reported.status, To: last.Status, Reason: last.Reason, Err: last.Err, At: last.At}
+	if c.reported.status != "" {
+		change.Lasted = last.At.Sub(c.reported.at)
 	}
-	c.told = told{status: last.Status, reason: last.Reason, at: last.At}
-	c.engine.relay.put(func() { c.engine.listener.Changed(change) })
+	c.reported = reported{status: last.Status, reason: last.Reason, at: last.At}
+	c.engine.queue.add(func() { c.engine.listener.Changed(change) })
 }
 
-// complain tells the listener once of what the probe gave and nobody can be shown. c.mu is held.
-func (c *Check) complain(err error) {
-	if err == nil || c.complained {
+// reportInvalid tells the listener once of what breaks the rules of package probes. c.mu is held.
+func (c *Check) reportInvalid(err error) {
+	if err == nil || c.reportedInvalid {
 		return
 	}
-	c.complained = true
-	c.engine.relay.put(func() { c.engine.listener.Complained(c.Name, err) })
+	c.reportedInvalid = true
+	c.engine.queue.add(func() { c.engine.listener.Invalid(c.Name, err) })
 }
 
-// stop ends the schedule, and returns a channel that is closed when the run in flight has ended.
-func (c *Check) stop() <-chan struct{} {
+// ended returns a channel that is closed when the run in flight has ended.
+func (c *Check) ended() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.schedule != nil {
-		c.schedule.Stop()
-	}
 	if c.inFlight == nil {
-		return nothing
+		return closedChannel
 	}
 	return c.inFlight.ended
 }
 
-// nothing is closed.
-var nothing = func() chan struct{} {
+var closedChannel = func() chan struct{} {
 	c := make(chan struct{})
 	close(c)
 	return c

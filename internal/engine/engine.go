@@ -1,28 +1,30 @@
 // Package engine runs checks: all that are due side by side, each at most once at a time, each within its timeout,
-// and gives the last result to whoever asks while it is fresh. It knows probes and nothing of HTTP, of Echo, or of how
+// and gives the last result to every caller while it is fresh. It knows probes and nothing of HTTP, of Echo, or of how
 // a result is shown.
 //
-// Nothing runs until somebody asks, or a schedule says so, and between two runs an Engine owns no goroutine. No lock is held while a probe or
-// a listener is called.
+// There is one rule for when a check runs: a result serves for its freshness, and the next caller has the check run.
+// A schedule is one more caller. Between two runs an Engine owns no goroutine. No lock is held while a probe or a
+// listener is called.
 package engine
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Listener hears what happens to the checks, one call at a time and in order. It may call any method of the Engine.
+// Listener is told what happens to the checks, one call at a time and in order. It may call any method of the Engine.
 type Listener interface {
 	// Changed is called for a check's first result, and for every later one whose status or reason is another.
 	Changed(Change)
-	// Complained is called once for a check of which the probe gives what can't be shown.
-	Complained(check string, err error)
+	// Invalid is called once for a check whose probe gives what breaks the rules of package probes.
+	Invalid(check string, err error)
 }
 
-// Change is what Listener hears of a check.
+// Change is one change of a check's status or reason.
 type Change struct {
 	Check  string
 	From   probes.Status // empty for the first result
@@ -39,11 +41,15 @@ type Engine struct {
 	ctx        context.Context // every run's context is below this one
 	cancel     context.CancelFunc
 	generation atomic.Uint64
-	relay      Relay
+	queue      CallQueue // of the listener's calls
 	listener   Listener
+	closedAt   atomic.Pointer[time.Time] // nil before Close
+
+	scheduleMu sync.Mutex // guards schedule
+	schedule   *time.Timer
 }
 
-// New returns an Engine for these checks. The configurations are taken as they are: whoever calls has validated them.
+// New returns an Engine for these checks. The caller has validated the configurations.
 func New(configs []Config, listener Listener) *Engine {
 	e := &Engine{listener: listener}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
@@ -63,45 +69,74 @@ func (e *Engine) Generation() uint64 { return e.generation.Load() }
 // Collection is one answer to Collect.
 type Collection struct {
 	Results    []*Result // one for each check that was asked for, in that order; never nil
-	Until      time.Time // when the first of them is fresh no longer, and a second hence at the latest
+	Until      time.Time // when the next check is due, and in a second at the latest
 	Generation uint64
 	Whole      bool // false where the caller's context ended before a run did: true for this caller alone
 }
 
-// Collect returns a result for each of checks, and runs those that have no fresh one. It returns when all are there, or
-// when ctx ends; a run goes on then. It never takes longer than the longest timeout of these checks.
-func (e *Engine) Collect(ctx context.Context, checks []*Check) Collection {
+// Collect is a look: it runs every check that has no fresh result, and returns the results of shown, some or all of
+// Checks. It waits for those runs alone, until ctx ends; a run goes on then. It never takes longer than the longest
+// timeout of shown.
+func (e *Engine) Collect(ctx context.Context, shown []*Check) Collection {
 	now := time.Now()
-	c := Collection{Generation: e.Generation(), Results: make([]*Result, len(checks)), Whole: true}
-	var waits []*run               // only where there is one to wait for
-	for i, check := range checks { // all are started before one is waited for
+	c := Collection{Generation: e.Generation(), Results: make([]*Result, len(shown)), Whole: true}
+	var waits []*run              // only where there is one to wait for
+	for i, check := range shown { // all are started before one is waited for
 		var due *run
 		if c.Results[i], due = check.ask(now); due != nil {
 			if waits == nil {
-				waits = make([]*run, len(checks))
+				waits = make([]*run, len(shown))
 			}
 			waits[i] = due
 		}
 	}
-	if e.relay.waiting() {
-		go e.relay.flush() // by asking: a result went stale. A listener that hangs must not keep the caller.
+	if len(shown) < len(e.checks) {
+		e.Renew(0)
+	}
+	if e.queue.pending() {
+		go e.queue.flush() // a look found out about an overdue run; a listener that hangs must not keep the caller
 	}
 	if waits != nil {
-		c.await(ctx, e, checks, waits)
+		c.await(ctx, e, shown, waits)
 		now = time.Now()
 	}
-	c.Until = now.Add(time.Second)
-	for i, check := range checks {
-		if until := check.freshUntil(c.Results[i], now); until.Before(c.Until) {
-			c.Until = until
+	c.Until = e.until(now, shown, c.Results)
+	return c
+}
+
+// Renew runs every check whose result is not fresh, or will not be in as long as ahead. It waits for none.
+func (e *Engine) Renew(ahead time.Duration) {
+	now := time.Now()
+	for _, check := range e.checks {
+		check.renew(now, ahead)
+	}
+}
+
+// until is when the first check is due: one of shown, with these results, or another one.
+func (e *Engine) until(now time.Time, shown []*Check, results []*Result) time.Time {
+	until := now.Add(time.Second)
+	for i, check := range shown {
+		until = earlier(until, check.freshUntil(results[i], now))
+	}
+	if len(shown) < len(e.checks) {
+		for _, check := range e.checks {
+			until = earlier(until, check.dueAfter(now))
 		}
 	}
-	return c
+	return until
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // Last returns the last results, however old, and runs nothing. A result is nil where there is none yet.
 func (e *Engine) Last(checks []*Check) Collection {
-	c := Collection{Generation: e.Generation(), Results: make([]*Result, len(checks)), Whole: true, Until: time.Now().Add(time.Second)}
+	c := Collection{Generation: e.Generation(), Results: make([]*Result, len(checks)), Whole: true}
+	c.Until = time.Now().Add(time.Second)
 	for i, check := range checks {
 		c.Results[i] = check.Last()
 	}
@@ -126,46 +161,42 @@ func (c *Collection) await(ctx context.Context, e *Engine, checks []*Check, wait
 	}
 }
 
-// Tell puts a call into the order of the listener's, and returns at once.
-func (e *Engine) Tell(call func()) { e.relay.Tell(call) }
+// Enqueue puts a call into the order of the listener's, and returns at once.
+func (e *Engine) Enqueue(call func()) { e.queue.Add(call) }
 
-// Settle waits until the listener has heard all that has happened so far, but not longer than patience, and reports whether it has. It
-// hears nothing afterwards.
-func (e *Engine) Settle(patience time.Duration) bool { return e.relay.Close(patience) }
+// Flush waits until the listener has been told all that has happened so far, but not longer than limit, and reports
+// whether it has. It is told nothing afterwards.
+func (e *Engine) Flush(limit time.Duration) bool { return e.queue.Close(limit) }
 
-// Renew makes the next Generation: for what is made of the results and of something else, when that has changed.
-func (e *Engine) Renew() { e.generation.Add(1) }
+// Invalidate begins the next Generation: for what is made of the results and of something else, when that has changed.
+func (e *Engine) Invalidate() { e.generation.Add(1) }
 
 // Done is closed when the Engine is.
 func (e *Engine) Done() <-chan struct{} { return e.ctx.Done() }
 
-// Close cancels all runs and waits for them to end, but not longer than patience: a probe that heeds no context is left
-// alone. It returns the names of the checks that still run. Afterwards nothing else does, and every result is an Error with ReasonStale.
-func (e *Engine) Close(patience time.Duration) []string {
+// Close ends the schedule, cancels all runs and waits for them to end, but not longer than limit: a probe that heeds no
+// context is left alone. It returns the names of the checks that still run. Afterwards nothing else does, and every
+// result is an Error with ReasonStale.
+func (e *Engine) Close(limit time.Duration) []string {
+	now := time.Now()
+	e.closedAt.CompareAndSwap(nil, &now)
 	e.cancel()
-	e.Renew()
-	timeout, cancel := context.WithTimeout(context.Background(), patience)
+	e.Invalidate()
+	e.stopSchedule()
+	timeout, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	var running []string
-	for i, ended := range e.stop() {
+	for _, check := range e.checks {
+		ended := check.ended()
 		select {
 		case <-ended:
 		case <-timeout.Done():
 			if !isDone(ended) {
-				running = append(running, e.checks[i].Name)
+				running = append(running, check.Name)
 			}
 		}
 	}
 	return running
-}
-
-// stop ends the schedules, and returns for each check a channel that is closed when nothing of it runs.
-func (e *Engine) stop() []<-chan struct{} {
-	var ended []<-chan struct{}
-	for _, check := range e.checks {
-		ended = append(ended, check.stop())
-	}
-	return ended
 }
 
 func isDone(ended <-chan struct{}) bool {

@@ -22,9 +22,9 @@ import (
 
 // journal is a Listener that writes down what it hears.
 type journal struct {
-	mu         sync.Mutex
-	changes    []engine.Change
-	complaints []string
+	mu      sync.Mutex
+	changes []engine.Change
+	invalid []string
 }
 
 func (j *journal) Changed(c engine.Change) {
@@ -33,10 +33,10 @@ func (j *journal) Changed(c engine.Change) {
 	j.changes = append(j.changes, c)
 }
 
-func (j *journal) Complained(check string, err error) {
+func (j *journal) Invalid(check string, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.complaints = append(j.complaints, check+": "+err.Error())
+	j.invalid = append(j.invalid, check+": "+err.Error())
 }
 
 // reasons are the words that the listener heard, in order.
@@ -321,10 +321,10 @@ func TestAnOKThatTookTooLongIsSlow(t *testing.T) {
 
 func TestAResultIsHeldToTheRules(t *testing.T) {
 	tests := map[string]struct {
-		give       probes.Result
-		status     probes.Status
-		reason     probes.Reason
-		complaints int
+		give    probes.Result
+		status  probes.Status
+		reason  probes.Reason
+		invalid int
 	}{
 		"ok":                          {fine, probes.OK, "", 0},
 		"ok with a reason":            {probes.Result{Status: probes.OK, Reason: "slow"}, probes.OK, "", 0},
@@ -347,7 +347,7 @@ func TestAResultIsHeldToTheRules(t *testing.T) {
 					assert.Equal(t, test.reason, result.Reason)
 					time.Sleep(2 * freshness)
 				}
-				assert.Len(t, j.complaints, test.complaints, "once, not at each run")
+				assert.Len(t, j.invalid, test.invalid, "once, not at each run")
 			})
 		})
 	}
@@ -363,9 +363,9 @@ func TestDetailsThatCannotBeShownAreLeftOut(t *testing.T) {
 			assert.Equal(t, []slog.Attr{slog.Int("pending_tasks", 3), slog.Bool("read_only", true)}, result.Details)
 		}
 		synctest.Wait()
-		require.Len(t, j.complaints, 1)
-		assert.Contains(t, j.complaints[0], `a: detail "host": a string matches`)
-		assert.Contains(t, j.complaints[0], `detail "pending_tasks": it is there twice`)
+		require.Len(t, j.invalid, 1)
+		assert.Contains(t, j.invalid[0], `a: detail "host": a string matches`)
+		assert.Contains(t, j.invalid[0], `detail "pending_tasks": it is there twice`)
 	})
 }
 
@@ -380,7 +380,7 @@ func TestThereIsAnEndToDetails(t *testing.T) {
 			assert.Equal(t, details[:32], result.Details)
 		}
 		synctest.Wait()
-		assert.Equal(t, []string{"a: there are more than 32 details: the rest is left out"}, j.complaints)
+		assert.Equal(t, []string{"a: there are more than 32 details: the rest is left out"}, j.invalid)
 	})
 }
 
@@ -406,7 +406,7 @@ func TestChanges(t *testing.T) {
 type ears func(engine.Change)
 
 func (f ears) Changed(c engine.Change) { f(c) }
-func (ears) Complained(string, error)  {}
+func (ears) Invalid(string, error)     {}
 
 func TestAListenerMayCallBackPanicOrHang(t *testing.T) {
 	t.Run("call back", func(t *testing.T) {

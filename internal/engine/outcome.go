@@ -14,12 +14,14 @@ import (
 
 // outcome is a probe's result in which every rule of package probes holds.
 type outcome struct {
-	status    probes.Status
-	reason    probes.Reason
-	details   []slog.Attr
-	err       error
-	complaint error // what had to be left out
+	status  probes.Status
+	reason  probes.Reason
+	details []slog.Attr
+	err     error
+	invalid error // what broke the rules and had to be changed or left out
 }
+
+var errClosed = errors.New("the health checks are closed")
 
 // exited is the outcome of a probe that never returned: it called runtime.Goexit, as a test's FailNow does.
 var exited = outcome{status: probes.Error, reason: probes.ReasonFailed, err: errors.New("the probe ended its goroutine")}
@@ -38,27 +40,27 @@ func call(ctx context.Context, probe probes.Probe) (o outcome) {
 // judge holds a probe's result to the rules.
 func judge(result probes.Result) outcome {
 	o := outcome{status: result.Status, reason: result.Reason, err: result.Err}
-	var complaints []error
+	var invalid []error
 	switch {
 	case o.status == probes.OK && o.err != nil:
 		o.status, o.reason = probes.Error, probes.ReasonFailed
-		complaints = append(complaints, errors.New("the result is OK and has an error: it counts as failed"))
+		invalid = append(invalid, errors.New("the result is OK and has an error: it counts as failed"))
 	case o.status == probes.OK:
 		o.reason = ""
 	case o.status != probes.Warning && o.status != probes.Error:
-		complaints = append(complaints, fmt.Errorf("the status %q is none of ok, warning and error: it counts as error", o.status))
+		invalid = append(invalid, fmt.Errorf("the status %q is none of ok, warning and error: it counts as error", o.status))
 		o.status = probes.Error
 	}
 	if o.status != probes.OK {
 		if o.reason != "" && !o.reason.Valid() {
-			complaints = append(complaints, fmt.Errorf("the reason %q does not match [a-z][a-z0-9_]{0,31}: it is shown as failed", o.reason))
+			invalid = append(invalid, fmt.Errorf("the reason %q does not match [a-z][a-z0-9_]{0,31}: it is shown as failed", o.reason))
 			o.reason = probes.ReasonFailed
 		}
 		o.reason = reasonOf(o)
 	}
 	details, err := allowed(result.Details)
 	o.details = details
-	o.complaint = errors.Join(append(complaints, err)...)
+	o.invalid = errors.Join(append(invalid, err)...)
 	return o
 }
 
@@ -99,8 +101,8 @@ func (o outcome) result(took time.Duration) *Result {
 	return &Result{Status: o.status, Reason: o.reason, Details: o.details, Err: o.err, Took: took}
 }
 
-// orSlow is r, or a Warning where it is OK and took longer than limit. Zero is no limit.
-func (r *Result) orSlow(limit time.Duration) *Result {
+// withSlow is r, or a Warning where it is OK and took longer than limit. Zero is no limit.
+func (r *Result) withSlow(limit time.Duration) *Result {
 	if limit > 0 && r.Status == probes.OK && r.Took > limit {
 		r.Status, r.Reason = probes.Warning, probes.ReasonSlow
 		r.Err = fmt.Errorf("the answer took %s, longer than %s", r.Took.Round(time.Microsecond), limit)
@@ -116,15 +118,8 @@ func timedOut(timeout time.Duration) *Result {
 // unfinished is what a caller gets whose own context ended before r did.
 func unfinished(r *run) *Result {
 	now := time.Now()
-	return &Result{Status: probes.Error, Reason: probes.ReasonTimeout, Err: context.DeadlineExceeded, Took: now.Sub(r.started), At: now, Since: now}
-}
-
-// closedResult is what every check says once the Engine is closed: nobody asks any more, so nothing old stays green. It took as long as
-// the last run.
-func closedResult(last *Result, now time.Time) *Result {
-	r := &Result{Status: probes.Error, Reason: probes.ReasonStale, Err: errors.New("the health checks are closed"), At: now, Since: now}
-	if last != nil {
-		r.Took = last.Took
+	return &Result{
+		Status: probes.Error, Reason: probes.ReasonTimeout, Err: context.DeadlineExceeded,
+		Took: now.Sub(r.asked), At: now, Since: r.asked,
 	}
-	return r
 }

@@ -1,54 +1,48 @@
 package engine
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"time"
-
-	"github.com/echo-probes/echohealth/probes"
 )
 
-// Start begins the schedule of the checks that have an Interval: a run at once, and then one each interval. A timer, and no goroutine,
-// waits for the next. Close ends it.
-func (e *Engine) Start() {
-	for _, check := range e.checks {
-		if check.Interval > 0 {
-			check.tick()
-		}
-	}
+// Schedule looks by itself: after delay, and then each interval, 10 % more or less. It runs every check whose result
+// would not serve until the next look, and calls also, which must return soon. A timer, and no goroutine, waits for the
+// next look. Close ends it. Call it once.
+func (e *Engine) Schedule(delay, interval time.Duration, also func()) {
+	e.scheduleMu.Lock()
+	defer e.scheduleMu.Unlock()
+	e.schedule = time.AfterFunc(delay, func() { e.look(interval, also) })
 }
 
-// tick runs the check, unless it is running, and arranges for the next tick.
-func (c *Check) tick() {
-	c.mu.Lock()
-	now := time.Now()
-	switch {
-	case c.engine.Closed():
-		c.mu.Unlock()
+func (e *Engine) look(interval time.Duration, also func()) {
+	if !e.arrange(jittered(interval)) {
 		return
-	case c.inFlight == nil:
-		c.inFlight = c.start(now)
-	case c.inFlight.overdue:
-		c.stillOverdue(now)
 	}
-	c.schedule = time.AfterFunc(jittered(c.Interval), c.tick)
-	c.mu.Unlock()
-	c.engine.relay.flush()
+	e.Renew(interval + interval/10)
+	also()
+	e.queue.flush()
 }
 
-// jittered is d, 10 % more or less, so that the replicas of a service don't ask their database in step.
+// arrange sets the timer for the next look, unless the Engine is closed.
+func (e *Engine) arrange(next time.Duration) bool {
+	e.scheduleMu.Lock()
+	defer e.scheduleMu.Unlock()
+	if e.Closed() {
+		return false
+	}
+	e.schedule.Reset(next)
+	return true
+}
+
+func (e *Engine) stopSchedule() {
+	e.scheduleMu.Lock()
+	defer e.scheduleMu.Unlock()
+	if e.schedule != nil {
+		e.schedule.Stop()
+	}
+}
+
+// jittered is d, 10 % more or less, so that the replicas of a service do not ask their database in step.
 func jittered(d time.Duration) time.Duration {
 	return d - d/10 + rand.N(d/5+1)
-}
-
-// goneStale makes an Error of a result for which no other has come in three intervals: the schedule has stopped, and nobody knows
-// how the dependency is. c.mu is held.
-func (c *Check) goneStale(now time.Time) *Result {
-	last := c.last.Load()
-	c.store(&Result{
-		Status: probes.Error, Reason: probes.ReasonStale, Took: last.Took,
-		Err: fmt.Errorf("the last result is %s old, and one is due every %s", now.Sub(last.At).Round(time.Millisecond), c.Interval),
-	})
-	c.tell()
-	return c.last.Load()
 }

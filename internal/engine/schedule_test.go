@@ -17,14 +17,14 @@ import (
 
 type noListener struct{}
 
-func (noListener) Changed(Change)           {}
-func (noListener) Complained(string, error) {}
+func (noListener) Changed(Change)        {}
+func (noListener) Invalid(string, error) {}
 
 // heard is a Listener that keeps the words.
 type heard struct{ words []string }
 
-func (h *heard) Changed(c Change)       { h.words = append(h.words, string(c.To)+" "+string(c.Reason)) }
-func (*heard) Complained(string, error) {}
+func (h *heard) Changed(c Change)    { h.words = append(h.words, string(c.To)+" "+string(c.Reason)) }
+func (*heard) Invalid(string, error) {}
 
 // switchable is a probe whose state the test sets.
 type switchable struct {
@@ -68,9 +68,12 @@ const (
 
 func scheduled(t *testing.T, config Config) *Engine {
 	t.Helper()
-	config.Name, config.Timeout, config.Freshness, config.Interval = "a", timeout, time.Second, interval
+	config.Name, config.Timeout = "a", timeout
+	if config.Freshness == 0 {
+		config.Freshness = time.Second
+	}
 	e := New([]Config{config}, &heard{})
-	e.Start()
+	e.Schedule(0, interval, func() {})
 	t.Cleanup(func() { e.Close(time.Minute) })
 	return e
 }
@@ -80,34 +83,234 @@ func (e *Engine) state() string {
 	return strings.TrimSpace(string(result.Status) + " " + string(result.Reason))
 }
 
-func TestAScheduleRunsAndRequestsOnlyRead(t *testing.T) {
+// A look runs what is due, whether or not there is a schedule: it adds runs for when there is no look, and that is all.
+func TestAScheduleOnlyAddsRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := &switchable{}
 		e := scheduled(t, Config{Probe: probe})
 		synctest.Wait()
 		assert.EqualValues(t, 1, probe.runs.Load(), "at once")
-		for range 1000 {
-			assert.Equal(t, "ok", e.state())
-			time.Sleep(100 * time.Millisecond)
-		}
-		runs := probe.runs.Load()
-		assert.GreaterOrEqual(t, runs, int64(1+9))
-		assert.LessOrEqual(t, runs, int64(1+11), "within the jitter of 10 %%")
+		time.Sleep(100 * interval)
+		assert.InDelta(t, 101, probe.runs.Load(), 11, "within the jitter of 10 %%")
+
 		probe.down.Store(true)
 		time.Sleep(interval + interval/10)
-		assert.Equal(t, "error connection_refused", e.state())
+		synctest.Wait()
+		assert.Equal(t, []string{"ok ", "error connection_refused"}, e.listener.(*heard).words, "though there was no look")
+
+		probe.down.Store(false)
+		time.Sleep(time.Second)
+		assert.Equal(t, "ok", e.state(), "a look does not wait for the schedule")
+		runs := probe.runs.Load()
+		for range 100 {
+			assert.Equal(t, "ok", e.state())
+			time.Sleep(time.Second)
+		}
+		assert.GreaterOrEqual(t, probe.runs.Load(), runs+99)
 	})
 }
 
-func TestTheFirstAnswerWaitsForTheFirstResult(t *testing.T) {
+// A freshness longer than the interval gives answers that never wait: a scheduled look renews what would not last.
+func TestALongFreshnessNeverWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := &switchable{}
 		probe.takes.Store(int64(300 * time.Millisecond))
-		e := scheduled(t, Config{Probe: probe})
+		e := scheduled(t, Config{Probe: probe, Freshness: 12 * time.Second})
+		time.Sleep(time.Second)
+		for range 10000 {
+			began := time.Now()
+			assert.Equal(t, "ok", e.state())
+			assert.Zero(t, time.Since(began))
+			time.Sleep(73 * time.Millisecond)
+		}
+	})
+}
+
+func TestTheScheduleHeedsAFreshness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe := &switchable{}
+		scheduled(t, Config{Probe: probe, Freshness: time.Hour})
+		time.Sleep(24 * time.Hour)
+		assert.InDelta(t, 24, probe.runs.Load(), 2)
+	})
+}
+
+func TestTheScheduleLooksAtTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var looks atomic.Int64
+		e := New(nil, noListener{})
+		e.Schedule(time.Second, interval, func() { looks.Add(1) })
+		time.Sleep(time.Second - time.Nanosecond)
+		assert.Zero(t, looks.Load())
+		time.Sleep(100 * interval)
+		assert.InDelta(t, 101, looks.Load(), 11)
+		e.Close(time.Minute)
+		before := looks.Load()
+		time.Sleep(time.Hour)
+		assert.Equal(t, before, looks.Load())
+	})
+}
+
+// Another check is shown: what is due runs all the same, and is not waited for.
+func TestALookRunsEverythingAndWaitsForWhatIsShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shown, other := &switchable{}, &switchable{}
+		other.takes.Store(int64(500 * time.Millisecond))
+		config := Config{Name: "a", Probe: shown, Timeout: timeout, Freshness: time.Second}
+		config2 := config
+		config2.Name, config2.Probe = "b", other
+		listener := &heard{}
+		e := New([]Config{config, config2}, listener)
+		defer e.Close(time.Minute)
+		look := func() (Collection, time.Duration) {
+			began := time.Now()
+			c := e.Collect(t.Context(), e.checks[:1])
+			return c, time.Since(began)
+		}
+		c, took := look()
+		assert.Len(t, c.Results, 1)
+		assert.Zero(t, took)
+		time.Sleep(500 * time.Millisecond)
+		synctest.Wait()
+		assert.EqualValues(t, 1, other.runs.Load())
+		assert.NotNil(t, e.checks[1].Last())
+
+		time.Sleep(500 * time.Millisecond)
+		c, _ = look()
+		assert.EqualValues(t, 2, shown.runs.Load())
+		assert.EqualValues(t, 1, other.runs.Load(), "it is fresh")
+		assert.Equal(t, 500*time.Millisecond, time.Until(c.Until), "when the other one is due")
+
+		other.down.Store(true)
+		time.Sleep(500 * time.Millisecond)
+		c, _ = look()
+		synctest.Wait()
+		assert.EqualValues(t, 2, shown.runs.Load(), "it is fresh")
+		assert.EqualValues(t, 2, other.runs.Load())
+		assert.Equal(t, 500*time.Millisecond, time.Until(c.Until))
+		time.Sleep(timeout)
+		synctest.Wait()
+		assert.Contains(t, listener.words, "error connection_refused")
+	})
+}
+
+// The process was stopped for 4 s with a run in flight: the dependency had no time to answer, and has it afterwards.
+func TestAStoppedProcessIsNoTimeout(t *testing.T) {
+	// stop is as if the process had been stopped for d: what is due meanwhile comes late.
+	stop := func(c *Check, d time.Duration) *run {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		r := c.inFlight
+		r.began, r.deadline = r.began.Add(-d), r.deadline.Add(-d)
+		return r
+	}
+	start := func(t *testing.T, takes time.Duration) (*Engine, *switchable, *heard) {
+		probe, listener := &switchable{}, &heard{}
+		probe.takes.Store(int64(takes))
+		e := New([]Config{{Name: "a", Probe: probe, Timeout: timeout, Freshness: time.Second, SlowAfter: 700 * time.Millisecond}}, listener)
+		t.Cleanup(func() { e.Close(time.Minute) })
+		go e.state()
+		synctest.Wait()
+		return e, probe, listener
+	}
+	t.Run("the timer comes first", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			e, _, listener := start(t, 500*time.Millisecond)
+			e.checks[0].expire(stop(e.checks[0], 4*time.Second))
+			assert.Equal(t, "ok", e.state())
+			synctest.Wait()
+			assert.Equal(t, []string{"ok "}, listener.words)
+		})
+	})
+	t.Run("the answer comes first", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			e, _, listener := start(t, 500*time.Millisecond)
+			stop(e.checks[0], 4*time.Second)
+			assert.Equal(t, "ok", e.state())
+			synctest.Wait()
+			assert.Equal(t, []string{"ok "}, listener.words)
+		})
+	})
+	t.Run("the dependency hangs", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			e, _, _ := start(t, time.Hour)
+			began := time.Now()
+			e.checks[0].expire(stop(e.checks[0], 4*time.Second))
+			assert.Equal(t, "error timeout", e.state())
+			assert.Equal(t, timeout, time.Since(began), "no more than the timeout")
+		})
+	})
+	t.Run("a short stop", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			e, _, _ := start(t, time.Hour)
+			began := time.Now()
+			e.checks[0].expire(stop(e.checks[0], timeout+200*time.Millisecond))
+			assert.Equal(t, "error timeout", e.state())
+			assert.Equal(t, 200*time.Millisecond, time.Since(began), "no more than it lasted")
+		})
+	})
+	t.Run("the probe's own limits went by", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			for _, timerFirst := range []bool{true, false} {
+				e, probe, listener := start(t, 500*time.Millisecond)
+				probe.down.Store(true)
+				r := stop(e.checks[0], 10*time.Second)
+				if timerFirst {
+					e.checks[0].expire(r)
+				}
+				go func() {
+					time.Sleep(600 * time.Millisecond)
+					probe.down.Store(false)
+				}()
+				assert.Equal(t, "ok", e.state())
+				assert.EqualValues(t, 2, probe.runs.Load(), "it is called once more")
+				synctest.Wait()
+				assert.Equal(t, []string{"ok "}, listener.words)
+			}
+		})
+	})
+	t.Run("a failure that lasts", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			e, probe, listener := start(t, 10*time.Millisecond)
+			probe.down.Store(true)
+			stop(e.checks[0], 10*time.Second)
+			assert.Equal(t, "error connection_refused", e.state())
+			assert.EqualValues(t, 2, probe.runs.Load())
+			synctest.Wait()
+			assert.Equal(t, []string{"error connection_refused"}, listener.words)
+		})
+	})
+}
+
+func TestSinceAndLastOK(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe := &switchable{}
+		e := New([]Config{{Name: "a", Probe: probe, Timeout: timeout, Freshness: time.Second}}, noListener{})
 		began := time.Now()
-		assert.Equal(t, "ok", e.state())
-		assert.Equal(t, 300*time.Millisecond, time.Since(began))
-		assert.EqualValues(t, 1, probe.runs.Load())
+		look := func(down bool) *Result {
+			probe.down.Store(down)
+			result := e.Collect(t.Context(), e.checks).Results[0]
+			time.Sleep(time.Second)
+			return result
+		}
+		never := look(true)
+		assert.Equal(t, began, never.Since)
+		assert.Zero(t, never.LastOK)
+		look(false)
+		assert.Equal(t, began.Add(2*time.Second), look(false).LastOK)
+		down := look(true)
+		assert.Equal(t, began.Add(3*time.Second), down.Since)
+		assert.Equal(t, began.Add(2*time.Second), down.LastOK)
+		again := look(true)
+		assert.Equal(t, down.Since, again.Since)
+		assert.Equal(t, down.LastOK, again.LastOK)
+		closed := time.Now()
+		e.Close(time.Second)
+		for range 2 {
+			stale := look(false)
+			assert.Equal(t, closed, stale.Since, "which does not change with each look")
+			assert.Equal(t, down.LastOK, stale.LastOK)
+		}
 	})
 }
 
@@ -124,62 +327,33 @@ func TestJitter(t *testing.T) {
 	assert.Equal(t, time.Nanosecond, jittered(time.Nanosecond))
 }
 
-func TestAStoppedScheduleNeverStaysGreen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		probe := &switchable{}
-		probe.takes.Store(int64(30 * time.Millisecond))
-		e := scheduled(t, Config{Probe: probe})
-		assert.Equal(t, "ok", e.state())
-		at := e.checks[0].Last().At
-		e.checks[0].stop() // as if the timer had been lost
-		time.Sleep(time.Until(at.Add(3*interval + timeout - time.Nanosecond)))
-		assert.Equal(t, "ok", e.state())
-		time.Sleep(time.Nanosecond)
-		assert.Equal(t, "error stale", e.state())
-		assert.Equal(t, 30*time.Millisecond, e.checks[0].Last().Took, "the last run's")
-		synctest.Wait()
-		assert.Equal(t, []string{"ok ", "error stale"}, e.listener.(*heard).words, "the request that found it out told it")
-		time.Sleep(time.Hour)
-		assert.Equal(t, "error stale", e.state())
-		e.checks[0].tick() // it goes on
-		time.Sleep(time.Second)
-		assert.Equal(t, "ok", e.state())
-	})
-}
-
 // While a machine is suspended its monotonic clock stands still; the wall clock tells afterwards. The old result is then no answer: a new one
 // is waited for.
 func TestAClockThatJumpsIsNotGreen(t *testing.T) {
-	for _, config := range []Config{
-		{Interval: interval, Freshness: time.Second},
-		{Freshness: time.Hour},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			probe := &switchable{}
-			config.Name, config.Probe, config.Timeout = "a", probe, timeout
-			e := New([]Config{config}, noListener{})
-			defer e.Close(time.Minute)
-			assert.Equal(t, "ok", e.state())
-			probe.down.Store(true)
+	synctest.Test(t, func(t *testing.T) {
+		probe := &switchable{}
+		e := New([]Config{{Name: "a", Probe: probe, Timeout: timeout, Freshness: time.Hour}}, noListener{})
+		defer e.Close(time.Minute)
+		assert.Equal(t, "ok", e.state())
+		probe.down.Store(true)
 
-			jump := time.Now()
-			before := wall
-			defer func() { wall = before }()
-			wall = func(t time.Time) time.Time {
-				if t.After(jump) {
-					return t.Round(0).Add(24 * time.Hour)
-				}
-				return t.Round(0)
+		jump := time.Now()
+		before := wall
+		defer func() { wall = before }()
+		wall = func(t time.Time) time.Time {
+			if t.After(jump) {
+				return t.Round(0).Add(24 * time.Hour)
 			}
-			time.Sleep(time.Nanosecond)
-			assert.Equal(t, "error connection_refused", e.state())
+			return t.Round(0)
+		}
+		time.Sleep(time.Nanosecond)
+		assert.Equal(t, "error connection_refused", e.state())
 
-			probe.down.Store(false)
-			wall = before // and back: what is younger than the clock says is as old as the monotonic one says
-			time.Sleep(2 * time.Hour)
-			assert.NotEqual(t, "ok", e.checks[0].Last().Status)
-		})
-	}
+		probe.down.Store(false)
+		wall = before // and back: what is younger than the clock says is as old as the monotonic one says
+		time.Sleep(2 * time.Hour)
+		assert.Equal(t, "ok", e.state())
+	})
 }
 
 func TestAnOverdueRunNeverStacks(t *testing.T) {
@@ -207,7 +381,7 @@ func TestCloseEndsTheSchedule(t *testing.T) {
 		runs := probe.runs.Load()
 		time.Sleep(time.Hour)
 		assert.Equal(t, runs, probe.runs.Load())
-		e.checks[0].tick()
+		e.look(interval, func() { t.Error("it is closed") })
 		synctest.Wait()
 		assert.Equal(t, runs, probe.runs.Load())
 	})
@@ -252,7 +426,7 @@ func TestDamping(t *testing.T) {
 				if status != probes.OK {
 					result.Reason = "failed"
 				}
-				c.store(c.damped(result))
+				c.store(c.applyThresholds(result))
 				got += string(c.Last().Status[0])
 				assert.Equal(t, c.Last().Status == probes.OK, c.Last().Reason == "", "a reason where it is not OK")
 			}
@@ -266,17 +440,19 @@ func TestAHungDependencyIsNotToleratedForEver(t *testing.T) {
 	for _, every := range []time.Duration{0, interval} {
 		synctest.Test(t, func(t *testing.T) {
 			probe := newHanging()
-			e := New([]Config{{Name: "a", Probe: probe, Timeout: timeout, Freshness: time.Second, Interval: every, FailureThreshold: 3}}, noListener{})
-			e.Start()
+			e := New([]Config{{Name: "a", Probe: probe, Timeout: timeout, Freshness: time.Second, FailureThreshold: 3}}, noListener{})
+			if every > 0 {
+				e.Schedule(0, every, func() {})
+			}
 			assert.Equal(t, "ok", e.state())
-			time.Sleep(e.checks[0].period() + interval/10)
+			time.Sleep(time.Second)
 			began := time.Now()
 			for e.state() != "error timeout" {
 				require.Less(t, time.Since(began), time.Minute)
 				assert.Contains(t, []string{"ok", "warning timeout"}, e.state())
 				time.Sleep(100 * time.Millisecond)
 			}
-			assert.GreaterOrEqual(t, time.Since(began), e.checks[0].period(), "not at the first failure")
+			assert.GreaterOrEqual(t, time.Since(began), time.Second, "not at the first failure")
 			assert.EqualValues(t, 2, probe.runs.Load())
 			close(probe.release)
 			synctest.Wait()
@@ -337,8 +513,8 @@ func TestALateFailureIsDampedAsTheTimeoutWas(t *testing.T) {
 // changes is a Listener that keeps what it hears, with the time.
 type changes struct{ heard chan Change }
 
-func (c changes) Changed(change Change)  { c.heard <- change }
-func (changes) Complained(string, error) {}
+func (c changes) Changed(change Change) { c.heard <- change }
+func (changes) Invalid(string, error)   {}
 
 // What is kept quiet of a failure that always comes late is its reason, never its status.
 func TestAStatusIsToldAtOnce(t *testing.T) {

@@ -1,0 +1,178 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// pauseTolerance is how late a timer must be to show that the process was stopped: by SIGSTOP, a debugger, a frozen
+// control group or a CPU quota. A machine that is merely busy is late by less as a rule, and no harm is done where it isn't.
+const pauseTolerance = 100 * time.Millisecond
+
+// run is one call of the probe, or two where the process was stopped during the first one.
+type run struct {
+	asked   time.Time // when it was started
+	timer   *time.Timer
+	settled chan struct{} // closed when there is an outcome for those who wait: a result, or the timeout
+	ended   chan struct{} // closed when the probe has returned
+
+	// The check's mutex guards what follows.
+
+	began    time.Time // when the call began
+	deadline time.Time // when the call is overdue
+	overdue  bool      // the deadline came before the outcome
+	paused   bool      // the process was stopped during the call
+	repeated bool      // it is the second call
+	counted  int       // how many failures were counted for it since it is overdue
+}
+
+// start starts a run. c.mu is held.
+func (c *Check) start(now time.Time) *run {
+	r := &run{asked: now, began: now, deadline: now.Add(c.Timeout), settled: make(chan struct{}), ended: make(chan struct{})}
+	r.timer = time.AfterFunc(c.Timeout, func() { c.expire(r) })
+	go c.execute(r)
+	return r
+}
+
+// await waits until r has an outcome, and returns nil; or what to say instead where ctx ends first.
+func (r *run) await(ctx context.Context) *Result {
+	select {
+	case <-r.settled:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-r.settled: // both at once: the outcome counts
+		return nil
+	default:
+		return unfinished(r)
+	}
+}
+
+// execute calls the probe. Its context outlives the timeout: one that ends at the first slow answer makes a driver close
+// the application's connection, and RabbitMQ says that a password is wrong only after 3 s.
+func (c *Check) execute(r *run) {
+	ctx, cancel := context.WithTimeout(c.engine.ctx, c.limit())
+	defer cancel()
+	outcome := exited
+	defer func() { c.finish(r, outcome) }()
+	outcome = call(ctx, c.Probe)
+}
+
+// limit is how long after its start a run's own context ends.
+func (c *Check) limit() time.Duration { return max(5*time.Second, c.Timeout+time.Second) }
+
+// finish takes the outcome of a call, and makes room for the next run.
+func (c *Check) finish(r *run, outcome outcome) {
+	c.mu.Lock()
+	now := time.Now()
+	if c.repeat(r, outcome, now) {
+		c.mu.Unlock()
+		go c.execute(r)
+		return
+	}
+	r.timer.Stop()
+	c.inFlight = nil
+	if !c.engine.Closed() {
+		c.record(r, outcome, now)
+		c.reportInvalid(outcome.invalid)
+	}
+	if !r.overdue {
+		close(r.settled)
+	}
+	c.mu.Unlock()
+	close(r.ended)
+	c.engine.queue.flush()
+}
+
+// pausedUntil reports whether the process was stopped during the call: the timer has come late, or still not come.
+func (r *run) pausedUntil(now time.Time) bool {
+	return r.paused || !r.overdue && now.Sub(r.deadline) >= pauseTolerance
+}
+
+// repeat reports whether the probe has to be called once more: it failed while the process was stopped, and its limits
+// went by without it. c.mu is held.
+func (c *Check) repeat(r *run, outcome outcome, now time.Time) bool {
+	if outcome.status != probes.Error || r.overdue || r.repeated || !r.pausedUntil(now) || c.engine.Closed() {
+		return false
+	}
+	r.began, r.deadline, r.repeated, r.paused = now, now.Add(c.Timeout), true, false
+	r.timer.Reset(c.Timeout)
+	return true
+}
+
+// record makes a result of an outcome. One that comes after the timeout never turns the check green, or a dependency
+// that is always a bit too slow would flap; but a late failure's own reason says more than that it took long.
+func (c *Check) record(r *run, outcome outcome, now time.Time) {
+	took := now.Sub(r.began)
+	paused := r.pausedUntil(now)
+	if !r.overdue && (paused || !now.After(r.deadline)) {
+		result := outcome.result(took)
+		if !paused {
+			result = result.withSlow(c.SlowAfter)
+		}
+		c.store(c.applyThresholds(result))
+		c.report()
+		return
+	}
+	if !r.overdue { // the timer is a bit late itself
+		c.store(c.applyThresholds(timedOut(c.Timeout)))
+	}
+	if outcome.status == probes.Error {
+		result := outcome.result(took)
+		result.Status, result.late = c.last.Load().Status, true // it was counted as a failure when it was due
+		c.store(result)
+	}
+	c.engine.Invalidate() // the check is due again when its result has served its time
+	c.report()
+}
+
+// expire is called when the timeout comes before the probe's answer, and once more at the end of the run's context where
+// overrun asked for it.
+func (c *Check) expire(r *run) {
+	c.mu.Lock()
+	now := time.Now()
+	switch {
+	case c.inFlight != r: // it ended in this moment
+	case r.overdue:
+		c.report()
+	case now.Before(r.deadline): // the first call ended in this moment, and the second one has its time
+	case c.extend(r, now):
+	default:
+		c.overrun(r)
+	}
+	c.mu.Unlock()
+	c.engine.queue.flush()
+}
+
+// extend gives a call more time where the process was stopped: as much as the timer is late, but no more than the timeout.
+// c.mu is held.
+func (c *Check) extend(r *run, now time.Time) bool {
+	if r.paused || !r.pausedUntil(now) {
+		return false
+	}
+	more := min(now.Sub(r.deadline), c.Timeout)
+	r.paused, r.deadline = true, now.Add(more)
+	r.timer.Reset(more)
+	return true
+}
+
+// overrun gives those who wait a timeout. Where the last failure came late too, and all that is new is the reason, the
+// listener is told only if this run ends otherwise, or not at all: a failure that always comes late would change the
+// reason twice in every run. c.mu is held.
+func (c *Check) overrun(r *run) {
+	r.overdue = true
+	defer close(r.settled)
+	if c.engine.Closed() {
+		return
+	}
+	before := c.last.Load()
+	c.store(c.applyThresholds(timedOut(c.Timeout)))
+	if before != nil && before.late && before.Status == c.last.Load().Status {
+		r.timer.Reset(c.limit() - c.Timeout)
+		return
+	}
+	c.report()
+}
