@@ -1,0 +1,199 @@
+// Package changelog writes the changes of checks, of metrics and of readiness to a log, so that no outage is missing
+// from it and none floods it.
+//
+// A state that is new is written at once. What a subject has been in before is a repetition: it is written at once
+// too, unless the subject has changed again within its quiet time. Then it is summed up, and the summary is written at
+// the end of the quiet time, which doubles from one second to one minute while the subject goes on changing. A subject
+// that has not changed for two minutes begins anew.
+//
+// So a subject with n different states that changes every second for an hour makes at most n + 70 records, and no
+// record is late by more than a minute.
+package changelog
+
+import (
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	firstQuiet = time.Second // the quiet time after the first repetition
+	maxQuiet   = time.Minute // the longest one
+	calm       = 2 * maxQuiet
+)
+
+// Change is one change of a subject.
+type Change struct {
+	Subject string // whose changes are summed up together
+	State   string // what it is now: a change to a state that the subject has been in is a repetition
+	Bad     bool   // the state is not well
+	At      time.Time
+	Level   slog.Level
+	Message string
+	Summary string // the message of a summary
+	Attrs   []slog.Attr
+}
+
+// Log sums up the changes of any number of subjects.
+type Log struct {
+	write   func(slog.Level, string, ...slog.Attr)
+	enqueue func(func())
+
+	mu       sync.Mutex // guards what follows
+	subjects map[string]*subject
+	closed   bool
+}
+
+// subject is what is known of a subject since it has begun to change.
+type subject struct {
+	written map[string]bool // the states that have been written
+	last    Change
+	at      time.Time     // when the last record was written
+	quiet   time.Duration // zero before the first repetition
+	held    *summary      // nil where nothing is to be summed up
+}
+
+// summary is what has not been written yet.
+type summary struct {
+	changes int
+	states  []string // in the order of their first change
+	counts  map[string]int
+	level   slog.Level    // the worst
+	bad     time.Duration // how long the subject has been bad since the last record, up to the last change
+	timer   *time.Timer
+}
+
+// New returns a Log that writes with write, which must return soon. It makes what a timer finds in order with the
+// changes by enqueue, which must call its argument later.
+func New(write func(slog.Level, string, ...slog.Attr), enqueue func(func())) *Log {
+	return &Log{write: write, enqueue: enqueue, subjects: map[string]*subject{}}
+}
+
+// Add writes a change, or keeps it for a summary.
+func (l *Log) Add(c Change) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.subjects[c.Subject]
+	if s == nil || s.held == nil && c.At.Sub(s.last.At) >= calm {
+		s = &subject{written: map[string]bool{}}
+		l.subjects[c.Subject] = s
+	}
+	switch {
+	case !s.written[c.State]:
+		l.flush(s, c.At) // what came before comes first
+		l.record(s, c)
+	case s.held == nil && (c.At.Sub(s.at) >= s.quiet || l.closed):
+		s.grow()
+		l.record(s, c)
+	default:
+		l.hold(s, c)
+	}
+	s.last = c
+}
+
+func (s *subject) grow() {
+	s.quiet = min(max(2*s.quiet, firstQuiet), maxQuiet)
+}
+
+// record writes a change by itself.
+func (l *Log) record(s *subject, c Change) {
+	s.written[c.State], s.at = true, c.At
+	l.write(c.Level, c.Message, c.Attrs...)
+}
+
+// hold keeps a change for the summary.
+func (l *Log) hold(s *subject, c Change) {
+	if s.held == nil {
+		held := &summary{counts: map[string]int{}, level: c.Level}
+		s.held = held
+		held.timer = time.AfterFunc(s.at.Add(s.quiet).Sub(c.At), func() {
+			l.enqueue(func() { l.end(s, held) })
+		})
+	}
+	held := s.held
+	held.changes++
+	held.level = max(held.level, c.Level)
+	held.bad += s.badUntil(c.At)
+	if held.counts[c.State] == 0 {
+		held.states = append(held.states, c.State)
+	}
+	held.counts[c.State]++
+}
+
+// badUntil is how long the subject has been bad since its last change, or since the last record, whichever is later.
+func (s *subject) badUntil(now time.Time) time.Duration {
+	since := s.last.At
+	if s.at.After(since) {
+		since = s.at
+	}
+	if !s.last.Bad || now.Before(since) {
+		return 0
+	}
+	return now.Sub(since)
+}
+
+// end writes the summary of a quiet time, unless it has been written already.
+func (l *Log) end(s *subject, held *summary) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.held == held {
+		l.flush(s, time.Now())
+	}
+}
+
+// flush writes the summary, if there is one, and begins the next quiet time.
+func (l *Log) flush(s *subject, now time.Time) {
+	held := s.held
+	if held == nil {
+		return
+	}
+	held.timer.Stop()
+	message, attrs := s.last.Message, s.last.Attrs
+	if held.changes > 1 {
+		message, attrs = s.last.Summary, append(held.attrs(now.Sub(s.at), held.bad+s.badUntil(now)), attrs...)
+	}
+	s.held, s.at = nil, now
+	s.grow()
+	l.write(held.level, message, attrs...)
+}
+
+// attrs says how often the subject has changed since the last record, how long it was bad, and how often it changed to
+// each of its states.
+func (s *summary) attrs(since, bad time.Duration) []slog.Attr {
+	return []slog.Attr{
+		slog.Int("changes", s.changes),
+		slog.Duration("in", since.Round(time.Millisecond)),
+		slog.Duration("bad_for", bad.Round(time.Millisecond)),
+		s.group(),
+	}
+}
+
+func (s *summary) group() slog.Attr {
+	var counts []any
+	for _, state := range s.states {
+		counts = append(counts, slog.Int(state, s.counts[state]))
+	}
+	return slog.Group("states", counts...)
+}
+
+// Close writes the summaries that are due later. What is added afterwards is written at once.
+func (l *Log) Close() {
+	l.mu.Lock()
+	l.closed = true
+	names := make([]string, 0, len(l.subjects))
+	for name := range l.subjects {
+		names = append(names, name)
+	}
+	l.mu.Unlock()
+	slices.Sort(names)
+	for _, name := range names {
+		l.enqueue(func() { l.finish(name) })
+	}
+}
+
+func (l *Log) finish(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.flush(l.subjects[name], time.Now())
+}

@@ -1,0 +1,226 @@
+package changelog
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// journal is a Log with what it has written, a line each.
+type journal struct {
+	*Log
+	lines []string
+	at    []time.Time
+}
+
+func newJournal() *journal {
+	j := &journal{}
+	j.Log = New(func(level slog.Level, message string, attrs ...slog.Attr) {
+		var b bytes.Buffer
+		handler := slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}})
+		record := slog.NewRecord(time.Time{}, level, message, 0)
+		record.AddAttrs(attrs...)
+		_ = handler.Handle(context.Background(), record)
+		j.lines = append(j.lines, strings.TrimSpace(strings.TrimPrefix(b.String(), "level=")))
+		j.at = append(j.at, time.Now())
+	}, func(call func()) { call() })
+	return j
+}
+
+// change adds a change to a state: "ok", or "error" or "warning" and a reason.
+func (j *journal) change(subject, state string) {
+	level := slog.LevelInfo
+	switch {
+	case strings.HasPrefix(state, "error"):
+		level = slog.LevelError
+	case strings.HasPrefix(state, "warning"):
+		level = slog.LevelWarn
+	}
+	j.Add(Change{
+		Subject: subject, State: strings.ReplaceAll(state, " ", "_"), Bad: state != "ok", At: time.Now(), Level: level,
+		Message: "changed", Summary: "flapping", Attrs: []slog.Attr{slog.String("check", subject), slog.String("to", state)},
+	})
+}
+
+// written waits for what a timer writes at this moment.
+func (j *journal) written() []string {
+	synctest.Wait()
+	return j.lines
+}
+
+func (j *journal) text() string { return strings.Join(j.written(), "\n") }
+
+func TestASecondOutageIsWrittenAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, second := range []string{"error connection_refused", "error timeout", "warning slow"} {
+			j := newJournal()
+			j.change("redis", "error connection_refused")
+			time.Sleep(10 * time.Second)
+			j.change("redis", "ok")
+			time.Sleep(10 * time.Second)
+			j.change("redis", second)
+			assert.Len(t, j.written(), 3)
+			assert.Equal(t, time.Now(), j.at[2])
+			assert.Contains(t, j.written()[2], second)
+			time.Sleep(10 * time.Second)
+			j.change("redis", "ok")
+			assert.Len(t, j.written(), 4)
+		}
+	})
+}
+
+func TestARepetitionIsSummedUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newJournal()
+		for range 5 {
+			j.change("redis", "error timeout")
+			time.Sleep(300 * time.Millisecond)
+			j.change("redis", "ok")
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(time.Minute)
+		assert.Equal(t, []string{
+			`ERROR msg=changed check=redis to="error timeout"`,
+			`INFO msg=changed check=redis to=ok`,
+			`ERROR msg=changed check=redis to="error timeout"`,
+			`ERROR msg=flapping changes=4 in=1s bad_for=800ms states.ok=2 states.error_timeout=2 check=redis to="error timeout"`,
+			`ERROR msg=flapping changes=3 in=2s bad_for=400ms states.ok=2 states.error_timeout=1 check=redis to=ok`,
+		}, j.written())
+	})
+}
+
+// A new reason comes at once, after a summary of what was held back, and so does a worse status.
+func TestANewStateIsWrittenAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newJournal()
+		for range 3 {
+			j.change("redis", "warning slow")
+			time.Sleep(100 * time.Millisecond)
+			j.change("redis", "ok")
+			time.Sleep(100 * time.Millisecond)
+		}
+		j.change("redis", "error timeout")
+		last := j.written()[len(j.written())-2:]
+		assert.Equal(t, []string{
+			`WARN msg=flapping changes=3 in=200ms bad_for=100ms states.ok=2 states.warning_slow=1 check=redis to=ok`,
+			`ERROR msg=changed check=redis to="error timeout"`,
+		}[1:], last[1:])
+		assert.Contains(t, last[0], "WARN msg=flapping")
+		before := len(j.written())
+		time.Sleep(time.Hour)
+		assert.Len(t, j.written(), before, "nothing is written twice")
+	})
+}
+
+// An hour of flapping once a second, with a reason of which there is but one: none is lost, and no record is late.
+func TestAnHourOfFlapping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, every := range []time.Duration{time.Second, 100 * time.Millisecond, 7 * time.Second, 31 * time.Second, 61 * time.Second} {
+			j := newJournal()
+			changed := map[string]int{}
+			began, n := time.Now(), 0
+			for ; time.Since(began) < time.Hour; n++ {
+				state := "ok"
+				if n%2 == 0 {
+					state = fmt.Sprintf("error reason%d", rand.N(5))
+				}
+				if n == int(time.Hour/every)/4*2 {
+					state = "error rare"
+				}
+				written := len(j.written())
+				j.change("redis", state)
+				changed[state]++
+				if changed[state] == 1 {
+					assert.Greater(t, len(j.written()), written, "the first %s at once", state)
+				}
+				time.Sleep(every)
+			}
+			j.Close()
+			assert.LessOrEqual(t, len(j.written()), len(changed)+70, "every %s", every)
+			total := 0
+			for _, line := range j.written() {
+				var changes int
+				if _, err := fmt.Sscanf(line[strings.Index(line, "msg="):], "msg=flapping changes=%d", &changes); err != nil {
+					changes = 1
+				}
+				total += changes
+			}
+			assert.Equal(t, n, total, "every change is in a record")
+			for i, at := range j.at[1:] {
+				if every < maxQuiet {
+					assert.LessOrEqual(t, at.Sub(j.at[i]), maxQuiet+every)
+				}
+			}
+			for state := range changed {
+				assert.Contains(t, j.text(), state)
+			}
+			t.Logf("a change every %s for an hour: %d changes, %d states, %d records", every, n, len(changed), len(j.written()))
+		}
+	})
+}
+
+// What is changing rarely is never held back.
+func TestACalmSubjectBeginsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newJournal()
+		for range 50 {
+			j.change("redis", "error timeout")
+			time.Sleep(50 * time.Millisecond)
+			j.change("redis", "ok")
+			time.Sleep(50 * time.Millisecond)
+		}
+		for range 20 {
+			time.Sleep(calm)
+			written := len(j.written())
+			j.change("redis", "error timeout")
+			time.Sleep(50 * time.Millisecond)
+			j.change("redis", "ok")
+			assert.Len(t, j.written(), written+2)
+		}
+	})
+}
+
+func TestSubjectsAreApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newJournal()
+		for i := range 100 {
+			j.change(fmt.Sprint("check", i), "error timeout")
+		}
+		assert.Len(t, j.written(), 100)
+	})
+}
+
+func TestCloseWritesWhatIsHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newJournal()
+		for _, subject := range []string{"b", "a"} {
+			for range 2 {
+				j.change(subject, "error timeout")
+				j.change(subject, "ok")
+			}
+		}
+		assert.Len(t, j.written(), 6)
+		j.Close()
+		assert.Equal(t, []string{
+			`INFO msg=changed check=a to=ok`,
+			`INFO msg=changed check=b to=ok`,
+		}, j.written()[6:])
+		j.change("a", "error timeout")
+		assert.Equal(t, `ERROR msg=changed check=a to="error timeout"`, j.written()[8], "and the last word at once")
+		time.Sleep(time.Hour)
+		assert.Len(t, j.written(), 9)
+	})
+}
