@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/echo-probes/echohealth/internal/classify"
 	"github.com/echo-probes/echohealth/internal/engine"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/sysmetrics"
@@ -27,7 +25,7 @@ type config struct {
 	version       string
 	gated         bool // there is a startup gate
 	drainDelay    time.Duration
-	interval      time.Duration // of the schedule; zero: on demand
+	interval      time.Duration // of the schedule; zero: none
 	onChange      []func(Change)
 	guards        []Guard
 	public        []Endpoint // nil: all
@@ -129,14 +127,6 @@ func (c *config) complete(check *checkConfig) error {
 	return nil
 }
 
-// every is how often the schedule runs a check: each interval, or each freshness time that was asked for, where that is longer.
-func (c *config) every(check checkConfig) time.Duration {
-	if c.interval == 0 {
-		return 0
-	}
-	return max(c.interval, check.freshness)
-}
-
 // call names a check's option in an error.
 func (c *checkConfig) call() string {
 	if c.option == "WithCheck" {
@@ -167,7 +157,6 @@ func (c *config) engineConfigs() []engine.Config {
 			Timeout:   check.timeout,
 			Freshness: cmp.Or(check.freshness, time.Second),
 			SlowAfter: check.slowAfter,
-			Interval:  c.every(check),
 
 			FailureThreshold: check.failureThreshold,
 			SuccessThreshold: check.successThreshold,
@@ -176,47 +165,15 @@ func (c *config) engineConfigs() []engine.Config {
 	return configs
 }
 
-// dependsOn reports whether readiness depends on check.
-func (c *config) dependsOn(check checkConfig) bool {
+// gates reports whether readiness depends on check.
+func (c *config) gates(check checkConfig) bool {
 	if c.readiness == nil {
 		return !check.optional
 	}
 	return slices.Contains(c.readiness, check.name)
 }
 
-// validProbe refuses nil, a nil pointer in an interface too, and asks the probe itself where it can say.
-func validProbe(call string, p probes.Probe) error {
-	if p == nil {
-		return fmt.Errorf("%s: the probe is nil", call)
-	}
-	if isNil(p) {
-		return fmt.Errorf("%s: the probe is a nil %T", call, p)
-	}
-	if err := validate(p); err != nil {
-		return fmt.Errorf("%s: %s", call, classify.Text(err))
-	}
-	return nil
-}
-
-// validate asks v whether its settings make sense, if it can say.
-func validate(v any) (err error) {
-	validator, ok := v.(interface{ Validate() error })
-	if !ok {
-		return nil
-	}
-	defer func() {
-		if panicked := recover(); panicked != nil {
-			err = fmt.Errorf("Validate of %T panicked: %v", v, panicked)
-		}
-	}()
-	return validator.Validate()
-}
-
-// isNil reports whether v is nil, or an interface with a nil pointer in it.
-func isNil(v any) bool {
-	if v == nil {
-		return true
-	}
-	value := reflect.ValueOf(v)
-	return value.Kind() == reflect.Pointer && value.IsNil()
+// isPublic reports whether the middleware answers an endpoint.
+func (c *config) isPublic(e Endpoint) bool {
+	return c.public == nil || slices.Contains(c.public, e)
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -32,7 +31,7 @@ func (f GuardFunc) Allow(r *http.Request) bool { return f(r) }
 // Validate refuses a nil function.
 func (f GuardFunc) Validate() error {
 	if f == nil {
-		return errors.New("GuardFunc(nil): a guard is a function")
+		return errors.New("GuardFunc(nil): GuardFunc must not be nil")
 	}
 	return nil
 }
@@ -79,8 +78,8 @@ func (b *bearerToken) Allow(r *http.Request) bool {
 
 func (b *bearerToken) Validate() error { return b.invalid }
 
-// tokenHelps marks the guards that a token could open.
-func (b *bearerToken) tokenHelps() bool { return true }
+// takesToken marks the guards that a token could open.
+func (b *bearerToken) takesToken() bool { return true }
 
 // Networks allows a request of which the connection's peer is in one of these networks, such as "10.0.0.0/8" or "::1/128". A peer
 // that is an IPv4 address in the form of IPv6 counts as what it is.
@@ -155,9 +154,18 @@ func (n *networks) Validate() error { return n.invalid }
 
 // AnyOf allows a request that one of guards allows. No guard at all, a nil one, and one that is invalid, are errors of New.
 func AnyOf(guards ...Guard) Guard {
-	return anyOf(append([]Guard{}, guards...))
+	flat := anyOf{}
+	for _, guard := range guards {
+		if nested, ok := guard.(anyOf); ok && len(nested) > 0 {
+			flat = append(flat, nested...)
+		} else {
+			flat = append(flat, guard)
+		}
+	}
+	return flat
 }
 
+// anyOf holds no other anyOf, but for an empty one, which is invalid.
 type anyOf []Guard
 
 func (a anyOf) Allow(r *http.Request) bool {
@@ -165,10 +173,10 @@ func (a anyOf) Allow(r *http.Request) bool {
 	return allowed
 }
 
-// ask returns with what the first of its guards panicked that did.
+// ask asks one after another, and returns with what the first of them panicked that did.
 func (a anyOf) ask(r *http.Request) (allowed bool, panicked any) {
 	for _, guard := range a {
-		allowed, v := ask(guard, r)
+		allowed, v := askOne(guard, r)
 		if panicked == nil {
 			panicked = v
 		}
@@ -181,31 +189,35 @@ func (a anyOf) ask(r *http.Request) (allowed bool, panicked any) {
 
 // ask asks a guard. One that panics has not allowed anything.
 func ask(guard Guard, r *http.Request) (allowed bool, panicked any) {
+	if guards, ok := guard.(anyOf); ok {
+		return guards.ask(r)
+	}
+	return askOne(guard, r)
+}
+
+func askOne(guard Guard, r *http.Request) (allowed bool, panicked any) {
 	defer func() {
 		if v := recover(); v != nil {
 			allowed, panicked = false, v
 		}
 	}()
-	if any, ok := guard.(anyOf); ok {
-		return any.ask(r)
-	}
 	return guard.Allow(r), nil
 }
 
 func (a anyOf) Validate() error { return validGuards("AnyOf", a) }
 
-func (a anyOf) tokenHelps() bool {
+func (a anyOf) takesToken() bool {
 	for _, guard := range a {
-		if tokenHelps(guard) {
+		if takesToken(guard) {
 			return true
 		}
 	}
 	return false
 }
 
-func tokenHelps(guard Guard) bool {
-	g, ok := guard.(interface{ tokenHelps() bool })
-	return ok && g.tokenHelps()
+func takesToken(guard Guard) bool {
+	g, ok := guard.(interface{ takesToken() bool })
+	return ok && g.takesToken()
 }
 
 func validGuards(call string, guards []Guard) error {
@@ -221,30 +233,4 @@ func validGuards(call string, guards []Guard) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// refusal returns the answer for a request that a guard refuses, or nil: 401 where a token would open all guards that refuse, else 403. It is
-// the same for what exists and what doesn't.
-func (h *Health) refusal(r *http.Request) (refusal *document) {
-	for _, guard := range h.config.guards {
-		switch {
-		case h.allows(guard, r):
-		case tokenHelps(guard):
-			refusal = unauthorized
-		default:
-			return forbidden
-		}
-	}
-	return refusal
-}
-
-// allows asks a guard, and logs the first panic.
-func (h *Health) allows(guard Guard, r *http.Request) bool {
-	allowed, panicked := ask(guard, r)
-	if panicked != nil {
-		h.guardPanic.Do(func() {
-			h.news.log.write(slog.LevelError, "guard panicked", slog.String("error", classify.Mask(fmt.Sprint(panicked))))
-		})
-	}
-	return allowed
 }

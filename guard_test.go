@@ -68,7 +68,7 @@ func TestInvalidGuards(t *testing.T) {
 	}{
 		{echohealth.WithGuard(), `WithGuard(): name at least one guard`},
 		{echohealth.WithGuard(nil), `WithGuard: guard 1 is nil`},
-		{echohealth.WithGuard(echohealth.GuardFunc(nil)), `WithGuard: GuardFunc(nil): a guard is a function`},
+		{echohealth.WithGuard(echohealth.GuardFunc(nil)), `WithGuard: GuardFunc(nil): GuardFunc must not be nil`},
 		{echohealth.WithGuard(echohealth.BearerToken("")), `WithGuard: BearerToken(""): a token is not empty`},
 		{echohealth.WithGuard(echohealth.BearerToken("s3cret\n")), `WithGuard: BearerToken: a token neither begins nor ends with white space`},
 		{echohealth.WithGuard(echohealth.BearerToken(" s3cret")), `WithGuard: BearerToken: a token neither begins nor ends with white space`},
@@ -88,8 +88,7 @@ func TestInvalidGuards(t *testing.T) {
 		{echohealth.WithAlias("/readyz", echohealth.Checks), `an alias is for one answer`},
 		{echohealth.WithAlias("/api/health", echohealth.Live), `WithAlias("/api/health"): an alias is not below the prefix, which is "/api/health"`},
 		{echohealth.WithAlias("/api/health/x", echohealth.Live), `an alias is not below the prefix`},
-		{echohealth.WithOnChange(nil), `WithOnChange(nil): give it a function`},
-		{echohealth.WithBackground(0), `WithBackground(0s): a duration is 1ms or more`},
+		{echohealth.WithOnChange(nil), `WithOnChange(nil): the function must not be nil`},
 		{echohealth.WithDrainDelay(-1), `WithDrainDelay(-1ns): a duration is 1ms or more`},
 		{echohealth.WithDrainDelay(5), `WithDrainDelay(5ns): a duration is 1ms or more`},
 		{echohealth.WithRedis(well, echohealth.FailureThreshold(0)), `WithRedis: FailureThreshold(0): a threshold is 1 or more`},

@@ -5,31 +5,14 @@ import (
 	"strings"
 )
 
-var (
-	notFound         = newDocument(http.StatusNotFound, []byte(`{"error":"not_found"}`))
-	methodNotAllowed = newDocument(http.StatusMethodNotAllowed, []byte(`{"error":"method_not_allowed"}`))
-	unauthorized     = newDocument(http.StatusUnauthorized, []byte(`{"error":"unauthorized"}`))
-	forbidden        = newDocument(http.StatusForbidden, []byte(`{"error":"forbidden"}`))
-)
-
-// The values of the headers, shared by all answers: whoever adds to one of these makes a copy.
-var (
-	applicationJSON = []string{"application/json"}
-	noStore         = []string{"no-store"}
-	noSniff         = []string{"nosniff"}
-	allowed         = []string{"GET, HEAD"}
-	challenges      = []string{`Bearer realm="health"`, `Basic realm="health", charset="UTF-8"`} // the second is for browsers
-	closeIt         = []string{"close"}
-)
-
 // TryServe answers r if its path is the prefix, or below it, or an alias, and reports whether it did. What it leaves alone it has
 // not touched, but for the header "Connection: close" while the service is draining. It is what every adapter to a web
 // framework calls.
 func (h *Health) TryServe(w http.ResponseWriter, r *http.Request) bool {
-	path, ok := h.below(r.URL.Path)
+	path, ok := h.router.below(r.URL.Path)
 	h.announceDrain(w, r, ok)
 	if ok {
-		h.serve(w, r, path)
+		h.router.serve(w, r, path)
 	}
 	return ok
 }
@@ -37,21 +20,21 @@ func (h *Health) TryServe(w http.ResponseWriter, r *http.Request) bool {
 // Handles reports whether TryServe would answer r: for what has to leave such requests alone, such as loggers, authentication and
 // rate limiters of any framework. Echo's have Skipper.
 func (h *Health) Handles(r *http.Request) bool {
-	_, ok := h.below(r.URL.Path)
+	_, ok := h.router.below(r.URL.Path)
 	return ok
 }
 
 // concerns reports whether TryServe could have anything to do for a path. It is small enough to be inlined, so that an application's own
 // request calls nothing.
 func (h *Health) concerns(path string) bool {
-	return strings.HasPrefix(path, h.prefix) || h.aliased || h.draining.Load()
+	return strings.HasPrefix(path, h.prefix) || h.aliased || h.monitor.draining.Load()
 }
 
 // announceDrain tells a client whose connection is kept alive to make a new one, which then leads elsewhere. An application's own request for
 // another protocol has another use for the header.
 func (h *Health) announceDrain(w http.ResponseWriter, r *http.Request, ours bool) {
-	if h.draining.Load() && (ours || !upgrades(r)) {
-		w.Header()["Connection"] = closeIt
+	if h.monitor.draining.Load() && (ours || !upgrades(r)) {
+		w.Header()["Connection"] = connectionClose
 	}
 }
 
@@ -65,29 +48,57 @@ func upgrades(r *http.Request) bool {
 // hold there too; see Private for a port that only the right people reach.
 func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !h.TryServe(w, r) {
-		answer(w, r, notFound)
+		notFound.write(w, r)
 	}
 }
 
-// Private answers all endpoints, whatever WithGuard and WithPublic say, and everything else with 404: for a port that only the right
-// people reach.
-func (h *Health) Private() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.announceDrain(w, r, true)
-		path, ok := h.below(r.URL.Path)
-		if route := h.route(strings.TrimSuffix(path, "/")); ok && route != nil {
-			serveSource(w, r, route.source)
-			return
+// PrivateOption changes what Private answers.
+type PrivateOption func(*private)
+
+// ShowErrors adds the member "error" to each check and metric that is not ok and knows why: the error's text as in the
+// log, with passwords masked, and at most 1 KiB of it. The text may name hosts, users, databases and paths, so the port
+// must be one that only those reach who may read the log.
+func ShowErrors() PrivateOption {
+	return func(p *private) { p.errors = true }
+}
+
+// private answers all endpoints without a guard.
+type private struct {
+	health *Health
+	errors bool
+	routes map[string]*route
+}
+
+// Private answers all endpoints, whatever WithGuard and WithPublic say, and everything else with 404: for a port that
+// only the right people reach. A nil option has no effect.
+func (h *Health) Private(opts ...PrivateOption) http.Handler {
+	p := &private{health: h, routes: h.router.routes}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(p)
 		}
-		answer(w, r, notFound)
-	})
+	}
+	if p.errors {
+		p.routes = makeRoutes(h.monitor, true)
+	}
+	return p
+}
+
+func (p *private) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.health.announceDrain(w, r, true)
+	path, ok := p.health.router.below(r.URL.Path)
+	if route := p.routes[strings.TrimSuffix(path, "/")]; ok && route != nil {
+		serve(w, r, route.answerer)
+		return
+	}
+	notFound.write(w, r)
 }
 
 // Wrap answers the health endpoints, and passes every other request on to next: for any stack of net/http. It panics
 // if next is nil.
 func (h *Health) Wrap(next http.Handler) http.Handler {
 	if next == nil {
-		panic("echohealth: Wrap(nil): a handler is not nil; a Health is one by itself, that answers 404 to everything else")
+		panic("echohealth: Wrap(nil): the handler must not be nil; a Health is one by itself, that answers 404 to everything else")
 	}
 	return &wrapped{health: h, next: next}
 }
@@ -100,64 +111,5 @@ type wrapped struct {
 func (h *wrapped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !h.health.concerns(r.URL.Path) || !h.health.TryServe(w, r) {
 		h.next.ServeHTTP(w, r)
-	}
-}
-
-// serve answers in the order of the contract: guard, path, method. Live and startup ask no guard, so that one that hangs can't have a
-// service restarted.
-func (h *Health) serve(w http.ResponseWriter, r *http.Request, path string) {
-	route := h.route(strings.TrimSuffix(path, "/"))
-	var refusal *document
-	if route == nil || !route.open {
-		refusal = h.refusal(r)
-	}
-	if route != nil && !h.config.isPublic(route.endpoint) {
-		route = nil
-	}
-	switch {
-	case refusal == nil && route != nil:
-		serveSource(w, r, route.source)
-	case refusal == nil:
-		answer(w, r, notFound)
-	case route != nil && route.refused != nil:
-		serveSource(w, r, route.refused)
-	default:
-		if refusal == unauthorized {
-			w.Header()["Www-Authenticate"] = challenges
-		}
-		answer(w, r, refusal)
-	}
-}
-
-// route finds what is at a path below the prefix, without its trailing slash; nil: nothing. The two that are asked all day are found
-// without hashing.
-func (h *Health) route(path string) *route {
-	switch path {
-	case "/live":
-		return h.liveRoute
-	case "/ready":
-		return h.readyRoute
-	}
-	return h.routes[path]
-}
-
-func serveSource(w http.ResponseWriter, r *http.Request, source source) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header()["Allow"] = allowed
-		answer(w, r, methodNotAllowed)
-		return
-	}
-	answer(w, r, source.read(r.Context()))
-}
-
-func answer(w http.ResponseWriter, r *http.Request, d *document) {
-	header := w.Header()
-	header["Content-Type"] = applicationJSON
-	header["Content-Length"] = d.length
-	header["Cache-Control"] = noStore
-	header["X-Content-Type-Options"] = noSniff
-	w.WriteHeader(d.status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(d.body) // a client that has gone away is nobody's fault
 	}
 }

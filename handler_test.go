@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -38,12 +39,12 @@ func TestPaths(t *testing.T) {
 	}{
 		{"/live", 200, `\{"status":"alive",` + timestamp + `\}`},
 		{"/ready", 503, `\{"status":"not_ready",` + timestamp + `,"checks":\{` +
-			`"database":\{"status":"ok","response_time_ms":[\d.]+\},"redis":\{"status":"error","reason":"connection_refused","response_time_ms":[\d.]+\}\}\}`},
+			`"database":\{"status":"ok","response_time_ms":[\d.]+,"since":"[^"]+"\},"redis":\{"status":"error","reason":"connection_refused","response_time_ms":[\d.]+,"since":"[^"]+"\}\}\}`},
 		{"/detailed", 200, `\{"status":"unhealthy",` + timestamp + `,"checks":\{"database":\{.*\},"redis":\{.*\},` +
 			`"cpu":\{"status":"ok".*"count":\d+.*\},"memory":\{"status":"\w+".*\},"disk":\{"status":"\w+".*\},"connections":\{"status":"ok".*\}.*\}\}`},
 		{"", 200, `\{"status":"unhealthy",.*\}`},
-		{"/checks/database", 200, `\{"status":"ok","response_time_ms":[\d.]+\}`},
-		{"/checks/redis", 503, `\{"status":"error","reason":"connection_refused","response_time_ms":[\d.]+\}`},
+		{"/checks/database", 200, `\{"status":"ok","response_time_ms":[\d.]+,"since":"[^"]+"\}`},
+		{"/checks/redis", 503, `\{"status":"error","reason":"connection_refused","response_time_ms":[\d.]+,"since":"[^"]+"\}`},
 		{"/checks/cpu", 200, `\{"status":"ok",.*"count":\d+.*\}`},
 		{"/checks/nobody", 404, `\{"error":"not_found"\}`},
 		{"/checks", 404, `\{"error":"not_found"\}`},
@@ -129,7 +130,7 @@ func TestMembersOfACheck(t *testing.T) {
 			slog.Bool("read_only", false), slog.String("role", "a-b.c_D"), slog.String("host", "not shown: 10.0.0.1"),
 		}}, 1234567 * time.Nanosecond}
 		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithVersion(`1.0 "β"<`), echohealth.WithCelery(celery))
-		const object = `{"status":"warning","reason":"backlog","response_time_ms":1.23,"pending_tasks":10,"consumers":2,"ratio":0.25,"tiny":1e-09,"read_only":false,"role":"a-b.c_D"}`
+		const object = `{"status":"warning","reason":"backlog","response_time_ms":1.23,"since":"2000-01-01T00:00:00Z","pending_tasks":10,"consumers":2,"ratio":0.25,"tiny":1e-09,"read_only":false,"role":"a-b.c_D"}`
 		assert.Equal(t, object, get(h, "/api/health/checks/celery").Body.String())
 		assert.Equal(t, `{"status":"degraded","timestamp":"2000-01-01T00:00:00Z","version":"1.0 \"β\"\u003c","checks":{"celery":`+object+`}}`,
 			get(h, "/api/health/detailed").Body.String())
@@ -202,12 +203,19 @@ func TestReadinessDoesNotWaitForWhatItDoesNotDependOn(t *testing.T) {
 		slow := &counting{takes: 500 * time.Millisecond}
 		h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(well), echohealth.WithRedis(slow, echohealth.Optional()))
 		began := time.Now()
-		get(h, "/api/health/ready")
 		get(h, "/api/health/live")
-		assert.Zero(t, time.Since(began))
+		get(h, "/api/health/startup")
+		synctest.Wait()
 		assert.Zero(t, slow.runs.Load())
+		for range 2 {
+			get(h, "/api/health/ready")
+			assert.Zero(t, time.Since(began))
+			synctest.Wait()
+			assert.EqualValues(t, 1, slow.runs.Load(), "it runs all the same, so that its outage is found")
+		}
 		get(h, "/api/health/detailed")
 		assert.EqualValues(t, 1, slow.runs.Load())
+		assert.Equal(t, 500*time.Millisecond, time.Since(began))
 	})
 }
 
@@ -295,7 +303,7 @@ func TestAHungProbe(t *testing.T) {
 			wg.Go(func() {
 				w := get(h, "/api/health/ready")
 				assert.Equal(t, 503, w.Code)
-				assert.Contains(t, w.Body.String(), `"redis":{"status":"error","reason":"timeout","response_time_ms":800}`)
+				assert.Contains(t, w.Body.String(), `"redis":{"status":"error","reason":"timeout","response_time_ms":800,"since":"2000-01-01T00:00:00Z"}`)
 				assert.Contains(t, w.Body.String(), `"database":{"status":"ok"`)
 			})
 		}
@@ -360,7 +368,7 @@ func TestAPanicStaysInItsCheck(t *testing.T) {
 		var log logBuffer
 		h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(well), echohealth.WithRedis(panics), logTo(&log))
 		w := get(h, "/api/health/detailed")
-		assert.Contains(t, w.Body.String(), `"redis":{"status":"error","reason":"panic","response_time_ms":0}`)
+		assert.Contains(t, w.Body.String(), `"redis":{"status":"error","reason":"panic","response_time_ms":0,"since":"2000-01-01T00:00:00Z"}`)
 		assert.Contains(t, w.Body.String(), `"database":{"status":"ok"`)
 		synctest.Wait()
 		assert.Contains(t, log.String(), "panic: password=***")
@@ -416,4 +424,55 @@ func nothingSecretIsAnswered(t *testing.T) {
 	synctest.Wait()
 	assert.Contains(t, log.String(), "db.internal", "the log has the whole error")
 	assert.NotContains(t, log.String(), "s3cret", "but for the password")
+}
+
+// The log, since and last_ok tell of an outage from its beginning to its end.
+func TestSinceAndLastOK(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := false
+		probe := probes.Func(func(context.Context) error {
+			if down {
+				return errors.New("down")
+			}
+			return nil
+		})
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithRedis(probe))
+		for range 10 {
+			get(h, "/api/health/ready")
+			time.Sleep(time.Second)
+		}
+		down = true
+		for range 5 {
+			for _, path := range shownAt {
+				assert.Contains(t, get(h, path).Body.String(), `"since":"2000-01-01T00:00:10Z","last_ok":"2000-01-01T00:00:09Z"`, path)
+			}
+			time.Sleep(time.Second)
+		}
+		check := h.Report(t.Context()).Checks[0]
+		assert.Equal(t, "2000-01-01T00:00:10Z", check.Since.UTC().Format(time.RFC3339))
+		assert.Equal(t, "2000-01-01T00:00:09Z", check.LastOK.UTC().Format(time.RFC3339))
+		down = false
+		time.Sleep(time.Second)
+		assert.Contains(t, get(h, "/api/health/ready").Body.String(), `"since":"2000-01-01T00:00:16Z"}`, "what is ok has no last_ok")
+	})
+}
+
+func TestPhase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithStartupGate(), echohealth.WithVersion("1"))
+		phase := func() string {
+			body := get(h, "/api/health/detailed").Body.String()
+			phase := h.Report(t.Context()).Phase
+			assert.Equal(t, phase != "", strings.Contains(body, `"phase":"`+phase+`","version":"1"`), body)
+			return phase
+		}
+		assert.Equal(t, "starting", phase())
+		h.MarkStarted()
+		assert.Empty(t, phase())
+		go func() { _ = h.Drain(t.Context()) }()
+		synctest.Wait()
+		assert.Equal(t, "draining", phase())
+		require.NoError(t, h.Close())
+		assert.Empty(t, phase())
+	})
 }

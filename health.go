@@ -8,41 +8,35 @@ import (
 	"log/slog"
 	"reflect"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/classify"
-	"github.com/echo-probes/echohealth/internal/engine"
 	"github.com/echo-probes/echohealth/probes"
 )
 
 // Health runs the checks and answers for them. Make one with New; all its methods may be called from any goroutine.
 //
-// Nothing runs until somebody asks, unless WithBackground says so: a Health that nobody asks owns no goroutine.
+// A check runs when a look finds that its last result is not fresh any more. A look is a request for ready, detailed or
+// a check, a call of Report, or one of WithBackground's own; live and startup are none. A look starts everything that is
+// due, and waits only for what its answer shows. So a Health that nothing looks at owns no goroutine.
 type Health struct {
-	config    *config
-	engine    *engine.Engine
-	readiness []*engine.Check   // those that readiness depends on
-	system    *system           // nil without system metrics
-	routes    map[string]*route // below the prefix
-	news      news
+	config   *config
+	monitor  *monitor
+	notifier *notifier
+	router   *router
 
-	liveRoute, readyRoute *route // of routes
-	prefix                string // of config
-	aliased               bool   // there are aliases
-
-	started  atomic.Bool // the startup gate is open
-	draining atomic.Bool
-	drained  chan struct{} // closed at the end of the drain delay
-
-	guardPanic sync.Once // logs the first
+	prefix  string // of config: read on the path of every request
+	aliased bool   // there are aliases
 
 	closeOnce sync.Once
 	closeErr  error
 }
 
-// New returns a Health with these options, and logs what the probes advise, before it returns. Everything that is wrong with the options is
-// in the error, joined.
+// startDelay keeps what runs by itself from beginning before New has returned.
+const startDelay = 100 * time.Millisecond
+
+// New returns a Health with these options. Everything that is wrong with the options is in the error, joined. What the
+// probes advise is logged soon after. No check runs, and no function of WithOnChange is called, before New has returned.
 //
 // Call Close when the service ends.
 func New(opts ...Option) (*Health, error) {
@@ -50,46 +44,48 @@ func New(opts ...Option) (*Health, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Health{config: c, prefix: c.prefix, aliased: len(c.aliases) > 0, drained: make(chan struct{})}
-	h.engine = engine.New(c.engineConfigs(), &h.news)
-	h.news.init(h)
-	for i, check := range h.engine.Checks() {
-		if c.dependsOn(c.checks[i]) {
-			h.readiness = append(h.readiness, check)
-		}
+	n := newNotifier(c.logger, c.onChange)
+	m, err := newMonitor(c, n)
+	if err != nil {
+		return nil, err
 	}
-	if !c.withoutSystem {
-		if h.system, err = newSystem(c, h.metricsChanged); err != nil {
-			return nil, fmt.Errorf("echohealth: %w", err)
-		}
-	}
-	h.routes = h.makeRoutes()
-	h.liveRoute, h.readyRoute = h.routes["/live"], h.routes["/ready"]
+	n.watch(m)
+	h := &Health{config: c, monitor: m, notifier: n, router: newRouter(c, m, n.guardPanicked), prefix: c.prefix, aliased: len(c.aliases) > 0}
 	h.advise()
-	h.engine.Start()
+	h.begin()
 	return h, nil
 }
 
-// metricsChanged puts the metrics' changes into the order of the checks'.
-func (h *Health) metricsChanged(changes []engine.Change) {
-	h.engine.Tell(func() {
-		for _, change := range changes {
-			h.news.check(change)
-		}
-	})
+// begin reports a readiness that begins as "starting", and starts the schedule, both in a moment.
+func (h *Health) begin() {
+	if h.monitor.gated {
+		began := time.Now()
+		time.AfterFunc(startDelay, func() {
+			h.monitor.engine.Enqueue(func() { h.notifier.reportReadiness(began) })
+		})
+	}
+	if h.config.interval > 0 {
+		h.monitor.engine.Schedule(startDelay, h.config.interval, h.monitor.renewMetrics)
+	}
 }
 
-// Report says what /detailed/ says. It runs what is due, and takes no longer than the longest timeout of the checks. Where ctx ends
-// before that, what is unfinished is an Error with ReasonTimeout in this Report alone.
-func (h *Health) Report(ctx context.Context) Report {
-	c := h.engine.Collect(ctx, h.engine.Checks())
-	return h.makeReport(c.Results, h.readMetrics().checks)
+// Report says what /detailed/ says. It is a look: it runs what is due, and takes no longer than the longest timeout of the checks.
+// Where ctx ends before that, what is unfinished is an Error with ReasonTimeout in this Report alone.
+func (h *Health) Report(ctx context.Context) Report { return h.monitor.report(ctx) }
+
+// OnChange calls f from now on, as WithOnChange does: for a function that needs the Health. Repeated use is additive. It
+// panics if f is nil.
+func (h *Health) OnChange(f func(Change)) {
+	if f == nil {
+		panic("echohealth: OnChange(nil): the function must not be nil")
+	}
+	h.notifier.add(f)
 }
 
 const (
-	runPatience   = time.Second             // how long Close waits for runs that have been cancelled
-	closePatience = 1500 * time.Millisecond // and then for the probes' own Close, which our own bound by 1 s
-	newsPatience  = 500 * time.Millisecond  // and for the log and the functions of WithOnChange
+	runGrace   = time.Second             // how long Close waits for runs that have been cancelled
+	closeGrace = 1500 * time.Millisecond // and then for the probes' own Close, which our own bound by 1 s
+	tellGrace  = 500 * time.Millisecond  // and for the log and the functions of WithOnChange
 )
 
 // Close cancels all runs, and closes what the probes own: never what the application gave them. Afterwards /live/ answers 200, /ready/
@@ -101,25 +97,25 @@ const (
 func (h *Health) Close() error {
 	h.closeOnce.Do(func() {
 		var errs []error
-		for _, name := range h.engine.Close(runPatience) {
-			errs = append(errs, fmt.Errorf("echohealth: the probe of %q still runs %s after its context ended; it is left alone", name, runPatience))
+		for _, name := range h.monitor.close(runGrace) {
+			errs = append(errs, fmt.Errorf("echohealth: the probe of %q still runs %s after its context ended; it is left alone", name, runGrace))
 		}
-		errs = append(errs, h.closeProbes(), h.news.close(newsPatience))
+		errs = append(errs, h.closeProbes(), h.notifier.close(tellGrace))
 		h.closeErr = errors.Join(errs...)
 	})
 	return h.closeErr
 }
 
-// closeProbes closes all at once, each once, and waits for them with patience: what a probe owns may be a connection to a host that is
-// silent.
+// closeProbes closes all at once, each once, and waits for them for as long as closeGrace: what a probe owns may be a
+// connection to a host that is silent.
 func (h *Health) closeProbes() error {
 	closers := h.closers()
-	overdue, cancel := context.WithTimeout(context.Background(), closePatience)
+	overdue, cancel := context.WithTimeout(context.Background(), closeGrace)
 	defer cancel()
-	return together(overdue, len(closers),
+	return runAll(overdue, len(closers),
 		func(i int) error { return closeProbe(closers[i].name, closers[i]) },
 		func(i int) error {
-			return fmt.Errorf("echohealth: closing the probe of %q takes longer than %s; it is left alone", closers[i].name, closePatience)
+			return fmt.Errorf("echohealth: closing the probe of %q takes longer than %s; it is left alone", closers[i].name, closeGrace)
 		})
 }
 
@@ -164,7 +160,7 @@ func closeProbe(name string, closer io.Closer) (err error) {
 func (h *Health) advise() {
 	for _, check := range h.config.checks {
 		for _, line := range advice(check.probe) {
-			h.news.log.writeNow(slog.LevelWarn, "health check advice", slog.String("check", check.name), slog.String("advice", classify.Mask(line)))
+			h.notifier.log(slog.LevelWarn, "health check advice", slog.String("check", check.name), slog.String("advice", classify.Mask(line)))
 		}
 	}
 }
@@ -180,22 +176,4 @@ func advice(probe probes.Probe) (lines []string) {
 		}
 	}()
 	return adviser.Advise()
-}
-
-// readMetrics returns the system metrics, none where there are to be none.
-func (h *Health) readMetrics() *metrics {
-	switch {
-	case h.system == nil:
-		return &noMetrics
-	case h.engine.Closed():
-		return h.system.stale()
-	}
-	return h.system.read()
-}
-
-func (h *Health) metricNames() []string {
-	if h.system == nil {
-		return nil
-	}
-	return h.system.names()
 }

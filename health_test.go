@@ -31,7 +31,8 @@ func TestReport(t *testing.T) {
 		assert.Equal(t, echohealth.Report{
 			Status: echohealth.Unhealthy, Ready: false, Timestamp: began.Add(2 * time.Millisecond).UTC(), Version: "1.2.3",
 			Checks: []echohealth.Check{
-				{Name: "celery", Status: probes.OK, ResponseTime: 2 * time.Millisecond, Details: details, Since: began.Add(2 * time.Millisecond)},
+				{Name: "celery", Status: probes.OK, ResponseTime: 2 * time.Millisecond, Details: details, Since: began.Add(2 * time.Millisecond),
+					LastOK: began.Add(2 * time.Millisecond)},
 				{Name: "redis", Status: probes.Error, Reason: probes.ReasonConnectionRefused, Since: began},
 			},
 		}, report)
@@ -216,7 +217,7 @@ func TestClose(t *testing.T) {
 		assert.Equal(t, 503, w.Code)
 		assert.Contains(t, w.Body.String(), `"status":"not_ready"`)
 		assert.Contains(t, w.Body.String(), `"redis":{"status":"error","reason":"stale"`)
-		assert.Contains(t, get(h, "/api/health/detailed").Body.String(), `"cpu":{"status":"error","reason":"stale"}`)
+		assert.Contains(t, get(h, "/api/health/detailed").Body.String(), `"cpu":{"status":"error","reason":"stale","since":"2000-01-01T00:00:00Z"`)
 		assert.Equal(t, echohealth.Unhealthy, h.Report(t.Context()).Status)
 		assert.Equal(t, runs, shared.runs.Load(), "nothing runs")
 	})

@@ -6,66 +6,115 @@ import (
 	"math"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
+	"github.com/echo-probes/echohealth/internal/classify"
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// The documents are written by hand and not by encoding/json, whose maps have no order: checks and their details appear as
+// The answers are written by hand and not by encoding/json, whose maps have no order: checks and their details appear as
 // configured.
 
-// appendHead begins a document; the caller goes on with a comma or closes it.
+// member is a check as it is written.
+type member struct {
+	Check
+	timed bool  // it has a response time
+	err   error // to be shown; nil: none
+}
+
+// appendHead begins an answer; the caller goes on with a comma or closes it.
 func appendHead[S ~string](b []byte, status S, now time.Time) []byte {
 	b = append(b, `{"status":"`...)
 	b = append(b, status...)
-	b = append(b, `","timestamp":"`...)
-	b = now.UTC().AppendFormat(b, time.RFC3339)
-	return append(b, '"')
+	b = append(b, '"')
+	return appendTime(b, "timestamp", now)
 }
 
 // appendChecks writes the "checks" member.
-func appendChecks(b []byte, dependencies, metrics []Check) []byte {
+func appendChecks(b []byte, members []member) []byte {
 	b = append(b, `,"checks":{`...)
-	for i, check := range dependencies {
-		b = appendMember(b, check.Name, i == 0)
-		b = appendCheck(b, check, true)
-	}
-	for i, metric := range metrics {
-		b = appendMember(b, metric.Name, i == 0 && len(dependencies) == 0)
-		b = appendCheck(b, metric, false)
-	}
-	return append(b, '}')
-}
-
-// appendCheck writes a check's object. A metric has no response time.
-func appendCheck(b []byte, check Check, timed bool) []byte {
-	b = append(b, `{"status":"`...)
-	b = append(b, check.Status...)
-	b = append(b, '"')
-	if check.Status != probes.OK {
-		b = append(b, `,"reason":"`...)
-		b = append(b, check.Reason...)
+	for i, m := range members {
+		if i > 0 {
+			b = append(b, ',')
+		}
 		b = append(b, '"')
-	}
-	if timed {
-		b = append(b, `,"response_time_ms":`...)
-		b = appendFloat(b, math.Round(check.ResponseTime.Seconds()*1e5)/100)
-	}
-	for _, detail := range check.Details {
-		b = appendMember(b, detail.Key, false)
-		b = appendDetail(b, detail.Value)
+		b = append(b, m.Name...)
+		b = m.append(append(b, `":`...))
 	}
 	return append(b, '}')
 }
 
-// appendMember writes a member's name. Names and keys are of letters that need no escape: the options and
-// probes.CheckDetail see to that.
-func appendMember(b []byte, name string, first bool) []byte {
-	if !first {
-		b = append(b, ',')
-	}
+// append writes the check's object. A metric has no response time.
+func (m member) append(b []byte) []byte {
+	b = append(b, `{"status":"`...)
+	b = append(b, m.Status...)
 	b = append(b, '"')
-	b = append(b, name...)
+	if m.Status != probes.OK {
+		b = appendString(b, "reason", m.Reason)
+	}
+	if m.timed {
+		b = appendKey(b, "response_time_ms")
+		b = appendFloat(b, math.Round(m.ResponseTime.Seconds()*1e5)/100)
+	}
+	if !m.Since.IsZero() {
+		b = appendTime(b, "since", m.Since)
+	}
+	if m.Status == probes.Error && !m.LastOK.IsZero() {
+		b = appendTime(b, "last_ok", m.LastOK)
+	}
+	for _, detail := range m.Details {
+		b = appendDetail(appendKey(b, detail.Key), detail.Value)
+	}
+	if m.err != nil {
+		b = appendText(b, "error", shorten(classify.Text(m.err)))
+	}
+	return append(b, '}')
+}
+
+// maxErrorText is how many bytes of an error are shown at most.
+const maxErrorText = 1024
+
+// shorten cuts a text that is too long, between two characters.
+func shorten(text string) string {
+	if len(text) <= maxErrorText {
+		return text
+	}
+	end := maxErrorText
+	for end > maxErrorText-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
+}
+
+// appendKey begins a further member. Names and keys are of letters that need no escape: the options and
+// probes.CheckDetail make sure of that.
+func appendKey(b []byte, key string) []byte {
+	b = append(b, `,"`...)
+	b = append(b, key...)
 	return append(b, `":`...)
+}
+
+// appendString writes a member whose value needs no escape.
+func appendString[S ~string](b []byte, key string, value S) []byte {
+	b = append(appendKey(b, key), '"')
+	b = append(b, value...)
+	return append(b, '"')
+}
+
+// appendTime writes a member whose value is a point in time.
+func appendTime(b []byte, key string, t time.Time) []byte {
+	b = append(appendKey(b, key), '"')
+	b = t.UTC().AppendFormat(b, time.RFC3339)
+	return append(b, '"')
+}
+
+// appendText writes a member whose value may hold anything.
+func appendText(b []byte, key, s string) []byte {
+	text, err := json.Marshal(s)
+	if err != nil { // there is no string that json.Marshal refuses
+		text = []byte(`""`)
+	}
+	return append(appendKey(b, key), text...)
 }
 
 // appendDetail writes a value that probes.CheckDetail allows.
@@ -92,13 +141,4 @@ func appendFloat(b []byte, f float64) []byte {
 		format = 'e'
 	}
 	return strconv.AppendFloat(b, f, format, -1, 64)
-}
-
-// appendText writes a string that may hold anything.
-func appendText(b []byte, s string) []byte {
-	text, err := json.Marshal(s)
-	if err != nil { // there is no string that json.Marshal refuses
-		return append(b, `""`...)
-	}
-	return append(b, text...)
 }

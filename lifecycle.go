@@ -4,63 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/classify"
 )
 
-// phase is where a service is in its life.
-type phase int
-
-const (
-	running  phase = iota
-	starting       // the startup gate is not open yet
-	draining
-	closed
-)
-
-func (h *Health) phase() phase {
-	switch {
-	case h.engine.Closed():
-		return closed
-	case h.draining.Load():
-		return draining
-	case !h.Started():
-		return starting
-	}
-	return running
-}
-
-// reason is the word that readiness gives for a phase.
-func (p phase) reason() string {
-	switch p {
-	case starting:
-		return "starting"
-	case draining:
-		return "draining"
-	}
-	return ""
-}
-
 // MarkStarted opens the gate of WithStartupGate: /startup/ answers 200 from now on, and readiness is what the checks say.
 // Without the option, and a second time, it does nothing.
 func (h *Health) MarkStarted() {
-	if h.config.gated && h.started.CompareAndSwap(false, true) {
-		h.engine.Renew()
-		h.engine.Tell(func() { h.news.readiness(time.Now()) })
+	if h.monitor.open() {
+		h.phaseChanged()
 	}
+}
+
+// phaseChanged has the answers written anew, and readiness reported.
+func (h *Health) phaseChanged() {
+	at := time.Now()
+	h.monitor.engine.Invalidate()
+	h.monitor.engine.Enqueue(func() { h.notifier.reportReadiness(at) })
 }
 
 // Started reports whether the gate of WithStartupGate is open, and true where there is none: what /startup/ says, in code.
-func (h *Health) Started() bool { return !h.config.gated || h.started.Load() }
-
-func (h *Health) startupState() (int, string) {
-	if h.Started() {
-		return http.StatusOK, "started"
-	}
-	return http.StatusServiceUnavailable, "starting"
-}
+func (h *Health) Started() bool { return h.monitor.started() }
 
 // Drain makes readiness 503 at once, with "reason":"draining", and waits the drain delay, in which load balancers learn of it and stop
 // sending requests. Meanwhile liveness is 200, requests are served, and every answer says "Connection: close", so that clients with a
@@ -71,10 +36,10 @@ func (h *Health) startupState() (int, string) {
 func (h *Health) Drain(ctx context.Context) error {
 	h.startDraining()
 	select {
-	case <-h.drained:
-	case <-h.engine.Done(): // closed: nothing is to be waited for
+	case <-h.monitor.drained:
+	case <-h.monitor.engine.Done(): // closed: nothing is to be waited for
 	case <-ctx.Done():
-		if h.drainOver() { // both at once: it was not cut
+		if h.monitor.isDrained() || h.monitor.engine.Closed() { // both at once: it was not cut
 			return nil
 		}
 		return fmt.Errorf("echohealth: the drain was cut short: %w", context.Cause(ctx))
@@ -82,27 +47,10 @@ func (h *Health) Drain(ctx context.Context) error {
 	return nil
 }
 
-// drainOver reports whether there is nothing left to wait for.
-func (h *Health) drainOver() bool {
-	select {
-	case <-h.drained:
-		return true
-	default:
-		return h.engine.Closed()
-	}
-}
-
 func (h *Health) startDraining() {
-	if !h.draining.CompareAndSwap(false, true) {
-		return
+	if h.monitor.drain(h.config.drainDelay) {
+		h.phaseChanged()
 	}
-	h.engine.Renew()
-	if h.config.drainDelay == 0 {
-		close(h.drained)
-	} else {
-		time.AfterFunc(h.config.drainDelay, func() { close(h.drained) })
-	}
-	h.engine.Tell(func() { h.news.readiness(time.Now()) })
 }
 
 // DrainContext returns a context that ends one drain delay after parent does, and makes readiness 503 meanwhile, as Drain does. It is for
@@ -127,8 +75,8 @@ type Server interface {
 	Shutdown(context.Context) error
 }
 
-// serverPatience is how long Shutdown waits for a Server once its context has ended.
-const serverPatience = time.Second
+// serverGrace is how long Shutdown waits for a Server once its context has ended.
+const serverGrace = time.Second
 
 // Shutdown ends a service in the order that loses no request: Drain, then all servers' Shutdown side by side, then Close.
 //
@@ -163,38 +111,12 @@ func (h *Health) drainWithin(ctx context.Context) error {
 func shutDown(ctx context.Context, servers []Server) error {
 	overdue, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(serverPatience, cancel) })()
-	return together(overdue, len(servers),
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(serverGrace, cancel) })()
+	return runAll(overdue, len(servers),
 		func(i int) error { return shutDownOne(ctx, i, servers[i]) },
 		func(i int) error {
 			return fmt.Errorf("echohealth: Shutdown: server %d has not heeded the end of the context; it is left alone", i+1)
 		})
-}
-
-// together makes n calls side by side and returns what is wrong, in their order. Those that have not returned when overdue ends are left
-// alone, and late says so.
-func together(overdue context.Context, n int, call, late func(i int) error) error {
-	results := make([]chan error, n)
-	for i := range results {
-		results[i] = make(chan error, 1)
-		go func() { results[i] <- call(i) }()
-	}
-	var errs []error
-	for i, result := range results {
-		select {
-		case err := <-result:
-			errs = append(errs, err)
-			continue
-		case <-overdue.Done():
-		}
-		select {
-		case err := <-result: // both at once
-			errs = append(errs, err)
-		default:
-			errs = append(errs, late(i))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 func shutDownOne(ctx context.Context, i int, server Server) (err error) {

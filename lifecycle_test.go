@@ -32,7 +32,7 @@ func TestStartupGate(t *testing.T) {
 		assert.Zero(t, probe.runs.Load(), "startup depends on no check")
 		w = get(h, "/api/health/ready/")
 		assert.Equal(t, 503, w.Code)
-		assert.JSONEq(t, `{"status":"not_ready","timestamp":"2000-01-01T00:00:00Z","reason":"starting","checks":{"database":{"status":"ok","response_time_ms":0}}}`, w.Body.String())
+		assert.JSONEq(t, `{"status":"not_ready","timestamp":"2000-01-01T00:00:00Z","reason":"starting","checks":{"database":{"status":"ok","response_time_ms":0,"since":"2000-01-01T00:00:00Z"}}}`, w.Body.String())
 		assert.False(t, h.Report(t.Context()).Ready)
 		assert.Equal(t, 200, get(h, "/api/health/live").Code)
 
@@ -46,7 +46,10 @@ func TestStartupGate(t *testing.T) {
 		assert.Equal(t, `{"status":"started","timestamp":"2000-01-01T00:01:30Z"}`, get(h, "/api/health/startup").Body.String())
 		assert.Equal(t, 200, get(h, "/api/health/ready").Code)
 		synctest.Wait()
-		assert.Equal(t, []string{`INFO msg="readiness changed" from=not_ready to=ready lasted=1m30s`}, records(&log))
+		assert.Equal(t, []string{
+			`INFO msg="readiness changed" from=unknown to=not_ready reason=starting failing=[]`,
+			`INFO msg="readiness changed" from=not_ready to=ready lasted=1m30s`,
+		}, records(&log))
 	})
 }
 
@@ -81,7 +84,7 @@ func TestDrain(t *testing.T) {
 		synctest.Wait()
 		w := get(app, "/api/health/ready")
 		assert.Equal(t, 503, w.Code, "at once")
-		assert.Contains(t, w.Body.String(), `"reason":"draining","checks":{"database":{"status":"ok","response_time_ms":1}}`)
+		assert.Contains(t, w.Body.String(), `"reason":"draining","checks":{"database":{"status":"ok","response_time_ms":1,"since":"2000-01-01T00:00:00Z"}}`)
 		assert.Equal(t, 200, get(app, "/api/health/live").Code)
 		for _, path := range []string{"/hello", "/api/health/live", "/api/health/ready", "/api/health/nope"} {
 			assert.Equal(t, "close", get(app, path).Header().Get("Connection"), path)
@@ -290,18 +293,33 @@ func TestShutdownLeavesAServerAlone(t *testing.T) {
 	})
 }
 
+// A schedule adds runs, for when there is no look, and changes nothing else.
 func TestBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fast, slow := &counting{}, &counting{}
-		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithBackground(10*time.Second),
+		newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithBackground(10*time.Second),
 			echohealth.WithDatabase(fast, echohealth.FreshFor(time.Second)),
 			echohealth.WithRedis(slow, echohealth.FreshFor(time.Minute)))
+		synctest.Wait()
+		assert.Zero(t, fast.runs.Load(), "not before New has returned")
+		time.Sleep(10 * time.Minute)
+		assert.InDelta(t, 60, fast.runs.Load(), 7, "each interval")
+		assert.InDelta(t, 11, slow.runs.Load(), 2, "each freshness time, which is longer")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		probe := &counting{}
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithBackground(10*time.Second), echohealth.WithDatabase(probe))
 		for range 600 {
 			assert.Equal(t, 200, get(h, "/api/health/ready").Code)
 			time.Sleep(time.Second)
 		}
-		assert.InDelta(t, 60, fast.runs.Load(), 6, "each interval, whoever asks")
-		assert.InDelta(t, 10, slow.runs.Load(), 2, "each freshness time, which is longer")
+		assert.GreaterOrEqual(t, probe.runs.Load(), int64(599), "each look after the freshness time")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		probe := &counting{}
+		newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithBackground(10*time.Second), echohealth.WithBackground(0), echohealth.WithDatabase(probe))
+		time.Sleep(time.Hour)
+		assert.Zero(t, probe.runs.Load(), "0 turns it off")
 	})
 }
 

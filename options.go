@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/echo-probes/echohealth/probes"
 )
@@ -96,7 +94,7 @@ func Optional() CheckOption {
 
 // FailureThreshold makes the first n-1 failures in a row a Warning, as a Kubernetes probe's failureThreshold does: for a dependency whose
 // single failures are of no account. It holds only after a first success: what never worked is an Error at once. A run that is overdue
-// counts as one more failure each freshness time, or interval of WithBackground. The default is 1. Less than 1 is an error. Repeated
+// counts as one more failure each freshness time. The default is 1. Less than 1 is an error. Repeated
 // use replaces.
 func FailureThreshold(n int) CheckOption {
 	return func(c *checkConfig) error {
@@ -118,7 +116,7 @@ func SuccessThreshold(n int) CheckOption {
 // service is degraded or unhealthy then, and its readiness the same as before. In a container with a quota the percentage is of
 // the quota.
 //
-// Both are 0 to 100, or Never; warning must not exceed critical. The default is (90, Never). Repeated use replaces.
+// Both are 0 to 100, or Never, and no fractions between 0 and 1; warning must not exceed critical. The default is (90, Never). Repeated use replaces.
 func WithCPUThreshold(warning, critical float64) Option {
 	return withPercentages("WithCPUThreshold", warning, critical, func(c *config) *levels { return &c.cpu })
 }
@@ -126,7 +124,7 @@ func WithCPUThreshold(warning, critical float64) Option {
 // WithMemoryThreshold says at more than which percentage of memory in use the metric is a warning, and at more than which
 // critical. In a container with a limit the percentage is of the limit.
 //
-// Both are 0 to 100, or Never; warning must not exceed critical. The default is (90, Never). Repeated use replaces.
+// Both are 0 to 100, or Never, and no fractions between 0 and 1; warning must not exceed critical. The default is (90, Never). Repeated use replaces.
 func WithMemoryThreshold(warning, critical float64) Option {
 	return withPercentages("WithMemoryThreshold", warning, critical, func(c *config) *levels { return &c.memory })
 }
@@ -134,7 +132,7 @@ func WithMemoryThreshold(warning, critical float64) Option {
 // WithDiskThreshold says at more than which percentage of a disk in use the metric is a warning, and at more than which
 // critical. It holds for every disk.
 //
-// Both are 0 to 100, or Never; warning must not exceed critical. The default is (90, Never). Repeated use replaces.
+// Both are 0 to 100, or Never, and no fractions between 0 and 1; warning must not exceed critical. The default is (90, Never). Repeated use replaces.
 func WithDiskThreshold(warning, critical float64) Option {
 	return withPercentages("WithDiskThreshold", warning, critical, func(c *config) *levels { return &c.disk })
 }
@@ -240,13 +238,17 @@ func WithVersion(v string) Option {
 	}
 }
 
-// WithBackground runs every check each interval, 10 % more or less, beginning with New; requests only read. A check whose freshness is set
-// to more than that runs each freshness time. The first answer waits for the first result, and a result older than three times the
-// interval and the timeout is an Error with the reason "stale". By default a check runs when somebody asks. The system metrics have no
-// schedule: they are measured when they are asked for. A duration under 1 ms or over a year is an error. Repeated use replaces.
+// WithBackground adds a look of its own each interval, 10 % more or less, beginning 100 ms after New, for when there is
+// no other: it runs every check whose result would not stay fresh until the next one, and measures the system metrics.
+// Nothing else changes: a request that finds no fresh result has the check run, and waits for it. For answers that never
+// wait set WithFreshness, or FreshFor, to more than the interval. The default is 0: no schedule. A duration under 1 ms,
+// other than 0, or over a year is an error. The last use wins.
 func WithBackground(interval time.Duration) Option {
 	return func(c *config) error {
 		c.interval = interval
+		if interval == 0 {
+			return nil
+		}
 		return validDuration("WithBackground", interval)
 	}
 }
@@ -317,17 +319,19 @@ func WithAlias(path string, e Endpoint) Option {
 	}
 }
 
-// WithOnChange calls f for each change of a check, of a metric and of readiness, as it is logged: one call at a time, in order, on a goroutine
-// that is not a request's, and under no lock, so that f may call any method of the Health but Close, which would wait for f. While f runs, the
-// next changes wait; when more than a thousand do, the oldest are forgotten, and the log says so. A panic in f is logged. Nothing is told once
-// Close has returned.
+// WithOnChange calls f for each change of a check, of a metric and of readiness: one call at a time, in order, on a
+// goroutine that is not a request's, and under no lock, so that f may call any method of the Health but Close and
+// Shutdown, which would wait for f. A function that needs the Health must not take it from the variable that New's result
+// is assigned to, which may be unset still: give it to Health.OnChange instead. While f runs, the next changes wait; when
+// more than a thousand do, the oldest are forgotten, and the log says so. A panic in f is logged. Nothing is told before
+// New has returned, or once Close has.
 //
-// A check changes when it runs, which without WithBackground is when somebody asks, and a metric when /detailed/ or the metric itself is
-// asked for, or Report is called. Repeated use is additive. A nil function is an error.
+// A check changes when it runs, which without WithBackground is when there is a look; see Health. Unlike the log, f is
+// told every change of what flaps. Repeated use is additive. A nil function is an error.
 func WithOnChange(f func(Change)) Option {
 	return func(c *config) error {
 		if f == nil {
-			return errors.New("WithOnChange(nil): give it a function")
+			return errors.New("WithOnChange(nil): the function must not be nil")
 		}
 		c.onChange = append(c.onChange, f)
 		return nil
@@ -360,8 +364,11 @@ func withPercentages(option string, warning, critical float64, field func(*confi
 		c.systemOptions = append(c.systemOptions, option)
 		call := fmt.Sprintf("%s(%s, %s)", option, threshold(warning), threshold(critical))
 		for _, v := range []float64{warning, critical} {
-			if math.IsNaN(v) || v < 0 || v > 100 && v != Never {
-				return fmt.Errorf("%s: a percentage is 0 to 100, or Never", call)
+			switch {
+			case math.IsNaN(v) || v < 0 || v > 100 && v != Never:
+				return fmt.Errorf("%s: a percentage must be 0 to 100, or Never", call)
+			case v > 0 && v < 1:
+				return fmt.Errorf("%s: a percentage must not be a fraction: write %s for %s", call, percent(v), fmt.Sprint(v))
 			}
 		}
 		return l.validate(call)
@@ -378,73 +385,13 @@ func (l levels) validate(call string) error {
 	return nil
 }
 
+// percent writes a fraction as the percentage that was meant.
+func percent(fraction float64) string { return fmt.Sprint(math.Round(fraction*1e4) / 1e2) }
+
 // threshold writes a level as the user did.
 func threshold(v float64) string {
 	if v == Never {
 		return "Never"
 	}
 	return fmt.Sprint(v)
-}
-
-func validName(call, name string) error {
-	switch {
-	case !wellFormed(name):
-		return fmt.Errorf("%s: a name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}", call)
-	case taken[name]:
-		return fmt.Errorf("%s: the name is taken by a system metric", call)
-	}
-	return nil
-}
-
-// wellFormed reports whether name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}. Package regexp would make every program 256 KB larger.
-func wellFormed(name string) bool {
-	if name == "" || len(name) > 64 || strings.IndexByte("._-", name[0]) >= 0 {
-		return false
-	}
-	return strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == ""
-}
-
-// taken are the names of the metrics; those of the disks are looked at when all options are known.
-var taken = map[string]bool{"cpu": true, "memory": true, "connections": true, "process": true}
-
-// validPath holds a path to the rules that a prefix and an alias have.
-func validPath(call, path string) error {
-	var rule string
-	switch {
-	case !strings.HasPrefix(path, "/"):
-		rule = "a path begins with /"
-	case path == "/":
-		rule = "a path is more than /"
-	case strings.HasSuffix(path, "/"):
-		rule = "a path does not end with /"
-	case strings.Contains(path, "//"):
-		rule = "a path has no //"
-	case strings.ContainsAny(path, `?#%:*{}\ `), strings.ContainsFunc(path, unicode.IsControl), !utf8.ValidString(path):
-		rule = `a path is UTF-8 without ? # % : * { } \, spaces and control characters`
-	case strings.Contains(path+"/", "/./"), strings.Contains(path+"/", "/../"):
-		rule = "a path has no segment . or .."
-	default:
-		return nil
-	}
-	return fmt.Errorf("%s: %s", call, rule)
-}
-
-// longest is the longest duration: what is added to it, or three times of it, can't overflow.
-const longest = 365 * 24 * time.Hour
-
-func validDuration(option string, d time.Duration) error {
-	switch {
-	case d < time.Millisecond:
-		return fmt.Errorf("%s(%s): a duration is 1ms or more (a bare number is in nanoseconds)", option, d)
-	case d > longest:
-		return fmt.Errorf("%s(%s): a duration is %s (a year) or less", option, d, longest)
-	}
-	return nil
-}
-
-func atLeastOne(option string, n int) error {
-	if n < 1 {
-		return fmt.Errorf("%s(%d): a threshold is 1 or more", option, n)
-	}
-	return nil
 }

@@ -21,7 +21,7 @@ const module = "github.com/echo-probes/echohealth"
 // policy says which packages outside the standard library each package may import: of this module by their paths in it, of others
 // by their modules. What is missing here may import the standard library alone.
 var policy = map[string][]string{
-	"":                   {"probes", "sysmetrics", "internal/engine", "internal/classify", "github.com/labstack/echo/v4"},
+	"":                   {"probes", "sysmetrics", "internal/changelog", "internal/engine", "internal/classify", "github.com/labstack/echo/v4"},
 	"probes":             {},
 	"probes/sqlprobe":    {"probes", "internal/classify", "internal/flight", "internal/newconn"},
 	"probes/httpprobe":   {"probes", "internal/classify"},
@@ -34,6 +34,7 @@ var policy = map[string][]string{
 	"internal/redisconn": {"probes", "github.com/redis/go-redis/v9"},
 	"internal/flight":    {"probes"},
 	"internal/newconn":   {"probes"},
+	"internal/changelog": {},
 	"internal/engine":    {"probes", "internal/classify"},
 	"internal/classify":  {"probes"},
 	"sysmetrics":         {"github.com/shirou/gopsutil/v4", "golang.org/x/sys"},

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/classify"
@@ -20,17 +21,21 @@ type system struct {
 	sampler *sysmetrics.Sampler
 	changed func([]engine.Change) // called without a lock, where there are any
 
-	mu   sync.Mutex // guards last
-	last *metrics
+	renewing atomic.Bool    // a goroutine measures for those who do not wait
+	renewed  sync.WaitGroup // of that goroutine
+
+	mu       sync.Mutex // guards what follows
+	last     *metrics
+	closedAt time.Time
 }
 
 // metrics is what one sample says. It is never changed.
 type metrics struct {
-	sample *sysmetrics.Sample
-	checks []Check
-	errs   []error     // one for each of checks, nil where it is OK
-	as     []time.Time // one for each of checks: since when it has had its status and its reason
-	at     time.Time   // the sample's At, unless that of an earlier one is later
+	sample    *sysmetrics.Sample
+	checks    []Check
+	errs      []error     // one for each of checks, nil where it is OK
+	changedAt []time.Time // one for each of checks: since when it has had its status and its reason
+	at        time.Time   // the sample's At, unless that of an earlier one is later
 }
 
 func newSystem(c *config, changed func([]engine.Change)) (*system, error) {
@@ -53,7 +58,27 @@ func (s *system) names() []string {
 // read returns the metrics, at most a second old. The same pointer means that nothing is new.
 func (s *system) read() *metrics { return s.take(s.sampler.Sample()) }
 
-// take judges a sample, unless it or a newer one has been judged already, and tells what changed.
+// renew measures if a measurement is due, without waiting for it: what it finds is reported like any other.
+func (s *system) renew() {
+	if s.sampler.Fresh() || !s.renewing.CompareAndSwap(false, true) {
+		return
+	}
+	s.renewed.Go(func() {
+		defer s.renewing.Store(false)
+		s.read()
+	})
+}
+
+// close waits for what renew has begun, which takes no longer than a measurement may.
+func (s *system) close(now time.Time) {
+	s.renewing.Store(true)
+	s.renewed.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closedAt = now
+}
+
+// take judges a sample, unless it or a newer one has been judged already, and reports what changed.
 func (s *system) take(sample *sysmetrics.Sample) *metrics {
 	s.mu.Lock()
 	last := s.last
@@ -62,7 +87,7 @@ func (s *system) take(sample *sysmetrics.Sample) *metrics {
 		return last
 	}
 	next := s.judge(sample)
-	changes := next.since(last)
+	changes := next.diff(last)
 	s.last = next
 	s.mu.Unlock()
 	if len(changes) > 0 {
@@ -73,52 +98,62 @@ func (s *system) take(sample *sysmetrics.Sample) *metrics {
 
 func (s *system) judge(sample *sysmetrics.Sample) *metrics {
 	m := &metrics{sample: sample}
-	m.add("cpu", cpuDetails(sample.CPU), sample.CPU.Percent, s.config.cpu, sample.CPU.Err)
-	m.aged(sample.Stuck, sample.Age)
-	m.add("memory", memoryDetails(sample.Memory), sample.Memory.Percent, s.config.memory, sample.Memory.Err)
-	m.aged(sample.Stuck, sample.Age)
+	cpu, memory, connections, process := sample.CPU, sample.Memory, sample.Connections, sample.Process
+	m.add("cpu", cpuDetails(cpu), figure{cpu.Percent, "%", "of the CPU is in use"}, s.config.cpu, cpu.Err)
+	m.markStale(sample.Stuck, sample.Age)
+	m.add("memory", memoryDetails(memory), figure{memory.Percent, "%", "of the memory is in use"}, s.config.memory, memory.Err)
+	m.markStale(sample.Stuck, sample.Age)
 	for _, disk := range sample.Disks {
-		m.add(disk.Name, diskDetails(disk), disk.Percent, s.config.disk, disk.Err)
-		m.aged(disk.Stuck, disk.Age)
+		m.add(disk.Name, diskDetails(disk), figure{disk.Percent, "%", "of the file system of " + disk.Path + " is in use"}, s.config.disk, disk.Err)
+		m.markStale(disk.Stuck, disk.Age)
 	}
-	connections := sample.Connections
-	m.add("connections", connectionsDetails(connections), float64(connections.Active), s.config.connections, connections.Err)
-	m.aged(sample.Stuck, sample.Age)
-	m.add("process", processDetails(sample.Process), openFiles(sample.Process), levels{openFilesWarning, Never}, nil)
-	m.aged(sample.Stuck, sample.Age)
+	m.add("connections", connectionsDetails(connections), figure{float64(connections.Active), "", "TCP connections are established"},
+		s.config.connections, connections.Err)
+	m.markStale(sample.Stuck, sample.Age)
+	m.add("process", processDetails(process), figure{openFiles(process), "%", "of the open files that the process may have are in use"},
+		levels{openFilesWarning, Never}, nil)
+	m.markStale(sample.Stuck, sample.Age)
 	return m
 }
 
+// figure is what is held to a threshold.
+type figure struct {
+	value float64
+	unit  string
+	of    string // what the value is, in words that follow it
+}
+
 // add judges one metric. What can't be read is a warning; what is not there to be read, or not yet, is absent and OK.
-func (m *metrics) add(name string, details []slog.Attr, value float64, l levels, err error) {
+func (m *metrics) add(name string, details []slog.Attr, f figure, l levels, err error) {
 	check := Check{Name: name, Status: probes.OK, Details: details}
 	switch {
 	case errors.Is(err, sysmetrics.ErrPending), errors.Is(err, sysmetrics.ErrUnsupported):
 		err = nil
 	case err != nil:
 		check.Status, check.Reason = probes.Warning, classify.Reason(err)
-	case value > l.critical:
-		check.Status, check.Reason, err = probes.Error, probes.ReasonAboveThreshold, above(value, l.critical)
-	case value > l.warning:
-		check.Status, check.Reason, err = probes.Warning, probes.ReasonAboveThreshold, above(value, l.warning)
+	case f.value > l.critical:
+		check.Status, check.Reason, err = probes.Error, probes.ReasonAboveThreshold, f.above("critical", l.critical)
+	case f.value > l.warning:
+		check.Status, check.Reason, err = probes.Warning, probes.ReasonAboveThreshold, f.above("warning", l.warning)
 	}
 	m.checks = append(m.checks, check)
 	m.errs = append(m.errs, err)
 }
 
-func above(value, threshold float64) error {
-	return fmt.Errorf("%s is more than %s", figure(value), figure(threshold))
+func (f figure) above(level string, threshold float64) error {
+	value := round1(f.value)
+	if value <= threshold {
+		value = f.value
+	}
+	return fmt.Errorf("%v%s %s, more than the %s threshold of %v%s", value, f.unit, f.of, level, threshold, f.unit)
 }
-
-// figure writes a figure with one decimal, where it has one.
-func figure(v float64) string { return fmt.Sprint(round1(v)) }
 
 // oldAge is from which age on figures say how old they are.
 const oldAge = 5 * time.Second
 
-// aged says how old the metric is that was added last, where its figures are old ones, and makes it a warning, unless it is worse
-// already, where what they are read from is stuck. Being old alone is no warning: it may be that nobody has asked for long.
-func (m *metrics) aged(stuck bool, age time.Duration) {
+// markStale says how old the metric is that was added last, where its figures are old ones, and makes it a warning, unless it is
+// worse already, where what they are read from is stuck. Being old alone is no warning: it may be that there was no look for long.
+func (m *metrics) markStale(stuck bool, age time.Duration) {
 	last := len(m.checks) - 1
 	check := &m.checks[last]
 	if len(check.Details) > 0 && (age >= oldAge || stuck && age > 0) {
@@ -137,8 +172,8 @@ func noAnswer(age time.Duration) error {
 	return fmt.Errorf("no answer; the last one is %v old", age.Round(time.Millisecond))
 }
 
-// since fills in since when each metric is as it is, and returns what changed after before.
-func (m *metrics) since(before *metrics) []engine.Change {
+// diff fills in since when each metric is as it is, and returns what changed after before.
+func (m *metrics) diff(before *metrics) []engine.Change {
 	var changes []engine.Change
 	now := m.sample.At
 	if before != nil && before.at.After(now) {
@@ -147,30 +182,39 @@ func (m *metrics) since(before *metrics) []engine.Change {
 	m.at = now
 	for i := range m.checks {
 		check := &m.checks[i]
-		old, as := Check{Since: now}, now
+		old, changedAt := Check{Since: now}, now
 		if before != nil {
-			old, as = before.checks[i], before.as[i]
+			old, changedAt = before.checks[i], before.changedAt[i]
 		}
-		check.Since = now
+		check.Since, check.LastOK = now, old.LastOK
 		if old.Status == check.Status {
 			check.Since = old.Since
 		}
+		if check.Status == probes.OK {
+			check.LastOK = now
+		}
 		if old.Status != check.Status || old.Reason != check.Reason {
 			changes = append(changes, engine.Change{
-				Check: check.Name, From: old.Status, To: check.Status, Reason: check.Reason, Lasted: now.Sub(as), Err: m.errs[i], At: now,
+				Check: check.Name, From: old.Status, To: check.Status, Reason: check.Reason, Lasted: now.Sub(changedAt), Err: m.errs[i], At: now,
 			})
-			as = now
+			changedAt = now
 		}
-		m.as = append(m.as, as)
+		m.changedAt = append(m.changedAt, changedAt)
 	}
 	return changes
 }
 
 // stale are the metrics of a closed Health, which measures nothing any more.
 func (s *system) stale() *metrics {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	m := &metrics{}
-	for _, name := range s.names() {
-		m.checks = append(m.checks, Check{Name: name, Status: probes.Error, Reason: probes.ReasonStale, Since: time.Now()})
+	for i, name := range s.names() {
+		check := Check{Name: name, Status: probes.Error, Reason: probes.ReasonStale, Since: s.closedAt}
+		if s.last != nil {
+			check.LastOK = s.last.checks[i].LastOK
+		}
+		m.checks = append(m.checks, check)
 	}
 	return m
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ func judged(t *testing.T, sample *sysmetrics.Sample, opts ...Option) map[string]
 	return checks
 }
 
-func object(check Check) string { return string(appendCheck(nil, check, false)) }
+func object(check Check) string { return string(member{Check: check}.append(nil)) }
 
 // fine is a sample of a container in which nothing is remarkable.
 func fine() *sysmetrics.Sample {
@@ -82,6 +83,47 @@ func TestOpenFilesNearTheirLimit(t *testing.T) {
 	assert.Equal(t, probes.ReasonAboveThreshold, judged(t, sample)["process"].Reason)
 	sample.Process.MaxOpenFiles = sysmetrics.Figure[int]{Err: sysmetrics.ErrUnsupported}
 	assert.Equal(t, probes.OK, judged(t, sample)["process"].Status, "without a limit")
+}
+
+func TestWhatIsLoggedOfAThreshold(t *testing.T) {
+	sample := fine()
+	sample.CPU.Percent, sample.Memory.Percent, sample.Disks[0].Percent, sample.Connections.Active = 91.26, 95.04, 90.001, 1001
+	sample.Process.OpenFiles.Value, sample.Process.MaxOpenFiles.Value = 90, 100
+	c, err := configure([]Option{WithMemoryThreshold(90, 95), WithConnectionsThreshold(1000, Never)})
+	require.NoError(t, err)
+	var texts []string
+	for _, err := range (&system{config: c}).judge(sample).errs {
+		texts = append(texts, err.Error())
+	}
+	assert.Equal(t, []string{
+		"91.3% of the CPU is in use, more than the warning threshold of 90%",
+		"95.04% of the memory is in use, more than the critical threshold of 95%",
+		"90.001% of the file system of / is in use, more than the warning threshold of 90%",
+		"1001 TCP connections are established, more than the warning threshold of 1000",
+		"90% of the open files that the process may have are in use, more than the warning threshold of 80%",
+	}, texts)
+}
+
+// A look that does not show the metrics measures them all the same, and waits for nothing.
+func TestMetricsAreRenewedByEveryLook(t *testing.T) {
+	h, err := New(WithLogger(slog.New(slog.DiscardHandler)))
+	require.NoError(t, err)
+	look := func(path string) *metrics {
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", path, nil))
+		h.monitor.system.renewed.Wait()
+		h.monitor.system.mu.Lock()
+		defer h.monitor.system.mu.Unlock()
+		return h.monitor.system.last
+	}
+	assert.Nil(t, look("/api/health/live/"))
+	assert.Nil(t, look("/api/health/startup/"))
+	first := look("/api/health/ready/")
+	assert.NotNil(t, first)
+	require.Eventually(t, func() bool { return look("/api/health/ready/") != first }, 10*time.Second, 100*time.Millisecond)
+	require.NoError(t, h.Close())
+	closed := look("/api/health/ready/")
+	time.Sleep(1100 * time.Millisecond)
+	assert.Same(t, closed, look("/api/health/ready/"), "nothing is measured after Close")
 }
 
 func TestThresholdsAreCrossedByMoreThanThem(t *testing.T) {
@@ -246,11 +288,13 @@ func TestOverall(t *testing.T) {
 		{[]probes.Status{probes.OK, probes.Warning}, probes.Error, Unhealthy},
 	}
 	for _, test := range tests {
-		status := Healthy
-		for i, check := range test.checks {
-			status = worse(status, check, i == 1)
+		m := &monitor{engine: engine.New(nil, nil), dependencies: []dependency{{}, {optional: true}}}
+		var results []*engine.Result
+		for _, status := range test.checks {
+			results = append(results, &engine.Result{Status: status})
 		}
-		assert.Equal(t, test.want, worse(status, test.metric, false), "%v", test)
+		got := m.overall(results, &metrics{checks: []Check{{Status: probes.OK}, {Status: test.metric}}})
+		assert.Equal(t, test.want, got, "%v", test)
 	}
 }
 
@@ -263,7 +307,11 @@ func TestChangesOfMetricsAreLogged(t *testing.T) {
 		return a
 	}}))), WithoutSystemMetrics())
 	require.NoError(t, err)
-	s := &system{config: h.config, changed: h.metricsChanged}
+	s := &system{config: h.config, changed: func(changes []engine.Change) {
+		for _, change := range changes {
+			h.monitor.engine.Enqueue(func() { h.notifier.Changed(change) })
+		}
+	}}
 	began := time.Now()
 	for i, percent := range []float64{10, 10, 95, 95.5, 10} {
 		sample := fine()
@@ -277,7 +325,7 @@ func TestChangesOfMetricsAreLogged(t *testing.T) {
 	assert.Equal(t, sample.At, s.take(sample).checks[1].Since)
 	assert.Equal(t, began, s.take(sample).checks[0].Since)
 	require.NoError(t, h.Close())
-	assert.Equal(t, `level=WARN msg="health check changed" check=memory from=ok to=warning lasted=1m20s reason=above_threshold error="95 is more than 90"
+	assert.Equal(t, `level=WARN msg="health check changed" check=memory from=ok to=warning lasted=1m20s reason=above_threshold error="95% of the memory is in use, more than the warning threshold of 90%"
 level=INFO msg="health check changed" check=memory from=warning to=ok lasted=1m20s
 level=WARN msg="health check changed" check=memory from=ok to=warning lasted=40s reason=failed error="open /proc/meminfo: too strange"
 `, log.String())

@@ -9,14 +9,14 @@ import (
 
 // CheckDetail returns nil if a may be a member of a check's JSON object, else an error that says which rule it breaks.
 //
-// A key matches [A-Za-z][A-Za-z0-9_.-]{0,63} and is none of status, reason and response_time_ms. A value is an
-// integer, a finite float, a boolean, or a string that matches [A-Za-z0-9._-]{1,64}: too little to carry an error's
+// A key matches [A-Za-z][A-Za-z0-9_.-]{0,63} and is none of status, reason, response_time_ms, since, last_ok and error. A
+// value is an integer, a finite float, a boolean, or a string that matches [A-Za-z0-9._-]{1,64}: too little to carry an error's
 // text, an address or a DSN. The error quotes the key alone, since the value may be the secret.
 func CheckDetail(a slog.Attr) error {
 	switch {
 	case !wellFormed(a.Key, "_.-") || !isLetter(a.Key[0]):
 		return fmt.Errorf("detail %q: a key matches [A-Za-z][A-Za-z0-9_.-]{0,63}", a.Key)
-	case a.Key == "status" || a.Key == "reason" || a.Key == "response_time_ms":
+	case taken[a.Key]:
 		return fmt.Errorf("detail %q: this key is taken", a.Key)
 	}
 	switch a.Value.Kind() {
@@ -34,6 +34,11 @@ func CheckDetail(a slog.Attr) error {
 		return nil
 	}
 	return fmt.Errorf("detail %q: a value is an integer, a float, a boolean or a string, not %s", a.Key, a.Value.Kind())
+}
+
+// taken are the members that every check has, or may have.
+var taken = map[string]bool{
+	"status": true, "reason": true, "response_time_ms": true, "since": true, "last_ok": true, "error": true,
 }
 
 // wellFormed reports whether s is 1 to 64 ASCII letters, digits or characters of also.

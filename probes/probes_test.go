@@ -70,6 +70,7 @@ func TestCheckDetail(t *testing.T) {
 	bad := []slog.Attr{
 		slog.Int("", 1), slog.Int("9a", 1), slog.Int("a b", 1), slog.Int(strings.Repeat("k", 65), 1),
 		slog.String("status", "x"), slog.Int("reason", 1), slog.Int("response_time_ms", 1),
+		slog.String("since", "x"), slog.String("last_ok", "x"), slog.String("error", "x"),
 		slog.Float64("f", math.NaN()), slog.Float64("f", math.Inf(1)),
 		slog.String("s", ""), slog.String("s", "10.0.0.1:5432"), slog.String("s", "two words"), slog.String("s", strings.Repeat("a", 65)),
 		slog.Any("a", errors.New("x")), slog.Duration("d", 1), slog.Time("t", time.Now()), slog.Group("g", "a", 1),

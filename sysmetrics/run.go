@@ -159,9 +159,17 @@ func (s *Sampler) absent(at time.Time, err error) *Sample {
 	return none
 }
 
-// serves reports whether the sample need not be replaced yet. A nil sample does not serve.
+// Fresh reports whether Sample would return a sample without measuring.
+func (s *Sampler) Fresh() bool { return s.last.Load().serves() }
+
+// serves reports whether the sample need not be replaced yet. A nil sample does not serve. The wall clock counts too: the
+// monotonic one stands still while a machine is suspended.
 func (s *Sample) serves() bool {
-	return s != nil && time.Since(s.At) < minAge
+	if s == nil {
+		return false
+	}
+	now := time.Now()
+	return now.Sub(s.At) < minAge && now.Round(0).Sub(s.At.Round(0)) < minAge
 }
 
 func (s *Sample) markStuck() {

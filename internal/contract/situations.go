@@ -87,9 +87,9 @@ const (
 	unauthorized = `{"error":"unauthorized"}`
 	forbidden    = `{"error":"forbidden"}`
 
-	databaseOK   = `{"status":"ok","response_time_ms":<ms>}`
-	redisDown    = `{"status":"error","reason":"connection_refused","response_time_ms":<ms>}`
-	celeryWarns  = `{"status":"warning","reason":"backlog","response_time_ms":<ms>,"pending_tasks":10,"consumers":2}`
+	databaseOK   = `{"status":"ok","response_time_ms":<ms>,"since":<time>}`
+	redisDown    = `{"status":"error","reason":"connection_refused","response_time_ms":<ms>,"since":<time>}`
+	celeryWarns  = `{"status":"warning","reason":"backlog","response_time_ms":<ms>,"since":<time>,"pending_tasks":10,"consumers":2}`
 	bothChecks   = `{"database":` + databaseOK + `,"redis":` + redisDown + `}`
 	notReadyBoth = `{"status":"not_ready","timestamp":<time>,"checks":` + bothChecks + `}`
 	notReady     = `{"status":"not_ready","timestamp":<time>}`
@@ -164,11 +164,11 @@ var situations = []situation{
 		ours: []answer{
 			{"/api/health/ready", 503, notReadyBoth},
 			{"/api/health/detailed", 200, `{"status":"unhealthy","timestamp":<time>,"checks":{"database":` + databaseOK + `,"redis":` + redisDown +
-				`,"cpu":{"status":<...>},"memory":{"status":<...>},"disk":{"status":<...>},"connections":{"status":<...>}<...>}}`},
-			{"/api/health/checks/cpu", 200, `{"status":<...>,"count":<n><...>}`},
-			{"/api/health/checks/memory", 200, `{"status":<...>,"percent":<n>,"available_mb":<n>,"total_mb":<n><...>}`},
-			{"/api/health/checks/disk", 200, `{"status":<...>,"percent":<n>,"free_mb":<n>,"total_mb":<n><...>}`},
-			{"/api/health/checks/connections", 200, `{"status":<...>,"active_connections":<n><...>}`},
+				`,"cpu":{"status":<...>,"since":<time><...>},"memory":{"status":<...>},"disk":{"status":<...>},"connections":{"status":<...>}<...>}}`},
+			{"/api/health/checks/cpu", 200, `{"status":<...>,"since":<time>,"count":<n><...>}`},
+			{"/api/health/checks/memory", 200, `{"status":<...>,"since":<time>,"percent":<n>,"available_mb":<n>,"total_mb":<n><...>}`},
+			{"/api/health/checks/disk", 200, `{"status":<...>,"since":<time>,"percent":<n>,"free_mb":<n>,"total_mb":<n><...>}`},
+			{"/api/health/checks/connections", 200, `{"status":<...>,"since":<time>,"active_connections":<n><...>}`},
 		},
 	},
 	{
@@ -280,7 +280,7 @@ var situations = []situation{
 			{"/api/health/live", 200, alive},
 			{"/api/health/startup", 503, `{"status":"starting","timestamp":<time>}`},
 			{"/api/health/ready", 503, `{"status":"not_ready","timestamp":<time>,"reason":"starting","checks":{"database":` + databaseOK + `}}`},
-			{"/api/health/detailed", 200, healthyOne},
+			{"/api/health/detailed", 200, `{"status":"healthy","timestamp":<time>,"phase":"starting","checks":{"database":` + databaseOK + `}}`},
 		},
 	},
 	{
@@ -304,7 +304,7 @@ var situations = []situation{
 			{"/api/health/live", 200, alive},
 			{"/api/health/ready", 503, `{"status":"not_ready","timestamp":<time>,"reason":"draining","checks":{"database":` + databaseOK + `}}`},
 			{"/api/health/startup", 200, started},
-			{"/api/health/detailed", 200, healthyOne},
+			{"/api/health/detailed", 200, `{"status":"healthy","timestamp":<time>,"phase":"draining","checks":{"database":` + databaseOK + `}}`},
 			{"/api/health/nope", 404, notFound},
 		},
 	},
@@ -328,9 +328,9 @@ var situations = []situation{
 		ours: []answer{
 			{"/api/health/live", 200, alive},
 			{"/api/health/startup", 200, started},
-			{"/api/health/ready", 503, `{"status":"not_ready","timestamp":<time>,"checks":{"database":{"status":"error","reason":"stale","response_time_ms":<ms>}}}`},
-			{"/api/health/detailed", 200, `{"status":"unhealthy","timestamp":<time>,"checks":{"database":{"status":"error","reason":"stale","response_time_ms":<ms>}}}`},
-			{"/api/health/checks/database", 503, `{"status":"error","reason":"stale","response_time_ms":<ms>}`},
+			{"/api/health/ready", 503, `{"status":"not_ready","timestamp":<time>,"checks":{"database":{"status":"error","reason":"stale","response_time_ms":<ms>,"since":<time>,"last_ok":<time>}}}`},
+			{"/api/health/detailed", 200, `{"status":"unhealthy","timestamp":<time>,"checks":{"database":{"status":"error","reason":"stale","response_time_ms":<ms>,"since":<time>,"last_ok":<time>}}}`},
+			{"/api/health/checks/database", 503, `{"status":"error","reason":"stale","response_time_ms":<ms>,"since":<time>,"last_ok":<time>}`},
 		},
 	},
 }

@@ -63,13 +63,14 @@ func New(configs []Config, listener Listener) *Engine {
 func (e *Engine) Checks() []*Check { return e.checks }
 
 // Generation changes whenever the answer to Collect may have: what was made from a Collection of this generation is
-// still true while Generation says the same, and Until has not come.
+// still true while Generation says the same, and Due has not come.
 func (e *Engine) Generation() uint64 { return e.generation.Load() }
 
 // Collection is one answer to Collect.
 type Collection struct {
 	Results    []*Result // one for each check that was asked for, in that order; never nil
-	Until      time.Time // when the next check is due, and in a second at the latest
+	Until      time.Time // when the first of these results is fresh no longer, and in a second at the latest
+	Due        time.Time // when the next look is due: Until, or before it, when another check is due
 	Generation uint64
 	Whole      bool // false where the caller's context ended before a run did: true for this caller alone
 }
@@ -100,8 +101,22 @@ func (e *Engine) Collect(ctx context.Context, shown []*Check) Collection {
 		c.await(ctx, e, shown, waits)
 		now = time.Now()
 	}
-	c.Until = e.until(now, shown, c.Results)
+	c.until(now, e, shown)
 	return c
+}
+
+// until fills in how long the results serve.
+func (c *Collection) until(now time.Time, e *Engine, shown []*Check) {
+	c.Until = now.Add(time.Second)
+	for i, check := range shown {
+		c.Until = earlier(c.Until, check.freshUntil(c.Results[i], now))
+	}
+	c.Due = c.Until
+	if len(shown) < len(e.checks) {
+		for _, check := range e.checks {
+			c.Due = earlier(c.Due, check.dueAfter(now))
+		}
+	}
 }
 
 // Renew runs every check whose result is not fresh, or will not be in as long as ahead. It waits for none.
@@ -110,20 +125,6 @@ func (e *Engine) Renew(ahead time.Duration) {
 	for _, check := range e.checks {
 		check.renew(now, ahead)
 	}
-}
-
-// until is when the first check is due: one of shown, with these results, or another one.
-func (e *Engine) until(now time.Time, shown []*Check, results []*Result) time.Time {
-	until := now.Add(time.Second)
-	for i, check := range shown {
-		until = earlier(until, check.freshUntil(results[i], now))
-	}
-	if len(shown) < len(e.checks) {
-		for _, check := range e.checks {
-			until = earlier(until, check.dueAfter(now))
-		}
-	}
-	return until
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -137,6 +138,7 @@ func earlier(a, b time.Time) time.Time {
 func (e *Engine) Last(checks []*Check) Collection {
 	c := Collection{Generation: e.Generation(), Results: make([]*Result, len(checks)), Whole: true}
 	c.Until = time.Now().Add(time.Second)
+	c.Due = c.Until
 	for i, check := range checks {
 		c.Results[i] = check.Last()
 	}

@@ -179,7 +179,8 @@ func TestALookRunsEverythingAndWaitsForWhatIsShown(t *testing.T) {
 		c, _ = look()
 		assert.EqualValues(t, 2, shown.runs.Load())
 		assert.EqualValues(t, 1, other.runs.Load(), "it is fresh")
-		assert.Equal(t, 500*time.Millisecond, time.Until(c.Until), "when the other one is due")
+		assert.Equal(t, 500*time.Millisecond, time.Until(c.Due), "when the other one is due")
+		assert.Equal(t, time.Second, time.Until(c.Until))
 
 		other.down.Store(true)
 		time.Sleep(500 * time.Millisecond)
@@ -187,7 +188,7 @@ func TestALookRunsEverythingAndWaitsForWhatIsShown(t *testing.T) {
 		synctest.Wait()
 		assert.EqualValues(t, 2, shown.runs.Load(), "it is fresh")
 		assert.EqualValues(t, 2, other.runs.Load())
-		assert.Equal(t, 500*time.Millisecond, time.Until(c.Until))
+		assert.Equal(t, 500*time.Millisecond, time.Until(c.Due))
 		time.Sleep(timeout)
 		synctest.Wait()
 		assert.Contains(t, listener.words, "error connection_refused")

@@ -24,8 +24,8 @@ func TestReadinessIsToldInOrder(t *testing.T) {
 		h.Report(t.Context())
 		synctest.Wait()
 
-		told, h.news.heard = nil, readiness{known: true, ready: true, at: time.Now()}
-		h.engine.Tell(func() { h.news.readiness(time.Now().Add(-time.Second)) })
+		told, h.notifier.reported = nil, readiness{known: true, ready: true, at: time.Now()}
+		h.monitor.engine.Enqueue(func() { h.notifier.reportReadiness(time.Now().Add(-time.Second)) })
 		synctest.Wait()
 		assert.Equal(t, []Change{{From: probes.OK, To: probes.Error, At: time.Now()}}, told)
 		require.NoError(t, h.Close())

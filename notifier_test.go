@@ -176,35 +176,113 @@ func TestAFlappingCheckIsSummedUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
 		h := newHealth(t, logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithRedis(flapping(errors.New("down"))), echohealth.WithReadiness())
-		for range 100 { // 99 changes, the last of them a failure; none falls on the end of a minute
+		for range 10 { // 9 changes, the last of them a failure
 			get(h, "/api/health/detailed")
 			time.Sleep(1100 * time.Millisecond)
 		}
 		time.Sleep(time.Minute)
+		const down = `check=redis from=ok to=error lasted=1.1s reason=failed error=down`
 		assert.Equal(t, []string{
-			`ERROR msg="health check changed" check=redis from=ok to=error lasted=1.1s reason=failed error=down`,
+			`ERROR msg="health check changed" ` + down,
 			`INFO msg="health check changed" check=redis from=error to=ok lasted=1.1s`,
-			`ERROR msg="health check is flapping" changes=55 in=1m0s check=redis from=ok to=error lasted=1.1s reason=failed error=down`,
+			`ERROR msg="health check changed" ` + down,
 			`INFO msg="health check changed" check=redis from=error to=ok lasted=1.1s`,
-			`ERROR msg="health check changed" check=redis from=ok to=error lasted=1.1s reason=failed error=down`,
-			`ERROR msg="health check is flapping" changes=44 in=1m0s check=redis from=ok to=error lasted=1.1s reason=failed error=down`,
+			`ERROR msg="health check changed" ` + down,
+			`ERROR msg="health check is flapping" changes=4 in=4s bad_for=1.8s states.ok=2 states.error_failed=2 ` + down,
 		}, records(&log))
+	})
+}
+
+// An outage is in the log at once, and with its reason, whatever came before it.
+func TestAnOutageAfterAnotherOneIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logBuffer
+		var state atomic.Pointer[error]
+		h := newHealth(t, logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithRedis(probes.Func(func(context.Context) error {
+			if err := state.Load(); err != nil {
+				return *err
+			}
+			return nil
+		})))
+		poll := func(err error, times int) {
+			if err != nil {
+				state.Store(&err)
+			} else {
+				state.Store(nil)
+			}
+			for range times {
+				get(h, "/api/health/ready")
+				time.Sleep(time.Second)
+			}
+		}
+		poll(nil, 5)
+		for range 3 {
+			poll(syscall.ECONNREFUSED, 10)
+			poll(nil, 10)
+		}
+		poll(errors.New("another reason"), 10)
+		poll(nil, 10)
+		lines := strings.Join(records(&log), "\n")
+		assert.Equal(t, 3, strings.Count(lines, `msg="health check changed" check=redis from=ok to=error lasted=10s reason=connection_refused`)+
+			strings.Count(lines, `msg="health check changed" check=redis from=ok to=error lasted=5s reason=connection_refused`), lines)
+		assert.Contains(t, lines, `reason=failed error="another reason"`)
+		assert.Equal(t, 4, strings.Count(lines, "from=ready to=not_ready"), lines)
 	})
 }
 
 func TestCloseWritesTheSummary(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
-		h := newHealth(t, logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithRedis(flapping(errors.New("down"))), echohealth.WithReadiness())
-		for range 4 {
+		h := newHealth(t, logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithReadiness(),
+			echohealth.WithRedis(flapping(errors.New("down")), echohealth.FreshFor(100*time.Millisecond)))
+		for range 10 {
 			get(h, "/api/health/detailed")
-			time.Sleep(time.Second)
+			time.Sleep(100 * time.Millisecond)
 		}
 		require.NoError(t, h.Close())
 		lines := records(&log)
-		assert.Len(t, lines, 3)
-		assert.True(t, strings.HasPrefix(lines[2], `ERROR msg="health check is flapping" changes=3`), lines[2])
+		assert.Len(t, lines, 4)
+		assert.True(t, strings.HasPrefix(lines[3], `ERROR msg="health check is flapping" changes=6`), lines[3])
 		time.Sleep(time.Hour)
-		assert.Len(t, records(&log), 3)
+		assert.Len(t, records(&log), 4)
+	})
+}
+
+// OnChange may be given a function that needs the Health: it is set by then.
+func TestOnChangeAfterNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var reports []string
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithBackground(time.Second), echohealth.WithRedis(failing(errors.New("down"))))
+		h.OnChange(func(c echohealth.Change) {
+			reports = append(reports, fmt.Sprint(c.Check, " ", h.Report(t.Context()).Status))
+		})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		assert.Equal(t, []string{"redis unhealthy", " unhealthy"}, reports)
+		assert.PanicsWithValue(t, "echohealth: OnChange(nil): the function must not be nil", func() { h.OnChange(nil) })
+	})
+}
+
+// Nothing is told before New has returned, though it has something to tell.
+func TestNothingIsToldBeforeNewReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		changes := make(chan echohealth.Change, 10)
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithStartupGate(), echohealth.WithBackground(time.Second),
+			echohealth.WithRedis(failing(errors.New("down"))), echohealth.WithOnChange(func(c echohealth.Change) { changes <- c }))
+		synctest.Wait()
+		assert.Empty(t, changes)
+		began := time.Now()
+		time.Sleep(200 * time.Millisecond)
+		synctest.Wait()
+		require.Len(t, changes, 2)
+		told := []echohealth.Change{<-changes, <-changes}
+		if told[0].Check != "" { // which of the two comes first is chance
+			told[0], told[1] = told[1], told[0]
+		}
+		assert.Equal(t, probes.Reason("starting"), told[0].Reason, "a readiness that begins as starting")
+		assert.WithinDuration(t, began, told[0].At, 100*time.Millisecond)
+		h.MarkStarted()
+		synctest.Wait()
+		assert.Empty(t, changes, "it is still not ready")
 	})
 }

@@ -1,0 +1,46 @@
+package echohealth
+
+import (
+	"net/http"
+	"strconv"
+)
+
+// answer is a finished answer. It is never changed, so that any number of requests may be given the same.
+type answer struct {
+	status int
+	body   []byte
+	length []string // the value of Content-Length, ready to be put into a header
+}
+
+func newAnswer(status int, body []byte) *answer {
+	return &answer{status: status, body: body, length: []string{strconv.Itoa(len(body))}}
+}
+
+var (
+	notFound         = newAnswer(http.StatusNotFound, []byte(`{"error":"not_found"}`))
+	methodNotAllowed = newAnswer(http.StatusMethodNotAllowed, []byte(`{"error":"method_not_allowed"}`))
+	unauthorized     = newAnswer(http.StatusUnauthorized, []byte(`{"error":"unauthorized"}`))
+	forbidden        = newAnswer(http.StatusForbidden, []byte(`{"error":"forbidden"}`))
+)
+
+// The values of the headers, shared by all answers: whoever adds to one of these makes a copy.
+var (
+	applicationJSON = []string{"application/json"}
+	noStore         = []string{"no-store"}
+	noSniff         = []string{"nosniff"}
+	allowed         = []string{"GET, HEAD"}
+	challenges      = []string{`Bearer realm="health"`, `Basic realm="health", charset="UTF-8"`} // the second is for browsers
+	connectionClose = []string{"close"}
+)
+
+func (a *answer) write(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header["Content-Type"] = applicationJSON
+	header["Content-Length"] = a.length
+	header["Cache-Control"] = noStore
+	header["X-Content-Type-Options"] = noSniff
+	w.WriteHeader(a.status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(a.body) // that a client has gone away is no fault
+	}
+}

@@ -1,0 +1,235 @@
+package echohealth
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/engine"
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// answerer gives the present answer of one path.
+type answerer interface {
+	answer(ctx context.Context) *answer
+}
+
+// cachedAnswer is an answer that is made from checks. It is written once for each new state and not once for each request.
+type cachedAnswer struct {
+	monitor *monitor
+	checks  []*engine.Check // that it shows
+	metrics bool            // it shows the system metrics too
+
+	// restsInDrain is for readiness: while the service drains it says so, beside the last results, and runs nothing.
+	restsInDrain bool
+
+	write func(view) *answer
+
+	cached  atomic.Pointer[cached]
+	writing sync.Mutex // held while an answer is written, so that of many requests at once one writes; no probe runs under it
+}
+
+// view is what an answer is made from.
+type view struct {
+	phase   phase
+	results []*engine.Result // one for each of checks; nil where there is none yet, which only restsInDrain lets happen
+	metrics *metrics
+}
+
+// cached is a finished answer, what it was made from, and for how long it serves.
+type cached struct {
+	answer     *answer
+	view       view
+	generation uint64
+	due        time.Time // when the next look is due
+	until      time.Time // when the answer has to be written anew; not before due
+}
+
+// serves reports whether the answer is still what the monitor says. A clock that goes on while the machine is suspended
+// counts too: the monotonic one stands still.
+func (c *cached) serves(generation uint64) bool {
+	if c == nil || c.generation != generation {
+		return false
+	}
+	now := time.Now()
+	return now.Before(c.due) && now.Round(0).Before(c.due.Round(0))
+}
+
+func (p *cachedAnswer) answer(ctx context.Context) *answer {
+	if c := p.cached.Load(); c.serves(p.monitor.engine.Generation()) {
+		return c.answer
+	}
+	c := p.collect(ctx)
+	v := view{phase: p.monitor.phase(), results: c.Results, metrics: &noMetrics}
+	if p.metrics {
+		v.metrics = p.monitor.metrics()
+	}
+	if !c.Whole { // true for this request alone
+		return p.write(v)
+	}
+	return p.publish(c, v).answer
+}
+
+func (p *cachedAnswer) collect(ctx context.Context) engine.Collection {
+	if p.restsInDrain && p.monitor.phase() == draining {
+		return p.monitor.engine.Last(p.checks)
+	}
+	return p.monitor.look(ctx, p.checks)
+}
+
+// publish returns the answer for v, which another request may have written in the meantime.
+func (p *cachedAnswer) publish(c engine.Collection, v view) *cached {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	last := p.cached.Load()
+	if last.serves(c.Generation) && last.view.same(v) {
+		return last
+	}
+	next := &cached{view: v, generation: c.Generation, due: c.Due, until: c.Until}
+	if last != nil && last.view.same(v) && time.Now().Before(last.until) { // what has changed is not shown
+		next.answer, next.until = last.answer, last.until
+		if next.until.Before(next.due) {
+			next.due = next.until
+		}
+	} else {
+		next.answer = p.write(v)
+	}
+	p.cached.Store(next)
+	return next
+}
+
+func (v view) same(w view) bool {
+	return v.phase == w.phase && v.metrics == w.metrics && slices.Equal(v.results, w.results)
+}
+
+// readyAnswer is readiness with the checks that it depends on.
+func readyAnswer(m *monitor, errors bool) answerer {
+	return &cachedAnswer{monitor: m, checks: m.gating, restsInDrain: true, write: func(v view) *answer {
+		code, body := readyHead(v)
+		if word := v.phase.word(); word != "" {
+			body = appendString(body, "reason", word)
+		}
+		return newAnswer(code, append(appendChecks(body, v.members(m.gating, errors)), '}'))
+	}}
+}
+
+// readyStatusAnswer is readiness for those who may see no more than the status.
+func readyStatusAnswer(m *monitor) answerer {
+	return &cachedAnswer{monitor: m, checks: m.gating, restsInDrain: true, write: func(v view) *answer {
+		code, body := readyHead(v)
+		return newAnswer(code, append(body, '}'))
+	}}
+}
+
+func readyHead(v view) (int, []byte) {
+	if v.phase.ready(v.results) {
+		return http.StatusOK, appendHead(nil, "ready", time.Now())
+	}
+	return http.StatusServiceUnavailable, appendHead(nil, "not_ready", time.Now())
+}
+
+// detailedAnswer shows everything.
+func detailedAnswer(m *monitor, errors bool) answerer {
+	return &cachedAnswer{monitor: m, checks: m.checks, metrics: true, write: func(v view) *answer {
+		body := appendHead(nil, m.overall(v.results, v.metrics), time.Now())
+		if word := v.phase.word(); word != "" {
+			body = appendString(body, "phase", word)
+		}
+		if m.version != "" {
+			body = appendText(body, "version", m.version)
+		}
+		members := append(v.members(m.checks, errors), v.metrics.members(errors)...)
+		return newAnswer(http.StatusOK, append(appendChecks(body, members), '}'))
+	}}
+}
+
+// checkAnswer shows one check alone.
+func checkAnswer(m *monitor, check *engine.Check, errors bool) answerer {
+	checks := []*engine.Check{check}
+	return &cachedAnswer{monitor: m, checks: checks, write: func(v view) *answer {
+		return v.members(checks, errors)[0].answer()
+	}}
+}
+
+// metricAnswer shows the i-th metric alone.
+func metricAnswer(m *monitor, i int, errors bool) answerer {
+	return &cachedAnswer{monitor: m, metrics: true, write: func(v view) *answer {
+		return v.metrics.members(errors)[i].answer()
+	}}
+}
+
+// members are the checks' objects.
+func (v view) members(checks []*engine.Check, errors bool) []member {
+	var members []member
+	for i, result := range v.results {
+		if result == nil {
+			continue
+		}
+		next := member{Check: newCheck(checks[i].Name, result), timed: true}
+		if errors {
+			next.err = result.Err
+		}
+		members = append(members, next)
+	}
+	return members
+}
+
+// members are the metrics' objects.
+func (m *metrics) members(errors bool) []member {
+	var members []member
+	for i, check := range m.checks {
+		next := member{Check: check}
+		if errors && i < len(m.errs) {
+			next.err = m.errs[i]
+		}
+		members = append(members, next)
+	}
+	return members
+}
+
+// answer is the object alone.
+func (m member) answer() *answer {
+	if m.Status == probes.Error {
+		return newAnswer(http.StatusServiceUnavailable, m.append(nil))
+	}
+	return newAnswer(http.StatusOK, m.append(nil))
+}
+
+// clockAnswer is an answer that depends on no check. It is written once a second.
+type clockAnswer struct {
+	state  func() (code int, status string)
+	cached atomic.Pointer[clockCached]
+}
+
+type clockCached struct {
+	answer *answer
+	second int64 // of the wall clock
+}
+
+func (p *clockAnswer) answer(context.Context) *answer {
+	code, status := p.state()
+	now := time.Now()
+	if c := p.cached.Load(); c != nil && c.second == now.Unix() && c.answer.status == code {
+		return c.answer
+	}
+	body := append(appendHead(nil, status, now), '}')
+	c := &clockCached{answer: newAnswer(code, body), second: now.Unix()}
+	p.cached.Store(c)
+	return c.answer
+}
+
+func liveAnswer() answerer {
+	return &clockAnswer{state: func() (int, string) { return http.StatusOK, "alive" }}
+}
+
+func startupAnswer(m *monitor) answerer {
+	return &clockAnswer{state: func() (int, string) {
+		if m.started() {
+			return http.StatusOK, "started"
+		}
+		return http.StatusServiceUnavailable, "starting"
+	}}
+}

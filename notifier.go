@@ -1,0 +1,295 @@
+package echohealth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/changelog"
+	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/engine"
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// notifier tells the log and the application's functions what changes. It is the engine's listener, so that it is
+// called once at a time, in order, and under no lock. The log and the functions have a queue each, so that neither can
+// silence the other, or the engine.
+type notifier struct {
+	monitor  *monitor
+	logger   *slog.Logger // nil: slog.Default(), as it is when the record is written
+	changes  *changelog.Log
+	reported readiness
+
+	records engine.CallQueue // what is to be written
+	dropped atomic.Bool      // records were dropped since the last one was written
+
+	calls     engine.CallQueue // of functions
+	mu        sync.Mutex       // guards functions
+	functions []func(Change)
+
+	guardPanic sync.Once // logs the first
+}
+
+// readiness is what was last reported of it.
+type readiness struct {
+	known bool
+	ready bool
+	at    time.Time
+}
+
+func newNotifier(logger *slog.Logger, functions []func(Change)) *notifier {
+	n := &notifier{logger: logger, functions: slices.Clone(functions)}
+	n.records.OnDrop = func() { n.dropped.Store(true) }
+	n.calls.OnDrop = func() {
+		n.log(slog.LevelError, "OnChange does not return, and the oldest changes are forgotten")
+	}
+	return n
+}
+
+// watch begins to report on m, whose listener n is.
+func (n *notifier) watch(m *monitor) {
+	n.monitor = m
+	n.changes = changelog.New(n.log, m.engine.Enqueue)
+}
+
+// add adds a function to those that are called.
+func (n *notifier) add(f func(Change)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.functions = append(slices.Clip(n.functions), f)
+}
+
+// close lets the log and the functions be told what has happened so far, for as long as limit. Nothing is told afterwards.
+func (n *notifier) close(limit time.Duration) error {
+	n.changes.Close()
+	deadline := time.Now().Add(limit)
+	n.monitor.engine.Flush(limit)
+	log := make(chan bool, 1)
+	go func() { log <- n.records.Close(time.Until(deadline)) }()
+	var errs []error
+	if !n.calls.Close(time.Until(deadline)) {
+		errs = append(errs, fmt.Errorf("echohealth: a function of WithOnChange has not returned for %s; what it has not been told is forgotten", limit))
+	}
+	if !<-log {
+		errs = append(errs, fmt.Errorf("echohealth: the logger has not returned for %s; what it has not been given is forgotten", limit))
+	}
+	return errors.Join(errs...)
+}
+
+// Changed reports a change of a check or of a metric, and what it means for readiness.
+func (n *notifier) Changed(change engine.Change) {
+	n.reportCheck(change)
+	n.reportReadiness(change.At)
+}
+
+// Invalid logs what breaks the rules of package probes.
+func (n *notifier) Invalid(check string, err error) {
+	n.log(slog.LevelWarn, "health check gives what can't be shown", slog.String("check", check), slog.String("error", classify.Text(err)))
+}
+
+// reportCheck reports a change of a check or of a metric. That something which was unknown is well is no change.
+func (n *notifier) reportCheck(change engine.Change) {
+	if change.From == "" && change.To == probes.OK {
+		return
+	}
+	n.changes.Add(changelog.Change{
+		Subject: "check " + change.Check, State: state(change.To, change.Reason), Bad: change.To != probes.OK,
+		At: change.At, Level: levelOf(change.To),
+		Message: "health check changed", Summary: "health check is flapping", Attrs: checkAttrs(change),
+	})
+	change.Err = mask(change.Err)
+	n.call(Change(change))
+}
+
+// state is a status with its reason, as one word.
+func state(status probes.Status, reason probes.Reason) string {
+	if reason == "" {
+		return string(status)
+	}
+	return string(status) + "_" + string(reason)
+}
+
+func checkAttrs(change engine.Change) []slog.Attr {
+	attrs := []slog.Attr{slog.String("check", change.Check)}
+	attrs = append(attrs, fromTo(string(change.From), string(change.To), change.Lasted)...)
+	if change.Reason != "" {
+		attrs = append(attrs, slog.String("reason", string(change.Reason)))
+	}
+	if change.Err != nil {
+		attrs = append(attrs, slog.String("error", classify.Text(change.Err)))
+	}
+	return attrs
+}
+
+// reportReadiness reports a change of readiness, once every check that it depends on has a result, or the phase decides.
+// That it becomes ready from unknown is no change.
+func (n *notifier) reportReadiness(at time.Time) {
+	phase := n.monitor.phase()
+	if phase == closed && n.monitor.draining.Load() {
+		phase = draining // it drained first, if only for a moment
+	}
+	failing, known := n.failing()
+	if phase == closed || phase == running && !known {
+		return
+	}
+	before := n.reported
+	if at.Before(before.at) {
+		at = before.at // changes of two checks at once may come in the other order
+	}
+	now := readiness{known: true, ready: phase == running && len(failing) == 0, at: at}
+	if before.known && before.ready == now.ready {
+		return
+	}
+	n.reported = now
+	if !before.known && now.ready {
+		return
+	}
+	n.tellReadiness(before, now, phase, failing)
+}
+
+// failing are the checks that keep the service from being ready, and whether each that readiness depends on has a result.
+func (n *notifier) failing() (names []string, known bool) {
+	names, known = []string{}, true
+	for _, check := range n.monitor.gating {
+		switch last := check.Last(); {
+		case last == nil:
+			known = false
+		case last.Status == probes.Error:
+			names = append(names, check.Name)
+		}
+	}
+	return names, known
+}
+
+func (n *notifier) tellReadiness(before, now readiness, phase phase, failing []string) {
+	change := Change{To: probes.OK, Reason: probes.Reason(phase.word()), At: now.at}
+	if !now.ready {
+		change.To = probes.Error
+	}
+	if before.known {
+		change.From, change.Lasted = opposite(change.To), now.at.Sub(before.at)
+	}
+	level := levelOf(change.To)
+	if change.Reason != "" {
+		level = slog.LevelInfo // a start or a drain is planned, and must not wake anyone
+	}
+	n.changes.Add(changelog.Change{
+		Subject: "readiness", State: readinessState(change, failing), Bad: !now.ready, At: now.at, Level: level,
+		Message: "readiness changed", Summary: "readiness is flapping", Attrs: readinessAttrs(change, failing),
+	})
+	n.call(change)
+}
+
+var readinessWords = map[probes.Status]string{probes.OK: "ready", probes.Error: "not_ready"}
+
+// readinessState tells apart what made the service not ready.
+func readinessState(change Change, failing []string) string {
+	words := []string{readinessWords[change.To]}
+	switch {
+	case change.Reason != "":
+		words = append(words, string(change.Reason))
+	case change.To == probes.Error:
+		words = append(words, failing...)
+	}
+	return strings.Join(words, "_")
+}
+
+func readinessAttrs(change Change, failing []string) []slog.Attr {
+	attrs := fromTo(readinessWords[change.From], readinessWords[change.To], change.Lasted)
+	if change.Reason != "" {
+		attrs = append(attrs, slog.String("reason", string(change.Reason)))
+	}
+	if change.To == probes.Error {
+		attrs = append(attrs, slog.Any("failing", failing))
+	}
+	return attrs
+}
+
+func opposite(status probes.Status) probes.Status {
+	if status == probes.OK {
+		return probes.Error
+	}
+	return probes.OK
+}
+
+// fromTo are the attributes that every change has. Before the first result there is nothing that could have lasted.
+func fromTo(from, to string, lasted time.Duration) []slog.Attr {
+	if from == "" {
+		return []slog.Attr{slog.String("from", "unknown"), slog.String("to", to)}
+	}
+	return []slog.Attr{slog.String("from", from), slog.String("to", to), slog.Duration("lasted", lasted.Round(time.Millisecond))}
+}
+
+func levelOf(status probes.Status) slog.Level {
+	switch status {
+	case probes.OK:
+		return slog.LevelInfo
+	case probes.Warning:
+		return slog.LevelWarn
+	}
+	return slog.LevelError
+}
+
+// call calls the application's functions.
+func (n *notifier) call(change Change) {
+	n.mu.Lock()
+	functions := n.functions
+	n.mu.Unlock()
+	for _, f := range functions {
+		n.calls.Add(func() { n.callOne(f, change) })
+	}
+}
+
+// callOne contains a panic: it would end the process from a goroutine that the application can't see.
+func (n *notifier) callOne(f func(Change), change Change) {
+	defer func() {
+		if v := recover(); v != nil {
+			n.log(slog.LevelError, "OnChange panicked", slog.String("error", classify.Mask(fmt.Sprint(v))))
+		}
+	}()
+	f(change)
+}
+
+// guardPanicked logs the first panic of a guard.
+func (n *notifier) guardPanicked(v any) {
+	n.guardPanic.Do(func() {
+		n.log(slog.LevelError, "guard panicked", slog.String("error", classify.Mask(fmt.Sprint(v))))
+	})
+}
+
+// log writes a record soon, and returns at once: a handler may hang.
+func (n *notifier) log(level slog.Level, message string, attrs ...slog.Attr) {
+	n.records.Add(func() {
+		if n.dropped.Swap(false) {
+			n.write(slog.LevelError, "the log's handler did not return, and the oldest records are lost")
+		}
+		n.write(level, message, attrs...)
+	})
+}
+
+func (n *notifier) write(level slog.Level, message string, attrs ...slog.Attr) {
+	logger := n.logger
+	if logger == nil {
+		logger = slog.Default()
+	}
+	logger.LogAttrs(context.Background(), level, message, attrs...)
+}
+
+// masked is an error whose text holds no password.
+type masked struct{ err error }
+
+func mask(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &masked{err}
+}
+
+func (m *masked) Error() string { return classify.Text(m.err) }
+func (m *masked) Unwrap() error { return m.err }

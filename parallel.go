@@ -1,0 +1,32 @@
+package echohealth
+
+import (
+	"context"
+	"errors"
+)
+
+// runAll makes n calls side by side and returns their errors, in their order. Calls that have not returned when overdue
+// ends are left alone, and late gives the error for each.
+func runAll(overdue context.Context, n int, call, late func(i int) error) error {
+	results := make([]chan error, n)
+	for i := range results {
+		results[i] = make(chan error, 1)
+		go func() { results[i] <- call(i) }()
+	}
+	var errs []error
+	for i, result := range results {
+		select {
+		case err := <-result:
+			errs = append(errs, err)
+			continue
+		case <-overdue.Done():
+		}
+		select {
+		case err := <-result: // both at once
+			errs = append(errs, err)
+		default:
+			errs = append(errs, late(i))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,63 @@
+package echohealth
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// phase is where a service is in its life.
+type phase int
+
+const (
+	running  phase = iota
+	starting       // the startup gate is not open yet
+	draining
+	closed
+)
+
+// word is what the answers say of a phase; empty for what is the rule.
+func (p phase) word() string {
+	switch p {
+	case starting:
+		return "starting"
+	case draining:
+		return "draining"
+	}
+	return ""
+}
+
+// lifecycle is the startup gate and the drain.
+type lifecycle struct {
+	gated    bool // there is a startup gate
+	opened   atomic.Bool
+	draining atomic.Bool
+	drained  chan struct{} // closed at the end of the drain delay
+}
+
+func (l *lifecycle) started() bool { return !l.gated || l.opened.Load() }
+
+// open opens the gate, and reports whether it was closed.
+func (l *lifecycle) open() bool { return l.gated && l.opened.CompareAndSwap(false, true) }
+
+// drain begins the drain, and reports whether it had not begun.
+func (l *lifecycle) drain(delay time.Duration) bool {
+	if !l.draining.CompareAndSwap(false, true) {
+		return false
+	}
+	if delay == 0 {
+		close(l.drained)
+	} else {
+		time.AfterFunc(delay, func() { close(l.drained) })
+	}
+	return true
+}
+
+// isDrained reports whether the drain delay is over.
+func (l *lifecycle) isDrained() bool {
+	select {
+	case <-l.drained:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,136 @@
+package echohealth
+
+import (
+	"net/http"
+	"strings"
+)
+
+// router finds the answer to a request: below the prefix or at an alias, behind the guards.
+type router struct {
+	prefix  string
+	aliases map[string]Endpoint
+	public  func(Endpoint) bool
+	guards  []Guard
+	routes  map[string]*route // by paths below the prefix, without a trailing slash
+
+	live, ready *route // of routes
+
+	guardPanicked func(any)
+}
+
+// route is what is at one path below the prefix.
+type route struct {
+	endpoint Endpoint
+	answerer answerer
+	refused  answerer // what to answer where a guard refuses; nil: nothing but the refusal
+	open     bool     // no guard is asked
+}
+
+func newRouter(c *config, m *monitor, guardPanicked func(any)) *router {
+	r := &router{
+		prefix: c.prefix, aliases: c.aliases, public: c.isPublic, guards: c.guards,
+		routes: makeRoutes(m, false), guardPanicked: guardPanicked,
+	}
+	r.live, r.ready = r.routes["/live"], r.routes["/ready"]
+	return r
+}
+
+// makeRoutes returns what is below the prefix; with errors the answers show the checks' errors.
+func makeRoutes(m *monitor, errors bool) map[string]*route {
+	detailed := detailedAnswer(m, errors)
+	routes := map[string]*route{
+		"":          {endpoint: Index, answerer: detailed},
+		"/detailed": {endpoint: Detailed, answerer: detailed},
+		"/live":     {endpoint: Live, answerer: liveAnswer(), open: true},
+		"/ready":    {endpoint: Ready, answerer: readyAnswer(m, errors), refused: readyStatusAnswer(m)},
+		"/startup":  {endpoint: Startup, answerer: startupAnswer(m), open: true},
+	}
+	for _, check := range m.checks {
+		routes["/checks/"+check.Name] = &route{endpoint: Checks, answerer: checkAnswer(m, check, errors)}
+	}
+	for i, name := range m.metricNames() {
+		routes["/checks/"+name] = &route{endpoint: Checks, answerer: metricAnswer(m, i, errors)}
+	}
+	return routes
+}
+
+// below returns what follows the prefix in path, or stands for an alias, and whether the path is ours: /api/healthy is not.
+func (r *router) below(path string) (string, bool) {
+	if rest, ok := strings.CutPrefix(path, r.prefix); ok && (rest == "" || rest[0] == '/') {
+		return rest, true
+	}
+	if len(r.aliases) == 0 {
+		return "", false
+	}
+	endpoint, ok := r.aliases[strings.TrimSuffix(path, "/")]
+	if endpoint == Index {
+		return "", ok
+	}
+	return "/" + string(endpoint), ok
+}
+
+// route finds what is at a path below the prefix; nil: nothing. The two that are asked all day are found without hashing.
+func (r *router) route(path string) *route {
+	path = strings.TrimSuffix(path, "/")
+	switch path {
+	case "/live":
+		return r.live
+	case "/ready":
+		return r.ready
+	}
+	return r.routes[path]
+}
+
+// serve answers in the order of the contract: guard, path, method. Live and startup ask no guard, so that one that hangs
+// can't have a service restarted.
+func (r *router) serve(w http.ResponseWriter, request *http.Request, path string) {
+	route := r.route(path)
+	var refusal *answer
+	if route == nil || !route.open {
+		refusal = r.refusal(request)
+	}
+	if route != nil && !r.public(route.endpoint) {
+		route = nil
+	}
+	switch {
+	case refusal == nil && route != nil:
+		serve(w, request, route.answerer)
+	case refusal == nil:
+		notFound.write(w, request)
+	case route != nil && route.refused != nil:
+		serve(w, request, route.refused)
+	default:
+		if refusal == unauthorized {
+			w.Header()["Www-Authenticate"] = challenges
+		}
+		refusal.write(w, request)
+	}
+}
+
+// refusal returns the answer for a request that a guard refuses, or nil: 401 where a token would open all guards that
+// refuse, else 403. It is the same for what exists and what doesn't.
+func (r *router) refusal(request *http.Request) (refusal *answer) {
+	for _, guard := range r.guards {
+		allowed, panicked := ask(guard, request)
+		if panicked != nil {
+			r.guardPanicked(panicked)
+		}
+		switch {
+		case allowed:
+		case takesToken(guard):
+			refusal = unauthorized
+		default:
+			return forbidden
+		}
+	}
+	return refusal
+}
+
+func serve(w http.ResponseWriter, r *http.Request, answerer answerer) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header()["Allow"] = allowed
+		methodNotAllowed.write(w, r)
+		return
+	}
+	answerer.answer(r.Context()).write(w, r)
+}

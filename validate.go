@@ -1,0 +1,113 @@
+package echohealth
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/probes"
+)
+
+func validName(call, name string) error {
+	switch {
+	case !wellFormed(name):
+		return fmt.Errorf("%s: a name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}", call)
+	case taken[name]:
+		return fmt.Errorf("%s: the name is taken by a system metric", call)
+	}
+	return nil
+}
+
+// wellFormed reports whether name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}. Package regexp would make every program 256 KB larger.
+func wellFormed(name string) bool {
+	if name == "" || len(name) > 64 || strings.IndexByte("._-", name[0]) >= 0 {
+		return false
+	}
+	return strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == ""
+}
+
+// taken are the names of the metrics; those of the disks are looked at when all options are known.
+var taken = map[string]bool{"cpu": true, "memory": true, "connections": true, "process": true}
+
+// validPath holds a path to the rules that a prefix and an alias have.
+func validPath(call, path string) error {
+	var rule string
+	switch {
+	case !strings.HasPrefix(path, "/"):
+		rule = "a path begins with /"
+	case path == "/":
+		rule = "a path is more than /"
+	case strings.HasSuffix(path, "/"):
+		rule = "a path does not end with /"
+	case strings.Contains(path, "//"):
+		rule = "a path has no //"
+	case strings.ContainsAny(path, `?#%:*{}\ `), strings.ContainsFunc(path, unicode.IsControl), !utf8.ValidString(path):
+		rule = `a path is UTF-8 without ? # % : * { } \, spaces and control characters`
+	case strings.Contains(path+"/", "/./"), strings.Contains(path+"/", "/../"):
+		rule = "a path has no segment . or .."
+	default:
+		return nil
+	}
+	return fmt.Errorf("%s: %s", call, rule)
+}
+
+// longest is the longest duration: what is added to it, or three times of it, can't overflow.
+const longest = 365 * 24 * time.Hour
+
+func validDuration(option string, d time.Duration) error {
+	switch {
+	case d < time.Millisecond:
+		return fmt.Errorf("%s(%s): a duration is 1ms or more (a bare number is in nanoseconds)", option, d)
+	case d > longest:
+		return fmt.Errorf("%s(%s): a duration is %s (a year) or less", option, d, longest)
+	}
+	return nil
+}
+
+func atLeastOne(option string, n int) error {
+	if n < 1 {
+		return fmt.Errorf("%s(%d): a threshold is 1 or more", option, n)
+	}
+	return nil
+}
+
+// validProbe refuses nil, a nil pointer in an interface too, and asks the probe itself where it can say.
+func validProbe(call string, p probes.Probe) error {
+	if p == nil {
+		return fmt.Errorf("%s: the probe is nil", call)
+	}
+	if isNil(p) {
+		return fmt.Errorf("%s: the probe is a nil %T", call, p)
+	}
+	if err := validate(p); err != nil {
+		return fmt.Errorf("%s: %s", call, classify.Text(err))
+	}
+	return nil
+}
+
+// validate asks v whether its settings make sense, if it can say.
+func validate(v any) (err error) {
+	validator, ok := v.(interface{ Validate() error })
+	if !ok {
+		return nil
+	}
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			err = fmt.Errorf("Validate of %T panicked: %v", v, panicked)
+		}
+	}()
+	return validator.Validate()
+}
+
+// isNil reports whether v is nil, or an interface with a nil pointer in it.
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	value := reflect.ValueOf(v)
+	return value.Kind() == reflect.Pointer && value.IsNil()
+}
