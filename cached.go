@@ -106,13 +106,17 @@ func (v view) same(w view) bool {
 }
 
 // readyAnswer is readiness with the checks that it depends on.
-func readyAnswer(m *monitor, errors bool) answerer {
+func readyAnswer(m *monitor, showErrors bool) answerer {
 	return &cachedAnswer{monitor: m, checks: m.gating, restsInDrain: true, write: func(v view) *answer {
 		code, body := readyHead(v)
 		if word := v.phase.word(); word != "" {
 			body = appendString(body, "reason", word)
 		}
-		return newAnswer(code, append(appendChecks(body, v.members(m.gating, errors)), '}'))
+		checks, errs := v.known(m.gating)
+		if !showErrors {
+			errs = nil
+		}
+		return newAnswer(code, append(appendChecks(body, checks, errs), '}'))
 	}}
 }
 
@@ -132,70 +136,51 @@ func readyHead(v view) (int, []byte) {
 }
 
 // detailedAnswer shows everything.
-func detailedAnswer(m *monitor, errors bool) answerer {
+func detailedAnswer(m *monitor, showErrors bool) answerer {
 	return &cachedAnswer{monitor: m, checks: m.checks, metrics: true, write: func(v view) *answer {
-		body := appendHead(nil, m.overall(v.results, v.metrics), time.Now())
-		if word := v.phase.word(); word != "" {
-			body = appendString(body, "phase", word)
+		var errs []error
+		if showErrors {
+			_, errs = v.known(m.checks)
+			errs = append(errs, v.metrics.errs...)
 		}
-		if m.version != "" {
-			body = appendText(body, "version", m.version)
-		}
-		members := append(v.members(m.checks, errors), v.metrics.members(errors)...)
-		return newAnswer(http.StatusOK, append(appendChecks(body, members), '}'))
+		return newAnswer(http.StatusOK, m.report(v.phase, v.results, v.metrics).append(nil, errs))
 	}}
 }
 
 // checkAnswer shows one check alone.
-func checkAnswer(m *monitor, check *engine.Check, errors bool) answerer {
-	checks := []*engine.Check{check}
-	return &cachedAnswer{monitor: m, checks: checks, write: func(v view) *answer {
-		return v.members(checks, errors)[0].answer()
+func checkAnswer(m *monitor, check *engine.Check, showErrors bool) answerer {
+	return &cachedAnswer{monitor: m, checks: []*engine.Check{check}, write: func(v view) *answer {
+		result := v.results[0]
+		return singleAnswer(newCheck(check.Name, result), result.Err, showErrors)
 	}}
 }
 
 // metricAnswer shows the i-th metric alone.
-func metricAnswer(m *monitor, i int, errors bool) answerer {
+func metricAnswer(m *monitor, i int, showErrors bool) answerer {
 	return &cachedAnswer{monitor: m, metrics: true, write: func(v view) *answer {
-		return v.metrics.members(errors)[i].answer()
+		return singleAnswer(v.metrics.checks[i], v.metrics.errs[i], showErrors)
 	}}
 }
 
-// members are the checks' objects.
-func (v view) members(checks []*engine.Check, errors bool) []member {
-	var members []member
+func singleAnswer(check Check, err error, showErrors bool) *answer {
+	if !showErrors {
+		err = nil
+	}
+	status := http.StatusOK
+	if check.Status == probes.Error {
+		status = http.StatusServiceUnavailable
+	}
+	return newAnswer(status, check.append(nil, err))
+}
+
+// known are the checks that have a result, and their errors.
+func (v view) known(checks []*engine.Check) (known []Check, errs []error) {
 	for i, result := range v.results {
-		if result == nil {
-			continue
+		if result != nil {
+			known, errs = append(known, newCheck(checks[i].Name, result)), append(errs, result.Err)
 		}
-		next := member{Check: newCheck(checks[i].Name, result), timed: true}
-		if errors {
-			next.err = result.Err
-		}
-		members = append(members, next)
 	}
-	return members
-}
-
-// members are the metrics' objects.
-func (m *metrics) members(errors bool) []member {
-	var members []member
-	for i, check := range m.checks {
-		next := member{Check: check}
-		if errors && i < len(m.errs) {
-			next.err = m.errs[i]
-		}
-		members = append(members, next)
-	}
-	return members
-}
-
-// answer is the object alone.
-func (m member) answer() *answer {
-	if m.Status == probes.Error {
-		return newAnswer(http.StatusServiceUnavailable, m.append(nil))
-	}
-	return newAnswer(http.StatusOK, m.append(nil))
+	return known, errs
 }
 
 // clockAnswer is an answer that depends on no check. It is written once a second.

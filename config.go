@@ -102,7 +102,10 @@ func (c *config) validate() error {
 			errs = append(errs, fmt.Errorf("WithReadiness: the check %q is named twice", name))
 		}
 	}
-	for path := range c.aliases {
+	for path, endpoint := range c.aliases {
+		if !c.isPublic(endpoint) {
+			errs = append(errs, fmt.Errorf("WithAlias(%q, %q): the endpoint must be one of WithPublic's, or the middleware would answer 404 here", path, endpoint))
+		}
 		if path == c.prefix || strings.HasPrefix(path, c.prefix+"/") {
 			errs = append(errs, fmt.Errorf("WithAlias(%q): an alias is not below the prefix, which is %q", path, c.prefix))
 		}

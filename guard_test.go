@@ -133,6 +133,10 @@ func TestGuards(t *testing.T) {
 				}
 				assert.Equal(t, want, w.Code, path)
 				assert.Equal(t, test.challenge, w.Header().Get("WWW-Authenticate") != "", path)
+				if test.challenge {
+					assert.Equal(t, []string{`Bearer realm="health"`, `Basic realm="health", charset="UTF-8"`}, w.Header().Values("WWW-Authenticate"),
+						"a browser asks for a password")
+				}
 				assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 			}
 			assert.Equal(t, 200, as(h, test.visitor, "/api/health/live").Code)
@@ -213,9 +217,9 @@ func TestAGuardThatCannotSayWhetherItIsValid(t *testing.T) {
 }
 
 func TestPublic(t *testing.T) {
-	h := newHealth(t, echohealth.WithPublic(echohealth.Live, echohealth.Ready), echohealth.WithAlias("/status", echohealth.Detailed))
+	h := newHealth(t, echohealth.WithPublic(echohealth.Live, echohealth.Ready), echohealth.WithAlias("/readyz", echohealth.Ready))
 	for path, code := range map[string]int{"/api/health/live": 200, "/api/health/ready/": 200, "/api/health/detailed": 404, "/api/health": 404,
-		"/api/health/checks/cpu": 404, "/api/health/startup": 404, "/status": 404} {
+		"/api/health/checks/cpu": 404, "/api/health/startup": 404, "/readyz": 200} {
 		assert.Equal(t, code, get(h, path).Code, path)
 		if code == 404 {
 			assert.Equal(t, 200, get(h.Private(), path).Code, path)

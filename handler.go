@@ -1,6 +1,8 @@
 package echohealth
 
 import (
+	"bufio"
+	"net"
 	"net/http"
 	"strings"
 )
@@ -30,18 +32,25 @@ func (h *Health) concerns(path string) bool {
 	return strings.HasPrefix(path, h.prefix) || h.aliased || h.monitor.draining.Load()
 }
 
-// announceDrain tells a client whose connection is kept alive to make a new one, which then leads elsewhere. An application's own request for
-// another protocol has another use for the header.
+// announceDrain tells a client whose connection is kept alive to make a new one, which then leads elsewhere. Of an
+// application's own request for another protocol it is not known yet whether it gets it: see closesUnlessUpgraded.
 func (h *Health) announceDrain(w http.ResponseWriter, r *http.Request, ours bool) {
 	if h.monitor.draining.Load() && (ours || !upgrades(r)) {
 		w.Header()["Connection"] = connectionClose
 	}
 }
 
-// upgrades reports whether a request may make its connection one of another protocol. HTTP/2 is none that a server of net/http changes to.
+// upgrades reports whether a request may make its connection one of another protocol. HTTP/2 is none that a server of
+// net/http changes to.
 func upgrades(r *http.Request) bool {
 	to := r.Header["Upgrade"]
 	return len(to) > 0 && !strings.EqualFold(to[0], "h2c")
+}
+
+// closesUnlessUpgraded reports whether the answer to an application's own request must say that the connection ends, as
+// soon as it is known not to be 101.
+func (h *Health) closesUnlessUpgraded(r *http.Request) bool {
+	return h.monitor.draining.Load() && upgrades(r)
 }
 
 // ServeHTTP answers the health endpoints below the prefix, and everything else with 404: for a port of their own. Guards and WithPublic
@@ -109,7 +118,50 @@ type wrapped struct {
 }
 
 func (h *wrapped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !h.health.concerns(r.URL.Path) || !h.health.TryServe(w, r) {
-		h.next.ServeHTTP(w, r)
+	if h.health.concerns(r.URL.Path) {
+		if h.health.TryServe(w, r) {
+			return
+		}
+		if h.health.closesUnlessUpgraded(r) {
+			w = &upgradeWriter{ResponseWriter: w}
+		}
 	}
+	h.next.ServeHTTP(w, r)
+}
+
+// upgradeWriter adds "Connection: close" to an answer that is no upgrade. Hijack and Flush are there for handlers that do
+// not use http.ResponseController.
+type upgradeWriter struct {
+	http.ResponseWriter
+	wrote bool
+}
+
+func (u *upgradeWriter) WriteHeader(status int) {
+	if !u.wrote && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		u.wrote = true
+		if status != http.StatusSwitchingProtocols {
+			u.Header()["Connection"] = connectionClose
+		}
+	}
+	u.ResponseWriter.WriteHeader(status)
+}
+
+func (u *upgradeWriter) Write(b []byte) (int, error) {
+	if !u.wrote {
+		u.WriteHeader(http.StatusOK)
+	}
+	return u.ResponseWriter.Write(b)
+}
+
+func (u *upgradeWriter) Unwrap() http.ResponseWriter { return u.ResponseWriter }
+
+func (u *upgradeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return http.NewResponseController(u.ResponseWriter).Hijack()
+}
+
+func (u *upgradeWriter) Flush() {
+	if !u.wrote {
+		u.WriteHeader(http.StatusOK)
+	}
+	_ = http.NewResponseController(u.ResponseWriter).Flush()
 }

@@ -71,7 +71,17 @@ func (h *Health) begin() {
 
 // Report says what /detailed/ says. It is a look: it runs what is due, and takes no longer than the longest timeout of the checks.
 // Where ctx ends before that, what is unfinished is an Error with ReasonTimeout in this Report alone.
-func (h *Health) Report(ctx context.Context) Report { return h.monitor.report(ctx) }
+func (h *Health) Report(ctx context.Context) Report { return h.monitor.now(ctx) }
+
+// Last is a Report of what the last runs found, however old. It is no look: it runs nothing and waits for nothing. The
+// Status of a check or metric that has not run is empty, which counts as an Error.
+func (h *Health) Last() Report { return h.monitor.last() }
+
+// Check says what /checks/NAME/ says. It is a look, as Report is, and waits for this check alone. The error wraps
+// ErrUnknownCheck where there is no check and no metric of this name.
+func (h *Health) Check(ctx context.Context, name string) (Check, error) {
+	return h.monitor.check(ctx, name)
+}
 
 // OnChange calls f from now on, as WithOnChange does: for a function that needs the Health. Repeated use is additive. It
 // panics if f is nil.
@@ -92,13 +102,13 @@ const (
 // 503, every check says "stale", nothing runs, and nothing is logged or told any more; that readiness ended by Close isn't either.
 //
 // It takes 3 s at most. The error says which probes still run, or did not close, or not in that time, and whether the logger or a function
-// of WithOnChange did not return. Calling it again does nothing, and returns the same error. A function of WithOnChange that calls it waits
+// of WithOnChange did not return; it wraps ErrLeftAlone where something did not end in time. Calling it again does nothing, and returns the same error. A function of WithOnChange that calls it waits
 // for itself, in vain: let it start a goroutine that does.
 func (h *Health) Close() error {
 	h.closeOnce.Do(func() {
 		var errs []error
 		for _, name := range h.monitor.close(runGrace) {
-			errs = append(errs, fmt.Errorf("echohealth: the probe of %q still runs %s after its context ended; it is left alone", name, runGrace))
+			errs = append(errs, fmt.Errorf("echohealth: the probe of %q still runs %s after its context ended; %w", name, runGrace, ErrLeftAlone))
 		}
 		errs = append(errs, h.closeProbes(), h.notifier.close(tellGrace))
 		h.closeErr = errors.Join(errs...)
@@ -115,7 +125,7 @@ func (h *Health) closeProbes() error {
 	return runAll(overdue, len(closers),
 		func(i int) error { return closeProbe(closers[i].name, closers[i]) },
 		func(i int) error {
-			return fmt.Errorf("echohealth: closing the probe of %q takes longer than %s; it is left alone", closers[i].name, closeGrace)
+			return fmt.Errorf("echohealth: closing the probe of %q takes longer than %s; %w", closers[i].name, closeGrace, ErrLeftAlone)
 		})
 }
 

@@ -3,6 +3,7 @@ package echohealth_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -180,6 +181,7 @@ func TestAdviceIsLoggedOnce(t *testing.T) {
 	for range 3 {
 		get(h, "/api/health/ready")
 	}
+	require.NoError(t, h.Close())
 	assert.Equal(t, []string{
 		`WARN msg="health check advice" check=redis advice="set X: redis://:***@cache waits 5 s"`,
 		`WARN msg="health check advice" check=redis advice="set Y"`,
@@ -195,6 +197,7 @@ func TestAdviceThatPanicsIsOnlyLogged(t *testing.T) {
 	var log logBuffer
 	h := newHealth(t, logTo(&log), echohealth.WithRedis(&speechless{}))
 	assert.Equal(t, 200, get(h, "/api/health/ready").Code)
+	require.NoError(t, h.Close())
 	assert.Equal(t, []string{
 		`WARN msg="health check advice" check=redis advice="Advise of *echohealth_test.speechless panicked: password=***"`,
 	}, records(&log))
@@ -312,5 +315,118 @@ func TestWaitingForOneCheckKeepsNoOtherGreen(t *testing.T) {
 		w := get(h, "/api/health/detailed/")
 		assert.Contains(t, w.Body.String(), `"first":{"status":"error"`)
 		time.Sleep(10 * time.Second)
+	})
+}
+
+// unruly is a slog.Handler that panics, or does not return.
+type unruly struct {
+	slog.Handler
+	hang chan struct{}
+}
+
+func (u unruly) Handle(context.Context, slog.Record) error {
+	if u.hang != nil {
+		<-u.hang
+	}
+	panic("a handler")
+}
+
+// What a probe advises is logged after New, so that the logger can do it no harm.
+func TestALoggerThatPanicsOrHangsDoesNotKeepNew(t *testing.T) {
+	hang := make(chan struct{})
+	for _, handler := range []slog.Handler{unruly{slog.DiscardHandler, nil}, unruly{slog.DiscardHandler, hang}} {
+		h, err := echohealth.New(echohealth.WithLogger(slog.New(enabled{handler})), echohealth.WithRedis(&adviser{}))
+		require.NoError(t, err)
+		assert.Equal(t, 200, get(h, "/api/health/ready").Code)
+		go func() { _ = h.Close() }()
+	}
+	close(hang)
+}
+
+// enabled is a slog.Handler for every level.
+type enabled struct{ slog.Handler }
+
+func (enabled) Enabled(context.Context, slog.Level) bool { return true }
+
+func TestCheckInCode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		redis := &counting{takes: 300 * time.Millisecond}
+		slow := &counting{takes: 500 * time.Millisecond}
+		h := newHealth(t, quiet, echohealth.WithRedis(redis), echohealth.WithDatabase(slow))
+		began := time.Now()
+		check, err := h.Check(t.Context(), "redis")
+		require.NoError(t, err)
+		assert.Equal(t, 300*time.Millisecond, time.Since(began), "it waits for this one")
+		assert.Equal(t, "redis", check.Name)
+		assert.Equal(t, probes.OK, check.Status)
+		assert.EqualValues(t, 1, slow.runs.Load(), "and is a look")
+
+		memory, err := h.Check(t.Context(), "memory")
+		require.NoError(t, err)
+		assert.Equal(t, "memory", memory.Name)
+		assert.NotEmpty(t, memory.Details)
+
+		_, err = h.Check(t.Context(), "nobody")
+		assert.ErrorIs(t, err, echohealth.ErrUnknownCheck)
+		assert.EqualError(t, err, `echohealth: no check has this name: "nobody"`)
+	})
+}
+
+func TestLastRunsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe := &counting{}
+		h := newHealth(t, quiet, echohealth.WithRedis(probe))
+		unknown := h.Last()
+		assert.False(t, unknown.Ready, "unknown is not ready")
+		assert.Equal(t, echohealth.Unhealthy, unknown.Status)
+		assert.Equal(t, echohealth.Check{Name: "redis"}, unknown.Checks[0])
+		assert.Len(t, unknown.Checks, 6)
+		assert.Empty(t, unknown.Checks[1].Status)
+		synctest.Wait()
+		assert.Zero(t, probe.runs.Load())
+
+		report := h.Report(t.Context())
+		time.Sleep(time.Hour)
+		last := h.Last()
+		assert.True(t, last.Ready)
+		report.Timestamp, last.Timestamp = time.Time{}, time.Time{}
+		assert.Equal(t, report, last)
+		assert.EqualValues(t, 1, probe.runs.Load())
+		require.NoError(t, h.Close())
+		assert.Equal(t, probes.ReasonStale, h.Last().Checks[0].Reason)
+	})
+}
+
+func TestJSONInCode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHealth(t, quiet, echohealth.WithVersion(`"1"`), echohealth.WithRedis(failing(errors.New("down"))), echohealth.WithStartupGate(),
+			echohealth.WithCelery(fixed{probes.Result{Status: probes.Warning, Reason: "backlog", Details: []slog.Attr{slog.Int("pending_tasks", 10)}}, 0}))
+		report, err := json.Marshal(h.Report(t.Context()))
+		require.NoError(t, err)
+		assert.Equal(t, get(h, "/api/health/detailed").Body.String(), string(report))
+		for _, name := range []string{"redis", "celery", "memory"} {
+			check, err := h.Check(t.Context(), name)
+			require.NoError(t, err)
+			object, err := json.Marshal(check)
+			require.NoError(t, err)
+			assert.Equal(t, get(h, "/api/health/checks/"+name).Body.String(), string(object))
+		}
+	})
+}
+
+func TestWhatIsLeftAloneCanBeToldApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		defer close(hang)
+		h, err := echohealth.New(quiet, echohealth.WithoutSystemMetrics(), echohealth.WithRedis(deaf(hang)))
+		require.NoError(t, err)
+		go get(h, "/api/health/ready")
+		synctest.Wait()
+		assert.ErrorIs(t, h.Close(), echohealth.ErrLeftAlone)
+		broken, err := echohealth.New(quiet, echohealth.WithoutSystemMetrics(), echohealth.WithRedis(&adviser{closeErr: errors.New("close")}))
+		require.NoError(t, err)
+		err = broken.Close()
+		assert.Error(t, err)
+		assert.NotErrorIs(t, err, echohealth.ErrLeftAlone)
 	})
 }

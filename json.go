@@ -15,11 +15,22 @@ import (
 // The answers are written by hand and not by encoding/json, whose maps have no order: checks and their details appear as
 // configured.
 
-// member is a check as it is written.
-type member struct {
-	Check
-	timed bool  // it has a response time
-	err   error // to be shown; nil: none
+// MarshalJSON returns what /detailed/ answers.
+func (r Report) MarshalJSON() ([]byte, error) { return r.append(nil, nil), nil }
+
+// MarshalJSON returns what /checks/NAME/ answers.
+func (c Check) MarshalJSON() ([]byte, error) { return c.append(nil, nil), nil }
+
+// append writes the report, with the errors that are to be shown: none, or one for each check.
+func (r Report) append(b []byte, errs []error) []byte {
+	b = appendHead(b, r.Status, r.Timestamp)
+	if r.Phase != "" {
+		b = appendString(b, "phase", r.Phase)
+	}
+	if r.Version != "" {
+		b = appendText(b, "version", r.Version)
+	}
+	return append(appendChecks(b, r.Checks, errs), '}')
 }
 
 // appendHead begins an answer; the caller goes on with a comma or closes it.
@@ -31,42 +42,47 @@ func appendHead[S ~string](b []byte, status S, now time.Time) []byte {
 }
 
 // appendChecks writes the "checks" member.
-func appendChecks(b []byte, members []member) []byte {
+func appendChecks(b []byte, checks []Check, errs []error) []byte {
 	b = append(b, `,"checks":{`...)
-	for i, m := range members {
+	for i, check := range checks {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = append(b, '"')
-		b = append(b, m.Name...)
-		b = m.append(append(b, `":`...))
+		b = append(b, check.Name...)
+		b = append(b, `":`...)
+		var err error
+		if errs != nil {
+			err = errs[i]
+		}
+		b = check.append(b, err)
 	}
 	return append(b, '}')
 }
 
-// append writes the check's object. A metric has no response time.
-func (m member) append(b []byte) []byte {
+// append writes the check's object, with err unless it is nil. A metric has no response time.
+func (c Check) append(b []byte, err error) []byte {
 	b = append(b, `{"status":"`...)
-	b = append(b, m.Status...)
+	b = append(b, c.Status...)
 	b = append(b, '"')
-	if m.Status != probes.OK {
-		b = appendString(b, "reason", m.Reason)
+	if c.Status != probes.OK {
+		b = appendString(b, "reason", c.Reason)
 	}
-	if m.timed {
+	if !c.metric {
 		b = appendKey(b, "response_time_ms")
-		b = appendFloat(b, math.Round(m.ResponseTime.Seconds()*1e5)/100)
+		b = appendFloat(b, math.Round(c.ResponseTime.Seconds()*1e5)/100)
 	}
-	if !m.Since.IsZero() {
-		b = appendTime(b, "since", m.Since)
+	if !c.Since.IsZero() {
+		b = appendTime(b, "since", c.Since)
 	}
-	if m.Status == probes.Error && !m.LastOK.IsZero() {
-		b = appendTime(b, "last_ok", m.LastOK)
+	if c.Status == probes.Error && !c.LastOK.IsZero() {
+		b = appendTime(b, "last_ok", c.LastOK)
 	}
-	for _, detail := range m.Details {
+	for _, detail := range c.Details {
 		b = appendDetail(appendKey(b, detail.Key), detail.Value)
 	}
-	if m.err != nil {
-		b = appendText(b, "error", shorten(classify.Text(m.err)))
+	if err != nil {
+		b = appendText(b, "error", shorten(classify.Text(err)))
 	}
 	return append(b, '}')
 }

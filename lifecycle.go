@@ -115,7 +115,7 @@ func shutDown(ctx context.Context, servers []Server) error {
 	return runAll(overdue, len(servers),
 		func(i int) error { return shutDownOne(ctx, i, servers[i]) },
 		func(i int) error {
-			return fmt.Errorf("echohealth: Shutdown: server %d has not heeded the end of the context; it is left alone", i+1)
+			return fmt.Errorf("echohealth: Shutdown: server %d has not heeded the end of the context; %w", i+1, ErrLeftAlone)
 		})
 }
 

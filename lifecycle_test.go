@@ -3,8 +3,11 @@ package echohealth_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,17 +94,15 @@ func TestDrain(t *testing.T) {
 			assert.Equal(t, "close", get(h.Private(), path).Header().Get("Connection"), path)
 		}
 
-		for _, upgrade := range []struct{ path, to, connection string }{
-			{"/socket", "websocket", ""}, // the application says what becomes of this one
-			{"/hello", "h2c", "close"},   // of this nothing becomes
-			{"/api/health/live", "websocket", "close"},
-		} {
-			r := httptest.NewRequest(http.MethodGet, upgrade.path, nil)
-			r.Header.Set("Upgrade", upgrade.to)
-			w := httptest.NewRecorder()
-			app.ServeHTTP(w, r)
-			assert.Equal(t, upgrade.connection, w.Header().Get("Connection"), "%v", upgrade)
-		}
+		r := httptest.NewRequest(http.MethodGet, "/socket", nil)
+		r.Header.Set("Upgrade", "websocket")
+		refused := httptest.NewRecorder()
+		app.ServeHTTP(refused, r)
+		assert.Equal(t, "close", refused.Header().Get("Connection"), "one that is not upgraded ends its connection too")
+		r.Header.Set("Upgrade", "h2c")
+		plain := httptest.NewRecorder()
+		app.ServeHTTP(plain, r)
+		assert.Equal(t, "close", plain.Header().Get("Connection"))
 
 		time.Sleep(time.Second)
 		go func() { ended <- h.Drain(t.Context()) }()
@@ -341,4 +342,77 @@ func TestDampingOfReadiness(t *testing.T) {
 		}
 		assert.Equal(t, []int{200, 200, 200, 200, 503, 503, 503, 200, 200, 200}, codes)
 	})
+}
+
+// echoBack makes a request's connection one of another protocol, which sends back what it gets.
+func echoBack(w http.ResponseWriter, _ *http.Request) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	_, _ = buffered.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	_ = buffered.Flush()
+	_, _ = io.Copy(conn, buffered)
+}
+
+// A drain does an upgrade no harm, be it by the handler itself or behind a reverse proxy; a request that is not upgraded
+// ends its connection like any other.
+func TestADrainAndUpgrades(t *testing.T) {
+	backend := httptest.NewServer(http.HandlerFunc(echoBack))
+	defer backend.Close()
+	target, err := url.Parse(backend.URL)
+	require.NoError(t, err)
+	refuse := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+	says := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("no")) })
+	flushes := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _ = http.NewResponseController(w).Flush() })
+	hints := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+		w.WriteHeader(http.StatusOK)
+	})
+	for _, test := range []struct {
+		name     string
+		handler  http.Handler
+		upgraded bool
+	}{
+		{"hijack", http.HandlerFunc(echoBack), true},
+		{"reverse proxy", httputil.NewSingleHostReverseProxy(target), true},
+		{"refused", refuse, false}, {"another answer", says, false}, {"flushed", flushes, false}, {"after a hint", hints, false},
+	} {
+		for face, wrap := range map[string]func(*echohealth.Health) http.Handler{
+			"Wrap": func(h *echohealth.Health) http.Handler { return h.Wrap(test.handler) },
+			"Echo": func(h *echohealth.Health) http.Handler {
+				e := echo.New()
+				e.Use(h.Middleware)
+				e.GET("/socket", echo.WrapHandler(test.handler))
+				return e
+			},
+		} {
+			t.Run(test.name+" "+face, func(t *testing.T) {
+				h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithDrainDelay(0))
+				require.NoError(t, h.Drain(t.Context()))
+				server := httptest.NewServer(wrap(h))
+				defer server.Close()
+				request, err := http.NewRequest(http.MethodGet, server.URL+"/socket", nil)
+				require.NoError(t, err)
+				request.Header.Set("Connection", "Upgrade")
+				request.Header.Set("Upgrade", "echo")
+				response, err := server.Client().Do(request)
+				require.NoError(t, err)
+				defer response.Body.Close()
+				assert.Equal(t, test.upgraded, response.StatusCode == http.StatusSwitchingProtocols)
+				assert.Equal(t, !test.upgraded, response.Close, "Connection: close")
+				if !test.upgraded {
+					return
+				}
+				socket := response.Body.(io.ReadWriteCloser)
+				_, err = socket.Write([]byte("hello"))
+				require.NoError(t, err)
+				got := make([]byte, 5)
+				_, err = io.ReadFull(socket, got)
+				require.NoError(t, err)
+				assert.Equal(t, "hello", string(got))
+			})
+		}
+	}
 }

@@ -42,8 +42,14 @@ func Middleware(opts ...Option) echo.MiddlewareFunc {
 func (h *Health) Middleware(next echo.HandlerFunc) echo.HandlerFunc {
 	// Echo calls this for every request, so nothing is made here but the function.
 	return func(c echo.Context) error {
-		if r := c.Request(); h.concerns(r.URL.Path) && h.TryServe(c.Response(), r) {
-			return nil
+		if r := c.Request(); h.concerns(r.URL.Path) {
+			response := c.Response()
+			if h.TryServe(response, r) {
+				return nil
+			}
+			if h.closesUnlessUpgraded(r) {
+				response.Writer = &upgradeWriter{ResponseWriter: response.Writer}
+			}
 		}
 		return next(c)
 	}

@@ -115,17 +115,15 @@ func (m *monitor) close(limit time.Duration) []string {
 	return running
 }
 
-// overall judges the results of all checks, and the metrics.
-func (m *monitor) overall(results []*engine.Result, metrics *metrics) Status {
+// overall judges all checks, and the metrics. One of which nothing is known is not well.
+func (m *monitor) overall(checks []Check, phase phase) Status {
 	status := Healthy
-	if m.engine.Closed() {
+	if phase == closed {
 		status = Unhealthy
 	}
-	for i, result := range results {
-		status = worse(status, result.Status, m.dependencies[i].optional)
-	}
-	for _, metric := range metrics.checks {
-		status = worse(status, metric.Status, false)
+	for i, check := range checks {
+		optional := i < len(m.dependencies) && m.dependencies[i].optional
+		status = worse(status, check.Status, optional)
 	}
 	return status
 }
@@ -134,38 +132,78 @@ func worse(status Status, check probes.Status, optional bool) Status {
 	switch {
 	case check == probes.OK || status == Unhealthy:
 		return status
-	case check == probes.Error && !optional:
-		return Unhealthy
+	case check == probes.Warning || optional:
+		return Degraded
 	}
-	return Degraded
+	return Unhealthy
 }
 
 // ready judges the results of the checks that readiness depends on, and the phase. A result is nil where there is none yet.
 func (p phase) ready(gating []*engine.Result) bool {
-	return p == running && !slices.ContainsFunc(gating, func(r *engine.Result) bool { return r != nil && r.Status == probes.Error })
+	return p == running && !slices.ContainsFunc(gating, func(r *engine.Result) bool { return r == nil || r.Status == probes.Error })
 }
 
-// report says what is known now, as /detailed/ does.
-func (m *monitor) report(ctx context.Context) Report {
+// now is what /detailed/ says: it runs what is due.
+func (m *monitor) now(ctx context.Context) Report {
 	results := m.look(ctx, m.checks).Results
-	metrics := m.metrics()
-	phase := m.phase()
-	report := Report{
-		Status:    m.overall(results, metrics),
+	return m.report(m.phase(), results, m.metrics()).clone()
+}
+
+// last is the same, and runs nothing.
+func (m *monitor) last() Report {
+	if m.engine.Closed() {
+		return m.now(context.Background()) // which runs nothing either
+	}
+	metrics := &noMetrics
+	if m.system != nil {
+		metrics = m.system.lastMetrics()
+	}
+	return m.report(m.phase(), m.engine.Last(m.checks).Results, metrics).clone()
+}
+
+// check is what /checks/NAME/ says.
+func (m *monitor) check(ctx context.Context, name string) (Check, error) {
+	for _, check := range m.checks {
+		if check.Name == name {
+			result := m.look(ctx, []*engine.Check{check}).Results[0]
+			return newCheck(name, result).clone(), nil
+		}
+	}
+	if i := slices.Index(m.metricNames(), name); i >= 0 {
+		m.look(ctx, nil)
+		return m.metrics().checks[i].clone(), nil
+	}
+	return Check{}, fmt.Errorf("%w: %q", ErrUnknownCheck, name)
+}
+
+// report puts together what the checks and the metrics say. A result is nil where there is none yet.
+func (m *monitor) report(phase phase, results []*engine.Result, metrics *metrics) Report {
+	checks := make([]Check, 0, len(results)+len(metrics.checks))
+	for i, result := range results {
+		checks = append(checks, newCheck(m.dependencies[i].Name, result))
+	}
+	checks = append(checks, metrics.checks...)
+	return Report{
+		Status:    m.overall(checks, phase),
 		Ready:     phase.ready(m.ofGating(results)),
 		Phase:     phase.word(),
 		Timestamp: time.Now().UTC(),
 		Version:   m.version,
-		Checks:    make([]Check, 0, len(results)+len(metrics.checks)),
+		Checks:    checks,
 	}
-	for i, result := range results {
-		report.Checks = append(report.Checks, newCheck(m.dependencies[i].Name, result))
+}
+
+// clone copies what the caller might change.
+func (r Report) clone() Report {
+	for i, check := range r.Checks {
+		r.Checks[i] = check.clone()
 	}
-	report.Checks = append(report.Checks, metrics.checks...)
-	for i := range report.Checks {
-		report.Checks[i].Details = slices.Clone(report.Checks[i].Details)
-	}
-	return report
+	return r
+}
+
+func (c Check) clone() Check {
+	c.Details = slices.Clone(c.Details)
+	return c
 }
 
 // ofGating picks the results of those checks that readiness depends on.
@@ -179,7 +217,11 @@ func (m *monitor) ofGating(results []*engine.Result) []*engine.Result {
 	return gating
 }
 
+// newCheck is the state of a check; of one without a result nothing is known but its name.
 func newCheck(name string, result *engine.Result) Check {
+	if result == nil {
+		return Check{Name: name}
+	}
 	return Check{
 		Name:         name,
 		Status:       result.Status,

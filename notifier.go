@@ -74,10 +74,10 @@ func (n *notifier) close(limit time.Duration) error {
 	go func() { log <- n.records.Close(time.Until(deadline)) }()
 	var errs []error
 	if !n.calls.Close(time.Until(deadline)) {
-		errs = append(errs, fmt.Errorf("echohealth: a function of WithOnChange has not returned for %s; what it has not been told is forgotten", limit))
+		errs = append(errs, fmt.Errorf("echohealth: a function of WithOnChange has not returned for %s, and is not told the rest; %w", limit, ErrLeftAlone))
 	}
 	if !<-log {
-		errs = append(errs, fmt.Errorf("echohealth: the logger has not returned for %s; what it has not been given is forgotten", limit))
+		errs = append(errs, fmt.Errorf("echohealth: the logger has not returned for %s, and is not given the rest; %w", limit, ErrLeftAlone))
 	}
 	return errors.Join(errs...)
 }

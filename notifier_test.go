@@ -97,7 +97,7 @@ func TestAFunctionThatHangsSilencesNobodyElse(t *testing.T) {
 		}
 		assert.Contains(t, log.String(), "health check changed", "the log goes on")
 		assert.Equal(t, 1, strings.Count(log.String(), `msg="OnChange does not return, and the oldest changes are forgotten"`))
-		assert.EqualError(t, h.Close(), "echohealth: a function of WithOnChange has not returned for 500ms; what it has not been told is forgotten")
+		assert.EqualError(t, h.Close(), "echohealth: a function of WithOnChange has not returned for 500ms, and is not told the rest; it is left alone")
 		close(hang)
 		synctest.Wait()
 		assert.EqualValues(t, 1, calls.Load(), "nothing is told once Close has returned")
@@ -129,7 +129,7 @@ func TestALoggerThatHangsKeepsNobody(t *testing.T) {
 		}
 		assert.Equal(t, 11*time.Second, time.Since(began))
 		assert.EqualValues(t, 10, calls.Load())
-		assert.EqualError(t, h.Close(), "echohealth: the logger has not returned for 500ms; what it has not been given is forgotten")
+		assert.EqualError(t, h.Close(), "echohealth: the logger has not returned for 500ms, and is not given the rest; it is left alone")
 		close(logger.hang)
 	})
 }

@@ -133,6 +133,8 @@ func TestInvalidCombinations(t *testing.T) {
 		"readiness names one twice": {[]echohealth.Option{echohealth.WithRedis(well), echohealth.WithReadiness("redis", "redis")}, `WithReadiness: the check "redis" is named twice`},
 		"a disk that isn't measured": {[]echohealth.Option{echohealth.WithoutSystemMetrics(), echohealth.WithDisk("data", "/")},
 			`WithoutSystemMetrics: nothing is measured, so WithDisk can have no effect`},
+		"an alias that is not public": {[]echohealth.Option{echohealth.WithPublic(echohealth.Live), echohealth.WithAlias("/readyz", echohealth.Ready)},
+			`WithAlias("/readyz", "ready"): the endpoint must be one of WithPublic's, or the middleware would answer 404 here`},
 		"a threshold of nothing": {[]echohealth.Option{echohealth.WithCPUThreshold(50, 60), echohealth.WithoutSystemMetrics()}, `so WithCPUThreshold can have no effect`},
 		"slower than the default timeout": {[]echohealth.Option{echohealth.WithRedis(well, echohealth.SlowAfter(100*time.Millisecond)), echohealth.WithTimeout(50 * time.Millisecond)},
 			`WithRedis: SlowAfter(100ms): it is below the timeout, which is 50ms`},

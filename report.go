@@ -1,10 +1,20 @@
 package echohealth
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/echo-probes/echohealth/probes"
+)
+
+var (
+	// ErrUnknownCheck is the error of Health.Check for a name that no check and no metric has.
+	ErrUnknownCheck = errors.New("echohealth: no check has this name")
+
+	// ErrLeftAlone is wrapped by an error of Close or Shutdown where something has not ended in time: a probe, a server, a
+	// function of WithOnChange or the logger. It may still run.
+	ErrLeftAlone = errors.New("it is left alone")
 )
 
 // Status is how the service is as a whole.
@@ -20,7 +30,7 @@ const (
 	Unhealthy Status = "unhealthy"
 )
 
-// Report is what /detailed/ says, in code.
+// Report is what /detailed/ says, in code. As JSON it is what /detailed/ answers.
 type Report struct {
 	Status    Status
 	Ready     bool      // what /ready/ says
@@ -30,7 +40,7 @@ type Report struct {
 	Checks    []Check   // the dependencies in the order of their options, then the system metrics
 }
 
-// Check is one check's, or one metric's, state.
+// Check is one check's, or one metric's, state. As JSON it is what /checks/NAME/ answers.
 type Check struct {
 	Name         string
 	Status       probes.Status
@@ -39,6 +49,8 @@ type Check struct {
 	Details      []slog.Attr   // the further members of its JSON object, in order
 	Since        time.Time     // since when it has had this Status
 	LastOK       time.Time     // when its last OK was found; zero where there was none
+
+	metric bool // it is a metric, which has no response time
 }
 
 // Change is what the functions of WithOnChange and OnChange are given: the first failure of a check or a metric, every

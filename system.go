@@ -125,7 +125,7 @@ type figure struct {
 
 // add judges one metric. What can't be read is a warning; what is not there to be read, or not yet, is absent and OK.
 func (m *metrics) add(name string, details []slog.Attr, f figure, l levels, err error) {
-	check := Check{Name: name, Status: probes.OK, Details: details}
+	check := Check{Name: name, Status: probes.OK, Details: details, metric: true}
 	switch {
 	case errors.Is(err, sysmetrics.ErrPending), errors.Is(err, sysmetrics.ErrUnsupported):
 		err = nil
@@ -210,11 +210,25 @@ func (s *system) stale() *metrics {
 	defer s.mu.Unlock()
 	m := &metrics{}
 	for i, name := range s.names() {
-		check := Check{Name: name, Status: probes.Error, Reason: probes.ReasonStale, Since: s.closedAt}
+		check := Check{Name: name, Status: probes.Error, Reason: probes.ReasonStale, Since: s.closedAt, metric: true}
 		if s.last != nil {
 			check.LastOK = s.last.checks[i].LastOK
 		}
-		m.checks = append(m.checks, check)
+		m.checks, m.errs = append(m.checks, check), append(m.errs, nil)
+	}
+	return m
+}
+
+// lastMetrics returns the last metrics, however old, and measures nothing. Before the first measurement they are unknown.
+func (s *system) lastMetrics() *metrics {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last != nil {
+		return s.last
+	}
+	m := &metrics{}
+	for _, name := range s.names() {
+		m.checks, m.errs = append(m.checks, Check{Name: name, metric: true}), append(m.errs, nil)
 	}
 	return m
 }

@@ -27,7 +27,7 @@ func judged(t *testing.T, sample *sysmetrics.Sample, opts ...Option) map[string]
 	return checks
 }
 
-func object(check Check) string { return string(member{Check: check}.append(nil)) }
+func object(check Check) string { return string(check.append(nil, nil)) }
 
 // fine is a sample of a container in which nothing is remarkable.
 func fine() *sysmetrics.Sample {
@@ -289,11 +289,11 @@ func TestOverall(t *testing.T) {
 	}
 	for _, test := range tests {
 		m := &monitor{engine: engine.New(nil, nil), dependencies: []dependency{{}, {optional: true}}}
-		var results []*engine.Result
-		for _, status := range test.checks {
-			results = append(results, &engine.Result{Status: status})
+		var checks []Check
+		for _, status := range append(test.checks, probes.OK, test.metric) {
+			checks = append(checks, Check{Status: status})
 		}
-		got := m.overall(results, &metrics{checks: []Check{{Status: probes.OK}, {Status: test.metric}}})
+		got := m.overall(checks, running)
 		assert.Equal(t, test.want, got, "%v", test)
 	}
 }

@@ -218,7 +218,7 @@ var situations = []situation{
 	},
 	{
 		name:    "only live and ready are public",
-		options: options(oneWell, echohealth.WithPublic(echohealth.Live, echohealth.Ready), echohealth.WithAlias("/status", echohealth.Detailed)),
+		options: options(oneWell, echohealth.WithPublic(echohealth.Live, echohealth.Ready), echohealth.WithAlias("/readyz", echohealth.Ready)),
 		ours: []answer{
 			{"/api/health/live", 200, alive},
 			{"/api/health/ready", 200, readyOne},
@@ -226,7 +226,7 @@ var situations = []situation{
 			{"/api/health/detailed", 404, notFound},
 			{"/api/health", 404, notFound},
 			{"/api/health/checks/database", 404, notFound},
-			{"/status", 404, notFound},
+			{"/readyz", 200, readyOne},
 		},
 	},
 	{
