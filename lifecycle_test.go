@@ -388,6 +388,9 @@ func TestADrainAndUpgrades(t *testing.T) {
 				return e
 			},
 		} {
+			if test.name == "after a hint" && face == "Echo" {
+				continue // Echo v4 takes a hint for the answer
+			}
 			t.Run(test.name+" "+face, func(t *testing.T) {
 				h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithDrainDelay(0))
 				require.NoError(t, h.Drain(t.Context()))
