@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"path"
 	"reflect"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -166,10 +170,10 @@ func closeProbe(name string, closer io.Closer) (err error) {
 	return nil
 }
 
-// advise logs what the probes say about the clients that they were given.
+// advise logs what the probes say about the clients that they were given, and which of our own stand under another's name.
 func (h *Health) advise() {
 	for _, check := range h.config.checks {
-		for _, line := range advice(check.probe) {
+		for _, line := range append(misplaced(check.name, check.probe), advice(check.probe)...) {
 			h.notifier.log(slog.LevelWarn, "health check advice", slog.String("check", check.name), slog.String("advice", classify.Mask(line)))
 		}
 	}
@@ -186,4 +190,23 @@ func advice(probe probes.Probe) (lines []string) {
 		}
 	}()
 	return adviser.Advise()
+}
+
+// kinds are the names of the checks that our own probes are for, by their packages.
+var kinds = map[string]string{
+	"pgxprobe": "database", "sqlprobe": "database", "redisprobe": "redis", "amqpprobe": "amqp", "celeryprobe": "celery",
+}
+
+// misplaced finds one of our own probes under the name of another kind's check: every probe fits every option.
+func misplaced(name string, probe probes.Probe) []string {
+	t := reflect.TypeOf(probe)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	dir, pkg := path.Split(t.PkgPath())
+	kind := kinds[pkg]
+	if kind == "" || kind == name || !strings.HasSuffix(dir, "echohealth/probes/") || !slices.Contains(slices.Collect(maps.Values(kinds)), name) {
+		return nil
+	}
+	return []string{fmt.Sprintf("the check is named %q, and its probe is one of %s: use another option, or another name", name, pkg)}
 }

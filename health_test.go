@@ -17,6 +17,8 @@ import (
 
 	"github.com/echo-probes/echohealth"
 	"github.com/echo-probes/echohealth/probes"
+	"github.com/echo-probes/echohealth/probes/redisprobe"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -429,4 +431,17 @@ func TestWhatIsLeftAloneCanBeToldApart(t *testing.T) {
 		assert.Error(t, err)
 		assert.NotErrorIs(t, err, echohealth.ErrLeftAlone)
 	})
+}
+
+// Every probe fits every option, so that only advice can say that two were mixed up.
+func TestAProbeUnderTheNameOfAnother(t *testing.T) {
+	var log logBuffer
+	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", DialerRetries: 1, ContextTimeoutEnabled: true})
+	defer client.Close()
+	h := newHealth(t, logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(redisprobe.New(client)),
+		echohealth.WithRedis(redisprobe.New(client)), echohealth.WithCheck("sessions", redisprobe.New(client)), echohealth.WithAMQP(well))
+	require.NoError(t, h.Close())
+	assert.Equal(t, []string{
+		`WARN msg="health check advice" check=database advice="the check is named \"database\", and its probe is one of redisprobe: use another option, or another name"`,
+	}, records(&log))
 }
