@@ -8,9 +8,11 @@ import (
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
@@ -208,24 +210,26 @@ func benchmark(b *testing.B, handler http.Handler, path string) {
 
 // A kubelet waits a second for the whole answer: readiness with a check that hangs has to be within it.
 func TestReadinessAnswersWithinAKubeletsSecond(t *testing.T) {
-	hang := make(chan struct{})
-	t.Cleanup(func() { close(hang) })
-	h, err := echohealth.New(quiet, echohealth.WithDatabase(deaf(hang)), echohealth.WithRedis(well))
-	require.NoError(t, err)
-	server := httptest.NewServer(h)
-	defer server.Close()
-	client := &http.Client{Timeout: time.Second}
-	defer client.CloseIdleConnections()
-	response, err := client.Get(server.URL + "/api/health/ready")
-	require.NoError(t, err)
-	defer func() { _ = response.Body.Close() }()
-	assert.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
-	var body struct {
-		Checks map[string]struct{ Status, Reason string }
-	}
-	require.NoError(t, json.NewDecoder(response.Body).Decode(&body))
-	assert.Equal(t, "timeout", body.Checks["database"].Reason)
-	assert.Equal(t, "ok", body.Checks["redis"].Status)
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		defer close(hang)
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(deaf(hang)), echohealth.WithRedis(well))
+		pipe := testserver.NewPipe()
+		server := &http.Server{Handler: h}
+		defer func() { _ = server.Close() }()
+		go func() { _ = server.Serve(pipe) }()
+		kubelet := &http.Client{Timeout: time.Second, Transport: &http.Transport{DialContext: pipe.DialContext, DisableKeepAlives: true}}
+		response, err := kubelet.Get("http://service/api/health/ready")
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
+		var body struct {
+			Checks map[string]struct{ Status, Reason string }
+		}
+		require.NoError(t, json.NewDecoder(response.Body).Decode(&body))
+		require.NoError(t, response.Body.Close())
+		assert.Equal(t, "timeout", body.Checks["database"].Reason)
+		assert.Equal(t, "ok", body.Checks["redis"].Status)
+	})
 }
 
 // deaf is a probe that heeds no context, and returns when hang is closed.

@@ -1,0 +1,60 @@
+package testserver
+
+import (
+	"context"
+	"net"
+	"sync"
+)
+
+// A Pipe is a listener in memory whose connections are those of net.Pipe. A server that
+// listens there and its clients can be in a bubble of testing/synctest, where no time
+// passes while they work: a test of deadlines then depends on no machine. Its methods
+// are safe for concurrent use.
+type Pipe struct {
+	dialed chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+// NewPipe returns an open Pipe. In a bubble it must be made there.
+func NewPipe() *Pipe {
+	return &Pipe{dialed: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+// Accept waits for the next client. After Close it returns net.ErrClosed.
+func (p *Pipe) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.dialed:
+		return conn, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close refuses all further clients. The connections that exist are not touched.
+func (p *Pipe) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+// Addr returns an address that says nothing.
+func (p *Pipe) Addr() net.Addr { return pipeAddr{} }
+
+type pipeAddr struct{}
+
+func (pipeAddr) Network() string { return "pipe" }
+func (pipeAddr) String() string  { return "pipe" }
+
+// DialContext connects to the listener, whatever the network and the address: it is the
+// DialContext of an http.Transport. After Close it returns net.ErrClosed.
+func (p *Pipe) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case p.dialed <- server:
+		return client, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
