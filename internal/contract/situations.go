@@ -53,10 +53,12 @@ func (a answer) pattern() *regexp.Regexp {
 	return regexp.MustCompile("^" + words.Replace(regexp.QuoteMeta(a.body)) + "$")
 }
 
-// allOptions keeps results as they are for as long as a test takes, so that all who ask get the same.
+// allOptions keeps results as they are for as long as a test takes, so that all who ask get the same, and gives a check time on a busy
+// machine.
 func (s situation) allOptions() []echohealth.Option {
 	options := slices.Concat(s.options, []echohealth.Option{
 		echohealth.WithFreshness(time.Hour),
+		echohealth.WithTimeout(time.Minute),
 		echohealth.WithLogger(slog.New(slog.DiscardHandler)),
 	})
 	if !s.measures {
@@ -113,6 +115,20 @@ type fixed probes.Result
 
 func (f fixed) Check(context.Context) probes.Result { return probes.Result(f) }
 
+// awaitMetrics returns when memory, disk and connections have been measured. A Report waits for that too, but not for long, and the machine
+// may be busy.
+func awaitMetrics(t *testing.T, h *echohealth.Health) {
+	require.Eventually(t, func() bool {
+		measured := 0
+		for _, check := range h.Report(t.Context()).Checks {
+			if slices.Contains([]string{"memory", "disk", "connections"}, check.Name) && len(check.Details) > 0 {
+				measured++
+			}
+		}
+		return measured == 3
+	}, time.Minute, 10*time.Millisecond)
+}
+
 var situations = []situation{
 	{
 		name:    "all is well",
@@ -160,6 +176,7 @@ var situations = []situation{
 	{
 		name:     "the system is measured",
 		options:  options(oneWell, oneDown),
+		before:   awaitMetrics,
 		measures: true,
 		ours: []answer{
 			{"/api/health/ready", 503, notReadyBoth},
