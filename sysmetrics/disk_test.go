@@ -130,7 +130,7 @@ func TestHungDiskUnderLoad(t *testing.T) {
 		s.last.Store(nil) // as if a second had passed
 		s.Sample()
 	}
-	assert.Less(t, time.Since(begin), 10*time.Second, "they wait for what never comes") // the bound is TestHungDisk's
+	assert.Less(t, time.Since(begin), time.Minute, "they wait for what never comes") // the bound is TestHungDisk's
 	assert.Equal(t, 1, goroutinesIn("(*diskMeter).start.func1"))
 	assert.Error(t, s.Sample().Disks[0].Err)
 

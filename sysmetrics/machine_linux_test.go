@@ -2,6 +2,7 @@ package sysmetrics
 
 import (
 	"io/fs"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -113,9 +114,12 @@ func TestThisMachinesCPU(t *testing.T) {
 	stop := burn()
 	time.Sleep(cpuMinWindow + 50*time.Millisecond)
 	stop() // for the burners would delay the sample itself
-	cpu := s.Sample().CPU
+	var cpu CPU
+	require.Eventually(t, func() bool { // others may delay it too
+		cpu = s.Sample().CPU
+		return cpu.Err == nil
+	}, time.Minute, 20*time.Millisecond)
 
-	require.NoError(t, cpu.Err)
 	assert.Greater(t, cpu.Percent, 0.0)
 	assert.LessOrEqual(t, cpu.Percent, 100.0)
 	assert.GreaterOrEqual(t, cpu.Window, cpuMinWindow)
@@ -157,12 +161,16 @@ func TestThisMachinesDisks(t *testing.T) {
 	require.NoError(t, err)
 	var d Disk
 	d.fill(root)
-
-	usage, err := disk.Usage("/") // its sizes are right where f_bsize and f_frsize are equal
-	require.NoError(t, err)
-	assert.InDelta(t, usage.UsedPercent, d.Percent, 1)
-	assert.InDelta(t, usage.InodesUsedPercent, d.InodesPercent.Value, 1)
 	assert.LessOrEqual(t, d.FreeBytes, d.TotalBytes)
+
+	undisturbed(t, func() bool {
+		root, err := statfs("/")
+		require.NoError(t, err)
+		d.fill(root)
+		usage, err := disk.Usage("/") // its sizes are right where f_bsize and f_frsize are equal
+		require.NoError(t, err)
+		return math.Abs(usage.UsedPercent-d.Percent) < 1 && math.Abs(usage.InodesUsedPercent-d.InodesPercent.Value) < 1
+	}, "the percentages of df")
 
 	_, err = statfs("/does/not/exist")
 	assert.ErrorIs(t, err, fs.ErrNotExist)
@@ -198,7 +206,7 @@ func TestThisMachinesConnections(t *testing.T) {
 		closeAll := connect(t, pairs)
 		defer closeAll()
 		more := count() - before
-		return 2*pairs-10 <= more && more <= 2*pairs+10
+		return 3*pairs/2 < more && more < 5*pairs/2
 	}, "one connection is two to the kernel, one for each end")
 }
 

@@ -336,7 +336,7 @@ func TestHangingSystemUnderLoad(t *testing.T) {
 	for range 3 {
 		begin := time.Now()
 		samples := askAll(s, 200)
-		assert.Less(t, time.Since(begin), 5*time.Second, "they wait for what never comes")
+		assert.Less(t, time.Since(begin), time.Minute, "they wait for what never comes") // the bound is TestHangingSystem's
 		assert.NotContains(t, samples, (*Sample)(nil))
 		s.last.Store(nil) // as if a second had passed
 	}
@@ -344,7 +344,7 @@ func TestHangingSystemUnderLoad(t *testing.T) {
 	assert.Equal(t, 1, goroutinesIn("(*Sampler).begin.func1"))
 
 	release()
-	assert.Eventually(t, func() bool { return goroutinesIn("(*Sampler).begin.func1") == 0 }, 10*time.Second, time.Millisecond)
+	assert.Eventually(t, func() bool { return goroutinesIn("(*Sampler).begin.func1") == 0 }, time.Minute, time.Millisecond)
 	s.last.Store(nil)
 	assert.False(t, s.Sample().Stuck)
 }
