@@ -113,8 +113,8 @@ const (
 	hungPatience = time.Second
 )
 
-// hung lets 200 ask a library at once whose only check does not return, and then one more.
-func hung(lib library) (burst, error) {
+// hung lets 200 ask a library at once whose only check does not return, listens for as long as patience, and then lets one more ask.
+func hung(lib library, patience time.Duration) (burst, error) {
 	release := make(chan struct{})
 	var g gauge
 	stuck := g.count(func(context.Context) error { <-release; return nil })
@@ -123,8 +123,8 @@ func hung(lib library) (burst, error) {
 		return burst{}, fmt.Errorf("%s: %w", lib.name, err)
 	}
 	defer i.close()
-	b, all := together(200, i, hungPatience)
-	one, answered := together(1, i, hungPatience/2)
+	b, all := together(200, i, patience)
+	one, answered := together(1, i, patience/2)
 	b.hanging, b.next = g.hanging(), one.last
 	if one.unanswered > 0 {
 		b.next = -1
@@ -161,7 +161,7 @@ func hungAll() ([]burst, error) {
 	bursts := make([]burst, len(libraries))
 	for n, lib := range libraries {
 		var err error
-		if bursts[n], err = hung(lib); err != nil {
+		if bursts[n], err = hung(lib, hungPatience); err != nil {
 			return nil, err
 		}
 	}
