@@ -139,10 +139,15 @@ func TestRolloutWithoutADrain(t *testing.T) {
 
 // Requests that fail one after the other don't end it, and every cause is named.
 func TestRolloutFailures(t *testing.T) {
+	const last = 40
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	var asked atomic.Int64
 	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch n := asked.Add(1); {
 		case n == 1:
+		case n == last:
+			cancel()
 		case n%4 == 0:
 			w.WriteHeader(http.StatusBadGateway)
 		case n%4 == 1:
@@ -150,11 +155,11 @@ func TestRolloutFailures(t *testing.T) {
 		}
 		_, _ = fmt.Fprint(w, r.URL.Path)
 	}))
-	code, stdout, _ := command("rollout", "--connections=2", "--rate=200", "--duration=500ms", url+"/shop?x=1")
-	assert.Equal(t, 1, code)
-	assert.Contains(t, stdout, url+"/shop?… over 2 connections, each every 10ms, until Ctrl-C or for 500ms\n")
-	assert.Regexp(t, `\n +\d+  502 Bad Gateway +from `, stdout)
-	assert.Regexp(t, `\n +\d+  connection closed without a whole answer +from `, stdout)
+	var out bytes.Buffer
+	assert.Equal(t, 1, healthcheck.Run(ctx, []string{"rollout", "--connections=2", "--rate=200", "--duration=10m", url + "/shop?x=1"}, &out, io.Discard))
+	assert.Contains(t, out.String(), url+"/shop?… over 2 connections, each every 10ms, until Ctrl-C or for 10m0s\n")
+	assert.Regexp(t, `\n +\d+  502 Bad Gateway +from `, out.String())
+	assert.Regexp(t, `\n +\d+  connection closed without a whole answer +from `, out.String())
 }
 
 // A request is sent once, even where net/http would send it again on another connection.
