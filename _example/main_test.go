@@ -76,7 +76,7 @@ func TestCachedListExpires(t *testing.T) {
 		require.NoError(t, err)
 		read(t, response)
 		return response.Header.Get("X-Cache") == "miss"
-	}, listLifetime+20*time.Second, 200*time.Millisecond)
+	}, listLifetime+patience, 200*time.Millisecond)
 }
 
 func TestJobs(t *testing.T) {
@@ -169,8 +169,8 @@ func TestSecondSignal(t *testing.T) {
 	select {
 	case err := <-p.exited:
 		require.Error(t, err, "cut short")
-	case <-time.After(drainDelay - time.Second):
-		t.Fatal("it still drains")
+	case <-time.After(patience):
+		t.Fatal("it still runs")
 	}
 }
 
@@ -253,7 +253,7 @@ func TestPartsDown(t *testing.T) {
 				assert.Equal(t, 503, status)
 				assert.Equal(t, `{"message":"queue unavailable"}`, body)
 			}
-			assert.Less(t, time.Since(begun), 10*time.Second, "a request takes %s at most", requestTimeout)
+			assert.Less(t, time.Since(begun), patience, "a request takes %s at most, where the machine is idle", requestTimeout)
 			p.end(t, syscall.SIGTERM)
 		})
 	}

@@ -69,10 +69,11 @@ func report(t *testing.T, h *echohealth.Health) { h.Report(t.Context()) }
 
 func drain(t *testing.T, h *echohealth.Health) { require.NoError(t, h.Drain(t.Context())) }
 
-// options begins with what every situation has: results that stay, so that all who ask get the same.
+// options begins with what every situation has: results that stay, so that all who ask get the same, and time for the checks on a busy
+// machine.
 func options(opts ...echohealth.Option) []echohealth.Option {
 	return slices.Concat([]echohealth.Option{
-		echohealth.WithFreshness(time.Hour), echohealth.WithDrainDelay(0), echohealth.WithLogger(discard),
+		echohealth.WithFreshness(time.Hour), echohealth.WithTimeout(time.Minute), echohealth.WithDrainDelay(0), echohealth.WithLogger(discard),
 	}, opts)
 }
 
@@ -83,10 +84,13 @@ func bare(opts ...echohealth.Option) []echohealth.Option {
 
 var situations = []situation{
 	{
-		name:    "nothing is configured",
-		options: options(echohealth.WithMemoryThreshold(echohealth.Never, echohealth.Never), echohealth.WithDiskThreshold(echohealth.Never, echohealth.Never)),
-		ready:   "ready", startup: "started", detailed: "healthy",
-		checks: map[string]string{"cpu": "ok", "memory": "ok"},
+		name: "nothing is checked, and the machine is measured",
+		options: options(
+			echohealth.WithCPUThreshold(echohealth.Never, echohealth.Never), echohealth.WithMemoryThreshold(echohealth.Never, echohealth.Never),
+			echohealth.WithDiskThreshold(echohealth.Never, echohealth.Never),
+		),
+		ready: "ready", startup: "started", detailed: "healthy",
+		checks: map[string]string{"cpu": "ok", "memory": "ok", "disk": "ok"},
 	},
 	{
 		name:    "nothing is checked or measured",
@@ -102,7 +106,7 @@ var situations = []situation{
 	{
 		name:    "the processor is measured",
 		options: options(echohealth.WithDatabase(well)),
-		before:  awaitProcessor,
+		before:  awaitFigures("cpu"),
 		ready:   "ready", startup: "started",
 	},
 	{
@@ -138,7 +142,8 @@ var situations = []situation{
 			echohealth.WithMemoryThreshold(0, 0), echohealth.WithDiskThreshold(0, echohealth.Never), echohealth.WithConnectionsThreshold(0, 0),
 			echohealth.WithDisk("uploads", "/"), echohealth.WithDisk("gone", "/does/not/exist"),
 		),
-		ready: "ready", startup: "started", detailed: "unhealthy",
+		before: awaitMachine,
+		ready:  "ready", startup: "started", detailed: "unhealthy",
 		checks: map[string]string{"memory": "error above_threshold", "disk": "warning above_threshold", "gone": "warning not_found"},
 	},
 	{
@@ -214,14 +219,32 @@ var situations = []situation{
 	},
 }
 
-// awaitProcessor waits until there is a first window.
-func awaitProcessor(t *testing.T, h *echohealth.Health) {
-	require.Eventually(t, func() bool {
-		for _, c := range h.Report(t.Context()).Checks {
-			if c.Name == "cpu" {
-				return slices.ContainsFunc(c.Details, func(a slog.Attr) bool { return a.Key == "percent" })
-			}
-		}
-		return false
-	}, 10*time.Second, 50*time.Millisecond)
+// awaitMachine waits until everything has been measured that can be at once. A Report waits for that too, but not for long, and the machine
+// may be busy.
+func awaitMachine(t *testing.T, h *echohealth.Health) {
+	awaitFigures("memory", "disk", "uploads", "connections")(t, h)
+	require.Eventually(t, func() bool { return findCheck(h.Report(t.Context()), "gone").Reason == probes.ReasonNotFound }, time.Minute, 10*time.Millisecond)
+}
+
+// awaitFigures waits until the metrics have been measured: the processor needs a first window.
+func awaitFigures(names ...string) func(*testing.T, *echohealth.Health) {
+	return func(t *testing.T, h *echohealth.Health) {
+		require.Eventually(t, func() bool {
+			report := h.Report(t.Context())
+			return !slices.ContainsFunc(names, func(name string) bool { return !measured(report, name) })
+		}, time.Minute, 10*time.Millisecond)
+	}
+}
+
+// measured reports whether a metric has more figures than those that are known beforehand.
+func measured(report echohealth.Report, name string) bool {
+	return slices.ContainsFunc(findCheck(report, name).Details, func(a slog.Attr) bool { return a.Key == "percent" || a.Key == "active_connections" })
+}
+
+func findCheck(report echohealth.Report, name string) echohealth.Check {
+	i := slices.IndexFunc(report.Checks, func(c echohealth.Check) bool { return c.Name == name })
+	if i < 0 {
+		return echohealth.Check{}
+	}
+	return report.Checks[i]
 }

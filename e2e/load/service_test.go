@@ -55,7 +55,7 @@ func newService(t *testing.T) *service {
 	require.NoError(t, err)
 	t.Cleanup(s.pool.Close)
 	s.probe = &counted{Probe: pgxprobe.New(s.pool)}
-	s.health, err = echohealth.New(echohealth.WithDatabase(s.probe), echohealth.WithFreshness(freshness),
+	s.health, err = echohealth.New(echohealth.WithDatabase(s.probe), echohealth.WithFreshness(freshness), echohealth.WithTimeout(checkTimeout),
 		echohealth.WithLogger(slog.New(slog.DiscardHandler)))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.health.Close()) })
