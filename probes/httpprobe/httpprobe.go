@@ -8,7 +8,9 @@
 // outages become yours.
 //
 // A check costs one request, on a connection that is kept from check to check. Of the body up to 4 KB are read and
-// thrown away; a longer one costs a new connection each time.
+// thrown away; a longer one costs a new connection each time, and one that neither ends nor reaches 4 KB before the
+// check's context ends is a timeout. Interim answers (100, 102, 103) are skipped. An answer 101 is an error with
+// ReasonMisconfigured: the URL belongs to another protocol, such as WebSocket.
 //
 // The detail status_code is the status of the answer.
 package httpprobe
@@ -35,6 +37,7 @@ type Probe struct {
 	url     *url.URL
 	header  http.Header
 	client  *http.Client
+	base    context.Context // its values are each request's; nil without BaseContext
 	invalid error
 	closed  atomic.Bool
 }
@@ -70,6 +73,20 @@ func Header(key, value string) Option {
 			return fmt.Errorf("httpprobe.Header(%q, …): a value has no control character", key)
 		}
 		p.header.Add(key, value)
+		return nil
+	}
+}
+
+// BaseContext sets a context whose values are found in the context of each request, for the hooks of a client that
+// Client was given: a transport that reads a tenant or a tracer from it, say. A value of the check's own context comes
+// first. Its deadline and its cancellation do not count. A nil context is an error at construction of the health
+// checks. The default has no values. The last use wins.
+func BaseContext(ctx context.Context) Option {
+	return func(p *Probe) error {
+		if ctx == nil {
+			return errors.New("httpprobe.BaseContext(nil): the context must not be nil")
+		}
+		p.base = ctx
 		return nil
 	}
 }
@@ -146,16 +163,30 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 		return probes.FromError(withoutURL(err))
 	}
 	defer response.Body.Close()
-	_, err = io.CopyN(io.Discard, response.Body, bodyLimit)
-	if errors.Is(err, io.EOF) {
-		err = nil // the body is no longer than that
-	}
-	if reason := reasonFor(response.StatusCode); reason != "" {
-		err = probes.Fail(reason, fmt.Errorf("HTTP status %d %s", response.StatusCode, http.StatusText(response.StatusCode)))
-	}
-	result := probes.FromError(err)
+	result := probes.FromError(judge(response))
 	result.Details = []slog.Attr{slog.Int("status_code", response.StatusCode)}
 	return result
+}
+
+// judge reads what has to be read of an answer, and returns what is wrong with it.
+func judge(response *http.Response) error {
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		// Its body is the connection, on which a read heeds no context.
+		return failed(response, ": the server changes to another protocol, for which it was not asked")
+	}
+	_, err := io.CopyN(io.Discard, response.Body, bodyLimit)
+	switch {
+	case reasonFor(response.StatusCode) != "":
+		return failed(response, "")
+	case errors.Is(err, io.EOF):
+		return nil // the body is no longer than that
+	}
+	return err
+}
+
+func failed(response *http.Response, why string) error {
+	status := response.StatusCode
+	return probes.Fail(reasonFor(status), fmt.Errorf("HTTP status %d %s%s", status, http.StatusText(status), why))
 }
 
 // closeAgain is for a check that Close has overtaken: its connection has become idle after Close closed those that were.
@@ -170,7 +201,23 @@ func (p *Probe) request(ctx context.Context) *http.Request {
 	if request.Header.Get("User-Agent") == "" {
 		request.Header.Set("User-Agent", "echohealth")
 	}
+	if p.base != nil {
+		ctx = based{ctx, p.base}
+	}
 	return request.WithContext(ctx)
+}
+
+// based is a check's context with the values of another one, where it has none itself.
+type based struct {
+	context.Context
+	values context.Context
+}
+
+func (b based) Value(key any) any {
+	if v := b.Context.Value(key); v != nil {
+		return v
+	}
+	return b.values.Value(key)
 }
 
 // withoutURL takes off the layer in which net/http quotes the URL: its query may hold a token.
@@ -199,7 +246,7 @@ func reasonFor(status int) probes.Reason {
 	switch status / 100 {
 	case 2:
 		return ""
-	case 3, 4:
+	case 1, 3, 4:
 		return probes.ReasonMisconfigured
 	}
 	return probes.ReasonFailed
