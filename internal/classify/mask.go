@@ -27,7 +27,8 @@ func Text(err error) (text string) {
 }
 
 // Mask replaces the passwords in text by ***: in URLs (scheme://user:password@host), MySQL's DSNs (user:password@tcp(host)/),
-// key=value pairs, JSON, private keys, and HTTP credentials, in the fragments of them that parsers quote too. It rather hides a word too many
+// key=value pairs, JSON, SQL, flags of commands, cookies, private keys, and credentials of HTTP and SASL, in the fragments of them
+// that parsers and servers quote, and in all of that where it is percent-encoded or escaped. It rather hides a word too many
 // than one too few: passwords are cut at no character that could be part of one. Text over 8 KiB is cut, and marked as cut.
 //
 // Each secret is looked for in text as it is, whatever else was found, so that none is overlooked because of what
@@ -35,28 +36,36 @@ func Text(err error) (text string) {
 //
 // It is written by hand because package regexp would make every program that imports this module 256 KB larger.
 func Mask(text string) string {
-	s := search{text: text}
-	if len(text) > maxWork {
-		s.text, s.cut = text[:maxWork], true
-	}
-	s.urls()
-	s.urlErrors()
-	s.userinfo()
-	s.values()
-	s.credentials()
-	s.privateKeys()
+	s := search{text: text[:min(len(text), maxWork)]}
+	s.all()
+	s.encoded(maxEncodings)
 	return show(text, s.found)
 }
 
 // search is for the secrets in a text.
 type search struct {
 	text  string
-	cut   bool // it went on
 	found []span
 
-	word, quote, ats stretch // what was searched last, for white space, for quoteMark, and for @
-	quoteMark        quote
-	at               int
+	// What was searched last for white space, \n, the end of a list's item, and each kind of quote.
+	word, line, list stretch
+	quotes           map[quote]*stretch
+
+	ats stretch // what was searched last for @
+	at  int     // where the last one is in it
+}
+
+func (s *search) all() {
+	s.urls()
+	s.urlErrors()
+	s.userinfo()
+	s.values()
+	s.sql()
+	s.flags()
+	s.quotations()
+	s.credentials()
+	s.sasl()
+	s.privateKeys()
 }
 
 // span is a secret's place in the text.

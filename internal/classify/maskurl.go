@@ -3,7 +3,7 @@ package classify
 import "strings"
 
 // urls finds what is between scheme://user: and the last @ that can belong to it: the one before the closing quote, or
-// before the next white space, whichever comes later.
+// before the next white space, whichever comes later. Without a colon what stands before the @ may be a token.
 func (s *search) urls() {
 	each(s.text, "://", func(separator int) {
 		user := separator + len("://")
@@ -12,7 +12,11 @@ func (s *search) urls() {
 			end, quoted = s.closing(user, q), true
 		}
 		colon := user + strings.IndexAny(s.text[user:end], ":@/")
-		if colon < user || s.text[colon] != ':' {
+		if colon < user || s.text[colon] == '/' {
+			return
+		}
+		if s.text[colon] == '@' {
+			s.hide(user, user+strings.LastIndexByte(s.text[user:s.authorityEnd(user)], '@'))
 			return
 		}
 		if quoted && !isPort(s.text[colon+1:]) {
@@ -23,28 +27,26 @@ func (s *search) urls() {
 }
 
 // hideURLPassword hides what begins at from, with what it takes to be sure of its end. White space and quotes may be
-// part of a password that nobody has escaped: then the @ comes later in the line.
+// part of a password that was not escaped: then the @ comes later in the line.
 func (s *search) hideURLPassword(from, end int) {
 	to := s.lastAt(from, end)
 	if to < 0 && !isPort(s.text[from:]) {
-		end = s.urlLineEnd(from)
-		to = s.lastAt(from, end)
-		if to < 0 && s.cut && end == len(s.text) {
-			to = end
-		}
+		to = from + strings.LastIndexByte(s.text[from:s.urlLineEnd(from)], '@')
 	}
 	s.hide(from, to)
 }
 
 // urlLineEnd returns where the line ends, or the next URL begins.
 func (s *search) urlLineEnd(at int) int {
-	end := len(s.text)
-	for _, stop := range []string{"://", "\n"} {
-		if i := strings.Index(s.text[at:end], stop); i >= 0 {
-			end = at + i
-		}
+	return min(s.next(at, "://"), s.lineEnd(at))
+}
+
+// authorityEnd returns where the authority of a URL ends.
+func (s *search) authorityEnd(at int) int {
+	if i := strings.IndexAny(s.text[at:], spaces+quotes+"/?#"); i >= 0 {
+		return at + i
 	}
-	return end
+	return len(s.text)
 }
 
 // isPort reports whether text begins with what is a port rather than a password, or with nothing.
@@ -63,13 +65,13 @@ func schemeStart(text string, end int) int {
 	return end
 }
 
-// quotations are how net/url begins to quote what may be a part of a password.
-var quotations = []string{`invalid port "`, `invalid URL escape "`, `invalid character "`}
+// parserQuotes are how net/url begins to quote what may be a part of a password.
+var parserQuotes = []string{`invalid port "`, `invalid URL escape "`, `invalid character "`}
 
 // urlErrors finds what net/url quotes because it can't read it, and which may have lost its @ with the rest of the password
 // behind a #.
 func (s *search) urlErrors() {
-	for _, begin := range quotations {
+	for _, begin := range parserQuotes {
 		each(s.text, begin, func(at int) {
 			from := at + len(begin)
 			s.hide(from, closingQuote(s.text, from))
@@ -80,9 +82,14 @@ func (s *search) urlErrors() {
 		from := at + len(parse)
 		to := closingQuote(s.text, from)
 		_, authority, isURL := strings.Cut(s.text[from:to], "://")
-		if colon := strings.IndexAny(authority, ":@/"); colon >= 0 && authority[colon] == ':' {
+		colon := strings.IndexAny(authority, ":@/")
+		switch {
+		case colon >= 0 && authority[colon] == ':':
 			s.hide(to-len(authority)+colon+1, to)
-		} else if !isURL {
+		case colon >= 0 && authority[colon] == '@':
+			from = to - len(authority)
+			fallthrough
+		case !isURL:
 			s.hide(from, from+strings.LastIndexByte(s.text[from:to], '@'))
 		}
 	})

@@ -9,11 +9,15 @@ func (s *search) values() {
 		if c != '=' && c != ':' || strings.HasPrefix(s.text[i:], "://") {
 			continue
 		}
-		switch k := keyBefore(s.text[:i]); {
+		k := keyBefore(s.text[:i])
+		certainly := c == '=' || k.quoted || k.compound || !isSpace(s.text, i+1)
+		switch {
+		case k.kind == certain, k.kind == likely && certainly:
+			s.hideValue(i+1, s.listItemEnd(i, k))
 		case k.kind == authorization:
-			s.hideValue(i+1, true)
-		case k.kind == certain, k.kind == likely && (c == '=' || k.quoted || k.compound || !isSpace(s.text, i+1)):
-			s.hideValue(i+1, false)
+			s.hideAuthorization(i + 1)
+		case k.kind == cookies:
+			s.hideCookies(i)
 		}
 	}
 }
@@ -26,6 +30,7 @@ const (
 	likely             // not in plain prose, such as "unexpected token: x"
 	certain            // also there
 	authorization      // and its value may begin with a scheme, which is no secret
+	cookies            // and its value is a list of name=value; "cookie: not found" is prose
 )
 
 // keys are how the names of secrets end, without case, - and _.
@@ -36,7 +41,7 @@ var keys = []struct {
 	{"password", certain}, {"passwd", certain}, {"passphrase", certain}, {"passcode", certain}, {"pwd", certain},
 	{"apikey", certain}, {"accesskey", certain}, {"secretkey", certain}, {"privatekey", certain}, {"accountkey", certain},
 	{"secret", likely}, {"token", likely}, {"signature", likely},
-	{"authorization", authorization},
+	{"authorization", authorization}, {"cookie", cookies}, {"cookies", cookies},
 }
 
 // key is what stands before a delimiter.
@@ -44,6 +49,7 @@ type key struct {
 	kind     kind
 	quoted   bool
 	compound bool // like client_secret, clientSecret or X-Auth-Token: no word of prose
+	after    byte // what is before it, but for blanks; 0 where nothing is
 }
 
 // maxKey is more than the end of a name has to be to be known.
@@ -63,7 +69,10 @@ func keyBefore(text string) key {
 			k.kind = known.kind
 		}
 	}
-	if end == "pass" || k.compound && strings.HasSuffix(end, "pass") { // but no compass
+	switch {
+	case end == "pass", k.compound && strings.HasSuffix(end, "pass"): // but no compass
+		k.kind = likely
+	case end == "sig" && strings.IndexByte("?&;", k.after) >= 0: // of Azure's URLs, but no signal
 		k.kind = likely
 	}
 	return k
@@ -73,7 +82,8 @@ func keyBefore(text string) key {
 func (k *key) read(text string) string {
 	var name [maxKey]byte
 	begin, first, capitals := len(name), byte(0), false
-	for i := len(text) - 1; i >= 0 && begin > 0 && isNameByte(text[i]); i-- {
+	i := len(text) - 1
+	for ; i >= 0 && begin > 0 && isNameByte(text[i]); i-- {
 		switch c := text[i]; c {
 		case '_', '-', '.':
 			k.compound = true
@@ -86,39 +96,115 @@ func (k *key) read(text string) string {
 		}
 	}
 	k.compound = k.compound || capitals && first >= 'a' // clientSecret, but not BearerToken: so Go's errors begin
+	if before := strings.TrimRight(text[:i+1], " \t"); before != "" {
+		k.after = before[len(before)-1]
+	}
 	return string(name[begin:])
 }
 
 func isNameByte(c byte) bool { return c == '_' || isSchemeByte(c) && c != '+' }
 
-// hideValue hides the value behind a delimiter, in its quotes where it has some, else up to the next white space: there
-// is hardly a character that ends a password for certain. It may begin on the next line.
-func (s *search) hideValue(at int, scheme bool) {
+// hideValue hides the value behind a delimiter, in its quotes or braces where it has some, else up to the next white space or up to
+// end, where that is later: there is hardly a character that ends a password for certain. It may begin on the next line.
+func (s *search) hideValue(at, end int) {
 	from := skip(s.text, at, spaces)
 	begin := skip(s.text, from, spaces+"=>[(") // of =>, ==, and a list
-	q, content, quoted := quoteAt(s.text, begin)
-	switch {
-	case quoted:
-		end := s.closing(content, q)
-		s.hide(from, max(min(end+1, len(s.text)), s.listEnd(from, begin, end)))
-	case scheme:
-		s.hide(s.authorizationValue(begin))
-	default:
-		s.hide(from, s.wordEnd(begin))
+	if q, content, quoted := quoteAt(s.text, begin); quoted {
+		closing := s.closing(content, q)
+		s.hide(from, max(min(closing+1, len(s.text)), s.bracketsEnd(from, begin, closing)))
+		return
 	}
+	if strings.HasPrefix(s.text[begin:], "{") {
+		if closing := s.closing(begin, quote{mark: '}'}); closing < len(s.text) {
+			end = max(end, closing+1)
+		}
+	}
+	s.hide(from, max(end, s.wordEnd(begin)))
 }
 
-// listEnd returns where the word ends in which a list does that began between from and begin.
-func (s *search) listEnd(from, begin, end int) int {
+// bracketsEnd returns where the word ends in which a list does that began between from and begin.
+func (s *search) bracketsEnd(from, begin, end int) int {
 	if strings.ContainsAny(s.text[from:begin], "[(") {
 		return s.wordEnd(end)
 	}
 	return 0
 }
 
+// listItemEnd returns where a value in a list ends of which each item is "Key=value;", as in ADO's connection strings: there a value
+// may have blanks. It returns 0 where there is no such list.
+func (s *search) listItemEnd(delimiter int, k key) int {
+	if s.text[delimiter] != '=' {
+		return 0
+	}
+	line := s.lineEnd(delimiter)
+	switch end := s.list.end(delimiter, s.findItemEnd); {
+	case end < line:
+		return end
+	case k.after == ';': // the last one: what follows the list can't be told from it, unless the list is in quotes
+		for end = delimiter + 1; end < line && !(isQuote(s.text[end]) && endsWord(s.text[end+1:], false)); {
+			end++
+		}
+		return end
+	}
+	return 0
+}
+
+// findItemEnd returns the next ; that has "Key=" behind it, or nothing, or the end of the line.
+func (s *search) findItemEnd(at int) int {
+	end := s.lineEnd(at)
+	for {
+		semicolon := strings.IndexByte(s.text[at:end], ';')
+		if semicolon < 0 {
+			return end
+		}
+		at += semicolon + 1
+		if endsList(s.text[at:end]) {
+			return at - 1
+		}
+	}
+}
+
+// maxListKey is more than the longest key of a connection string has.
+const maxListKey = 40
+
+// endsList reports whether text, which follows a ;, begins with the next item, or is empty, or the end of what is quoted.
+func endsList(text string) bool {
+	text = strings.TrimLeft(text, " \t")
+	if text == "" || isQuote(text[0]) {
+		return true
+	}
+	name, _, found := strings.Cut(text[:min(len(text), maxListKey)], "=")
+	return found && strings.IndexFunc(name, func(r rune) bool { return r != ' ' && (r > 'z' || !isNameByte(byte(r))) }) < 0
+}
+
+// hideCookies hides what follows Cookie: and Set-Cookie:, a list of name=value, up to the end of the line.
+func (s *search) hideCookies(delimiter int) {
+	from := skip(s.text, delimiter+1, " \t[")
+	_, _, quoted := quoteAt(s.text, from)
+	switch {
+	case !quoted && strings.IndexByte(s.text[from:s.wordEnd(from)], '=') > 0:
+		s.hide(from, s.lineEnd(from))
+	case quoted, s.text[delimiter] == '=':
+		s.hideValue(delimiter+1, 0)
+	}
+}
+
+// hideAuthorization hides the credentials behind "Authorization:", in their quotes where they have some.
+func (s *search) hideAuthorization(at int) {
+	begin := skip(s.text, at, spaces+"=>[(")
+	if _, _, quoted := quoteAt(s.text, begin); quoted {
+		s.hideValue(at, 0)
+		return
+	}
+	s.hide(s.authorizationValue(begin))
+}
+
 // authorizationValue returns the bounds of the credentials in "Bearer x", where the scheme is known, or of "SSWS x" or "x".
 func (s *search) authorizationValue(at int) (from, to int) {
 	end := s.wordEnd(at)
+	if end-at > maxKey {
+		return at, end
+	}
 	word := strings.ToLower(s.text[at:end])
 	if !isWord(word) {
 		return at, end
@@ -142,7 +228,7 @@ func (s *search) credentials() {
 			if q, ok := quoteBefore(s.text, at); ok {
 				to = s.closing(from, q)
 			}
-			prose := to-from < 8 || scheme == "basic" && isWord(s.text[from:to])
+			prose := to-from < 8 || scheme == "basic" && isWord(s.text[from+1:to])
 			if from > end && !prose && (at == 0 || !isSchemeByte(s.text[at-1])) {
 				s.hide(from, to)
 			}
@@ -152,17 +238,20 @@ func (s *search) credentials() {
 
 // privateKeys finds what is between the lines of a PEM block, however they are joined.
 func (s *search) privateKeys() {
-	each(s.text, "PRIVATE KEY-----", func(at int) {
-		from := at + len("PRIVATE KEY-----")
-		to := strings.Index(s.text[from:], "-----END")
-		if to < 0 {
-			to = len(s.text) - from
-		}
-		if strings.LastIndex(s.text[:at], "-----BEGIN") > strings.LastIndex(s.text[:at], "-----END") {
-			s.hide(from, from+to)
+	done := 0
+	each(s.text, "-----BEGIN ", func(at int) {
+		const end = "PRIVATE KEY-----"
+		header := s.text[at:min(len(s.text), at+maxHeader)]
+		if i := strings.Index(header, end); i >= 0 && at >= done {
+			from := at + i + len(end)
+			done = s.next(from, "-----END")
+			s.hide(from, done)
 		}
 	})
 }
+
+// maxHeader is more than the first line of a PEM block has.
+const maxHeader = 64
 
 // isWord reports whether text consists of small letters and hyphens.
 func isWord(text string) bool { return strings.Trim(text, "abcdefghijklmnopqrstuvwxyz-") == "" }

@@ -53,13 +53,15 @@ func quoteBefore(text string, at int) (q quote, ok bool) {
 }
 
 // closing returns where the quote is that closes what begins at at, or the end of text. A quote in mid-word closes nothing:
-// somebody forgot to escape it.
+// it was not escaped.
 func (s *search) closing(at int, q quote) int {
-	if s.quote.answers(at) && s.quoteMark == q {
-		return s.quote.to
+	if s.quotes == nil {
+		s.quotes = make(map[quote]*stretch)
 	}
-	s.quote, s.quoteMark = stretch{at, s.findClosing(at, q)}, q
-	return s.quote.to
+	if s.quotes[q] == nil {
+		s.quotes[q] = new(stretch)
+	}
+	return s.quotes[q].end(at, func(at int) int { return s.findClosing(at, q) })
 }
 
 func (s *search) findClosing(at int, q quote) int {
@@ -67,7 +69,10 @@ func (s *search) findClosing(at int, q quote) int {
 	for i := at; i < len(s.text); i++ {
 		c := s.text[i]
 		if c == q.mark && backslashes%(2*q.depth+2) == q.depth && endsWord(s.text[i+1:], q.depth > 0) {
-			return i
+			if !s.isDoubled(i, q) {
+				return i
+			}
+			i++
 		}
 		if c == '\\' {
 			backslashes++
@@ -76,6 +81,11 @@ func (s *search) findClosing(at int, q quote) int {
 		}
 	}
 	return len(s.text)
+}
+
+// isDoubled reports whether the quote at at is one of two that stand for one, as in SQL.
+func (s *search) isDoubled(at int, q quote) bool {
+	return q.depth == 0 && at+2 < len(s.text) && s.text[at+1] == q.mark
 }
 
 // endsWord reports whether something can end before text: there is nothing, white space or punctuation, perhaps behind
@@ -91,10 +101,7 @@ func endsWord(text string, escaped bool) bool {
 
 // wordEnd returns where the next white space is that has no backslash before it.
 func (s *search) wordEnd(at int) int {
-	if !s.word.answers(at) {
-		s.word = stretch{at, s.findWordEnd(at)}
-	}
-	return s.word.to
+	return s.word.end(at, s.findWordEnd)
 }
 
 func (s *search) findWordEnd(at int) int {
@@ -109,9 +116,22 @@ func (s *search) findWordEnd(at int) int {
 	return len(s.text)
 }
 
+// lineEnd returns where the next \n is, or the end of text.
+func (s *search) lineEnd(at int) int {
+	return s.line.end(at, func(at int) int { return s.next(at, "\n") })
+}
+
+// next returns the next place of part, or the end of text.
+func (s *search) next(at int, part string) int {
+	if i := strings.Index(s.text[at:], part); i >= 0 {
+		return at + i
+	}
+	return len(s.text)
+}
+
 // lastAt returns where the last @ is between from and to, -1 where there is none.
 func (s *search) lastAt(from, to int) int {
-	if !s.ats.answers(from) || s.ats.to != to {
+	if !s.ats.has(from) || s.ats.to != to {
 		s.ats = stretch{from, to}
 		s.at = from + strings.LastIndexByte(s.text[from:to], '@')
 	}
@@ -125,7 +145,15 @@ func (s *search) lastAt(from, to int) int {
 // but beginnings would be searched to its end from each of them.
 type stretch struct{ from, to int }
 
-func (s stretch) answers(at int) bool { return s.from <= at && at < s.to }
+// end returns where a search from at on ends, by find where it is not known.
+func (s *stretch) end(at int, find func(at int) int) int {
+	if !s.has(at) {
+		*s = stretch{at, find(at)}
+	}
+	return s.to
+}
+
+func (s *stretch) has(at int) bool { return s.from <= at && at < s.to }
 
 // closingQuote returns where the quote is that ends what package strconv has quoted from at on, or the end of text.
 func closingQuote(text string, at int) int {
