@@ -24,7 +24,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -67,7 +66,7 @@ func Client(client *http.Client) Option {
 func Header(key, value string) Option {
 	return func(p *Probe) error {
 		if !isToken(key) {
-			return fmt.Errorf("httpprobe.Header(%q, …): a key consists of letters, digits and !#$%%&'*+-.^_`|~", key)
+			return fmt.Errorf("httpprobe.Header(%q, …): a key consists of letters, digits and !#$%%&'*+-.^_`|~", classify.Mask(key))
 		}
 		if !isFieldValue(value) {
 			return fmt.Errorf("httpprobe.Header(%q, …): a value has no control character", key)
@@ -92,8 +91,9 @@ func BaseContext(ctx context.Context) Option {
 }
 
 // New returns a probe that asks for rawURL, which is absolute, with the scheme http or https and a host. A user and a
-// password in it are sent by basic authentication. It uses no network before the first check. What is invalid is an
-// error at construction of the health checks.
+// password in it are sent by basic authentication; what is special in them must be percent-encoded, and so must an @
+// or # behind the host. It uses no network before the first check. What is invalid is an error at construction of the
+// health checks.
 func New(rawURL string, opts ...Option) *Probe {
 	p := &Probe{header: make(http.Header), client: shared}
 	var err error
@@ -104,32 +104,6 @@ func New(rawURL string, opts ...Option) *Probe {
 	}
 	p.invalid = errors.Join(errs...)
 	return p
-}
-
-func parse(rawURL string) (*url.URL, error) {
-	u, err := url.Parse(rawURL)
-	switch {
-	case err != nil:
-		return nil, invalid(err.Error())
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, invalid(fmt.Sprintf("%q: the scheme is http or https", withoutUser(rawURL)))
-	case u.Hostname() == "":
-		return nil, invalid(fmt.Sprintf("%q: a host is required", withoutUser(rawURL)))
-	}
-	return u, nil
-}
-
-// invalid masks the password in a text that quotes a URL.
-func invalid(text string) error {
-	return errors.New("httpprobe.New: " + classify.Mask(text))
-}
-
-// withoutUser cuts off what may be a user and a password where there is no scheme by which they are known as such.
-func withoutUser(rawURL string) string {
-	if at := strings.LastIndexByte(rawURL, '@'); at >= 0 && !strings.Contains(rawURL, "://") {
-		return "***" + rawURL[at:]
-	}
-	return rawURL
 }
 
 // Validate returns what was wrong with the arguments of New and of its options, with passwords masked.

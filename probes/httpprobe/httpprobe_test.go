@@ -83,16 +83,16 @@ func TestStatus(t *testing.T) {
 func TestRequest(t *testing.T) {
 	var got *http.Request
 	server := newServer(t, func(_ http.ResponseWriter, r *http.Request) { got = r })
-	target := strings.Replace(server.URL, "http://", "http://app:s3cret@", 1) + "/health%2Fz?full=1"
+	target := strings.Replace(server.URL, "http://", "http://app:s3%2Fcret@", 1) + "/health%2Fz?full=1&to=a%40b"
 
 	_, reason := run(t, newProbe(t, target), enough)
 	require.Empty(t, reason)
 	assert.Equal(t, http.MethodGet, got.Method)
-	assert.Equal(t, "/health%2Fz?full=1", got.RequestURI)
+	assert.Equal(t, "/health%2Fz?full=1&to=a%40b", got.RequestURI)
 	assert.Equal(t, "echohealth", got.UserAgent())
 	assert.Empty(t, got.Header.Get("Accept-Encoding"))
 	user, password, _ := got.BasicAuth()
-	assert.Equal(t, "app:s3cret", user+":"+password)
+	assert.Equal(t, "app:s3/cret", user+":"+password)
 
 	_, reason = run(t, newProbe(t, target,
 		httpprobe.Header("Authorization", "Bearer t0ken"), httpprobe.Header("X-Tenant", "a"), httpprobe.Header("x-tenant", "b"),
@@ -110,11 +110,20 @@ func TestInvalid(t *testing.T) {
 		{"billing.internal/healthz", `"billing.internal/healthz": the scheme is http or https`},
 		{"localhost:8080", `"localhost:8080": the scheme is http or https`},
 		{"/healthz", `"/healthz": the scheme is http or https`},
-		{"ftp://app:s3cret@billing/", `"ftp://app:***@billing/": the scheme is http or https`},
+		{"ftp://app:s3cret@billing/", `"ftp://***@billing/": the scheme is http or https`},
 		{"app:s3cret@billing/healthz", `"***@billing/healthz": the scheme is http or https`},
 		{"https://", `"https://": a host is required`},
 		{"http://:8080/", `"http://:8080/": a host is required`},
-		{"https://app:s3cret@/", `"https://app:***@/": a host is required`},
+		{"https://app:s3cret@/", `"https://***@/": a host is required`},
+		{"app:s3c://ret@billing", `"***@billing": the scheme is http or https`},
+		{"ftp://billing/?token=s3cret", `"ftp://billing/?…": the scheme is http or https`},
+		{"http://app:80/s3cr3t@billing/", `"http://***@billing/": an @ behind the host is written as %40`},
+		{"http://s3cr/ret@billing/?a=s3c", `"http://***@billing/?…": an @ behind the host is written as %40`},
+		{"http://app:80?s3cret@billing/", `"http://***": an @ behind the host is written as %40`},
+		{"http://app:80?s3cret%40billing/@", `"http://***": an @ behind the host is written as %40`},
+		{"http://app:80#s3cret@billing/", `"http://***": a # is never sent with what follows it`},
+		{"https://billing/healthz#s3c", `"https://billing/healthz#…": a # is never sent with what follows it`},
+		{"https://s3c ret@billing/", `invalid`},
 		{"https://app:s3c ret@billing/", `invalid`},
 		{"https://app:s3c#ret@billing/", `invalid port`},
 		{"https://app:s3c%ret@billing/", `invalid URL escape`},
@@ -139,12 +148,14 @@ func TestInvalid(t *testing.T) {
 	for _, key := range []string{"", "a b", "a:", "ä", "a\n"} {
 		assert.ErrorContains(t, httpprobe.New(url, httpprobe.Header(key, "x")).Validate(), "a key consists of")
 	}
+	err := httpprobe.New(url, httpprobe.Header("Authorization: Bearer s3cret", "")).Validate()
+	assert.ErrorContains(t, err, `httpprobe.Header("Authorization: Bearer ***", …): a key consists of`)
 	for _, value := range []string{"s3cret\n", "s3cret\x00", "\x7fs3cret"} {
 		err := httpprobe.New(url, httpprobe.Header("Authorization", value)).Validate()
 		assert.ErrorContains(t, err, "a value has no control character")
 		assert.NotContains(t, err.Error(), "s3cret")
 	}
-	err := httpprobe.New("", httpprobe.Client(nil), httpprobe.Header("", "")).Validate()
+	err = httpprobe.New("", httpprobe.Client(nil), httpprobe.Header("", "")).Validate()
 	assert.Len(t, strings.Split(err.Error(), "\n"), 3, "every mistake is named: %v", err)
 }
 
