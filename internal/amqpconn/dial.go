@@ -14,7 +14,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// dial connects, logs in and opens the vhost, all of it before ctx ends.
+// dial connects, logs in and opens the vhost, all of it before ctx ends. The connection has one life: amqp091-go's recovery
+// stays off.
 func (t *Target) dial(ctx context.Context) (*Session, error) {
 	if t.timeout > 0 {
 		limited, cancel := context.WithTimeout(ctx, t.timeout)

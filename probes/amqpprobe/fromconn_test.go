@@ -53,7 +53,9 @@ func TestFromConn(t *testing.T) {
 
 	proxy.Reset()
 	eventually(t, probe, probes.Error, probes.ReasonConnectionLost)
-	assert.ErrorContains(t, probe.Check(t.Context()).Err, "connection reset by peer", "the cause")
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		assert.ErrorContains(c, probe.Check(t.Context()).Err, "connection reset by peer", "the cause")
+	}, 20*time.Second, time.Millisecond)
 
 	current.Store(dial(t, proxied(t, proxy, rabbit.URL())))
 	requireOK(t, probe.Check(t.Context()))
