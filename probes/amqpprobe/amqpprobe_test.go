@@ -57,6 +57,16 @@ func requireError(t *testing.T, want probes.Reason, result probes.Result) {
 	require.NotContains(t, result.Err.Error(), "secret")
 }
 
+func requireWarning(t *testing.T, want probes.Reason, result probes.Result) {
+	t.Helper()
+	require.Equal(t, probes.Warning, result.Status, "%v", result.Err)
+	if result.Reason == "" {
+		result.Reason = classify.Reason(result.Err) // as the engine does
+	}
+	require.Equal(t, want, result.Reason, "%v", result.Err)
+	require.NotContains(t, result.Err.Error(), "secret")
+}
+
 func TestCheck(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.SharedRabbitMQ(t)

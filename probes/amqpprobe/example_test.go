@@ -27,5 +27,5 @@ func ExampleFromConn() {
 	probe := amqpprobe.FromConn(current.Load)
 	result := probe.Check(context.Background())
 	fmt.Println(result.Status, result.Reason)
-	// Output: error connection_lost
+	// Output: warning dependency_starting
 }

@@ -3,7 +3,9 @@ package amqpprobe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -14,9 +16,14 @@ import (
 type ConnProbe struct {
 	current func() *amqp.Connection
 
-	mu      sync.Mutex // guards watches
-	watches map[*amqp.Connection]*watch
+	mu        sync.Mutex // guards the rest
+	began     time.Time  // the first check without a connection
+	connected bool       // current has returned a connection
+	watches   map[*amqp.Connection]*watch
 }
+
+// startLimit is how long after the first check an application that has never been connected counts as starting.
+const startLimit = 30 * time.Second
 
 // FromConn returns a probe of the application's own connection, which current returns; it is called at each check, and so
 // may return another connection after the application has reconnected, and nil while there is none. A nil function is an
@@ -29,6 +36,9 @@ type ConnProbe struct {
 //   - broker_blocked, while the broker has an alarm for memory or disk and takes no messages from this connection. The
 //     broker says so at the first message that is published during the alarm, and the probe hears it from the first
 //     check on that sees the connection.
+//
+// Before current has returned any connection, the check is a Warning with dependency_starting for 30 s from the first
+// check on, which leaves readiness as it is, and then Error with connection_lost.
 //
 // It sends nothing over the connection and takes none of its channels: amqp091-go's calls can't be bounded in time without
 // closing the connection, so that a check must not make any. That a broker is frozen or unreachable therefore shows when
@@ -44,9 +54,27 @@ func FromConn(current func() *amqp.Connection) *ConnProbe {
 func (p *ConnProbe) Check(context.Context) probes.Result {
 	conn := p.current()
 	if conn == nil {
-		return probes.FromError(probes.Fail(probes.ReasonConnectionLost, errors.New("the application has no connection")))
+		return probes.FromError(p.absent())
 	}
 	return probes.FromError(p.watch(conn).err())
+}
+
+// absent is the error of an application without a connection.
+func (p *ConnProbe) absent() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if p.began.IsZero() {
+		p.began = now
+	}
+	switch {
+	case p.connected:
+		return probes.Fail(probes.ReasonConnectionLost, errors.New("the application has no connection"))
+	case now.Sub(p.began) < startLimit:
+		return probes.Warn(probes.ReasonDependencyStarting, errors.New("the application has not connected yet"))
+	}
+	return probes.Fail(probes.ReasonConnectionLost,
+		fmt.Errorf("the application has not connected within %s of the first check", startLimit))
 }
 
 // watch returns the watch of conn, a new one for a connection not seen before, and forgets the connections that are
@@ -54,6 +82,7 @@ func (p *ConnProbe) Check(context.Context) probes.Result {
 func (p *ConnProbe) watch(conn *amqp.Connection) *watch {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.connected = true
 	for other, w := range p.watches {
 		if other != conn && w.over() {
 			delete(p.watches, other)

@@ -1,15 +1,19 @@
 package amqpprobe_test
 
 import (
+	"log/slog"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/echo-probes/echohealth"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/amqpprobe"
@@ -46,7 +50,7 @@ func TestFromConn(t *testing.T) {
 	proxy := testserver.NewProxy(t, rabbit.Addr())
 	var current atomic.Pointer[amqp.Connection]
 	probe := amqpprobe.FromConn(current.Load)
-	requireError(t, probes.ReasonConnectionLost, probe.Check(t.Context()))
+	requireWarning(t, probes.ReasonDependencyStarting, probe.Check(t.Context()))
 
 	current.Store(dial(t, proxied(t, proxy, rabbit.URL())))
 	requireOK(t, probe.Check(t.Context()))
@@ -84,6 +88,84 @@ func TestFromConnSeesAnAlarm(t *testing.T) {
 		rabbit.Ctl(t, "set_vm_memory_high_watermark", "absolute", "1GB")
 		eventually(t, probe, probes.OK, "")
 	}
+}
+
+// An application that starts has not connected yet. That is no outage, unless it takes too long.
+func TestFromConnBeforeTheFirstConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe := amqpprobe.FromConn(func() *amqp.Connection { return nil })
+		time.Sleep(time.Hour) // not checked yet
+		for range 30 {
+			requireWarning(t, probes.ReasonDependencyStarting, probe.Check(t.Context()))
+			time.Sleep(time.Second)
+		}
+		for range 3 {
+			result := probe.Check(t.Context())
+			requireError(t, probes.ReasonConnectionLost, result)
+			assert.ErrorContains(t, result.Err, "the application has not connected within 30s of the first check")
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
+// A start leaves the service ready, and no record of an error.
+func TestFromConnAtTheStartOfAService(t *testing.T) {
+	var log strings.Builder
+	health, err := echohealth.New(echohealth.WithoutSystemMetrics(), echohealth.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
+		echohealth.WithAMQP(amqpprobe.FromConn(func() *amqp.Connection { return nil })))
+	require.NoError(t, err)
+	report := health.Report(t.Context())
+	require.NoError(t, health.Close())
+	assert.True(t, report.Ready)
+	assert.Contains(t, log.String(), "level=WARN")
+	assert.NotContains(t, log.String(), "level=ERROR")
+}
+
+// Once the application has been connected it is no longer starting, even within the 30 s.
+func TestFromConnAfterTheFirstConnection(t *testing.T) {
+	noLeaks(t)
+	var current atomic.Pointer[amqp.Connection]
+	probe := amqpprobe.FromConn(current.Load)
+	requireWarning(t, probes.ReasonDependencyStarting, probe.Check(t.Context()))
+	current.Store(dial(t, testserver.SharedRabbitMQ(t).URL()))
+	requireOK(t, probe.Check(t.Context()))
+	current.Store(nil)
+	result := probe.Check(t.Context())
+	requireError(t, probes.ReasonConnectionLost, result)
+	assert.EqualError(t, result.Err, "connection_lost: the application has no connection")
+}
+
+// An application's function that panics or hangs is a failure of that check alone.
+func TestFromConnWhereTheFunctionFails(t *testing.T) {
+	conn := dial(t, testserver.SharedRabbitMQ(t).URL())
+	var fault atomic.Int32
+	release := make(chan struct{})
+	probe := amqpprobe.FromConn(func() *amqp.Connection {
+		switch fault.Load() {
+		case 0:
+			panic("application")
+		case 1:
+			<-release
+		}
+		return conn
+	})
+	health, err := echohealth.New(echohealth.WithoutSystemMetrics(), echohealth.WithLogger(slog.New(slog.DiscardHandler)),
+		echohealth.WithAMQP(probe, echohealth.Timeout(50*time.Millisecond), echohealth.FreshFor(time.Millisecond)))
+	require.NoError(t, err)
+	defer health.Close()
+	says := func(status probes.Status, reason probes.Reason) {
+		t.Helper()
+		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			check := health.Report(t.Context()).Checks[0]
+			assert.Equal(c, status, check.Status)
+			assert.Equal(c, reason, check.Reason)
+		}, 20*time.Second, 10*time.Millisecond)
+	}
+	says(probes.Error, probes.ReasonPanic)
+	fault.Store(1)
+	says(probes.Error, probes.ReasonTimeout)
+	close(release)
+	says(probes.OK, "")
 }
 
 // Many checks of many connections cost one goroutine a connection, and nobody's reader waits for a listener.
