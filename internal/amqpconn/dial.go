@@ -14,8 +14,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// dial connects, logs in and opens the vhost, all of it before ctx ends. The connection has one life: amqp091-go's recovery
-// stays off.
+// dial connects, logs in and opens the vhost, all of it before ctx ends. The connection has one life:
+// amqp091-go's recovery stays off.
 func (t *Target) dial(ctx context.Context) (*Session, error) {
 	if t.timeout > 0 {
 		limited, cancel := context.WithTimeout(ctx, t.timeout)
@@ -45,6 +45,19 @@ func (t *Target) dial(ctx context.Context) (*Session, error) {
 	// amqp091-go leaves the socket open, and its reader running, after some failures.
 	socket.abort()
 	return nil, loginError(ctx, socket, err)
+}
+
+// Try makes a new connection, logs in, and closes it, which tells whether that is still possible. It returns
+// when ctx ends at the latest, or a second after it has logged in. Its error has a reason wherever this
+// package knows one.
+func (t *Target) Try(ctx context.Context) error {
+	session, err := t.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, session.socket.abort)()
+	session.close()
+	return nil
 }
 
 // loginError names what amqp091-go says of a failed login. It reports every end of the connection while it waits for the

@@ -3,11 +3,15 @@ package amqpconn
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
+	"github.com/echo-probes/echohealth/internal/classify"
 	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes"
 )
 
 // amqp091-go's recovery would give a connection several lives, of which Conn knows one.
@@ -20,4 +24,34 @@ func TestTheConnectionIsNotRecovered(t *testing.T) {
 		assert.False(t, s.conn.IsRecoveryEnabled())
 		return nil
 	}))
+}
+
+// Try leaves neither a connection on the broker nor a goroutine, whether it succeeds or not.
+func TestTry(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	rabbit := testserver.SharedRabbitMQ(t)
+	target, err := ParseURL(rabbit.URL(), nil)
+	require.NoError(t, err)
+	for range 20 {
+		require.NoError(t, target.Try(t.Context()))
+	}
+	missing, err := ParseURL(rabbit.URL()+"missing", nil)
+	require.NoError(t, err)
+	for range 20 {
+		assert.Equal(t, probes.ReasonNotFound, classify.Reason(missing.Try(t.Context())))
+	}
+	assert.Eventually(t, func() bool { return rabbit.Ctl(t, "list_connections", "pid") == "" },
+		20*time.Second, 100*time.Millisecond)
+}
+
+// Try does not outlast its context, whatever the broker does.
+func TestTryEndsWithItsContext(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction(testserver.ProxyGoroutine))
+	proxy := testserver.NewProxy(t, testserver.SharedRabbitMQ(t).Addr())
+	target, err := ParseURL("amqp://app:app-secret@"+proxy.Addr(), nil)
+	require.NoError(t, err)
+	proxy.Silent()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	assert.Equal(t, probes.ReasonTimeout, classify.Reason(target.Try(ctx)))
 }

@@ -18,22 +18,29 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"time"
 
 	"github.com/echo-probes/echohealth/internal/amqpconn"
+	"github.com/echo-probes/echohealth/internal/newconn"
 	"github.com/echo-probes/echohealth/probes"
 )
 
 // Probe is what New returns.
 type Probe struct {
-	target *amqpconn.Target
-	conn   *amqpconn.Conn
-	err    error // why it can't be used
+	settings
+	target   *amqpconn.Target
+	conn     *amqpconn.Conn
+	newConns *newconn.Tester
+	err      error // why it can't be used
 }
 
 // Option is a setting of New's.
 type Option func(*settings) error
 
-type settings struct{ tls *tls.Config }
+type settings struct {
+	tls            *tls.Config
+	newConnections time.Duration // 0: never
+}
 
 // TLSConfig sets the TLS configuration for an amqps:// URL, in place of the URL's own TLS options; the two together are
 // an error at construction, and so are nil and a URL without TLS. Without it the URL's options hold, and without those
@@ -45,6 +52,16 @@ func TLSConfig(c *tls.Config) Option {
 		}
 		s.tls = c
 		return nil
+	}
+}
+
+// NewConnectionEvery sets how often, 10 % more or less, the probe makes a connection besides the kept one,
+// logs in, and closes it: once a minute by default. Zero turns it off; otherwise d must be at least 1 ms and
+// at most a year, or construction fails. The last use wins.
+func NewConnectionEvery(d time.Duration) Option {
+	return func(s *settings) error {
+		s.newConnections = d
+		return newconn.Validate("amqpprobe.NewConnectionEvery", d)
 	}
 }
 
@@ -62,17 +79,23 @@ func TLSConfig(c *tls.Config) Option {
 // vhost), permission_denied (to the vhost) or timeout. RabbitMQ takes 3 s to refuse a login, so that wrong credentials
 // show as timeout first, where the check's timeout is shorter, and as authentication_failed when the answer has come.
 //
+// A kept connection answers as before when the password was rotated, a permission taken away, a certificate
+// has expired, or a limit of connections is reached. Therefore the probe also makes a new connection once a
+// minute, see NewConnectionEvery. While that fails and the kept one answers, the check is a Warning with the
+// failure's reason.
+//
 // A memory or disk alarm does not show: the broker goes on to answer connections that do not publish. FromConn tells.
 func New(url string, opts ...Option) *Probe {
-	var s settings
+	p := &Probe{settings: settings{newConnections: newconn.Default}}
 	errs := make([]error, 0, len(opts)+1)
 	for _, opt := range opts {
-		errs = append(errs, opt(&s))
+		errs = append(errs, opt(&p.settings))
 	}
-	target, err := amqpconn.ParseURL(url, s.tls)
-	p := &Probe{target: target, err: errors.Join(append(errs, err)...)}
+	target, err := amqpconn.ParseURL(url, p.tls)
+	p.target, p.err = target, errors.Join(append(errs, err)...)
 	if p.err == nil {
 		p.conn = amqpconn.New(target)
+		p.newConns = newconn.New(p.newConnections, target.Try)
 	}
 	return p
 }
@@ -82,7 +105,7 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	if p.err != nil {
 		return probes.FromError(probes.Fail(probes.ReasonMisconfigured, p.err))
 	}
-	return probes.FromError(p.conn.Do(ctx, ask))
+	return p.newConns.Apply(probes.FromError(p.conn.Do(ctx, ask)))
 }
 
 func ask(_ context.Context, s *amqpconn.Session) error {
@@ -93,7 +116,8 @@ func ask(_ context.Context, s *amqpconn.Session) error {
 	return ch.ExchangeDeclarePassive("amq.direct", "direct", true, false, false, false, nil)
 }
 
-// Validate refuses a URL that can't be read. Its error holds neither user nor password.
+// Validate refuses a URL that can't be read, and options that can't be meant. Its error holds neither user
+// nor password.
 func (p *Probe) Validate() error { return p.err }
 
 // Advise warns of heartbeat=0 in the URL, which is not what it seems to be.
@@ -109,5 +133,6 @@ func (p *Probe) Close() error {
 	if p.err != nil {
 		return nil
 	}
+	p.newConns.Close(time.Second)
 	return p.conn.Close()
 }

@@ -18,7 +18,10 @@ import (
 	"github.com/echo-probes/echohealth/probes/amqpprobe"
 )
 
-func TestMain(m *testing.M) { testserver.Main(m) }
+func TestMain(m *testing.M) {
+	names.serve()
+	testserver.Main(m)
+}
 
 // noLeaks checks at the very end of the test, after all that is begun later has ended, that no goroutine is left.
 func noLeaks(t *testing.T) {

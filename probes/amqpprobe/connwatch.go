@@ -10,8 +10,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// watch is what one connection has reported of itself since a check first saw it. With amqp091-go's recovery a
-// connection has several lives: what it reports of one says nothing about the next.
+// watch is what one connection has reported of itself since a check first saw it. With amqp091-go's recovery
+// a connection has several lives: what it reports of one says nothing about the next.
 type watch struct {
 	conn *amqp.Connection
 
@@ -24,9 +24,9 @@ type watch struct {
 
 // observe begins to watch conn, and ends with it.
 //
-// IsClosed alone does not say whether a connection is usable: while amqp091-go recovers one, IsClosed is false from the
-// moment it has dialed, before the broker has answered. A connection that is first seen in the midst of that, and not
-// before, can't be told from an open one until the attempt ends.
+// IsClosed alone does not say whether a connection is usable: while amqp091-go recovers one, IsClosed is
+// false from the moment it has dialed, before the broker has answered. A connection that is first seen in the
+// midst of that, and not before, can't be told from an open one until the attempt ends.
 func observe(conn *amqp.Connection) *watch {
 	w := &watch{conn: conn}
 	states := make(chan *amqp.StateChanged, 1)
@@ -35,14 +35,17 @@ func observe(conn *amqp.Connection) *watch {
 		w.state = amqp.StateClosed
 	}
 	// A connection that is closed for good closes all three channels at once.
-	blocks, closes := conn.NotifyBlocked(make(chan amqp.Blocking, 1)), conn.NotifyClose(make(chan *amqp.Error, 1))
+	blocks := conn.NotifyBlocked(make(chan amqp.Blocking, 1))
+	closes := conn.NotifyClose(make(chan *amqp.Error, 1))
 	go w.follow(states, blocks, closes)
 	return w
 }
 
-// follow takes what the connection reports until it is closed for good. It does so all the time, since amqp091-go waits up
-// to 5 s for a listener, and reads nothing for the application meanwhile.
-func (w *watch) follow(states <-chan *amqp.StateChanged, blocks <-chan amqp.Blocking, closes <-chan *amqp.Error) {
+// follow takes what the connection reports until it is closed for good. It does so all the time, since
+// amqp091-go waits up to 5 s for a listener, and reads nothing for the application meanwhile.
+func (w *watch) follow(
+	states <-chan *amqp.StateChanged, blocks <-chan amqp.Blocking, closes <-chan *amqp.Error,
+) {
 	for states != nil || blocks != nil || closes != nil {
 		select {
 		case change, open := <-states:
@@ -77,7 +80,8 @@ func (w *watch) note(change func()) {
 	change()
 }
 
-// heed takes note of an alarm's begin or end. What arrives once the connection is closed is of the life that has ended.
+// heed takes note of an alarm's begin or end. What arrives once the connection is closed is of the life that
+// has ended.
 func (w *watch) heed(b amqp.Blocking) {
 	w.blocked = nil
 	if b.Active && !w.conn.IsClosed() {

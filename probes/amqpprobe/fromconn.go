@@ -22,7 +22,8 @@ type ConnProbe struct {
 	watches   map[*amqp.Connection]*watch
 }
 
-// startLimit is how long after the first check an application that has never been connected counts as starting.
+// startLimit is how long after the first check an application that has never been connected counts as
+// starting.
 const startLimit = 30 * time.Second
 
 // FromConn returns a probe of the application's own connection, which current returns; it is called at each check, and so
@@ -31,14 +32,14 @@ const startLimit = 30 * time.Second
 //
 // The check is Error with
 //
-//   - connection_lost, where there is no connection, or it is closed, or amqp091-go's own recovery (Config.Recovery) has
-//     not made it anew yet;
-//   - broker_blocked, while the broker has an alarm for memory or disk and takes no messages from this connection. The
-//     broker says so at the first message that is published during the alarm, and the probe hears it from the first
-//     check on that sees the connection.
+//   - connection_lost, where there is no connection, or it is closed, or amqp091-go's own recovery
+//     (Config.Recovery) has not made it anew yet;
+//   - broker_blocked, while the broker has an alarm for memory or disk and takes no messages from this
+//     connection. The broker says so at the first message that is published during the alarm, and the probe
+//     hears it from the first check on that sees the connection.
 //
-// Before current has returned any connection, the check is a Warning with dependency_starting for 30 s from the first
-// check on, which leaves readiness as it is, and then Error with connection_lost.
+// Before current has returned any connection, the check is a Warning with dependency_starting for 30 s from
+// the first check on, which leaves readiness as it is, and then Error with connection_lost.
 //
 // It sends nothing over the connection and takes none of its channels: amqp091-go's calls can't be bounded in time without
 // closing the connection, so that a check must not make any. That a broker is frozen or unreachable therefore shows when
@@ -71,7 +72,8 @@ func (p *ConnProbe) absent() error {
 	case p.connected:
 		return probes.Fail(probes.ReasonConnectionLost, errors.New("the application has no connection"))
 	case now.Sub(p.began) < startLimit:
-		return probes.Warn(probes.ReasonDependencyStarting, errors.New("the application has not connected yet"))
+		return probes.Warn(probes.ReasonDependencyStarting,
+			errors.New("the application has not connected yet"))
 	}
 	return probes.Fail(probes.ReasonConnectionLost,
 		fmt.Errorf("the application has not connected within %s of the first check", startLimit))

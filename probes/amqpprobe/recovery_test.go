@@ -2,7 +2,6 @@ package amqpprobe_test
 
 import (
 	"fmt"
-	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -31,9 +30,8 @@ type publisher struct {
 func (p *publisher) connect(t *testing.T) {
 	config := amqp.Config{Dial: amqp.DefaultDial(300 * time.Millisecond)}
 	if p.recovers {
-		config.Recovery = &amqp.Recovery{
-			ReconnectionConfig: &amqp.ReconnectionConfig{MaxRetryCount: 10_000, RetryInterval: 100 * time.Millisecond},
-		}
+		many := &amqp.ReconnectionConfig{MaxRetryCount: 1000, RetryInterval: 100 * time.Millisecond}
+		config.Recovery = &amqp.Recovery{ReconnectionConfig: many}
 	}
 	conn, err := amqp.DialConfig(proxied(t, p.proxy, p.rabbit.URL()), config)
 	require.NoError(t, err)
@@ -68,7 +66,8 @@ func (p *publisher) blocked(t *testing.T) {
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		result := p.probe.Check(t.Context())
 		if assert.ObjectsAreEqual(probes.OK, result.Status) {
-			assert.NoError(c, ch.PublishWithContext(t.Context(), "amq.fanout", "", false, false, amqp.Publishing{}))
+			err := ch.PublishWithContext(t.Context(), "amq.fanout", "", false, false, amqp.Publishing{})
+			assert.NoError(c, err)
 		}
 		assert.Equal(c, probes.ReasonBrokerBlocked, result.Reason)
 	}, 20*time.Second, 10*time.Millisecond)
@@ -87,7 +86,8 @@ func (p *publisher) publishes(t *testing.T) {
 	p.says(t, "published", "ok")
 }
 
-// lose resets the connection, while nobody answers on a new one: one that amqp091-go makes seems open meanwhile.
+// lose resets the connection, while nobody answers on a new one: one that amqp091-go makes seems open
+// meanwhile.
 func (p *publisher) lose(t *testing.T) {
 	t.Helper()
 	p.proxy.Silent()
@@ -115,8 +115,8 @@ func (p *publisher) back(t *testing.T) {
 	p.says(t, "connected again", "ok")
 }
 
-// What FromConn says of a connection that amqp091-go recovers, and of one that it doesn't, at each stage of what may
-// happen to it.
+// What FromConn says of a connection that amqp091-go recovers, and of one that it doesn't, at each stage of
+// what may happen to it.
 func TestFromConnAndRecovery(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.NewRabbitMQ(t)
@@ -137,7 +137,8 @@ func TestFromConnAndRecovery(t *testing.T) {
 		for _, recovers := range []bool{false, true} {
 			name := fmt.Sprintf("%s, recovery %t", test.name, recovers)
 			t.Run(name, func(t *testing.T) {
-				p := &publisher{rabbit: rabbit, proxy: testserver.NewProxy(t, rabbit.Addr()), recovers: recovers}
+				p := &publisher{rabbit: rabbit, recovers: recovers}
+				p.proxy = testserver.NewProxy(t, rabbit.Addr())
 				p.probe = amqpprobe.FromConn(p.current.Load)
 				p.connect(t)
 				p.says(t, "connected", "ok")
@@ -157,9 +158,9 @@ func TestFromConnWhereRecoveryGivesUp(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.SharedRabbitMQ(t)
 	proxy := testserver.NewProxy(t, rabbit.Addr())
+	once := &amqp.ReconnectionConfig{MaxRetryCount: 1, RetryInterval: time.Millisecond}
 	conn, err := amqp.DialConfig(proxied(t, proxy, rabbit.URL()), amqp.Config{
-		Dial:     func(network, addr string) (net.Conn, error) { return net.DialTimeout(network, addr, time.Second) },
-		Recovery: &amqp.Recovery{ReconnectionConfig: &amqp.ReconnectionConfig{MaxRetryCount: 1, RetryInterval: time.Millisecond}},
+		Recovery: &amqp.Recovery{ReconnectionConfig: once},
 	})
 	require.NoError(t, err)
 	probe := amqpprobe.FromConn(func() *amqp.Connection { return conn })
