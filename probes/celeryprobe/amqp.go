@@ -43,6 +43,8 @@ func amqpDepth(s *amqpconn.Session, name string) (depth, error) {
 	return depth{queue: name, pending: q.Messages, consumers: q.Consumers}, err
 }
 
+func (b *amqpBroker) connect(ctx context.Context) error { return b.target.Try(ctx) }
+
 func (b *amqpBroker) advise() []string { return b.target.Advise() }
 
 func (b *amqpBroker) Close() error { return b.conn.Close() }

@@ -23,20 +23,23 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/echo-probes/echohealth/internal/amqpconn"
+	"github.com/echo-probes/echohealth/internal/newconn"
 	"github.com/echo-probes/echohealth/probes"
 )
 
 // A Probe checks Celery's queues and, where it is told to, its workers. Make it with New or Redis.
 type Probe struct {
 	settings
-	broker broker
-	err    error         // why it can't be used
-	turn   chan struct{} // holds a value while a check runs
-	roll   roll          // guarded by turn
+	broker   broker
+	newConns *newconn.Tester
+	err      error         // why it can't be used
+	turn     chan struct{} // holds a value while a check runs
+	roll     roll          // guarded by turn
 }
 
 // broker is what RabbitMQ and Redis have in common for Celery.
@@ -47,6 +50,8 @@ type broker interface {
 	call(ctx context.Context, method string, a *answers) error
 	// late passes on the answers that have come since.
 	late(ctx context.Context, take func(reply)) error
+	// connect makes a new connection, logs in and closes it.
+	connect(ctx context.Context) error
 	// advise is what Advise returns.
 	advise() []string
 	// Close ends a call in flight too.
@@ -63,8 +68,9 @@ type depth struct {
 
 const unknown = -1
 
-// New returns a probe for Celery's broker, given as in CELERY_BROKER_URL: amqp://, amqps:// or pyamqp:// for RabbitMQ,
-// redis:// or rediss:// for Redis. It connects at the first check and keeps one connection.
+// New returns a probe for Celery's broker, given as in CELERY_BROKER_URL: amqp://, amqps:// or pyamqp:// for
+// RabbitMQ, redis:// or rediss:// for Redis. It connects at the first check and keeps one connection. Once a
+// minute it makes a new one, to find out whether that is still possible, see NewConnectionEvery.
 //
 // Understood are the query options that Celery knows, ssl_cert_reqs (CERT_REQUIRED by default), ssl_ca_certs,
 // ssl_certfile, ssl_keyfile, connect_timeout, heartbeat and login_method, and for RabbitMQ those of its URI
@@ -118,14 +124,19 @@ func newProbe(opts []Option) *Probe {
 
 func (p *Probe) useAMQP(target *amqpconn.Target) {
 	if p.err == nil {
-		p.broker = &amqpBroker{target: target, conn: amqpconn.New(target), exchange: p.workers.exchange}
+		p.use(&amqpBroker{target: target, conn: amqpconn.New(target), exchange: p.workers.exchange})
 	}
 }
 
 func (p *Probe) useRedis(options *redis.Options, application *redis.Client) {
 	if p.err == nil {
-		p.broker = newRedisBroker(&p.settings, options, application)
+		p.use(newRedisBroker(&p.settings, options, application))
 	}
+}
+
+func (p *Probe) use(b broker) {
+	p.broker = b
+	p.newConns = newconn.New(p.newConnections, b.connect)
 }
 
 // Check asks the broker, and returns when ctx ends at the latest.
@@ -141,9 +152,9 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	}
 	r := report{strict: p.strict}
 	if err := p.check(ctx, &r); err != nil {
-		return probes.FromError(err)
+		return p.newConns.Apply(probes.FromError(err))
 	}
-	return r.result()
+	return p.newConns.Apply(r.result())
 }
 
 func (p *Probe) check(ctx context.Context, r *report) error {
@@ -178,5 +189,6 @@ func (p *Probe) Close() error {
 	if p.err != nil {
 		return nil
 	}
+	p.newConns.Close(time.Second)
 	return p.broker.Close()
 }

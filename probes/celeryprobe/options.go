@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/echo-probes/echohealth/internal/newconn"
 )
 
 // An Option changes what New or Redis makes. One that can't be meant is an error at construction.
@@ -19,6 +21,7 @@ type settings struct {
 	queues            []string
 	warning, critical int
 	strict            bool
+	newConnections    time.Duration // 0: never
 
 	redis   redisNames
 	workers workerSettings
@@ -50,6 +53,8 @@ func defaults() settings {
 		critical: math.MaxInt,
 		workers:  workerSettings{every: 15 * time.Second, exchange: "celery"},
 		redis:    redisNames{separator: "\x06\x16", steps: []int{0, 3, 6, 9}, fanout: "/{db}."},
+
+		newConnections: newconn.Default,
 	}
 }
 
@@ -121,6 +126,19 @@ func TLSConfig(c *tls.Config) Option {
 		}
 		s.tls = c
 		return nil
+	}
+}
+
+// NewConnectionEvery sets how often, 10 % more or less, the probe makes a connection to the broker besides
+// the kept one, logs in, and closes it: once a minute by default. A kept connection answers as before when
+// the password was rotated, a certificate has expired, or a limit of connections is reached. While a new one
+// can't be made and the check is otherwise OK, it is a Warning with the failure's reason, such as
+// authentication_failed. Zero turns it off; otherwise d must be at least 1 ms and at most a year, or
+// construction fails. The last use wins.
+func NewConnectionEvery(d time.Duration) Option {
+	return func(s *settings) error {
+		s.newConnections = d
+		return newconn.Validate("celeryprobe.NewConnectionEvery", d)
 	}
 }
 

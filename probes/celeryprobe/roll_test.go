@@ -25,6 +25,8 @@ type fakeBroker struct {
 	belated []reply       // what has come since
 	calls   int
 	method  string
+	refused error // of a new connection
+	made    int   // new connections
 }
 
 func (b *fakeBroker) depths(context.Context, []string) ([]depth, error) { return b.queues, nil }
@@ -57,6 +59,11 @@ func (b *fakeBroker) late(_ context.Context, take func(reply)) error {
 	return nil
 }
 
+func (b *fakeBroker) connect(context.Context) error {
+	b.made++
+	return b.refused
+}
+
 func (b *fakeBroker) advise() []string { return nil }
 func (b *fakeBroker) Close() error     { return nil }
 
@@ -80,7 +87,7 @@ func redisLike() []depth { return []depth{{queue: "celery", consumers: unknown}}
 func probing(t *testing.T, b *fakeBroker, opts ...Option) func() probes.Result {
 	p := New("redis://", opts...)
 	require.NoError(t, p.Validate())
-	p.broker = b
+	p.use(b)
 	return func() probes.Result { return p.Check(t.Context()) }
 }
 
@@ -321,7 +328,7 @@ func TestAnswersAreBounded(t *testing.T) {
 func TestChecksTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New("redis://", PingWorkers(1))
-		p.broker = &fakeBroker{queues: redisLike(), reached: 1, after: time.Minute}
+		p.use(&fakeBroker{queues: redisLike(), reached: 1, after: time.Minute})
 		go p.Check(t.Context())
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
