@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -104,6 +105,33 @@ func (q Query) Take(names ...string) string {
 		delete(q, name)
 	}
 	return value
+}
+
+// TakeDuration removes the option and returns its value, 0 where it is absent. The value must be a whole
+// number of units, which are time.Second or time.Millisecond, at least 1 and at most a year. An error quotes
+// it.
+func (q Query) TakeDuration(name string, unit time.Duration) (time.Duration, error) {
+	const year = 365 * 24 * time.Hour
+	words := "of seconds "
+	if unit == time.Millisecond {
+		words = "of milliseconds "
+	}
+	n, _, err := q.takeNumber(name, words, 1, int64(year/unit))
+	return time.Duration(n) * unit, err
+}
+
+// takeNumber removes the option and returns its value, and whether it is given. Unit is for the error.
+func (q Query) takeNumber(name, unit string, least, most int64) (n int64, given bool, err error) {
+	value := q.Take(name)
+	if value == "" {
+		return 0, false, nil
+	}
+	n, err = strconv.ParseInt(value, 10, 64)
+	if err != nil || n < least || n > most {
+		return 0, true, fmt.Errorf("%s=%q: it must be a whole number %sfrom %d to %d",
+			name, value, unit, least, most)
+	}
+	return n, true, nil
 }
 
 // Rest returns an error that names the options that nobody took.

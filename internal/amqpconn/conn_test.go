@@ -92,6 +92,36 @@ func TestOneConnectionForManyCalls(t *testing.T) {
 	assert.Equal(t, 1, proxy.Accepted())
 }
 
+// The limit of what is read is each call's own: a connection is not lost after some hours of checks.
+func TestEachCallMayReadAsMuch(t *testing.T) {
+	noLeaks(t)
+	conn := open(t, testserver.SharedRabbitMQ(t).URL())
+	var session *amqpconn.Session
+	var ch *amqp.Channel
+	var queue amqp.Queue
+	require.NoError(t, conn.Do(t.Context(), func(_ context.Context, s *amqpconn.Session) (err error) {
+		session = s
+		ch, err = s.NewChannel()
+		require.NoError(t, err)
+		queue, err = ch.QueueDeclare("", false, false, true, false, nil)
+		require.NoError(t, err)
+		require.NoError(t, ch.Confirm(false))
+		message := amqp.Publishing{Body: make([]byte, 9<<20)}
+		confirmed, err := ch.PublishWithDeferredConfirm("", queue.Name, true, false, message)
+		require.NoError(t, err)
+		require.True(t, confirmed.Wait())
+		return nil
+	}))
+	for range 5 { // 45 MB, where a call may read 32
+		require.NoError(t, conn.Do(t.Context(), func(_ context.Context, s *amqpconn.Session) error {
+			require.Same(t, session, s)
+			message, ok, err := ch.Get(queue.Name, false)
+			require.True(t, ok, "%v", err)
+			return message.Nack(false, true)
+		}))
+	}
+}
+
 func TestGoroutines(t *testing.T) {
 	noLeaks(t)
 	conn := open(t, testserver.SharedRabbitMQ(t).URL())

@@ -1,8 +1,11 @@
 package amqpconn
 
 import (
+	"cmp"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"slices"
 	"strconv"
@@ -40,7 +43,7 @@ func ParseURL(raw string, custom *tls.Config) (*Target, error) {
 
 func newTarget(u *url.URL, query Query, custom *tls.Config) (*Target, error) {
 	var err error
-	t := &Target{heartbeat: query.Take("heartbeat")}
+	t := &Target{}
 	if t.tls, err = TakeTLS(query, u.Scheme == "amqps", custom); err != nil {
 		return nil, err
 	}
@@ -48,12 +51,16 @@ func newTarget(u *url.URL, query Query, custom *tls.Config) (*Target, error) {
 		return nil, err
 	}
 	understood := url.Values{}
-	if t.heartbeat != "" {
-		understood.Set("heartbeat", t.heartbeat)
+	for _, option := range []struct{ name, unit string }{{"heartbeat", "of seconds "}, {"channel_max", ""}} {
+		n, given, err := query.takeNumber(option.name, option.unit, 0, math.MaxUint16)
+		if err != nil {
+			return nil, err
+		}
+		if given {
+			understood.Set(option.name, strconv.FormatInt(n, 10))
+		}
 	}
-	if max := query.Take("channel_max"); max != "" {
-		understood.Set("channel_max", max)
-	}
+	t.heartbeat = understood.Get("heartbeat")
 	if mechanism := query.Take("auth_mechanism", "login_method"); mechanism != "" {
 		if !slices.Contains([]string{"PLAIN", "AMQPLAIN", "EXTERNAL"}, strings.ToUpper(mechanism)) {
 			return nil, fmt.Errorf("auth_mechanism %q: it is plain, amqplain or external", mechanism)
@@ -80,21 +87,15 @@ func clientURL(u *url.URL, query url.Values) string {
 
 // takeTimeout reads RabbitMQ's connection_timeout, in milliseconds, or Celery's connect_timeout, in seconds.
 func takeTimeout(q Query) (time.Duration, error) {
-	for _, option := range []struct {
-		name string
-		unit time.Duration
-	}{{"connection_timeout", time.Millisecond}, {"connect_timeout", time.Second}} {
-		value := q.Take(option.name)
-		if value == "" {
-			continue
-		}
-		n, err := strconv.Atoi(value)
-		if err != nil || n < 1 {
-			return 0, fmt.Errorf("%s=%q: it is a positive number of units of %s", option.name, value, option.unit)
-		}
-		return time.Duration(n) * option.unit, nil
+	rabbit, err1 := q.TakeDuration("connection_timeout", time.Millisecond)
+	celery, err2 := q.TakeDuration("connect_timeout", time.Second)
+	if err := cmp.Or(err1, err2); err != nil {
+		return 0, err
 	}
-	return 0, nil
+	if rabbit > 0 && celery > 0 {
+		return 0, errors.New("connection_timeout and connect_timeout exclude each other")
+	}
+	return rabbit + celery, nil
 }
 
 // Advise says what the URL should set, for whoever uses it, this process's own connections too.
