@@ -31,7 +31,9 @@ func TestReadingIsBounded(t *testing.T) {
 	assert.ErrorIs(t, err, errTooMuch)
 	assert.InDelta(t, maxRead, n, 64<<10)
 
-	s.left.Store(maxRead) // the next call
+	s.left.Store(1) // the next call
 	_, err = s.Read(make([]byte, 1))
 	assert.NoError(t, err)
+	_, err = s.Read(make([]byte, 1))
+	assert.ErrorIs(t, err, errTooMuch)
 }
