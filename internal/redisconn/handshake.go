@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/redis/go-redis/v9"
 )
 
-// handshake is a hook that keeps what a server says before it hangs up. go-redis takes any error that answers its HELLO
-// for an old server's and goes on, so that only the broken connection would be left.
-type handshake struct{}
+// handshake is a hook that keeps what a server says of itself, and what it says before it hangs up. go-redis takes any
+// error that answers its HELLO for an old server's and goes on, so that only the broken connection would be left.
+type handshake struct{ node *atomic.Bool }
 
 var hangups = []struct {
 	reply  string
@@ -22,11 +23,16 @@ var hangups = []struct {
 	{"DENIED ", probes.ReasonPermissionDenied}, // protected mode
 }
 
-func (handshake) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (h handshake) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		if err == nil || cmd.Name() != "hello" {
+		hello, ok := cmd.(*redis.MapStringInterfaceCmd)
+		if !ok || cmd.Name() != "hello" {
 			return err
+		}
+		if err == nil {
+			h.node.Store(hello.Val()["mode"] == "cluster")
+			return nil
 		}
 		for _, h := range hangups {
 			if strings.HasPrefix(err.Error(), h.reply) {

@@ -1,6 +1,7 @@
 package redisconn_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -14,39 +15,54 @@ import (
 
 func TestMain(m *testing.M) { testserver.Main(m) }
 
+// newConn returns a Conn for the server at addr.
+func newConn(t *testing.T, addr string) *redisconn.Conn {
+	t.Helper()
+	conn := redisconn.New(redis.NewClient(&redis.Options{Addr: addr}).Options())
+	t.Cleanup(conn.Close)
+	return conn
+}
+
+func ping(ctx context.Context, client redis.UniversalClient) error { return client.Ping(ctx).Err() }
+
 // A list of any size may be on the server, whoever put it there.
 func TestAnswersAreBounded(t *testing.T) {
 	server := testserver.NewRedis(t)
 	proxy := testserver.NewProxy(t, server.Addr())
-	application := redis.NewClient(&redis.Options{Addr: proxy.Addr()})
-	defer application.Close()
-	client := redisconn.New(t.Context(), application.Options())
-	defer client.Close()
+	conn := newConn(t, proxy.Addr())
+	push := func(elements ...any) {
+		t.Helper()
+		require.NoError(t, conn.Do(t.Context(), func(ctx context.Context, client redis.UniversalClient) error {
+			return client.LPush(ctx, "list", elements...).Err()
+		}))
+	}
+	var list []string
+	read := func(ctx context.Context, client redis.UniversalClient) (err error) {
+		list, err = client.LRange(ctx, "list", 0, -1).Result()
+		return err
+	}
 
 	element := strings.Repeat("x", 8<<20)
 	for range 3 {
-		require.NoError(t, client.LPush(t.Context(), "list", element).Err())
+		push(element)
 	}
 	for range 3 { // more than the limit, but not in one answer
-		list, err := client.LRange(t.Context(), "list", 0, -1).Result()
-		require.NoError(t, err)
+		require.NoError(t, conn.Do(t.Context(), read))
 		require.Len(t, list, 3)
 	}
 	assert.Equal(t, 1, proxy.Accepted())
-	require.NoError(t, client.LPush(t.Context(), "list", element, element).Err())
-	_, err := client.LRange(t.Context(), "list", 0, -1).Result()
-	assert.ErrorContains(t, err, "redis sent more than 32 MB")
-	require.NoError(t, client.Ping(t.Context()).Err(), "the next answer comes over another connection")
+	push(element, element)
+	assert.ErrorContains(t, conn.Once(t.Context(), read), "redis sent more than 32 MB")
+	require.NoError(t, conn.Do(t.Context(), ping), "the next answer comes over another connection")
 }
 
 // A connection that the server has closed is noticed before it is used, as with any client of go-redis's.
 func TestClosedConnectionIsNoticed(t *testing.T) {
 	server := testserver.NewRedis(t)
-	application := redis.NewClient(&redis.Options{Addr: server.Addr()})
-	defer application.Close()
-	client := redisconn.New(t.Context(), application.Options())
-	defer client.Close()
-	require.NoError(t, client.Ping(t.Context()).Err())
-	require.NoError(t, application.ClientKillByFilter(t.Context(), "TYPE", "normal", "SKIPME", "yes").Err())
-	assert.NoError(t, client.Ping(t.Context()).Err())
+	conn := newConn(t, server.Addr())
+	require.NoError(t, conn.Once(t.Context(), ping))
+	admin := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	defer admin.Close()
+	require.NoError(t, admin.ClientKillByFilter(t.Context(), "TYPE", "normal", "SKIPME", "yes").Err())
+	assert.NoError(t, conn.Once(t.Context(), ping))
 }

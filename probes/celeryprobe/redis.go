@@ -6,27 +6,29 @@ import (
 	"strconv"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/echo-probes/echohealth/internal/redisconn"
 )
 
 // redisBroker is Redis, as Celery's transport uses it: each queue is a list, or one for each priority.
 type redisBroker struct {
 	names       redisNames
 	exchange    string // Celery's control_exchange
-	conn        *redisConn
+	conn        *redisconn.Conn
 	application *redis.Client // nil where New made the client
 	id          string        // of the list of answers, of which there is one for each probe
 	seen        int           // how many of the list's elements were read; used by one check at a time, as the probe sees to
 }
 
 func newRedisBroker(s *settings, options *redis.Options, application *redis.Client) *redisBroker {
-	return &redisBroker{names: s.redis, exchange: s.workers.exchange, conn: newRedisConn(options), application: application, id: newID()}
+	return &redisBroker{names: s.redis, exchange: s.workers.exchange, conn: redisconn.New(options), application: application, id: newID()}
 }
 
 // depths adds up the lists of each queue. Redis has no empty lists: a queue that nobody uses, one that does not exist and
 // one that is empty look the same. It knows of no consumers either.
 func (b *redisBroker) depths(ctx context.Context, names []string) ([]depth, error) {
 	depths := make([]depth, len(names))
-	err := b.conn.do(ctx, func(client *redis.Client) error {
+	err := b.conn.Do(ctx, func(ctx context.Context, client redis.UniversalClient) error {
 		lengths, err := client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			for _, name := range names {
 				for _, key := range b.names.lists(name) {
@@ -81,6 +83,6 @@ func (b *redisBroker) advise() []string {
 }
 
 func (b *redisBroker) Close() error {
-	b.conn.close()
+	b.conn.Close()
 	return nil
 }

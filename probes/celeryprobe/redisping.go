@@ -21,9 +21,9 @@ const (
 )
 
 func (b *redisBroker) call(ctx context.Context, method string, a *answers) error {
-	return b.conn.once(ctx, func(client *redis.Client) error {
+	return b.conn.Once(ctx, func(ctx context.Context, client redis.UniversalClient) error {
 		// Without an exchange the answers go straight to the list of this name.
-		reached, err := b.publish(ctx, client, newCommand(method, replyTo{RoutingKey: b.replyQueue()}))
+		reached, err := b.publish(ctx, client.(*redis.Client), newCommand(method, replyTo{RoutingKey: b.replyQueue()}))
 		if err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ const bottom = ""
 var ballast = strings.Repeat(" ", headroom)
 
 // collect looks for answers, soon and then ever more rarely, until there are enough or the time is over.
-func (b *redisBroker) collect(ctx context.Context, client *redis.Client, a *answers) error {
+func (b *redisBroker) collect(ctx context.Context, client redis.Cmdable, a *answers) error {
 	const longest = 32 * time.Millisecond
 	over := time.Now().Add(answerTime)
 	for pause := 2 * time.Millisecond; !a.enough() && time.Now().Before(over); pause = min(2*pause, longest) {
@@ -85,11 +85,13 @@ func (b *redisBroker) collect(ctx context.Context, client *redis.Client, a *answ
 }
 
 func (b *redisBroker) late(ctx context.Context, take func(reply)) error {
-	return b.conn.do(ctx, func(client *redis.Client) error { return b.read(ctx, client, take) })
+	return b.conn.Do(ctx, func(ctx context.Context, client redis.UniversalClient) error {
+		return b.read(ctx, client, take)
+	})
 }
 
 // read takes the answers that it has not taken yet. New ones are put before the old.
-func (b *redisBroker) read(ctx context.Context, client *redis.Client, take func(reply)) error {
+func (b *redisBroker) read(ctx context.Context, client redis.Cmdable, take func(reply)) error {
 	list, err := client.LRange(ctx, b.replyKey(), 0, maxWorkers).Result()
 	if err != nil {
 		return err

@@ -46,9 +46,10 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/redisconn"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/redis/go-redis/v9"
 )
@@ -56,13 +57,10 @@ import (
 // A Probe checks a Redis server, cluster or ring. Make it with New.
 type Probe struct {
 	client   redis.UniversalClient
-	open     func() *own // nil where the client itself is asked
+	conn     *redisconn.Conn // nil where the client itself is asked
 	pingOnly bool
 	invalid  error
-
-	mu     sync.Mutex // guards the rest
-	kept   *own       // what the last check used, if all went well
-	closed bool
+	closed   atomic.Bool
 }
 
 // An Option changes what New makes.
@@ -83,9 +81,20 @@ func New(client redis.UniversalClient, opts ...Option) *Probe {
 		opt(p)
 	}
 	if p.invalid == nil {
-		p.open = opener(client)
+		p.conn = connTo(client)
 	}
 	return p
+}
+
+// connTo returns nil where no second client can be made like the given one.
+func connTo(client redis.UniversalClient) *redisconn.Conn {
+	switch client := client.(type) {
+	case *redis.Client:
+		return redisconn.New(client.Options())
+	case *redis.ClusterClient:
+		return redisconn.NewCluster(client.Options())
+	}
+	return nil
 }
 
 func validate(client redis.UniversalClient) error {
@@ -106,8 +115,8 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	if p.invalid != nil {
 		return probes.Result{Status: probes.Error, Reason: probes.ReasonMisconfigured, Err: p.invalid}
 	}
-	if p.isClosed() {
-		return probes.FromError(probes.Fail(probes.ReasonClientClosed, errors.New("the probe is closed")))
+	if p.closed.Load() {
+		return probes.FromError(redisconn.ErrClosed)
 	}
 	before := p.pool()
 	err := p.askRedis(ctx)
@@ -121,77 +130,21 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 }
 
 func (p *Probe) askRedis(ctx context.Context) error {
-	if p.open == nil {
+	if p.conn == nil {
 		return p.ask(ctx, p.client)
 	}
-	if err := p.overOwn(ctx); err != nil {
+	if err := p.conn.Do(ctx, p.ask); err != nil {
 		return err
 	}
 	return p.usable(ctx)
 }
 
-// overOwn asks over an own client. What goes wrong on a kept one is tried once more on a new one before it counts: an
-// old connection may have ended with a restart, or lead to a master that Sentinel has replaced.
-func (p *Probe) overOwn(ctx context.Context) error {
-	if kept := p.take(); kept != nil {
-		if err := p.askOwn(ctx, kept); err == nil || ctx.Err() != nil {
-			return err
-		}
-	}
-	return p.askOwn(ctx, p.open())
-}
-
-// askOwn asks over o, and keeps it if all went well. It closes o when ctx ends, which ends whatever o waits for:
-// go-redis itself heeds a context's deadline at best, never a cancel.
-func (p *Probe) askOwn(ctx context.Context, o *own) error {
-	stop := context.AfterFunc(ctx, o.close)
-	err := p.ask(ctx, o.client)
-	if stop() && err == nil {
-		p.keep(o)
-		return nil
-	}
-	o.close()
-	if err != nil && ctx.Err() != nil {
-		return ctx.Err() // err may only say that o was closed
-	}
-	return err
-}
-
-// take returns the kept client, or nil when there is none, or another check has it.
-func (p *Probe) take() *own {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	kept := p.kept
-	p.kept = nil
-	return kept
-}
-
-func (p *Probe) keep(o *own) {
-	p.mu.Lock()
-	wanted := !p.closed && p.kept == nil
-	if wanted {
-		p.kept = o
-	}
-	p.mu.Unlock()
-	if !wanted {
-		o.close()
-	}
-}
-
-func (p *Probe) isClosed() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.closed
-}
-
-// Close closes the probe's own connections, that of a check in flight when the check ends. The application's client stays
-// open. It always returns nil. A check after it is Error with ReasonClientClosed.
+// Close ends a check in flight and closes the probe's own connections. The application's client stays open, and a check
+// of a client that is asked itself runs on. It always returns nil. A check after it is Error with ReasonClientClosed.
 func (p *Probe) Close() error {
-	p.mu.Lock()
-	p.closed = true
-	p.mu.Unlock()
-	if kept := p.take(); kept != nil {
-		kept.close()
+	p.closed.Store(true)
+	if p.conn != nil {
+		p.conn.Close()
 	}
 	return nil
 }
