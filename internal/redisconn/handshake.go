@@ -19,7 +19,7 @@ var hangups = []struct {
 	reply  string
 	reason probes.Reason
 }{
-	{"ERR max number of clients reached", probes.ReasonTooManyConnections},
+	{"ERR max number of clients", probes.ReasonTooManyConnections},
 	{"DENIED ", probes.ReasonPermissionDenied}, // protected mode
 }
 
