@@ -13,6 +13,7 @@ import (
 // redisBroker is Redis, as Celery's transport uses it: each queue is a list, or one for each priority.
 type redisBroker struct {
 	names       redisNames
+	queue       string // one of those that are checked
 	exchange    string // Celery's control_exchange
 	conn        *redisconn.Conn
 	application *redis.Client // nil where New made the client
@@ -21,7 +22,14 @@ type redisBroker struct {
 }
 
 func newRedisBroker(s *settings, options *redis.Options, application *redis.Client) *redisBroker {
-	return &redisBroker{names: s.redis, exchange: s.workers.exchange, conn: redisconn.New(options), application: application, id: newID()}
+	return &redisBroker{
+		names:       s.redis,
+		queue:       s.queues[0],
+		exchange:    s.workers.exchange,
+		conn:        redisconn.New(options),
+		application: application,
+		id:          newID(),
+	}
 }
 
 // depths adds up the lists of each queue. Redis has no empty lists: a queue that nobody uses, one that does not exist and
@@ -50,6 +58,13 @@ func (b *redisBroker) depths(ctx context.Context, names []string) ([]depth, erro
 		return nil
 	})
 	return depths, err
+}
+
+// connect makes a new connection, logs in and closes it. It sends what the check sends, and so needs no other permission.
+func (b *redisBroker) connect(ctx context.Context) error {
+	return b.conn.Fresh(ctx, func(ctx context.Context, client redis.UniversalClient) error {
+		return client.LLen(ctx, b.names.lists(b.queue)[0]).Err()
+	})
 }
 
 // lists returns the keys that make up a queue. Priority 0 is the plain name.

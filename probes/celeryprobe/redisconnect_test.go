@@ -1,0 +1,58 @@
+package celeryprobe
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// The kept connection notices nothing of what keeps a new one from being made.
+func TestRedisConnect(t *testing.T) {
+	server := testserver.NewRedis(t)
+	proxy := testserver.NewProxy(t, server.Addr())
+	admin := redis.NewClient(&redis.Options{Addr: server.Addr(), PoolSize: 1})
+	defer admin.Close()
+	do := func(args ...any) { t.Helper(); require.NoError(t, admin.Do(t.Context(), args...).Err()) }
+	do("ACL", "SETUSER", "depths", "on", ">a-secret", "~celery*", "+hello", "+llen") // as docs/celery.md says
+
+	options, err := redisOptions("redis://depths:a-secret@"+proxy.Addr(), nil)
+	require.NoError(t, err)
+	s := defaults()
+	broker := newRedisBroker(&s, options, nil)
+	defer broker.Close()
+	kept := func() {
+		t.Helper()
+		_, err := broker.depths(t.Context(), s.queues)
+		require.NoError(t, err)
+	}
+	kept()
+	require.NoError(t, broker.connect(t.Context()))
+	assert.Equal(t, 2, proxy.Accepted(), "a connection of its own")
+	assert.Eventually(t, func() bool { return proxy.Open() == 1 }, 10*time.Second, time.Millisecond, "which is closed")
+
+	refused := func(want probes.Reason, begin, end []any) {
+		t.Helper()
+		do(begin...)
+		assert.Equal(t, want, classify.Reason(broker.connect(t.Context())))
+		kept()
+		do(end...)
+		require.NoError(t, broker.connect(t.Context()))
+	}
+	refused(probes.ReasonAuthenticationFailed,
+		[]any{"ACL", "SETUSER", "depths", "resetpass", ">another"}, []any{"ACL", "SETUSER", "depths", "resetpass", ">a-secret"})
+	refused(probes.ReasonTooManyConnections,
+		[]any{"CONFIG", "SET", "maxclients", "1"}, []any{"CONFIG", "SET", "maxclients", "1000"})
+
+	proxy.Stall()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	assert.Equal(t, context.DeadlineExceeded, broker.connect(ctx))
+}
