@@ -3,6 +3,7 @@ package redisprobe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/echo-probes/echohealth/probes"
@@ -30,26 +31,62 @@ func (p *Probe) askServer(ctx context.Context, server redis.Cmdable) error {
 		pipe.Set(ctx, key, 1, keyExpiry)
 		return nil
 	})
+	if err == nil && p.conn != nil && p.conn.ClusterNode() {
+		return askSlots(ctx, server)
+	}
 	return err
+}
+
+// slotKeys are in the middle of each sixteenth of a cluster's slots, and never written.
+var slotKeys = [16]string{
+	"abo", "cuu", "enb", "gyx", "asm", "cdw", "fiz", "ghz", "ass", "cdi", "mvf", "ghd", "abq", "cuk", "mgd", "gyf",
+}
+
+// askSlots returns an error unless a node of a cluster has all slots, for a client that can't follow to another node.
+// By the probe's own key alone it would depend on chance. A SET with XX of a key that is not there changes nothing, and
+// needs no other permission than that of the key.
+func askSlots(ctx context.Context, node redis.Cmdable) error {
+	_, err := node.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for _, slot := range slotKeys {
+			pipe.SetXX(ctx, "echohealth:slot:"+slot, 1, keyExpiry)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return fmt.Errorf("the client is made for one server, and this is a node of a cluster: %w", err)
+	}
+	return nil
 }
 
 // askCluster asks every master, since the client would send a PING to any one node, and then writes, since in a cluster
 // that is down each node still answers PING.
 func (p *Probe) askCluster(ctx context.Context, cluster *redis.ClusterClient) error {
+	if err := pingMasters(ctx, cluster); err != nil || p.pingOnly {
+		return err
+	}
+	return cluster.Set(ctx, key, 1, keyExpiry).Err()
+}
+
+func pingMasters(ctx context.Context, cluster *redis.ClusterClient) error {
 	var asked atomic.Bool
 	err := cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
 		asked.Store(true)
 		return master.Ping(ctx).Err()
 	})
-	switch {
-	case err != nil:
-		return err
-	case !asked.Load():
+	if err == nil && !asked.Load() {
 		return probes.Fail(probes.ReasonDependencyStarting, errors.New("the cluster has no master yet"))
-	case p.pingOnly:
-		return nil
 	}
-	return cluster.Set(ctx, key, 1, keyExpiry).Err()
+	return err
+}
+
+// connect makes new connections, and closes them: one, or one to each master of a cluster.
+func (p *Probe) connect(ctx context.Context) error {
+	return p.conn.Fresh(p.withBase(ctx), func(ctx context.Context, client redis.UniversalClient) error {
+		if cluster, ok := client.(*redis.ClusterClient); ok {
+			return pingMasters(ctx, cluster)
+		}
+		return client.Ping(ctx).Err()
+	})
 }
 
 // askRing asks every shard that the ring uses.

@@ -1,7 +1,7 @@
 package redisprobe
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -48,12 +48,13 @@ func saturated(before, after pool) error {
 	return probes.Warn(probes.ReasonPoolSaturated, fmt.Errorf("all %d connections of the application's pool are in use", after.max))
 }
 
-// usable returns an error when the application's client, over which nothing was asked so far, can't be used while Redis
-// answers. Nothing but its use tells that it is closed; but then it holds no connection, and where it holds none,
-// nobody waits for one.
-func (p *Probe) usable(ctx context.Context) error {
-	if p.client.PoolStats().TotalConns > 0 {
-		return nil
+// checkOpen returns an error when the application has closed its client. Redis may answer all the same, as the check has
+// connections of its own. No method of go-redis says so alone. This one does without a command, a connection, a hook or
+// the Limiter: options that are not valid keep it from making anything for a client that is open.
+func checkOpen(client redis.UniversalClient) error {
+	_, err := client.AsyncAutoPipelineWithOptions(&redis.AutoPipelineOptions{MaxBatchSize: -1})
+	if errors.Is(err, redis.ErrClosed) {
+		return err
 	}
-	return p.client.Ping(ctx).Err()
+	return nil
 }

@@ -2,42 +2,56 @@
 //
 //	echohealth.WithRedis(redisprobe.New(rdb))
 //
-// A check is a PING and a SET with an expiry, in one round trip. It proves that Redis can be reached, accepts the
-// client's credentials, and takes writes. A PING alone would not: a read-only replica answers it, and so does a server
-// that is out of memory or whose writes are paused. It proves nothing about the application's own keys and commands.
+// A check is a PING and a SET with an expiry, in one round trip. It proves that Redis can be reached, accepts
+// the client's credentials, and takes writes. A PING alone would not: a read-only replica answers it, and so
+// does a server that is out of memory or whose writes are paused. It proves nothing about the application's
+// own keys and commands.
 //
 // # Which connection is used
 //
-// For a *redis.Client, through Sentinel too, and for a *redis.ClusterClient, the probe makes connections of its own
-// with the client's settings: one, or one to each node of a cluster that it asks. They are kept from check to check, so
-// that a check costs one round trip, and two in a cluster, whose masters are looked up first. So a check never takes a
-// connection that the application waits for, and names the cause of a failure at once, where a client with go-redis's
-// defaults tries again until only "context deadline exceeded" is left. The client's hooks and its Limiter are not used.
+// For a *redis.Client, through Sentinel too, and for a *redis.ClusterClient, the probe makes connections of
+// its own with the client's settings: one, or one to each node of a cluster that it asks. They are kept from
+// check to check, so that a check costs one round trip, and two in a cluster, whose masters are looked up
+// first. So a check never takes a connection that the application waits for, and names the cause of a failure
+// at once, where a client with go-redis's defaults tries again until only "context deadline exceeded" is
+// left. The client's hooks and its Limiter are not used.
 //
-// A *redis.Ring, and any other implementation of redis.UniversalClient, is asked itself, since no second one can be made
-// like it. How fast an answer comes, and how well it names the cause, then depends on that client's settings.
+// A kept connection goes on working after the password was changed, the server's certificate has expired or
+// its limit of clients is reached, when the application can make no new one. So once a minute the probe makes
+// a new connection, logs in, sends a PING and closes it. While that fails and the kept one answers, the check
+// is a warning with the reason of the failure (NewConnectionEvery).
+//
+// A *redis.Ring, and any other implementation of redis.UniversalClient, is asked itself, since no second one
+// can be made like it. How fast an answer comes, and how well it names the cause, then depends on that
+// client's settings. Its hooks and its Limiter are used; what a hook needs in the context is given by
+// BaseContext.
 //
 // # What is asked
 //
-// In a cluster every master has to answer a PING, and the cluster has to take the write, which it refuses when it is
-// down. In a Ring every shard that the Ring believes to be up has to answer both.
+// In a cluster every master has to answer a PING, and the cluster has to take the write, which it refuses
+// when it is down. In a Ring every shard that the Ring believes to be up has to answer both.
+//
+// A *redis.Client on a node of a cluster can't follow to the nodes that have the other slots. Unless the node
+// has all slots, the check is an error with the reason misconfigured. PingOnly finds out nothing about that,
+// and a client that is asked itself only about the slot of the probe's key.
 //
 // # What is written
 //
-// One key for each process: "echohealth:" and a random word. It expires one minute after the last check. A user with ACL
-// rules needs
+// One key for each process: "echohealth:" and a random word. It expires one minute after the last check. A
+// user with ACL rules needs
 //
 //	~echohealth:* +ping +set
 //
-// and in a cluster +cluster|slots. Where the user may not write (permission_denied) or the server is a replica
-// (read_only), use PingOnly.
+// and in a cluster +cluster|slots. Where the user may not write (permission_denied) or the server is a
+// replica (read_only), use PingOnly.
 //
 // # The application's pool
 //
-// For a *redis.Client the details pool_in_use, pool_idle and pool_max count the connections of the application's own
-// pool. When all of them are in use while Redis answers, the check is a warning with the reason pool_saturated, not an
-// error. A client whose pool is empty, as that of a closed one is, is sent a PING, so that a closed client is an error
-// with the reason client_closed.
+// For a *redis.Client the details pool_in_use, pool_idle and pool_max count the connections of the
+// application's own pool. When all of them are in use while Redis answers, the check is a warning with the
+// reason pool_saturated, not an error. A *redis.Client or *redis.ClusterClient that the application has
+// closed is an error with the reason client_closed, although the probe's own connections work. Nothing is
+// sent over it to find out.
 package redisprobe
 
 import (
@@ -49,6 +63,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/newconn"
 	"github.com/echo-probes/echohealth/internal/redisconn"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/redis/go-redis/v9"
@@ -56,33 +71,31 @@ import (
 
 // A Probe checks a Redis server, cluster or ring. Make it with New.
 type Probe struct {
-	client   redis.UniversalClient
-	conn     *redisconn.Conn // nil where the client itself is asked
-	pingOnly bool
-	invalid  error
-	closed   atomic.Bool
+	client         redis.UniversalClient
+	conn           *redisconn.Conn // nil where the client itself is asked
+	tester         *newconn.Tester // of new connections
+	newConnections time.Duration   // how often
+	base           context.Context // its values are each call's; nil without BaseContext
+	pingOnly       bool
+	invalid        error
+	closed         atomic.Bool
 }
 
-// An Option changes what New makes.
-type Option func(*Probe)
-
-// PingOnly leaves out the SET: for a replica, and for a user who may not write. The check then does not say whether
-// Redis takes writes.
-func PingOnly() Option {
-	return func(p *Probe) { p.pingOnly = true }
-}
-
-// New returns a probe for the Redis that client is connected to. It connects to nothing before the first check. The
-// client stays the application's: the probe neither changes nor closes it. A nil client is an error at construction of
-// the health checks.
+// New returns a probe for the Redis that client is connected to. It connects to nothing before the first
+// check. The client stays the application's: the probe neither changes nor closes it. A nil client is an
+// error at construction of the health checks.
 func New(client redis.UniversalClient, opts ...Option) *Probe {
-	p := &Probe{client: client, invalid: validate(client)}
+	p := &Probe{client: client, newConnections: newconn.Default, invalid: validate(client)}
 	for _, opt := range opts {
-		opt(p)
+		p.invalid = errors.Join(p.invalid, opt(p))
 	}
 	if p.invalid == nil {
 		p.conn = connTo(client)
 	}
+	if p.conn == nil {
+		p.newConnections = 0
+	}
+	p.tester = newconn.New(p.newConnections, p.connect)
 	return p
 }
 
@@ -107,7 +120,7 @@ func validate(client redis.UniversalClient) error {
 	return nil
 }
 
-// Validate refuses a nil client.
+// Validate refuses a nil client and what the options refuse.
 func (p *Probe) Validate() error { return p.invalid }
 
 // Check asks Redis, and looks at the application's client.
@@ -124,33 +137,43 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	if err == nil {
 		err = saturated(before, after)
 	}
-	result := probes.FromError(err)
+	result := p.tester.Apply(probes.FromError(err))
 	result.Details = after.details()
 	return result
 }
 
 func (p *Probe) askRedis(ctx context.Context) error {
+	ctx = p.withBase(ctx)
 	if p.conn == nil {
 		return p.ask(ctx, p.client)
 	}
 	if err := p.conn.Do(ctx, p.ask); err != nil {
 		return err
 	}
-	return p.usable(ctx)
+	return checkOpen(p.client)
 }
 
-// Close ends a check in flight and closes the probe's own connections. The application's client stays open, and a check
-// of a client that is asked itself runs on. It always returns nil. A check after it is Error with ReasonClientClosed.
+func (p *Probe) withBase(ctx context.Context) context.Context {
+	if p.base == nil {
+		return ctx
+	}
+	return valued{ctx, p.base}
+}
+
+// Close ends a check in flight and closes the probe's own connections. The application's client stays open,
+// and a check of a client that is asked itself runs on. It always returns nil. A check after it is Error with
+// ReasonClientClosed.
 func (p *Probe) Close() error {
 	p.closed.Store(true)
 	if p.conn != nil {
 		p.conn.Close()
 	}
+	p.tester.Close(time.Second)
 	return nil
 }
 
-// key is the same for all checks of the process, and another one in every other process: what several services write
-// to one Redis can't clash.
+// key is the same for all checks of the process, and another one in every other process: what several
+// services write to one Redis can't clash.
 var key = "echohealth:" + rand.Text()
 
 // keyExpiry is how long the key outlives the last check.

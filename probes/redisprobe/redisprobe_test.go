@@ -289,6 +289,32 @@ func TestSaturatedPoolIsNotDown(t *testing.T) {
 	}
 }
 
+// A pool that is full at one moment is what any busy pool is. What happens during the check happens while the probe
+// makes its connection.
+func TestPoolFullBeforeOrAfterOnly(t *testing.T) {
+	var during atomic.Pointer[func()]
+	onConnect := func(context.Context, *redis.Conn) error {
+		if f := during.Swap(nil); f != nil {
+			(*f)()
+		}
+		return nil
+	}
+	client := newClient(t, &redis.Options{Addr: testserver.SharedRedis(t).Addr(), PoolSize: 1, OnConnect: onConnect})
+	conn := client.Conn()
+	take := func() { require.NoError(t, conn.Ping(t.Context()).Err()) }
+	release := func() { require.NoError(t, conn.Close()) }
+
+	check := func(f func()) {
+		t.Helper()
+		during.Store(&f)
+		requireOK(t, newProbe(t, client))
+		require.Nil(t, during.Load())
+	}
+	require.NoError(t, client.Ping(t.Context()).Err())
+	check(take)
+	check(release)
+}
+
 func TestClosedClient(t *testing.T) {
 	server := testserver.NewRedis(t)
 	client := newClient(t, &redis.Options{Addr: server.Addr()})
