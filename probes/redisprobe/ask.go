@@ -31,10 +31,14 @@ func (p *Probe) askServer(ctx context.Context, server redis.Cmdable) error {
 		pipe.Set(ctx, key, 1, keyExpiry)
 		return nil
 	})
-	if err == nil && p.conn != nil && p.conn.ClusterNode() {
-		return askSlots(ctx, server)
+	if err != nil || p.conn == nil || !p.conn.ClusterNode() {
+		return err
 	}
-	return err
+	// A client that can't follow to another node needs one that has all slots.
+	if _, err := server.Pipelined(ctx, askSlots(ctx)); err != nil {
+		return fmt.Errorf("the client is made for one server, and this is a node of a cluster: %w", err)
+	}
+	return nil
 }
 
 // slotKeys are in the middle of each sixteenth of a cluster's slots, and never written.
@@ -42,29 +46,29 @@ var slotKeys = [16]string{
 	"abo", "cuu", "enb", "gyx", "asm", "cdw", "fiz", "ghz", "ass", "cdi", "mvf", "ghd", "abq", "cuk", "mgd", "gyf",
 }
 
-// askSlots returns an error unless a node of a cluster has all slots, for a client that can't follow to another node.
-// By the probe's own key alone it would depend on chance. A SET with XX of a key that is not there changes nothing, and
-// needs no other permission than that of the key.
-func askSlots(ctx context.Context, node redis.Cmdable) error {
-	_, err := node.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+// askSlots asks all over a cluster's slots. By the slot of the probe's own key alone the answer would depend
+// on chance. A SET with XX of a key that is not there changes nothing; it is refused where a SET would be,
+// and needs no other permission.
+func askSlots(ctx context.Context) func(redis.Pipeliner) error {
+	return func(pipe redis.Pipeliner) error {
 		for _, slot := range slotKeys {
 			pipe.SetXX(ctx, "echohealth:slot:"+slot, 1, keyExpiry)
 		}
 		return nil
-	})
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return fmt.Errorf("the client is made for one server, and this is a node of a cluster: %w", err)
 	}
-	return nil
 }
 
-// askCluster asks every master, since the client would send a PING to any one node, and then writes, since in a cluster
-// that is down each node still answers PING.
+// askCluster asks every master, since the client would send a PING to any one node, and then writes, since in
+// a cluster that is down each node still answers PING.
 func (p *Probe) askCluster(ctx context.Context, cluster *redis.ClusterClient) error {
 	if err := pingMasters(ctx, cluster); err != nil || p.pingOnly {
 		return err
 	}
-	return cluster.Set(ctx, key, 1, keyExpiry).Err()
+	_, err := cluster.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipe.Set(ctx, key, 1, keyExpiry)
+		return askSlots(ctx)(pipe)
+	})
+	return err
 }
 
 func pingMasters(ctx context.Context, cluster *redis.ClusterClient) error {

@@ -76,6 +76,30 @@ func TestCluster(t *testing.T) {
 		}
 	})
 
+	t.Run("one master takes no writes", func(t *testing.T) {
+		for _, node := range nodes { // not only the one that has the key's slot
+			do := admin(t, node, "")
+			do("CONFIG", "SET", "maxmemory", "1")()
+			requireError(t, probe, probes.ReasonOutOfResources)
+			requireOK(t, ping)
+			do("CONFIG", "SET", "maxmemory", "0")()
+			requireOK(t, probe)
+		}
+		keys := 0
+		for _, node := range nodes {
+			keys += len(newClient(t, &redis.Options{Addr: node.Addr()}).Keys(t.Context(), "*").Val())
+		}
+		assert.Equal(t, 1, keys, "one key is written")
+	})
+
+	t.Run("each part of the slots is asked", func(t *testing.T) {
+		seen := map[int64]bool{}
+		for _, name := range redisprobe.SlotKeys {
+			seen[client.ClusterKeySlot(t.Context(), "echohealth:slot:"+name).Val()/1024] = true
+		}
+		assert.Len(t, seen, 16)
+	})
+
 	t.Run("a slot that is moving", func(t *testing.T) {
 		var key string
 		require.NoError(t, client.ForEachMaster(t.Context(), func(ctx context.Context, master *redis.Client) error {
@@ -153,11 +177,18 @@ func oneNode(t *testing.T, args ...string) *testserver.Redis {
 func TestPlainClientOnTheOnlyNode(t *testing.T) {
 	node := oneNode(t)
 	client := newClient(t, &redis.Options{Addr: node.Addr()})
-	require.NoError(t, client.Do(t.Context(), "ACL", "SETUSER", "app", "on", ">s3cret", "~echohealth:*", "+ping", "+set").Err())
-	opt := &redis.Options{Addr: node.Addr(), Username: "app", Password: "s3cret"}
-	probe := newProbe(t, newClient(t, opt))
+	permit := func(args ...any) {
+		t.Helper()
+		require.NoError(t, client.Do(t.Context(), append([]any{"ACL", "SETUSER", "app"}, args...)...).Err())
+	}
+	permit("on", ">s3cret", "~echohealth:*", "+ping", "+set") // as the package's documentation says
+	probe := newProbe(t, newClient(t, &redis.Options{Addr: node.Addr(), Username: "app", Password: "s3cret"}))
 	requireOK(t, probe)
 	requireOK(t, probe)
+	permit("+cluster|slots")
+	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{node.Addr()}, Username: "app", Password: "s3cret"})
+	defer cluster.Close()
+	requireOK(t, newProbe(t, cluster))
 	assert.EqualValues(t, 1, client.DBSize(t.Context()).Val(), "one key is written")
 }
 

@@ -14,7 +14,8 @@
 // check to check, so that a check costs one round trip, and two in a cluster, whose masters are looked up
 // first. So a check never takes a connection that the application waits for, and names the cause of a failure
 // at once, where a client with go-redis's defaults tries again until only "context deadline exceeded" is
-// left. The client's hooks and its Limiter are not used.
+// left. The client's dialer, its credentials provider and its OnConnect are used for these connections; its
+// hooks and its Limiter are not.
 //
 // A kept connection goes on working after the password was changed, the server's certificate has expired or
 // its limit of clients is reached, when the application can make no new one. So once a minute the probe makes
@@ -28,12 +29,13 @@
 //
 // # What is asked
 //
-// In a cluster every master has to answer a PING, and the cluster has to take the write, which it refuses
-// when it is down. In a Ring every shard that the Ring believes to be up has to answer both.
+// In a cluster every master has to answer a PING, and writes to sixteen slots all over the cluster have to be
+// taken, which it refuses when it is down. In a Ring every shard that the Ring believes to be up has to
+// answer both.
 //
 // A *redis.Client on a node of a cluster can't follow to the nodes that have the other slots. Unless the node
-// has all slots, the check is an error with the reason misconfigured. PingOnly finds out nothing about that,
-// and a client that is asked itself only about the slot of the probe's key.
+// has the sixteen slots, the check is an error with the reason misconfigured. PingOnly finds out nothing
+// about that, and a client that is asked itself only about the slot of the probe's key.
 //
 // # What is written
 //
