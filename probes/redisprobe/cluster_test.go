@@ -85,6 +85,10 @@ func TestCluster(t *testing.T) {
 			do("CONFIG", "SET", "maxmemory", "0")()
 			requireOK(t, probe)
 		}
+		require.NoError(t, client.ForEachMaster(t.Context(), func(ctx context.Context, master *redis.Client) error {
+			return master.FlushAll(ctx).Err()
+		}))
+		requireOK(t, probe)
 		keys := 0
 		for _, node := range nodes {
 			keys += len(newClient(t, &redis.Options{Addr: node.Addr()}).Keys(t.Context(), "*").Val())

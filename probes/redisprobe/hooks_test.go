@@ -153,9 +153,31 @@ func TestBaseContext(t *testing.T) {
 			probe := newProbe(t, client, opts...)
 			requireOK(t, probe)
 			assert.Equal(t, "health", hook.last.Load())
-			own := context.WithValue(t.Context(), tenantKey{}, "check")
+			own, before := context.WithValue(t.Context(), tenantKey{}, "check"), hook.calls.Load()
 			assert.NoError(t, probe.Check(own).Err)
+			assert.Equal(t, before+1, hook.calls.Load(), "one round trip")
 			assert.Equal(t, "check", hook.last.Load(), "the check's own value comes first")
 		}
+	}
+}
+
+// A new connection of the probe's own has the values too.
+func TestBaseContextOfOwnConnections(t *testing.T) {
+	var connects atomic.Int32
+	client := newClient(t, &redis.Options{
+		Addr: testserver.SharedRedis(t).Addr(),
+		OnConnect: func(ctx context.Context, _ *redis.Conn) error {
+			connects.Add(1)
+			if ctx.Value(tenantKey{}) == nil {
+				return errNoTenant
+			}
+			return nil
+		},
+	})
+	assert.ErrorIs(t, run(t, newProbe(t, client), soon).Err, errNoTenant)
+	base := context.WithValue(t.Context(), tenantKey{}, "health")
+	probe := newProbe(t, client, redisprobe.BaseContext(base), redisprobe.NewConnectionEvery(often))
+	for before := connects.Load(); connects.Load() < before+3; {
+		requireOK(t, probe)
 	}
 }

@@ -18,8 +18,8 @@ func PingOnly() Option {
 	return func(p *Probe) error { p.pingOnly = true; return nil }
 }
 
-// NewConnectionEvery sets how often the probe makes a new connection, logs in, and closes it: once per d, 10
-// % more or less. The default is one minute. Zero turns it off. While that fails and the kept connection
+// NewConnectionEvery sets how often the probe makes a new connection, logs in, and closes it: once per d, give
+// or take a tenth. The default is one minute. Zero turns it off. While that fails and the kept connection
 // answers, the check is a Warning with the reason of the failure, such as authentication_failed after the
 // password was changed.
 //
@@ -37,9 +37,9 @@ func NewConnectionEvery(d time.Duration) Option {
 }
 
 // BaseContext sets a context whose values the context of each call has: for the hooks of a client that is
-// asked itself, such as one that takes the tenant from it. What the check's own context has comes first. The
-// deadline and the cancellation of ctx do not count. The default is no values. The last use wins. A nil ctx
-// is an error.
+// asked itself, such as one that takes the tenant from it, and for the OnConnect and the
+// CredentialsProviderContext of any client. What the check's own context has comes first. The deadline and
+// the cancellation of ctx do not count. The default is no values. The last use wins. A nil ctx is an error.
 func BaseContext(ctx context.Context) Option {
 	return func(p *Probe) error {
 		if ctx == nil {

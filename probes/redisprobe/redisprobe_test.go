@@ -312,6 +312,9 @@ func TestPoolFullBeforeOrAfterOnly(t *testing.T) {
 	}
 	require.NoError(t, client.Ping(t.Context()).Err())
 	check(take)
+	result := run(t, newProbe(t, client), soon) // full before it and after it
+	assert.Equal(t, probes.ReasonPoolSaturated, result.Reason, "%v", result.Err)
+	assert.Equal(t, []slog.Attr{slog.Int("pool_in_use", 1), slog.Int("pool_idle", 0), slog.Int("pool_max", 1)}, result.Details)
 	check(release)
 }
 
