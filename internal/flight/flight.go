@@ -45,13 +45,13 @@ func New(cleanup func()) *Flight {
 }
 
 // Join returns the run in flight, or else starts one that may take as long as ctx leaves, and as least anyway. It returns nil
-// after Close. The run's own context is not below ctx.
+// after Close. The run's context has the values of ctx, which began it, and nothing else of it.
 func (f *Flight) Join(ctx context.Context, least time.Duration, observe func(context.Context) probes.Result) *Run {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.run == nil && !f.closed {
 		f.run = &Run{Began: time.Now(), Done: make(chan struct{})}
-		go f.fly(f.run, max(least, remaining(ctx)), observe)
+		go f.fly(ctx, f.run, max(least, remaining(ctx)), observe)
 	}
 	return f.run
 }
@@ -65,11 +65,12 @@ func remaining(ctx context.Context) time.Duration {
 	return time.Until(deadline)
 }
 
-func (f *Flight) fly(r *Run, limit time.Duration, observe func(context.Context) probes.Result) {
+func (f *Flight) fly(values context.Context, r *Run, limit time.Duration,
+	observe func(context.Context) probes.Result) {
 	ctx, cancel := context.WithTimeout(f.ctx, limit)
 	defer cancel()
 	defer f.land(r)
-	r.Result = observe(ctx)
+	r.Result = observe(WithValues(ctx, values))
 	if f.ctx.Err() != nil {
 		f.cleanup() // Close may have given up waiting for this run
 	}

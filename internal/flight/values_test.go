@@ -1,0 +1,53 @@
+package flight_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/flight"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/stretchr/testify/assert"
+)
+
+type key string
+
+// with returns a context that has ended, and the values.
+func with(values ...string) context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for i := 0; i < len(values); i += 2 {
+		ctx = context.WithValue(ctx, key(values[i]), values[i+1])
+	}
+	return ctx
+}
+
+func TestWithValues(t *testing.T) {
+	own, cancel := context.WithCancel(context.WithValue(context.Background(), key("both"), "own"))
+	ctx := flight.WithValues(own, with("both", "other", "tenant", "acme"))
+	assert.Equal(t, "own", ctx.Value(key("both")))
+	assert.Equal(t, "acme", ctx.Value(key("tenant")))
+	assert.Nil(t, ctx.Value(key("none")))
+	assert.NoError(t, ctx.Err(), "that the other one has ended does not count")
+	below, stop := context.WithTimeout(ctx, time.Hour)
+	defer stop()
+	cancel()
+	<-below.Done()
+	assert.ErrorIs(t, below.Err(), context.Canceled)
+	assert.ErrorIs(t, context.Cause(ctx), context.Canceled)
+}
+
+// What a check's context says, such as the check's name, is seen by the hooks and tracers of the client.
+func TestARunHasTheValuesOfTheCheckThatBeganIt(t *testing.T) {
+	f := flight.New(func() {})
+	defer f.Close(time.Second)
+	r := f.Join(with("check", "database"), time.Hour, func(ctx context.Context) probes.Result {
+		assert.Equal(t, "database", ctx.Value(key("check")))
+		deadline, _ := ctx.Deadline()
+		assert.Greater(t, time.Until(deadline), time.Minute)
+		assert.NoError(t, ctx.Err())
+		return probes.Result{Status: probes.OK}
+	})
+	<-r.Done
+	assert.Equal(t, probes.OK, r.Result.Status)
+}
