@@ -27,7 +27,7 @@ const (
 
 // Tester makes a new connection now and then, at most one at a time, in a goroutine of its own: no check waits for it.
 type Tester struct {
-	every   time.Duration // 0: never
+	every   time.Duration // 0 or less: never
 	connect func(context.Context) error
 	ctx     context.Context // parent of the attempts' contexts; ends with Close
 	cancel  context.CancelFunc
@@ -40,8 +40,15 @@ type Tester struct {
 
 // attempt is one attempt in flight.
 type attempt struct {
+	ctx    context.Context
 	cancel context.CancelFunc
 	done   chan struct{} // closed at its end
+}
+
+// overdue reports whether connect has not returned although its time is over: there are drivers that do not heed a
+// context.
+func (a *attempt) overdue() bool {
+	return a != nil && errors.Is(a.ctx.Err(), context.DeadlineExceeded)
 }
 
 // New returns a Tester that calls connect once per every, 10 % more or less, beginning that long after the first
@@ -64,7 +71,7 @@ func Validate(call string, d time.Duration) error {
 // to report: a Warning with the last attempt's error in place of an OK. While the check fails nothing is attempted,
 // and what the last attempt found no longer counts.
 func (t *Tester) Apply(result probes.Result) probes.Result {
-	if t.every == 0 {
+	if t.every <= 0 {
 		return result
 	}
 	t.mu.Lock()
@@ -77,12 +84,16 @@ func (t *Tester) Apply(result probes.Result) probes.Result {
 		return result
 	}
 	t.startIfDue(time.Now())
-	if t.err == nil || result.Status != probes.OK {
+	err := t.err
+	if t.attempt.overdue() {
+		err = context.DeadlineExceeded
+	}
+	if err == nil || result.Status != probes.OK {
 		return result
 	}
 	result.Status = probes.Warning
-	result.Reason = probes.FromError(t.err).Reason
-	result.Err = fmt.Errorf("the kept connection works, but a new one can't be made: %w", t.err)
+	result.Reason = probes.FromError(err).Reason
+	result.Err = fmt.Errorf("the kept connection works, but a new one can't be made: %w", err)
 	return result
 }
 
@@ -95,19 +106,19 @@ func (t *Tester) startIfDue(now time.Time) {
 	default:
 		t.due = now.Add(jittered(t.every))
 		ctx, cancel := context.WithTimeout(t.ctx, attemptLimit)
-		t.attempt = &attempt{cancel: cancel, done: make(chan struct{})}
-		go t.run(ctx, t.attempt)
+		t.attempt = &attempt{ctx: ctx, cancel: cancel, done: make(chan struct{})}
+		go t.run(t.attempt)
 	}
 }
 
-func (t *Tester) run(ctx context.Context, a *attempt) {
+func (t *Tester) run(a *attempt) {
 	defer close(a.done)
 	defer a.cancel()
-	err := t.call(ctx)
+	err := t.call(a.ctx)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.attempt = nil
-	if !errors.Is(ctx.Err(), context.Canceled) {
+	if !errors.Is(a.ctx.Err(), context.Canceled) {
 		t.err = err
 	}
 }

@@ -125,6 +125,26 @@ func TestOneAtATimeAndBounded(t *testing.T) {
 	})
 }
 
+// A driver that does not heed its context is asked nothing else meanwhile, and what it holds up is no secret.
+func TestAConnectThatIgnoresItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, hang := new(server), make(chan error)
+		tester := New(time.Second, func(context.Context) error { s.attempts.Add(1); return <-hang })
+		assert.Equal(t, ok, look(tester, 10*time.Second))
+		result := look(tester, 10*time.Second)
+		assert.Equal(t, probes.Warning, result.Status)
+		assert.ErrorIs(t, result.Err, context.DeadlineExceeded)
+		look(tester, time.Hour)
+		assert.EqualValues(t, 1, s.attempts.Load(), "none begins beside it")
+		hang <- nil
+		synctest.Wait()
+		assert.Equal(t, ok, tester.Apply(ok))
+		synctest.Wait()
+		assert.EqualValues(t, 2, s.attempts.Load())
+		hang <- nil
+	})
+}
+
 func TestCloseDoesNotWaitForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
@@ -152,6 +172,7 @@ func TestZeroIsNever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(server)
 		look(New(0, s.connect), time.Hour)
+		look(New(-time.Hour, s.connect), time.Hour) // Validate refuses it
 		assert.Zero(t, s.attempts.Load())
 	})
 }
