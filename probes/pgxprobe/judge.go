@@ -16,8 +16,12 @@ import (
 // judge gives the result for an answer or a failure, and the pool as it was then.
 //
 // A full pool is only a warning as long as the database answers, and for that a refusal for want of connections will
-// do.
+// do. A hook that refuses says nothing about the database.
 func (p *Probe) judge(stat *pgxpool.Stat, readOnly bool, err error) probes.Result {
+	refused, _ := errors.AsType[*refusal](err)
+	if refused != nil {
+		err = nil
+	}
 	saturated := full(stat) && (err == nil || refusedForWantOfConnections(err))
 	stuckFor := p.stuck.look(saturated, p.now(), stat.AcquireCount(), stat.CanceledAcquireCount())
 	result := probes.Result{Status: probes.OK, Details: details(stat, readOnly)}
@@ -34,6 +38,8 @@ func (p *Probe) judge(stat *pgxpool.Stat, readOnly bool, err error) probes.Resul
 	case saturated:
 		result.Status, result.Reason = probes.Warning, probes.ReasonPoolSaturated
 		result.Err = fmt.Errorf("the database answers, but all %d connections of the pool are in use", stat.MaxConns())
+	case refused != nil:
+		result.Status, result.Reason, result.Err = probes.Warning, refused.reason(), refused
 	}
 	return result
 }

@@ -20,19 +20,20 @@ const dialPause = 10 * time.Second
 // ownConn is a connection beside the pool, made the way the pool makes its own. It belongs to the run in flight.
 type ownConn struct {
 	config *pgxpool.Config
+	hooks  hooks
 	now    func() time.Time
 
 	conn   *pgx.Conn // nil when there is none
 	failed error     // why there is none
-	redial time.Time // no dial before this time, while failed is set
+	redial time.Time // no dial before this time, after one that failed or whose connection a hook refused
 }
 
 // ask makes the round trip, after a dial where there is no connection. A kept one that turns out to be closed is
-// replaced.
+// replaced, and so is one that the pool's hook refuses after it had taken it.
 func (o *ownConn) ask(ctx context.Context) (readOnly bool, err error) {
 	if o.conn != nil {
-		readOnly, err = o.trip(ctx)
-		if err == nil || ctx.Err() != nil || !lost(err) {
+		readOnly, again, err := o.trip(ctx)
+		if !again || ctx.Err() != nil {
 			return readOnly, err
 		}
 		o.close()
@@ -40,15 +41,32 @@ func (o *ownConn) ask(ctx context.Context) (readOnly bool, err error) {
 	if err := o.dial(ctx); err != nil {
 		return false, err
 	}
-	return o.trip(ctx)
-}
-
-func (o *ownConn) trip(ctx context.Context) (readOnly bool, err error) {
-	readOnly, err = trip(ctx, o.conn)
-	if o.conn.IsClosed() {
-		o.close()
+	readOnly, _, err = o.trip(ctx)
+	if isRefusal(err) {
+		o.redial = o.now().Add(dialPause)
+		if o.conn == nil { // the hook has closed it
+			o.failed = err
+		}
 	}
 	return readOnly, err
+}
+
+// trip makes the round trip and has the hooks judge the connection. Again means that another one may do better.
+func (o *ownConn) trip(ctx context.Context) (readOnly, again bool, err error) {
+	readOnly, err = trip(ctx, o.conn)
+	keep := true
+	if err == nil {
+		keep, err = o.hooks.try(ctx, o.conn)
+	}
+	if isRefusal(err) {
+		again = !keep && !o.now().Before(o.redial)
+	} else {
+		again = lost(err)
+	}
+	if o.conn.IsClosed() || err == nil && !keep {
+		o.close()
+	}
+	return readOnly, again, err
 }
 
 // dial connects, unless a dial failed shortly before: then it says why that one did.
@@ -57,7 +75,7 @@ func (o *ownConn) dial(ctx context.Context) error {
 	if o.failed != nil && began.Before(o.redial) {
 		return fmt.Errorf("no new dial before %s after this one: %w", dialPause, o.failed)
 	}
-	o.conn, o.failed = o.connect(ctx)
+	o.conn, o.failed = connect(ctx, o.config)
 	o.redial = began
 	if o.failed != nil && !metNoDatabase(o.failed) {
 		o.redial = began.Add(dialPause)
@@ -65,9 +83,10 @@ func (o *ownConn) dial(ctx context.Context) error {
 	return o.failed
 }
 
-func (o *ownConn) connect(ctx context.Context) (*pgx.Conn, error) {
-	config := o.config.ConnConfig.Copy()
-	if hook := o.config.BeforeConnect; hook != nil {
+// connect makes a connection the way the pool makes its own.
+func connect(ctx context.Context, pool *pgxpool.Config) (*pgx.Conn, error) {
+	config := pool.ConnConfig.Copy()
+	if hook := pool.BeforeConnect; hook != nil {
 		if err := hook(ctx, config); err != nil {
 			return nil, err
 		}
@@ -78,7 +97,7 @@ func (o *ownConn) connect(ctx context.Context) (*pgx.Conn, error) {
 		return nil, err
 	}
 	connected.Store(true)
-	if hook := o.config.AfterConnect; hook != nil {
+	if hook := pool.AfterConnect; hook != nil {
 		if err := hook(ctx, conn); err != nil {
 			shut(conn)
 			return nil, err
@@ -94,7 +113,12 @@ func (o *ownConn) close() {
 	}
 	conn := o.conn
 	o.conn = nil
-	if hook := o.config.BeforeClose; hook != nil {
+	discard(o.config, conn)
+}
+
+// discard closes a connection that connect has made, as the pool closes its own.
+func discard(pool *pgxpool.Config, conn *pgx.Conn) {
+	if hook := pool.BeforeClose; hook != nil {
 		hook(conn)
 	}
 	shut(conn)

@@ -21,7 +21,9 @@ var (
 
 // askPool makes the round trip on a connection of the pool.
 func (p *Probe) askPool(ctx context.Context) (readOnly bool, err error) {
+	p.acquiring = true
 	conn, err := p.acquire(ctx)
+	p.acquiring = false
 	if err != nil {
 		return false, err
 	}

@@ -3,9 +3,11 @@ package pgxprobe
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/flight"
+	"github.com/echo-probes/echohealth/internal/newconn"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -18,53 +20,40 @@ type Probe struct {
 	pool     *pgxpool.Pool
 	config   *pgxpool.Config
 	writable bool
-	patience time.Duration // how long a run may take, unless its check's timeout is longer
+	base     context.Context // its values are the hooks'
+	every    time.Duration   // between new connections
+	patience time.Duration   // how long a run may take, unless its check's timeout is longer
 	now      func() time.Time
 	flight   *flight.Flight
+	newConns *newconn.Tester
 
 	// What follows belongs to the run in flight.
 
-	own      *ownConn
-	stuck    stuckWatch
-	distrust bool // the pool kept the probe waiting, and the database has given no answer since
-	asked    bool // whether the pool is closed, since it was last seen with a connection
-	closed   bool // it is
-}
-
-// An Option changes what a Probe asks for.
-type Option func(*Probe)
-
-// RequireWritable makes a database that takes no writes, a standby for one, Error with ReasonReadOnly. By default it
-// is ok with the detail "read_only":true.
-//
-// It costs nothing: PostgreSQL tells its clients in_hot_standby (since version 14) and default_transaction_read_only
-// unasked, and again with the next answer after either has changed.
-func RequireWritable() Option {
-	return func(p *Probe) { p.writable = true }
+	own       *ownConn
+	stuck     stuckWatch
+	distrust  bool // the pool kept the probe waiting, and the database has given no answer since
+	acquiring bool // stays so after a panic in the pool, which has lost a connection by it
+	asked     bool // whether the pool is closed, since it was last seen with a connection
+	closed    bool // it is
 }
 
 // New returns a probe of the database that pool connects to. It connects only when it is checked, and never closes
 // the pool. A nil pool is an error at construction of the health checks.
 func New(pool *pgxpool.Pool, opts ...Option) *Probe {
 	// A run takes as long as dials are kept apart, so that a hanging one is followed by the next without a gap.
-	p := &Probe{pool: pool, patience: dialPause, now: time.Now}
+	p := &Probe{
+		pool: pool, base: context.Background(), every: newconn.Default, patience: dialPause, now: time.Now,
+	}
 	if pool != nil {
 		p.config = pool.Config()
 	}
 	for _, opt := range opts {
 		opt(p)
 	}
-	p.own = &ownConn{config: p.config, now: func() time.Time { return p.now() }}
+	p.own = &ownConn{config: p.config, hooks: hooksOf(p.config), now: func() time.Time { return p.now() }}
 	p.flight = flight.New(p.own.close)
+	p.newConns = newconn.New(p.every, p.connectAnew)
 	return p
-}
-
-// Validate refuses a nil pool.
-func (p *Probe) Validate() error {
-	if p.pool == nil {
-		return errors.New("pgxprobe.New(nil): the pool must not be nil")
-	}
-	return nil
 }
 
 // Advise warns of a pool whose dials have no limit of their own.
@@ -80,8 +69,12 @@ func (p *Probe) Advise() []string {
 
 // Check asks the database for an answer. Where an earlier check's question is still open, it waits for that answer, and
 // asks again once it has come and is a good one. When ctx ends first the result is Error with ctx's error, and the
-// question stays open for the next check.
+// question stays open for the next check. An answer is a Warning while no new connection can be made.
 func (p *Probe) Check(ctx context.Context) probes.Result {
+	return p.newConns.Apply(p.answer(ctx))
+}
+
+func (p *Probe) answer(ctx context.Context) probes.Result {
 	for asked := time.Now(); ; {
 		r := p.flight.Join(ctx, p.patience, p.observe)
 		if r == nil {
@@ -98,15 +91,28 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	}
 }
 
-// Close ends the run in flight and closes the probe's own connection, in 1 s at most; the pool stays as it is. It
+// connectAnew makes a connection as the pool does, and closes it.
+func (p *Probe) connectAnew(ctx context.Context) error {
+	conn, err := connect(flight.WithValues(ctx, p.base), p.config)
+	if err == nil {
+		discard(p.config, conn)
+	}
+	return err
+}
+
+// Close ends the run in flight and closes the probe's own connections, in 1 s at most; the pool stays as it is. It
 // always returns nil. A check after it is Error with ReasonClientClosed.
 func (p *Probe) Close() error {
+	var closing sync.WaitGroup
+	closing.Go(func() { p.newConns.Close(time.Second) })
 	p.flight.Close(time.Second)
+	closing.Wait()
 	return nil
 }
 
 // observe is one run: it asks the pool where that is harmless, else the probe's own connection.
 func (p *Probe) observe(ctx context.Context) probes.Result {
+	ctx = flight.WithValues(ctx, p.base)
 	if p.closed {
 		return p.judge(p.pool.Stat(), false, errPoolClosed)
 	}
@@ -131,9 +137,12 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 	return p.judge(p.pool.Stat(), readOnly, err)
 }
 
-// observePool gives a result if the pool has an idle connection that isn't stale.
+// observePool gives a result if the pool has an idle connection that isn't stale, and no hook that may cost it one.
 func (p *Probe) observePool(ctx context.Context) (probes.Result, bool) {
 	const tries = 2 // after as many stale connections the rest of the pool is taken to be stale too
+	if p.acquiring || !p.own.hooks.none() {
+		return probes.Result{}, false
+	}
 	for range tries {
 		stat := p.pool.Stat()
 		if stat.IdleConns() == 0 {

@@ -614,6 +614,13 @@ func TestValidate(t *testing.T) {
 	assert.ErrorContains(t, probe.Validate(), "nil")
 	assert.Empty(t, probe.Advise())
 	assert.NoError(t, probe.Close())
+	//lint:ignore SA1012 that is what is refused
+	bad := pgxprobe.New(nil, pgxprobe.BaseContext(nil), pgxprobe.NewConnectionEvery(60))
+	for _, text := range []string{"pgxprobe.New(nil)", "pgxprobe.BaseContext(nil)", "pgxprobe.NewConnectionEvery(60ns)"} {
+		assert.ErrorContains(t, bad.Validate(), text)
+	}
+	pool := newPool(t, "postgres://app@localhost/app")
+	assert.NoError(t, pgxprobe.New(pool, pgxprobe.NewConnectionEvery(60), pgxprobe.NewConnectionEvery(0)).Validate())
 }
 
 func TestAdvise(t *testing.T) {
