@@ -614,8 +614,8 @@ func TestValidate(t *testing.T) {
 	assert.ErrorContains(t, probe.Validate(), "nil")
 	assert.Empty(t, probe.Advise())
 	assert.NoError(t, probe.Close())
-	//lint:ignore SA1012 that is what is refused
-	bad := pgxprobe.New(nil, pgxprobe.BaseContext(nil), pgxprobe.NewConnectionEvery(60))
+	var none context.Context
+	bad := pgxprobe.New(nil, pgxprobe.BaseContext(none), pgxprobe.NewConnectionEvery(60))
 	for _, text := range []string{"pgxprobe.New(nil)", "pgxprobe.BaseContext(nil)", "pgxprobe.NewConnectionEvery(60ns)"} {
 		assert.ErrorContains(t, bad.Validate(), text)
 	}

@@ -3,13 +3,15 @@ package sqlprobe
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/flight"
+	"github.com/echo-probes/echohealth/internal/newconn"
 	"github.com/echo-probes/echohealth/probes"
 )
 
@@ -33,46 +35,47 @@ var _ probes.Probe = (*Probe)(nil)
 type Probe struct {
 	db        *sql.DB
 	statement string
+	base      context.Context // its values are the driver's
+	connector driver.Connector
+	connects  bool // Connector was used
+	every     time.Duration
+	everySet  bool // NewConnectionEvery was used
 	flight    *flight.Flight
+	newConns  *newconn.Tester
 	run       run
-}
 
-// An Option changes what a Probe asks for.
-type Option func(*Probe)
+	// What follows belongs to the run in flight.
 
-// Query replaces SELECT 1 by another statement. It is run as it is, its rows are read and ignored, and one that turns
-// out to be sent on a closed connection is sent again: it should change nothing and return little. Empty is an error
-// at construction of the health checks; of several the last one counts.
-func Query(statement string) Option {
-	return func(p *Probe) { p.statement = statement }
+	own   ownConn
+	hooks hooks
 }
 
 // New returns a probe of the database behind db. It connects only when it is checked, and never closes db. A nil db is
 // an error at construction of the health checks.
 func New(db *sql.DB, opts ...Option) *Probe {
-	p := &Probe{db: db, statement: "SELECT 1", flight: flight.New(func() {})}
+	p := &Probe{db: db, statement: "SELECT 1", base: context.Background(), every: newconn.Default}
 	for _, opt := range opts {
 		opt(p)
 	}
+	p.own.connector = p.connector
+	p.flight = flight.New(p.own.close)
+	every := p.every
+	if p.connector == nil {
+		every = 0
+	}
+	p.newConns = newconn.New(every, p.connectAnew)
 	return p
-}
-
-// Validate refuses a nil db and an empty statement.
-func (p *Probe) Validate() error {
-	var errs []error
-	if p.db == nil {
-		errs = append(errs, errors.New("sqlprobe.New(nil): the database must not be nil"))
-	}
-	if strings.TrimSpace(p.statement) == "" {
-		errs = append(errs, fmt.Errorf("sqlprobe.Query(%q): the statement must not be empty", p.statement))
-	}
-	return errors.Join(errs...)
 }
 
 // Check asks the database for an answer. Where an earlier check's question is still open, it waits for that answer, and
 // asks again once it has come and is a good one. When ctx ends first the result is Error with ctx's error, and the
-// question stays open for the next check; so it does when the pool is saturated.
+// question stays open for the next check; so it does when the pool is saturated. An answer is a Warning while no new
+// connection can be made.
 func (p *Probe) Check(ctx context.Context) probes.Result {
+	return p.newConns.Apply(p.answer(ctx))
+}
+
+func (p *Probe) answer(ctx context.Context) probes.Result {
 	look := time.NewTimer(queueLimit)
 	defer look.Stop()
 	for asked := time.Now(); ; {
@@ -97,10 +100,13 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	}
 }
 
-// Close ends the run in flight and waits for it, for 1 s at most; db stays as it is. It always returns nil. A check
-// after it is Error with ReasonClientClosed.
+// Close ends the run in flight and closes the probe's own connections, in 1 s at most; db stays as it is. It always
+// returns nil. A check after it is Error with ReasonClientClosed.
 func (p *Probe) Close() error {
+	var closing sync.WaitGroup
+	closing.Go(func() { p.newConns.Close(time.Second) })
 	p.flight.Close(time.Second)
+	closing.Wait()
 	return nil
 }
 

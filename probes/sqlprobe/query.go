@@ -5,44 +5,111 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
 
 	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/flight"
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// observe is one run. A connection that the database has closed since its last use is no outage: after as many of
-// them as the pool has idle, the next one is new.
+// observe is one run: it asks the pool, unless that may cost it connections.
 func (p *Probe) observe(ctx context.Context) probes.Result {
+	ctx = flight.WithValues(ctx, p.base)
 	stats := p.db.Stats()
 	p.run.begin(stats.WaitCount)
+	if result, ok := p.hooks.repeated(time.Now()); ok {
+		result.Details = details(stats)
+		return result
+	}
+	if p.connector != nil && (p.hooks.refusal != nil || !p.hooks.known && stats.Idle > 0) {
+		if result, ok := p.observeOwn(ctx); ok {
+			return result
+		}
+	}
+	return p.observePool(ctx, stats.Idle)
+}
+
+// observeOwn asks on the probe's own connection, and gives it up when the driver takes checks. It gives no result if
+// there is no answer and the pool may be asked as well.
+func (p *Probe) observeOwn(ctx context.Context) (probes.Result, bool) {
+	p.run.hold(true) // it waits for no connection of the pool's
+	err := p.own.ask(ctx, p.statement)
+	if err == nil {
+		p.hooks.call(ctx, p.own.conn)
+	}
+	if p.hooks.refusal == nil {
+		p.own.close()
+		if err != nil && ctx.Err() == nil {
+			return probes.Result{}, false
+		}
+	}
+	return p.result(err), true
+}
+
+// observePool asks on a connection of the pool. One that the database has closed since its last use is no outage:
+// after as many of them as the pool has idle, the next one is new.
+func (p *Probe) observePool(ctx context.Context, idle int) probes.Result {
 	var err error
-	for range max(1, stats.Idle) + 1 {
+	for range max(1, idle) + 1 {
 		if err = p.query(ctx); err == nil || ctx.Err() != nil || !stale(err) {
 			break
 		}
 	}
-	if err == nil {
-		p.run.end(true)
-		return probes.Result{Status: probes.OK, Details: details(p.db.Stats())}
+	result := p.result(err)
+	switch {
+	case probes.FromError(err).Reason == probes.ReasonPanic:
+		p.hooks.repeat(result, spareAfterPanic)
+	case p.hooks.refusal != nil && p.connector == nil:
+		p.hooks.repeat(result, spare)
 	}
-	result, saturated := p.unanswered(err)
-	if !saturated {
-		p.run.end(false)
+	return result
+}
+
+// result is that of a run with this error.
+func (p *Probe) result(err error) probes.Result {
+	if err != nil {
+		result, saturated := p.unanswered(err)
+		if !saturated {
+			p.run.end(false)
+		}
+		return result
 	}
+	p.run.end(true)
+	result := probes.Result{Status: probes.OK}
+	if p.hooks.refusal != nil {
+		result = refused(p.hooks.refusal)
+	}
+	result.Details = details(p.db.Stats())
 	return result
 }
 
 // query runs the statement in two steps, to know whether it's for a connection or for an answer that it waits.
 func (p *Probe) query(ctx context.Context) error {
 	p.run.hold(false)
-	conn, err := p.db.Conn(ctx)
+	conn, err := p.acquire(ctx)
 	if err != nil {
 		return err
 	}
 	p.run.hold(true)
 	err = drain(ctx, conn, p.statement)
+	if err == nil && (!p.hooks.known || p.hooks.refusal != nil) {
+		p.hooks.call(ctx, conn)
+	}
 	conn.Close() // not deferred: after a panic in the driver it would wait for ever
 	return err
+}
+
+// acquire gets a connection of the pool's. A panic is that of the driver's ResetSession or Connect.
+func (p *Probe) acquire(ctx context.Context) (conn *sql.Conn, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = probes.Fail(probes.ReasonPanic, fmt.Errorf("the driver panics when the pool gets a connection, which "+
+				"costs it this one; the pool is asked again in %s: %v\n%s", spareAfterPanic, v, debug.Stack()))
+		}
+	}()
+	return p.db.Conn(ctx)
 }
 
 func drain(ctx context.Context, conn *sql.Conn, statement string) error {

@@ -1,0 +1,278 @@
+package sqlprobe_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/echo-probes/echohealth/probes/sqlprobe"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// tenant is the key of a value that the application's requests have in their contexts, and checks do not.
+type tenant struct{}
+
+func withTenant(ctx context.Context) context.Context { return context.WithValue(ctx, tenant{}, "acme") }
+
+// resetConnector returns a connector of pgx whose connections have a ResetSession.
+func resetConnector(t *testing.T, dsn string, reset func(context.Context) error) driver.Connector {
+	t.Helper()
+	config, err := pgx.ParseConfig(dsn)
+	require.NoError(t, err)
+	return stdlib.GetConnector(*config,
+		stdlib.OptionResetSession(func(ctx context.Context, _ *pgx.Conn) error { return reset(ctx) }))
+}
+
+// wantsTenant refuses a context without a tenant in the one way that database/sql heeds.
+func wantsTenant(ctx context.Context) error {
+	if ctx.Value(tenant{}) == nil {
+		return driver.ErrBadConn
+	}
+	return nil
+}
+
+// openIdle returns a pool with four idle connections.
+func openIdle(t *testing.T, connector driver.Connector) *sql.DB {
+	t.Helper()
+	db := sql.OpenDB(connector)
+	t.Cleanup(func() { db.Close() })
+	db.SetMaxIdleConns(4)
+	var conns []*sql.Conn
+	for range 4 {
+		conn, err := db.Conn(withTenant(t.Context()))
+		require.NoError(t, err)
+		conns = append(conns, conn)
+	}
+	for _, conn := range conns {
+		require.NoError(t, conn.Close())
+	}
+	require.Equal(t, 4, db.Stats().Idle)
+	return db
+}
+
+// checkOften checks 50 times, and requires that the pool keeps its connections.
+func checkOften(t *testing.T, db *sql.DB, probe *sqlprobe.Probe, status probes.Status, reason probes.Reason) (
+	last probes.Result) {
+	t.Helper()
+	for range 50 {
+		last = probe.Check(t.Context())
+		assertResult(t, last, status, reason)
+		require.Equal(t, 4, db.Stats().Idle)
+		require.Equal(t, 4, db.Stats().OpenConnections)
+	}
+	return last
+}
+
+// A driver that refuses checks costs the pool none of its connections, given a connector: a healthy database is not
+// red because of it.
+func TestRefusingResetSession(t *testing.T) {
+	tests := map[string]struct {
+		reset func(context.Context) error
+		text  string
+	}{
+		"driver.ErrBadConn": {wantsTenant, "ResetSession refuses a connection for a check"},
+		"panic": {func(ctx context.Context) error {
+			_ = ctx.Value(tenant{}).(string)
+			return nil
+		}, "panics for a check: interface conversion"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			proxy := testserver.NewProxy(t, testserver.SharedPostgres(t).Addr())
+			connector := resetConnector(t, via(t, testserver.SharedPostgres(t).DSN(), proxy.Addr()), test.reset)
+			db := openIdle(t, connector)
+			probe := newProbe(t, db, sqlprobe.Connector(connector))
+			result := checkOften(t, db, probe, probes.Warning, probes.ReasonMisconfigured)
+			for _, text := range []string{test.text, "sqlprobe.BaseContext", "sqlprobe.Connector"} {
+				assert.ErrorContains(t, result.Err, text)
+			}
+			assert.Equal(t, 5, proxy.Accepted(), "the probe keeps its own connection")
+
+			happy := newProbe(t, db, sqlprobe.Connector(connector), sqlprobe.BaseContext(withTenant(context.Background())))
+			checkOften(t, db, happy, probes.OK, "")
+			assert.Equal(t, 6, proxy.Accepted(), "one to find out that the pool may be asked")
+			proxy.Reset()
+			assertResult(t, probe.Check(t.Context()), probes.Warning, probes.ReasonMisconfigured) // no outage
+			proxy.Reset()
+			proxy.Refuse()
+			assertResult(t, probe.Check(t.Context()), probes.Error, probes.ReasonConnectionRefused)
+			proxy.Pass()
+			assertResult(t, probe.Check(t.Context()), probes.Warning, probes.ReasonMisconfigured)
+		})
+	}
+}
+
+// A plain error of ResetSession is none to database/sql.
+func TestResetSessionThatFails(t *testing.T) {
+	connector := resetConnector(t, testserver.SharedPostgres(t).DSN(), func(context.Context) error { return errors.New("no") })
+	db := openIdle(t, connector)
+	checkOften(t, db, newProbe(t, db, sqlprobe.Connector(connector)), probes.OK, "")
+	checkOften(t, db, newProbe(t, db), probes.OK, "")
+}
+
+// hookedDriver is a fakeDriver whose connections have the two methods.
+type hookedDriver struct {
+	fakeDriver
+	reset          func(context.Context) error
+	valid          func() bool
+	opened, closed *atomic.Int32
+}
+
+func newHookedDriver() hookedDriver {
+	return hookedDriver{
+		fakeDriver: fakeDriver{works, works},
+		reset:      func(context.Context) error { return nil }, valid: func() bool { return true },
+		opened: new(atomic.Int32), closed: new(atomic.Int32),
+	}
+}
+
+func (d hookedDriver) Connect(ctx context.Context) (driver.Conn, error) {
+	if err := d.connect(ctx); err != nil {
+		return nil, err
+	}
+	d.opened.Add(1)
+	return hookedConn{fakeConn{d.fakeDriver}, d}, nil
+}
+
+// Close is that of a connector, which (*sql.DB).Close calls.
+func (d hookedDriver) Close() error { panic("the probe closed the application's connector") }
+
+type hookedConn struct {
+	fakeConn
+	hooked hookedDriver
+}
+
+func (c hookedConn) ResetSession(ctx context.Context) error { return c.hooked.reset(ctx) }
+func (c hookedConn) IsValid() bool                          { return c.hooked.valid() }
+func (c hookedConn) Close() error                           { c.hooked.closed.Add(1); return nil }
+
+// noClose hides the connector's Close from the pool of the test.
+type noClose struct{ driver.Connector }
+
+// Without a connector a driver that refuses checks costs the pool connections, but seldom.
+func TestRefusingResetSessionWithoutConnector(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newHookedDriver()
+		d.reset = wantsTenant
+		db := sql.OpenDB(noClose{d})
+		defer db.Close()
+		warm(t, db, 4)
+		probe := sqlprobe.New(db)
+		defer probe.Close()
+		for range 60 {
+			assertResult(t, probe.Check(t.Context()), probes.Warning, probes.ReasonMisconfigured)
+			time.Sleep(time.Second)
+		}
+		assert.LessOrEqual(t, d.closed.Load(), int32(2*6), "2 connections in 10 s")
+	})
+}
+
+// With the values that it wants a driver takes checks.
+func TestBaseContext(t *testing.T) {
+	ended, cancel := context.WithCancel(withTenant(context.Background()))
+	cancel()
+	for name, with := range map[string]bool{"without connector": false, "with connector": true} {
+		t.Run(name, func(t *testing.T) {
+			d := newHookedDriver()
+			d.reset = wantsTenant
+			db := openIdle(t, noClose{d})
+			opts := []sqlprobe.Option{sqlprobe.BaseContext(ended)}
+			if with {
+				opts = append(opts, sqlprobe.Connector(d))
+			}
+			probe := sqlprobe.New(db, opts...)
+			checkOften(t, db, probe, probes.OK, "")
+			require.NoError(t, probe.Close())
+			assert.Equal(t, with, d.opened.Load() == 5)
+			assert.EqualValues(t, d.opened.Load()-4, d.closed.Load())
+		})
+	}
+}
+
+// A driver that takes checks again gets them from the next one on, over the pool.
+func TestResetSessionThatRecovers(t *testing.T) {
+	d := newHookedDriver()
+	refuse := true
+	d.reset = func(context.Context) error {
+		if refuse {
+			return driver.ErrBadConn
+		}
+		return nil
+	}
+	db := openIdle(t, noClose{d})
+	probe := newProbe(t, db, sqlprobe.Connector(d))
+	checkOften(t, db, probe, probes.Warning, probes.ReasonMisconfigured)
+	assert.Zero(t, d.closed.Load())
+	refuse = false
+	checkOften(t, db, probe, probes.OK, "")
+	assert.EqualValues(t, 5, d.opened.Load())
+	assert.EqualValues(t, 1, d.closed.Load(), "it has no connection of its own any more")
+}
+
+// IsValid makes database/sql close what it gets back.
+func TestRefusingIsValid(t *testing.T) {
+	d := newHookedDriver()
+	var invalid atomic.Bool
+	d.valid = func() bool { return !invalid.Load() }
+	db := openIdle(t, noClose{d})
+	invalid.Store(true)
+	probe := newProbe(t, db, sqlprobe.Connector(d))
+	result := checkOften(t, db, probe, probes.Warning, probes.ReasonMisconfigured)
+	assert.ErrorContains(t, result.Err, "IsValid")
+	assert.Zero(t, d.closed.Load())
+	require.NoError(t, probe.Close())
+	assert.EqualValues(t, 1, d.closed.Load())
+}
+
+// A panic in the pool costs it a connection for good, and the probe no second one soon.
+func TestPanicInThePool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newHookedDriver()
+		panics := true
+		d.reset = func(context.Context) error {
+			if panics {
+				panic("reset")
+			}
+			return nil
+		}
+		db := sql.OpenDB(noClose{d})
+		defer db.Close()
+		warm(t, db, 4)
+		probe := sqlprobe.New(db)
+		defer probe.Close()
+		for range 60 {
+			result := probe.Check(t.Context())
+			assertResult(t, result, probes.Error, probes.ReasonPanic)
+			assert.ErrorContains(t, result.Err, "panics when the pool gets a connection")
+			time.Sleep(time.Minute - 1)
+		}
+		assert.Equal(t, 1, db.Stats().InUse)
+		panics = false
+		time.Sleep(time.Minute)
+		assertResult(t, probe.Check(t.Context()), probes.OK, "")
+	})
+}
+
+// The pool is asked if the probe can't have a connection of its own to find out whether that is wise.
+func TestConnectorThatFails(t *testing.T) {
+	d, broken := newHookedDriver(), newHookedDriver()
+	db := openIdle(t, noClose{d})
+	attempts := 0
+	broken.connect = func(context.Context) error { attempts++; return errors.New("broken") }
+	checkOften(t, db, newProbe(t, db, sqlprobe.Connector(broken)), probes.OK, "")
+	assert.Equal(t, 1, attempts)
+
+	broken.connect, broken.query = works, func(context.Context) error { return errors.New("broken") }
+	checkOften(t, db, newProbe(t, db, sqlprobe.Connector(broken)), probes.OK, "")
+	assert.EqualValues(t, 1, broken.closed.Load())
+}

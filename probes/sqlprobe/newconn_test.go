@@ -1,0 +1,193 @@
+package sqlprobe_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/echo-probes/echohealth/probes/sqlprobe"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// often is how often the probes of these tests make a new connection.
+const often = 20 * time.Millisecond
+
+// assertBecomes checks until the result is the wanted one, and never an error on the way: the kept connections work all
+// the time.
+func assertBecomes(t *testing.T, probe probes.Probe, status probes.Status, reason probes.Reason) {
+	t.Helper()
+	var result probes.Result
+	for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(time.Millisecond) {
+		result = probe.Check(t.Context())
+		require.NotEqual(t, probes.Error, result.Status, "%v", result.Err)
+		if result.Status == status {
+			assertResult(t, result, status, reason)
+			return
+		}
+	}
+	require.Fail(t, "the result stays another", "%s %s: %v", result.Status, result.Reason, result.Err)
+}
+
+func TestNewConnectionsFail(t *testing.T) {
+	server := testserver.NewPostgres(t, "max_connections=8")
+	var others []*pgx.Conn // that take the server's last places
+	tests := map[string]struct {
+		reason     probes.Reason
+		begin, end func(t *testing.T)
+	}{
+		"rotated password": {probes.ReasonAuthenticationFailed,
+			func(t *testing.T) { server.Exec(t, "ALTER ROLE app PASSWORD 'other-secret'") },
+			func(t *testing.T) { server.Exec(t, "ALTER ROLE app PASSWORD 'app-secret'") }},
+		"no right to connect": {probes.ReasonPermissionDenied,
+			func(t *testing.T) { server.Exec(t, "REVOKE CONNECT ON DATABASE app FROM PUBLIC, app") },
+			func(t *testing.T) { server.Exec(t, "GRANT CONNECT ON DATABASE app TO PUBLIC, app") }},
+		"max_connections": {probes.ReasonTooManyConnections, func(t *testing.T) {
+			for {
+				conn, err := pgx.Connect(t.Context(), server.DSN())
+				if err != nil {
+					return
+				}
+				others = append(others, conn)
+			}
+		}, func(t *testing.T) {
+			for _, conn := range others {
+				require.NoError(t, conn.Close(context.Background()))
+			}
+		}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			config, err := pgx.ParseConfig(server.DSN())
+			require.NoError(t, err)
+			connector := stdlib.GetConnector(*config)
+			db := sql.OpenDB(connector)
+			t.Cleanup(func() { db.Close() })
+			db.SetMaxOpenConns(2)
+			warm(t, db, 2)
+			probe := newProbe(t, db, sqlprobe.Connector(connector), sqlprobe.NewConnectionEvery(often))
+			assertBecomes(t, probe, probes.OK, "")
+			test.begin(t)
+			assertBecomes(t, probe, probes.Warning, test.reason)
+			assert.NotContains(t, probe.Check(t.Context()).Err.Error(), "secret")
+			test.end(t)
+			assertBecomes(t, probe, probes.OK, "")
+			assert.Equal(t, 2, db.Stats().OpenConnections)
+			assert.Zero(t, db.Stats().WaitCount)
+		})
+	}
+}
+
+// check asks once a second, for d.
+func check(t *testing.T, probe probes.Probe, d time.Duration) (last probes.Result) {
+	t.Helper()
+	for range d / time.Second {
+		last = probe.Check(t.Context())
+		time.Sleep(time.Second)
+	}
+	return last
+}
+
+// Once a minute is the default, with a connector. Without one there is no way to connect beside the pool.
+func TestNewConnectionOnceAMinute(t *testing.T) {
+	for name, with := range map[string]bool{"with a connector": true, "without": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newHookedDriver()
+				db := sql.OpenDB(noClose{d})
+				defer db.Close()
+				var opts []sqlprobe.Option
+				if with {
+					opts = append(opts, sqlprobe.Connector(d))
+				}
+				probe := sqlprobe.New(db, opts...)
+				assertResult(t, check(t, probe, time.Hour), probes.OK, "")
+				if with {
+					assert.InDelta(t, 61, d.opened.Load(), 7)
+				} else {
+					assert.EqualValues(t, 1, d.opened.Load())
+				}
+				require.NoError(t, probe.Close())
+				assert.Equal(t, d.opened.Load()-1, d.closed.Load(), "the pool has one")
+			})
+		})
+	}
+}
+
+// A driver whose Connect does not heed its context holds up no check, and is not called a second time beside.
+func TestConnectThatIgnoresItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pooled, d := newHookedDriver(), newHookedDriver()
+		var calls atomic.Int32
+		hang := make(chan struct{})
+		d.connect = func(context.Context) error { calls.Add(1); <-hang; return nil }
+		db := sql.OpenDB(noClose{pooled})
+		defer db.Close()
+		probe := sqlprobe.New(db, sqlprobe.Connector(d), sqlprobe.NewConnectionEvery(time.Second))
+		began := time.Now()
+		assertResult(t, check(t, probe, time.Minute), probes.Warning, probes.ReasonTimeout)
+		assert.Equal(t, time.Minute, time.Since(began), "no check has waited")
+		assert.EqualValues(t, 1, calls.Load())
+		began = time.Now()
+		require.NoError(t, probe.Close())
+		assert.Equal(t, time.Second, time.Since(began))
+		close(hang)
+		synctest.Wait()
+		assert.EqualValues(t, 1, d.closed.Load(), "what it made in the end is closed")
+	})
+}
+
+// pingedConn is a connection of a driver that connects only when it has to.
+type pingedConn struct {
+	hookedConn
+	err error
+}
+
+func (c pingedConn) Ping(context.Context) error { return c.err }
+
+type pingedDriver struct{ hookedDriver }
+
+func (d pingedDriver) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := d.hookedDriver.Connect(ctx)
+	return pingedConn{conn.(hookedConn), syscall.ECONNREFUSED}, err
+}
+
+func TestNewConnectionIsPinged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pooled, d := newHookedDriver(), newHookedDriver()
+		db := sql.OpenDB(noClose{pooled})
+		defer db.Close()
+		probe := sqlprobe.New(db, sqlprobe.Connector(pingedDriver{d}), sqlprobe.NewConnectionEvery(time.Second))
+		defer probe.Close()
+		assertResult(t, check(t, probe, 5*time.Second), probes.Warning, probes.ReasonConnectionRefused)
+		assert.Equal(t, d.opened.Load(), d.closed.Load())
+	})
+}
+
+func TestNoNewConnectionWhileRed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pooled, d := newHookedDriver(), newHookedDriver()
+		var failure error
+		pooled.query = func(context.Context) error { return failure }
+		db := sql.OpenDB(noClose{pooled})
+		defer db.Close()
+		probe := sqlprobe.New(db, sqlprobe.Connector(d), sqlprobe.NewConnectionEvery(time.Second))
+		defer probe.Close()
+		assertResult(t, check(t, probe, time.Minute), probes.OK, "")
+		opened := d.opened.Load()
+		assert.Greater(t, opened, int32(30))
+		failure = errors.New("no answer")
+		assertResult(t, check(t, probe, time.Minute), probes.Error, probes.ReasonFailed)
+		assert.LessOrEqual(t, d.opened.Load(), opened+1)
+	})
+}

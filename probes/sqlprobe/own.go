@@ -1,0 +1,94 @@
+package sqlprobe
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/flight"
+)
+
+// closeLimit bounds the closing of a connection: a driver may wait for the database meanwhile.
+const closeLimit = time.Second
+
+// ownConn is a connection beside the pool. It belongs to the run in flight. As database/sql resets a connection when it
+// is used again after it was given back, this one is never given back.
+type ownConn struct {
+	connector driver.Connector // nil: there is no way to connect
+	db        *sql.DB          // of the one connection; nil when there is none
+	conn      *sql.Conn
+}
+
+// open connects where there is no connection, and reports whether it did.
+func (o *ownConn) open(ctx context.Context) (opened bool, err error) {
+	if o.conn != nil {
+		return false, nil
+	}
+	o.db = sql.OpenDB(plain{o.connector})
+	o.db.SetMaxIdleConns(-1)
+	if o.conn, err = o.db.Conn(ctx); err != nil {
+		o.close()
+	}
+	return true, err
+}
+
+// ask runs the statement. A kept connection that turns out to be closed is replaced.
+func (o *ownConn) ask(ctx context.Context, statement string) error {
+	opened, err := o.open(ctx)
+	if err != nil {
+		return err
+	}
+	err = drain(ctx, o.conn, statement)
+	if opened || err == nil || ctx.Err() != nil || !stale(err) {
+		return err
+	}
+	o.close()
+	if _, err := o.open(ctx); err != nil {
+		return err
+	}
+	return drain(ctx, o.conn, statement)
+}
+
+// close closes the connection, if there is one, in a second at most.
+func (o *ownConn) close() {
+	if o.db == nil {
+		return
+	}
+	db, conn := o.db, o.conn
+	o.db, o.conn = nil, nil
+	within(closeLimit, func() {
+		if conn != nil {
+			conn.Close()
+		}
+		db.Close()
+	})
+}
+
+// plain hides that a connector has more methods: (*sql.DB).Close would close the application's.
+type plain struct{ driver.Connector }
+
+// within calls f, and returns when it has, or after the limit.
+func within(limit time.Duration, f func()) {
+	done := make(chan struct{})
+	go func() { defer close(done); f() }()
+	select {
+	case <-done:
+	case <-time.After(limit):
+	}
+}
+
+// connectAnew makes a connection beside the pool and closes it. A driver that connects only when it has to is asked
+// whether it can.
+func (p *Probe) connectAnew(ctx context.Context) error {
+	ctx = flight.WithValues(ctx, p.base)
+	conn, err := p.connector.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if pinger, ok := conn.(driver.Pinger); ok {
+		return pinger.Ping(ctx)
+	}
+	return nil
+}
