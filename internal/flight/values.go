@@ -2,8 +2,8 @@ package flight
 
 import "context"
 
-// WithValues returns ctx with the values of another context besides: those that ctx does not have. The deadline and
-// the cancellation of the other one do not count.
+// WithValues returns ctx with the values of another context besides: those that ctx does not have. The
+// deadline and the cancellation of the other one do not count.
 func WithValues(ctx, values context.Context) context.Context {
 	return valued{ctx, context.WithoutCancel(values)}
 }

@@ -45,8 +45,8 @@ type attempt struct {
 	done   chan struct{} // closed at its end
 }
 
-// overdue reports whether connect has not returned although its time is over: there are drivers that do not heed a
-// context.
+// overdue reports whether connect has not returned although its time is over: there are drivers that do not
+// heed a context.
 func (a *attempt) overdue() bool {
 	return a != nil && errors.Is(a.ctx.Err(), context.DeadlineExceeded)
 }

@@ -219,8 +219,9 @@ func (p *Postgres) psql(t testing.TB, sql string) string {
 	return psql.mustRun(t, p.dir, sql)
 }
 
-// UseCertificate has the server offer TLS with a certificate and its private key, both PEM in one text. It is for the
-// connections made from soon after on, and replaces the certificate of an earlier call. DSN and AdminDSN stay without.
+// UseCertificate has the server offer TLS with a certificate and its private key, both PEM in one text. It is
+// for the connections made from soon after on, and replaces the certificate of an earlier call. DSN and
+// AdminDSN stay without.
 func (p *Postgres) UseCertificate(t testing.TB, pem string) {
 	t.Helper()
 	write := command{account: p.account, argv: []string{"/bin/sh", "-c", "umask 077; cat > data/server.pem"}}

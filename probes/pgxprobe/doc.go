@@ -14,10 +14,10 @@
 // pool's configuration, with its BeforeConnect, AfterConnect, BeforeClose and dialer, and kept while the pool has no
 // idle one. In pg_stat_activity it is named "echohealth", unless the configuration sets an application_name.
 //
-// A pool with one of the hooks PrepareConn, BeforeAcquire and AfterRelease is not asked at all: it closes each connection
-// that its hook refuses, and a hook that wants a tenant from its context refuses a check. The probe then asks on its own
-// connection, and calls the hooks on this one, as the pool does, after the database has answered. BaseContext gives
-// them the values that they need.
+// A pool with one of the hooks PrepareConn, BeforeAcquire and AfterRelease is not asked at all: it closes
+// each connection that its hook refuses, and a hook that wants a tenant from its context refuses a check. The
+// probe then asks on its own connection, and calls the hooks on this one, as the pool does, after the
+// database has answered. BaseContext gives them the values that they need.
 //
 // A query that the database leaves unanswered is not given up at the check's timeout, since pgx closes a connection
 // whose context ends: a slow database would cost the application one connection a check. It goes on for up to 10 s
@@ -35,20 +35,20 @@
 //
 // # New connections
 //
-// A connection that is kept works on after a password was rotated, a certificate has expired or the server has no room
-// left, and the application fails at its next dial. So the probe makes a new connection once a minute (10 % more or
-// less), the way the pool does, with its BeforeConnect and AfterConnect, and closes it. That happens in a goroutine of
-// its own, beside the pool, for up to 10 s, one at a time, and not while the check is an error. NewConnectionEvery
-// changes the interval, or turns it off.
+// A connection that is kept works on after a password was rotated, a certificate has expired or the server
+// has no room left, and the application fails at its next dial. So the probe makes a new connection once a
+// minute (10 % more or less), the way the pool does, with its BeforeConnect and AfterConnect, and closes it.
+// That happens in a goroutine of its own, beside the pool, for up to 10 s, one at a time, and not while the
+// check is an error. NewConnectionEvery changes the interval, or turns it off.
 //
 // # Results
 //
 //   - ok: the database answered.
 //   - warning, pool_saturated: every connection of the pool is in use, and the database answered on the probe's own
 //     connection, or refused that one because its limit of connections is reached.
-//   - warning, misconfigured: the database answered, but the pool's PrepareConn or BeforeAcquire refuses a connection
-//     for a check. Where the hook's own error has a word, such as timeout, it is that one; where the hook failed by an
-//     answer of the database's, such as permission_denied, it is an error.
+//   - warning, misconfigured: the database answered, but the pool's PrepareConn or BeforeAcquire refuses a
+//     connection for a check. Where the hook's own error has a word, such as timeout, it is that one; where
+//     the hook failed by an answer of the database's, such as permission_denied, it is an error.
 //   - warning with the reason of the failure: the database answered, but no new connection can be made.
 //   - error, pool_stuck: the same, and for 30 s the application has asked the pool in vain: calls gave up, none got a
 //     connection.

@@ -54,8 +54,8 @@ func hooked(t *testing.T, dsn string, adjust ...func(*pgxpool.Config)) *pgxpool.
 }
 
 // checkOften checks 50 times, and requires that the pool does not notice.
-func checkOften(t *testing.T, pool *pgxpool.Pool, probe *pgxprobe.Probe, status probes.Status, reason probes.Reason) (
-	last probes.Result) {
+func checkOften(t *testing.T, pool *pgxpool.Pool, probe *pgxprobe.Probe,
+	status probes.Status, reason probes.Reason) (last probes.Result) {
 	t.Helper()
 	before := pool.Stat()
 	for range 50 {
@@ -70,7 +70,8 @@ func checkOften(t *testing.T, pool *pgxpool.Pool, probe *pgxprobe.Probe, status 
 	return last
 }
 
-// A hook that refuses costs the pool none of its connections, and a healthy database is not red because of it.
+// A hook that refuses costs the pool none of its connections, and a healthy database is not red because of
+// it.
 func TestRefusingHooks(t *testing.T) {
 	tests := map[string]struct {
 		hook func(*pgxpool.Config)
@@ -79,8 +80,8 @@ func TestRefusingHooks(t *testing.T) {
 		"BeforeAcquire false": {func(c *pgxpool.Config) {
 			c.BeforeAcquire = func(ctx context.Context, _ *pgx.Conn) bool { return ctx.Value(tenant{}) != nil }
 		}, "BeforeAcquire"},
-		"PrepareConn true, err":  {wantsTenant(true, errNoTenant), "PrepareConn refuses a connection for a check: no tenant"},
-		"PrepareConn false, err": {wantsTenant(false, errNoTenant), "PrepareConn refuses a connection for a check: no tenant"},
+		"PrepareConn true, err":  {wantsTenant(true, errNoTenant), "PrepareConn refuses a connection for a check: no"},
+		"PrepareConn false, err": {wantsTenant(false, errNoTenant), "PrepareConn refuses a connection for a check: no"},
 		"PrepareConn false, nil": {wantsTenant(false, nil), "PrepareConn"},
 		"PrepareConn panics": {func(c *pgxpool.Config) {
 			c.PrepareConn = func(ctx context.Context, _ *pgx.Conn) (bool, error) {
@@ -110,11 +111,23 @@ func TestRefusingHooks(t *testing.T) {
 			assertResult(t, refused.Check(t.Context()), probes.Warning, probes.ReasonMisconfigured)
 			assert.LessOrEqual(t, proxy.Accepted(), 6)
 
-			checkOften(t, pool, newProbe(t, pool, pgxprobe.BaseContext(withTenant(context.Background()))), probes.OK, "")
+			base := pgxprobe.BaseContext(withTenant(context.Background()))
+			checkOften(t, pool, newProbe(t, pool, base), probes.OK, "")
 			proxy.Reset()
 			proxy.Refuse()
 			assertResult(t, newProbe(t, pool).Check(t.Context()), probes.Error, probes.ReasonConnectionRefused)
 		})
+	}
+}
+
+// A pool with a hook is asked only when it has lost its last connection, to know whether it is closed.
+func TestClosedPoolWithHook(t *testing.T) {
+	pool := hooked(t, testserver.SharedPostgres(t).DSN(), wantsTenant(false, nil))
+	probe := newProbe(t, pool, pgxprobe.BaseContext(withTenant(context.Background())))
+	assertResult(t, probe.Check(t.Context()), probes.OK, "")
+	pool.Close()
+	for range 2 {
+		assertResult(t, probe.Check(t.Context()), probes.Error, probes.ReasonClientClosed)
 	}
 }
 
@@ -129,7 +142,8 @@ func TestAfterRelease(t *testing.T) {
 	checkOften(t, pool, newProbe(t, pool), probes.OK, "")
 }
 
-// The hooks are called on the probe's connection as on the pool's: in pairs, and what they leave behind is not kept.
+// The hooks are called on the probe's connection as on the pool's: in pairs, and what they leave behind is
+// not kept.
 func TestHooksInPairs(t *testing.T) {
 	server := testserver.SharedPostgres(t)
 	proxy := testserver.NewProxy(t, server.Addr())
@@ -273,7 +287,10 @@ func TestBaseContext(t *testing.T) {
 			seen = append(seen, ctx.Value(tenant{}))
 			return nil
 		}
-		c.AfterConnect = func(ctx context.Context, _ *pgx.Conn) error { seen = append(seen, ctx.Value(tenant{})); return nil }
+		c.AfterConnect = func(ctx context.Context, _ *pgx.Conn) error {
+			seen = append(seen, ctx.Value(tenant{}))
+			return nil
+		}
 		c.ShouldPing = func(ctx context.Context, _ pgxpool.ShouldPingParams) bool {
 			seen = append(seen, ctx.Value(tenant{}))
 			return false

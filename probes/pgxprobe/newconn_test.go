@@ -41,7 +41,7 @@ func newAuthority(t *testing.T) *authority {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -70,8 +70,8 @@ func (a *authority) certificate(t *testing.T, until time.Time) string {
 		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
 }
 
-// assertBecomes checks until the result is the wanted one, and no other than the allowed ones on the way: the kept
-// connections work all the time.
+// assertBecomes checks until the result is the wanted one, and no other than the allowed ones on the way: the
+// kept connections work all the time.
 func assertBecomes(t *testing.T, probe probes.Probe, status probes.Status, reason probes.Reason) {
 	t.Helper()
 	var result probes.Result
@@ -190,7 +190,8 @@ func TestNewConnections(t *testing.T) {
 		c.BeforeClose = func(*pgx.Conn) { closed.Add(1) }
 	})
 	warm(t, pool, 2)
-	probe := newProbe(t, pool, pgxprobe.NewConnectionEvery(often), pgxprobe.BaseContext(withTenant(context.Background())))
+	base := pgxprobe.BaseContext(withTenant(context.Background()))
+	probe := newProbe(t, pool, pgxprobe.NewConnectionEvery(often), base)
 	before, checks := pool.Stat(), int64(0)
 	for ; made.Load() < 5; checks++ {
 		assertResult(t, probe.Check(t.Context()), probes.OK, "")

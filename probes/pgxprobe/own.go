@@ -51,7 +51,8 @@ func (o *ownConn) ask(ctx context.Context) (readOnly bool, err error) {
 	return readOnly, err
 }
 
-// trip makes the round trip and has the hooks judge the connection. Again means that another one may do better.
+// trip makes the round trip and has the hooks judge the connection. Again means that another one may do
+// better.
 func (o *ownConn) trip(ctx context.Context) (readOnly, again bool, err error) {
 	readOnly, err = trip(ctx, o.conn)
 	keep := true

@@ -100,8 +100,8 @@ func (p *Probe) connectAnew(ctx context.Context) error {
 	return err
 }
 
-// Close ends the run in flight and closes the probe's own connections, in 1 s at most; the pool stays as it is. It
-// always returns nil. A check after it is Error with ReasonClientClosed.
+// Close ends the run in flight and closes the probe's own connections, in 1 s at most; the pool stays as it
+// is. It always returns nil. A check after it is Error with ReasonClientClosed.
 func (p *Probe) Close() error {
 	var closing sync.WaitGroup
 	closing.Go(func() { p.newConns.Close(time.Second) })
@@ -137,7 +137,8 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 	return p.judge(p.pool.Stat(), readOnly, err)
 }
 
-// observePool gives a result if the pool has an idle connection that isn't stale, and no hook that may cost it one.
+// observePool gives a result if the pool has an idle connection that isn't stale, and no hook that may cost
+// it one.
 func (p *Probe) observePool(ctx context.Context) (probes.Result, bool) {
 	const tries = 2 // after as many stale connections the rest of the pool is taken to be stale too
 	if p.acquiring || !p.own.hooks.none() {

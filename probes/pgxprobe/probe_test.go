@@ -616,8 +616,8 @@ func TestValidate(t *testing.T) {
 	assert.NoError(t, probe.Close())
 	var none context.Context
 	bad := pgxprobe.New(nil, pgxprobe.BaseContext(none), pgxprobe.NewConnectionEvery(60))
-	for _, text := range []string{"pgxprobe.New(nil)", "pgxprobe.BaseContext(nil)", "pgxprobe.NewConnectionEvery(60ns)"} {
-		assert.ErrorContains(t, bad.Validate(), text)
+	for _, text := range []string{"New(nil)", "BaseContext(nil)", "NewConnectionEvery(60ns)"} {
+		assert.ErrorContains(t, bad.Validate(), "pgxprobe."+text)
 	}
 	pool := newPool(t, "postgres://app@localhost/app")
 	assert.NoError(t, pgxprobe.New(pool, pgxprobe.NewConnectionEvery(60), pgxprobe.NewConnectionEvery(0)).Validate())

@@ -17,11 +17,12 @@
 //
 // # New connections
 //
-// A connection that is kept works on after a password was rotated, a certificate has expired or the server has no room
-// left, and the application fails at its next one. So the probe makes a new connection once a minute (10 % more or
-// less) and closes it: in a goroutine of its own, beside the pool, for up to 10 s, one at a time, and not while the
-// check is an error. For that it needs a driver.Connector, which a *sql.DB does not show. Without the option Connector no
-// new connection is tried, and a check is ok for as long as the pool has a connection that works.
+// A connection that is kept works on after a password was rotated, a certificate has expired or the server
+// has no room left, and the application fails at its next one. So the probe makes a new connection once a
+// minute (10 % more or less) and closes it: in a goroutine of its own, beside the pool, for up to 10 s, one
+// at a time, and not while the check is an error. For that it needs a driver.Connector, which a *sql.DB does
+// not show. Without the option Connector no new connection is tried, and a check is ok for as long as the
+// pool has a connection that works.
 //
 //	connector := stdlib.GetConnector(*config)
 //	db := sql.OpenDB(connector)
@@ -29,14 +30,15 @@
 //
 // # Drivers that refuse a check
 //
-// A driver may have database/sql close a pooled connection: its ResetSession, called with the context of whoever gets
-// the connection next, by driver.ErrBadConn, and its IsValid when the connection is given back. One that wants a tenant
-// from its context refuses a check. BaseContext gives it the values that it needs. Where it refuses all the same and
-// there is a Connector, the probe asks on a connection of its own, and the pool loses none; it finds out by calling
-// the two methods on that connection before the pool is asked for the first time. Without a Connector it finds out by
-// the first check, which may cost the pool two connections, and asks once in 10 s from then on. All this is about
-// hooks of the driver: an error of a connector's own hooks, such as those of a pgxpool.Pool behind
-// stdlib.OpenDBFromPool, looks like one of the database. pgxprobe is for such a pool.
+// A driver may have database/sql close a pooled connection: its ResetSession, called with the context of
+// whoever gets the connection next, by driver.ErrBadConn, and its IsValid when the connection is given back.
+// One that wants a tenant from its context refuses a check. BaseContext gives it the values that it needs.
+// Where it refuses all the same and there is a Connector, the probe asks on a connection of its own, and the
+// pool loses none; it finds out by calling the two methods on that connection before the pool is asked for
+// the first time. Without a Connector it finds out by the first check, which may cost the pool two
+// connections, and asks once in 10 s from then on. All this is about hooks of the driver: an error of a
+// connector's own hooks, such as those of a pgxpool.Pool behind stdlib.OpenDBFromPool, looks like one of the
+// database. pgxprobe is for such a pool.
 //
 // # Results
 //

@@ -20,8 +20,9 @@ const (
 	spareAfterPanic = time.Hour
 )
 
-// hooks is what is known of the two methods that make database/sql close a pooled connection: IsValid, when it is given
-// back, and ResetSession, with the context of whoever gets it next. It belongs to the run in flight.
+// hooks is what is known of the two methods that make database/sql close a pooled connection: IsValid, when
+// it is given back, and ResetSession, with the context of whoever gets it next. It belongs to the run in
+// flight.
 type hooks struct {
 	known   bool          // they were called on a connection in hand
 	refusal error         // what they said; nil where they take a check
@@ -38,8 +39,8 @@ func (h *hooks) repeated(now time.Time) (probes.Result, bool) {
 	return h.result, now.Before(h.next)
 }
 
-// call calls them on a connection that has just answered, in the order of database/sql, to know whether it would close
-// this one.
+// call calls them on a connection that has just answered, in the order of database/sql, to know whether it
+// would close this one.
 func (h *hooks) call(ctx context.Context, conn *sql.Conn) {
 	var refusal error
 	err := conn.Raw(func(c any) (err error) {
@@ -63,6 +64,6 @@ func (h *hooks) call(ctx context.Context, conn *sql.Conn) {
 // refused is the result of a check whose connection the driver refuses. It says nothing about the database.
 func refused(refusal error) probes.Result {
 	return probes.Result{Status: probes.Warning, Reason: probes.ReasonMisconfigured, Err: fmt.Errorf(
-		"the database answers, but %w, and database/sql closes those that are refused (sqlprobe.BaseContext gives it the "+
-			"values that it needs, sqlprobe.Connector a connection beside the pool)", refusal)}
+		"the database answers, but %w, and database/sql closes those that are refused (sqlprobe.BaseContext gives "+
+			"it the values that it needs, sqlprobe.Connector a connection beside the pool)", refusal)}
 }

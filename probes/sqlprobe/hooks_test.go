@@ -73,8 +73,8 @@ func checkOften(t *testing.T, db *sql.DB, probe *sqlprobe.Probe, status probes.S
 	return last
 }
 
-// A driver that refuses checks costs the pool none of its connections, given a connector: a healthy database is not
-// red because of it.
+// A driver that refuses checks costs the pool none of its connections, given a connector: a healthy database
+// is not red because of it.
 func TestRefusingResetSession(t *testing.T) {
 	tests := map[string]struct {
 		reset func(context.Context) error
@@ -98,8 +98,10 @@ func TestRefusingResetSession(t *testing.T) {
 			}
 			assert.Equal(t, 5, proxy.Accepted(), "the probe keeps its own connection")
 
-			happy := newProbe(t, db, sqlprobe.Connector(connector), sqlprobe.BaseContext(withTenant(context.Background())))
+			base := sqlprobe.BaseContext(withTenant(context.Background()))
+			happy := newProbe(t, db, sqlprobe.Connector(connector), base)
 			checkOften(t, db, happy, probes.OK, "")
+			require.NoError(t, happy.Close())
 			assert.Equal(t, 6, proxy.Accepted(), "one to find out that the pool may be asked")
 			proxy.Reset()
 			assertResult(t, probe.Check(t.Context()), probes.Warning, probes.ReasonMisconfigured) // no outage
@@ -108,13 +110,16 @@ func TestRefusingResetSession(t *testing.T) {
 			assertResult(t, probe.Check(t.Context()), probes.Error, probes.ReasonConnectionRefused)
 			proxy.Pass()
 			assertResult(t, probe.Check(t.Context()), probes.Warning, probes.ReasonMisconfigured)
+			require.NoError(t, db.Close())
+			assertResult(t, probe.Check(t.Context()), probes.Error, probes.ReasonClientClosed)
 		})
 	}
 }
 
 // A plain error of ResetSession is none to database/sql.
 func TestResetSessionThatFails(t *testing.T) {
-	connector := resetConnector(t, testserver.SharedPostgres(t).DSN(), func(context.Context) error { return errors.New("no") })
+	reset := func(context.Context) error { return errors.New("no") }
+	connector := resetConnector(t, testserver.SharedPostgres(t).DSN(), reset)
 	db := openIdle(t, connector)
 	checkOften(t, db, newProbe(t, db, sqlprobe.Connector(connector)), probes.OK, "")
 	checkOften(t, db, newProbe(t, db), probes.OK, "")
@@ -164,6 +169,8 @@ func TestRefusingResetSessionWithoutConnector(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newHookedDriver()
 		d.reset = wantsTenant
+		var failure error
+		d.query = func(context.Context) error { return failure }
 		db := sql.OpenDB(noClose{d})
 		defer db.Close()
 		warm(t, db, 4)
@@ -174,6 +181,11 @@ func TestRefusingResetSessionWithoutConnector(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		assert.LessOrEqual(t, d.closed.Load(), int32(2*6), "2 connections in 10 s")
+		failure = errors.New("no answer")
+		time.Sleep(10 * time.Second)
+		assertResult(t, probe.Check(t.Context()), probes.Error, probes.ReasonFailed)
+		failure = nil
+		assertResult(t, probe.Check(t.Context()), probes.Warning, probes.ReasonMisconfigured) // at once
 	})
 }
 

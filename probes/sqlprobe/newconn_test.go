@@ -23,8 +23,8 @@ import (
 // often is how often the probes of these tests make a new connection.
 const often = 20 * time.Millisecond
 
-// assertBecomes checks until the result is the wanted one, and never an error on the way: the kept connections work all
-// the time.
+// assertBecomes checks until the result is the wanted one, and never an error on the way: the kept
+// connections work all the time.
 func assertBecomes(t *testing.T, probe probes.Probe, status probes.Status, reason probes.Reason) {
 	t.Helper()
 	var result probes.Result

@@ -12,8 +12,8 @@ import (
 // closeLimit bounds the closing of a connection: a driver may wait for the database meanwhile.
 const closeLimit = time.Second
 
-// ownConn is a connection beside the pool. It belongs to the run in flight. As database/sql resets a connection when it
-// is used again after it was given back, this one is never given back.
+// ownConn is a connection beside the pool. It belongs to the run in flight. As database/sql resets a
+// connection when it is used again after it was given back, this one is never given back.
 type ownConn struct {
 	connector driver.Connector // nil: there is no way to connect
 	db        *sql.DB          // of the one connection; nil when there is none
@@ -78,8 +78,8 @@ func within(limit time.Duration, f func()) {
 	}
 }
 
-// connectAnew makes a connection beside the pool and closes it. A driver that connects only when it has to is asked
-// whether it can.
+// connectAnew makes a connection beside the pool and closes it. A driver that connects only when it has to is
+// asked whether it can.
 func (p *Probe) connectAnew(ctx context.Context) error {
 	ctx = flight.WithValues(ctx, p.base)
 	conn, err := p.connector.Connect(ctx)

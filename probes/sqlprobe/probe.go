@@ -67,10 +67,10 @@ func New(db *sql.DB, opts ...Option) *Probe {
 	return p
 }
 
-// Check asks the database for an answer. Where an earlier check's question is still open, it waits for that answer, and
-// asks again once it has come and is a good one. When ctx ends first the result is Error with ctx's error, and the
-// question stays open for the next check; so it does when the pool is saturated. An answer is a Warning while no new
-// connection can be made.
+// Check asks the database for an answer. Where an earlier check's question is still open, it waits for that
+// answer, and asks again once it has come and is a good one. When ctx ends first the result is Error with
+// ctx's error, and the question stays open for the next check; so it does when the pool is saturated. An
+// answer is a Warning while no new connection can be made.
 func (p *Probe) Check(ctx context.Context) probes.Result {
 	return p.newConns.Apply(p.answer(ctx))
 }
@@ -100,8 +100,8 @@ func (p *Probe) answer(ctx context.Context) probes.Result {
 	}
 }
 
-// Close ends the run in flight and closes the probe's own connections, in 1 s at most; db stays as it is. It always
-// returns nil. A check after it is Error with ReasonClientClosed.
+// Close ends the run in flight and closes the probe's own connections, in 1 s at most; db stays as it is. It
+// always returns nil. A check after it is Error with ReasonClientClosed.
 func (p *Probe) Close() error {
 	var closing sync.WaitGroup
 	closing.Go(func() { p.newConns.Close(time.Second) })

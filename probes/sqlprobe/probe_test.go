@@ -321,12 +321,12 @@ func TestValidate(t *testing.T) {
 	assert.NoError(t, sqlprobe.New(db, sqlprobe.Query(""), sqlprobe.Query("SELECT 2")).Validate())
 	var none context.Context
 	for text, opt := range map[string]sqlprobe.Option{
-		"sqlprobe.BaseContext(nil): the context must not be nil":                            sqlprobe.BaseContext(none),
-		"sqlprobe.Connector(nil): the connector must not be nil":                            sqlprobe.Connector(nil),
-		"sqlprobe.NewConnectionEvery(1m0s): sqlprobe.Connector must say how to connect":     sqlprobe.NewConnectionEvery(time.Minute),
-		"sqlprobe.NewConnectionEvery(-1ns): the duration must be 0, for never, or at least": sqlprobe.NewConnectionEvery(-1),
+		"BaseContext(nil): the context must not be nil":                        sqlprobe.BaseContext(none),
+		"Connector(nil): the connector must not be nil":                        sqlprobe.Connector(nil),
+		"NewConnectionEvery(1m0s): sqlprobe.Connector must say how to connect": sqlprobe.NewConnectionEvery(time.Minute),
+		"NewConnectionEvery(-1ns): the duration must be 0, for never, or":      sqlprobe.NewConnectionEvery(-1),
 	} {
-		assert.ErrorContains(t, sqlprobe.New(db, opt).Validate(), text)
+		assert.ErrorContains(t, sqlprobe.New(db, opt).Validate(), "sqlprobe."+text)
 	}
 	d := sqlprobe.Connector(fakeDriver{works, works})
 	assert.NoError(t, sqlprobe.New(db, d, sqlprobe.NewConnectionEvery(time.Minute)).Validate())

@@ -31,10 +31,13 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 	return p.observePool(ctx, stats.Idle)
 }
 
-// observeOwn asks on the probe's own connection, and gives it up when the driver takes checks. It gives no result if
-// there is no answer and the pool may be asked as well.
+// observeOwn asks on the probe's own connection, and gives it up when the driver takes checks. It gives no
+// result if there is no answer and the pool may be asked as well.
 func (p *Probe) observeOwn(ctx context.Context) (probes.Result, bool) {
 	p.run.hold(true) // it waits for no connection of the pool's
+	if err := p.closed(); err != nil {
+		return p.result(err), true
+	}
 	err := p.own.ask(ctx, p.statement)
 	if err == nil {
 		p.hooks.call(ctx, p.own.conn)
@@ -48,8 +51,19 @@ func (p *Probe) observeOwn(ctx context.Context) (probes.Result, bool) {
 	return p.result(err), true
 }
 
-// observePool asks on a connection of the pool. One that the database has closed since its last use is no outage:
-// after as many of them as the pool has idle, the next one is new.
+// closed returns the pool's error once the application has closed it. With a context that has ended the pool gives no
+// connection, and it looks at this one last.
+func (p *Probe) closed() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := p.db.Conn(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// observePool asks on a connection of the pool. One that the database has closed since its last use is no
+// outage: after as many of them as the pool has idle, the next one is new.
 func (p *Probe) observePool(ctx context.Context, idle int) probes.Result {
 	var err error
 	for range max(1, idle) + 1 {
@@ -61,7 +75,7 @@ func (p *Probe) observePool(ctx context.Context, idle int) probes.Result {
 	switch {
 	case probes.FromError(err).Reason == probes.ReasonPanic:
 		p.hooks.repeat(result, spareAfterPanic)
-	case p.hooks.refusal != nil && p.connector == nil:
+	case err == nil && p.hooks.refusal != nil && p.connector == nil:
 		p.hooks.repeat(result, spare)
 	}
 	return result
@@ -105,8 +119,8 @@ func (p *Probe) query(ctx context.Context) error {
 func (p *Probe) acquire(ctx context.Context) (conn *sql.Conn, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = probes.Fail(probes.ReasonPanic, fmt.Errorf("the driver panics when the pool gets a connection, which "+
-				"costs it this one; the pool is asked again in %s: %v\n%s", spareAfterPanic, v, debug.Stack()))
+			err = probes.Fail(probes.ReasonPanic, fmt.Errorf("the driver panics when the pool gets a connection, "+
+				"which costs it this one; the pool is asked again in %s: %v\n%s", spareAfterPanic, v, debug.Stack()))
 		}
 	}()
 	return p.db.Conn(ctx)
