@@ -383,6 +383,34 @@ func TestStaleConnections(t *testing.T) {
 	}
 }
 
+// A stale connection is followed by the next one of the pool, and by no third one.
+func TestTwoTriesOnThePool(t *testing.T) {
+	server := testserver.SharedPostgres(t)
+	for stale, want := range map[int]struct{ acquired, own int }{1: {2, 0}, 2: {2, 1}, 3: {2, 1}} {
+		t.Run(fmt.Sprint(stale, " of 4"), func(t *testing.T) {
+			pool := newPool(t, server.DSN(), maxConns(4), func(c *pgxpool.Config) {
+				c.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
+			})
+			var conns []*pgxpool.Conn
+			for range 4 {
+				conn, err := pool.Acquire(t.Context())
+				require.NoError(t, err)
+				conns = append(conns, conn)
+			}
+			for i, conn := range conns {
+				if i >= 4-stale { // the pool hands out first what it got back last
+					require.NoError(t, conn.Conn().PgConn().Conn().Close())
+				}
+				conn.Release()
+			}
+			before := pool.Stat().AcquireCount()
+			assertResult(t, newProbe(t, pool).Check(t.Context()), probes.OK, "")
+			assert.EqualValues(t, want.acquired, pool.Stat().AcquireCount()-before)
+			assertOwnConnections(t, server, want.own)
+		})
+	}
+}
+
 // A server that goes away while it has the query.
 func TestConnectionLostInMidQuery(t *testing.T) {
 	server := testserver.SharedPostgres(t)
