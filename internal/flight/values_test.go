@@ -29,6 +29,7 @@ func TestWithValues(t *testing.T) {
 	assert.Equal(t, "acme", ctx.Value(key("tenant")))
 	assert.Nil(t, ctx.Value(key("none")))
 	assert.NoError(t, ctx.Err(), "that the other one has ended does not count")
+	assert.Equal(t, own, flight.WithValues(own, context.Background()))
 	below, stop := context.WithTimeout(ctx, time.Hour)
 	defer stop()
 	cancel()

@@ -6,6 +6,7 @@ import (
 	"log"
 
 	"github.com/echo-probes/echohealth/probes/pgxprobe"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -21,6 +22,30 @@ func Example() {
 
 	result := database.Check(context.Background())
 	fmt.Println(result.Status, result.Reason, result.Details)
+}
+
+// The pool's hook sets the tenant of row-level security. Checks have one of their own.
+func ExampleBaseContext() {
+	type tenant struct{}
+	config, err := pgxpool.ParseConfig("postgres://app@localhost/app?connect_timeout=2")
+	if err != nil {
+		log.Fatal(err)
+	}
+	config.PrepareConn = func(ctx context.Context, conn *pgx.Conn) (bool, error) {
+		_, err := conn.Exec(ctx, "SELECT set_config('app.tenant', $1, false)", ctx.Value(tenant{}))
+		return err == nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pool.Close()
+
+	base := context.WithValue(context.Background(), tenant{}, "health")
+	database := pgxprobe.New(pool, pgxprobe.BaseContext(base))
+	defer database.Close()
+	result := database.Check(context.Background())
+	fmt.Println(result.Status, result.Reason)
 }
 
 func ExampleRequireWritable() {

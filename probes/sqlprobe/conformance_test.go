@@ -4,11 +4,15 @@ import (
 	"database/sql"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/probetest"
 	"github.com/echo-probes/echohealth/probes/sqlprobe"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/stretchr/testify/require"
 )
 
 func TestConformance(t *testing.T) {
@@ -27,9 +31,14 @@ func TestConformance(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			probetest.Run(t, func(t *testing.T) probes.Probe {
-				db := open(t, test.dsn)
+				config, err := pgx.ParseConfig(test.dsn)
+				require.NoError(t, err)
+				connector := stdlib.GetConnector(*config)
+				db := sql.OpenDB(connector)
+				t.Cleanup(func() { db.Close() })
 				test.state(t, db)
-				return sqlprobe.New(db)
+				every := sqlprobe.NewConnectionEvery(time.Millisecond)
+				return sqlprobe.New(db, sqlprobe.Connector(connector), every)
 			}, probetest.Options{
 				Want:    test.want,
 				Hang:    func(t *testing.T) { proxy.Stall(); t.Cleanup(proxy.Pass) },

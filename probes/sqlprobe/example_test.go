@@ -7,6 +7,8 @@ import (
 	"log"
 
 	"github.com/echo-probes/echohealth/probes/sqlprobe"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
 func Example() {
@@ -21,6 +23,22 @@ func Example() {
 
 	result := database.Check(context.Background())
 	fmt.Println(result.Status, result.Reason, result.Details)
+}
+
+// With a connector the probe finds out whether new connections can be made.
+func ExampleConnector() {
+	config, err := pgx.ParseConfig("postgres://app@localhost/app?connect_timeout=2")
+	if err != nil {
+		log.Fatal(err)
+	}
+	connector := stdlib.GetConnector(*config)
+	db := sql.OpenDB(connector)
+	defer db.Close()
+
+	database := sqlprobe.New(db, sqlprobe.Connector(connector))
+	defer database.Close()
+	result := database.Check(context.Background())
+	fmt.Println(result.Status, result.Reason)
 }
 
 func ExampleQuery() {
