@@ -51,18 +51,10 @@ func (f *Flight) Join(ctx context.Context, least time.Duration, observe func(con
 	defer f.mu.Unlock()
 	if f.run == nil && !f.closed {
 		f.run = &Run{Began: time.Now(), Done: make(chan struct{})}
-		go f.fly(ctx, f.run, max(least, remaining(ctx)), observe)
+		deadline, _ := ctx.Deadline() // without one it was long ago
+		go f.fly(ctx, f.run, max(least, time.Until(deadline)), observe)
 	}
 	return f.run
-}
-
-// remaining is zero for a context without a deadline.
-func remaining(ctx context.Context) time.Duration {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return 0
-	}
-	return time.Until(deadline)
 }
 
 func (f *Flight) fly(values context.Context, r *Run, limit time.Duration,

@@ -38,6 +38,28 @@ func TestThereIsOneRunForAllWhoWait(t *testing.T) {
 	})
 }
 
+// A run may take as long as the check that began it, where that is longer.
+func TestHowLongARunMayTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := flight.New(func() {})
+		defer f.Close(time.Second)
+		for timeout, want := range map[time.Duration]time.Duration{time.Minute: time.Minute, time.Second: 10 * time.Second} {
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
+			r := f.Join(ctx, 10*time.Second, func(ctx context.Context) probes.Result { <-ctx.Done(); return probes.Result{} })
+			<-r.Done
+			assert.Equal(t, want, time.Since(r.Began))
+			cancel()
+		}
+	})
+}
+
+func TestCloseWithoutARunCleansUp(t *testing.T) {
+	cleanups := 0
+	f := flight.New(func() { cleanups++ })
+	f.Close(time.Second)
+	assert.Equal(t, 1, cleanups)
+}
+
 // A failure is everybody's. A success is only theirs who had asked before it was looked for.
 func TestWhoseAnswerItIs(t *testing.T) {
 	asked := time.Now()

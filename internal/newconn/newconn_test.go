@@ -168,6 +168,14 @@ func TestAPanicIsAFailure(t *testing.T) {
 	})
 }
 
+func TestJitter(t *testing.T) {
+	drawn := make(map[time.Duration]bool)
+	for range 1000 {
+		drawn[jittered(20)] = true
+	}
+	assert.Equal(t, map[time.Duration]bool{18: true, 19: true, 20: true, 21: true, 22: true}, drawn)
+}
+
 func TestZeroIsNever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(server)

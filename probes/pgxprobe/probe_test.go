@@ -411,6 +411,25 @@ func TestTwoTriesOnThePool(t *testing.T) {
 	}
 }
 
+// What the pool itself can't get is not asked for a second time.
+func TestThePoolFailsToReplaceAConnection(t *testing.T) {
+	proxy := testserver.NewProxy(t, testserver.SharedPostgres(t).Addr())
+	password, dials := "app-secret", 0
+	pool := newPool(t, via(t, testserver.SharedPostgres(t).DSN(), proxy.Addr()), func(c *pgxpool.Config) {
+		c.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return true }
+		c.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
+			c.Password = password
+			dials++
+			return nil
+		}
+	})
+	warm(t, pool, 1)
+	password = "wrong"
+	proxy.Reset()
+	assertResult(t, newProbe(t, pool).Check(t.Context()), probes.Error, probes.ReasonAuthenticationFailed)
+	assert.Equal(t, 2, dials, "one before the check, one by the pool")
+}
+
 // A server that goes away while it has the query.
 func TestConnectionLostInMidQuery(t *testing.T) {
 	server := testserver.SharedPostgres(t)

@@ -4,8 +4,28 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
+
+// Each host that pgx tries has its share of a dial's time. The same one without TLS is none.
+func TestHosts(t *testing.T) {
+	tests := map[string]int{
+		"host=a":                                       1,
+		"host=a sslmode=prefer":                        1,
+		"host=a,b":                                     2,
+		"host=a,a port=5432,5433":                      2,
+		"host=a,b,c port=5432,5433,5434 sslmode=allow": 3,
+	}
+	for dsn, want := range tests {
+		config, err := pgx.ParseConfig(dsn)
+		require.NoError(t, err)
+		assert.Equal(t, want, hosts(config), dsn)
+		adapt(config)
+		assert.Equal(t, dialPause/time.Duration(want), config.ConnectTimeout)
+	}
+}
 
 func TestStuckWatch(t *testing.T) {
 	type look struct {
