@@ -117,8 +117,10 @@ func TestOneAtATimeAndBounded(t *testing.T) {
 		for s.open.Load() == 0 {
 			look(tester, time.Second)
 		}
+		began := time.Now()
 		tester.Close(time.Second)
 		assert.Zero(t, s.open.Load(), "Close ends the one in flight")
+		assert.Equal(t, began, time.Now())
 		attempts := s.attempts.Load()
 		look(tester, time.Minute)
 		assert.Equal(t, attempts, s.attempts.Load(), "and none begins after it")
@@ -142,6 +144,19 @@ func TestAConnectThatIgnoresItsContext(t *testing.T) {
 		synctest.Wait()
 		assert.EqualValues(t, 2, s.attempts.Load())
 		hang <- nil
+	})
+}
+
+func TestHowLongAnAttemptMayTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var limits []time.Duration
+		tester := New(Default, func(ctx context.Context) error {
+			deadline, _ := ctx.Deadline()
+			limits = append(limits, time.Until(deadline))
+			return nil
+		})
+		look(tester, 68*time.Second)
+		assert.Equal(t, []time.Duration{10 * time.Second}, limits)
 	})
 }
 

@@ -12,10 +12,10 @@ import (
 // Each host that pgx tries has its share of a dial's time. The same one without TLS is none.
 func TestHosts(t *testing.T) {
 	tests := map[string]int{
-		"host=a":                                       1,
-		"host=a sslmode=prefer":                        1,
-		"host=a,b":                                     2,
-		"host=a,a port=5432,5433":                      2,
+		"host=a":                  1,
+		"host=a sslmode=prefer":   1,
+		"host=a,b":                2,
+		"host=a,a port=5432,5433": 2,
 		"host=a,b,c port=5432,5433,5434 sslmode=allow": 3,
 	}
 	for dsn, want := range tests {
