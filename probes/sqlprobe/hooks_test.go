@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"io"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -273,6 +274,45 @@ func TestPanicInThePool(t *testing.T) {
 		time.Sleep(time.Minute)
 		assertResult(t, probe.Check(t.Context()), probes.OK, "")
 	})
+}
+
+// A connection of the probe's that has ended is replaced, once a check.
+func TestOwnConnectionThatHasEnded(t *testing.T) {
+	d := newHookedDriver()
+	d.reset = wantsTenant
+	var failure error
+	d.query = func(context.Context) error { return failure }
+	db := openIdle(t, noClose{newHookedDriver()})
+	probe := newProbe(t, db, sqlprobe.Connector(d))
+	steps := []struct {
+		failure error
+		status  probes.Status
+		reason  probes.Reason
+		opened  int
+	}{
+		{nil, probes.Warning, probes.ReasonMisconfigured, 1},
+		{errors.New("no answer"), probes.Error, probes.ReasonFailed, 1},
+		{io.EOF, probes.Error, probes.ReasonConnectionLost, 2},
+		{nil, probes.Warning, probes.ReasonMisconfigured, 2},
+	}
+	for _, step := range steps {
+		failure = step.failure
+		assertResult(t, probe.Check(t.Context()), step.status, step.reason)
+		assert.EqualValues(t, step.opened, d.opened.Load())
+	}
+	assert.Equal(t, 4, db.Stats().Idle)
+}
+
+// The last idle connection is as much worth as the others.
+func TestRefusingResetSessionOfTheOnlyConnection(t *testing.T) {
+	d := newHookedDriver()
+	d.reset = wantsTenant
+	db := sql.OpenDB(noClose{d})
+	t.Cleanup(func() { db.Close() })
+	warm(t, db, 1)
+	assertResult(t, newProbe(t, db, sqlprobe.Connector(d)).Check(t.Context()), probes.Warning, probes.ReasonMisconfigured)
+	assert.Equal(t, 1, db.Stats().Idle)
+	assert.Zero(t, d.closed.Load())
 }
 
 // The pool is asked if the probe can't have a connection of its own to find out whether that is wise.

@@ -20,32 +20,26 @@ type ownConn struct {
 	conn      *sql.Conn
 }
 
-// open connects where there is no connection, and reports whether it did.
-func (o *ownConn) open(ctx context.Context) (opened bool, err error) {
-	if o.conn != nil {
-		return false, nil
-	}
-	o.db = sql.OpenDB(plain{o.connector})
-	o.db.SetMaxIdleConns(-1)
-	if o.conn, err = o.db.Conn(ctx); err != nil {
+// ask runs the statement. A kept connection that turns out to be closed is replaced, once.
+func (o *ownConn) ask(ctx context.Context, statement string) error {
+	kept := o.conn != nil
+	err := o.try(ctx, statement)
+	if kept && stale(err) {
 		o.close()
+		err = o.try(ctx, statement)
 	}
-	return true, err
+	return err
 }
 
-// ask runs the statement. A kept connection that turns out to be closed is replaced.
-func (o *ownConn) ask(ctx context.Context, statement string) error {
-	opened, err := o.open(ctx)
-	if err != nil {
-		return err
-	}
-	err = drain(ctx, o.conn, statement)
-	if opened || err == nil || ctx.Err() != nil || !stale(err) {
-		return err
-	}
-	o.close()
-	if _, err := o.open(ctx); err != nil {
-		return err
+// try runs the statement, after connecting where there is no connection.
+func (o *ownConn) try(ctx context.Context, statement string) (err error) {
+	if o.conn == nil {
+		o.db = sql.OpenDB(plain{o.connector})
+		o.db.SetMaxIdleConns(-1)
+		if o.conn, err = o.db.Conn(ctx); err != nil {
+			o.close()
+			return err
+		}
 	}
 	return drain(ctx, o.conn, statement)
 }
