@@ -55,7 +55,7 @@ func (o *ownConn) ask(ctx context.Context) (readOnly bool, err error) {
 // better.
 func (o *ownConn) trip(ctx context.Context) (readOnly, again bool, err error) {
 	readOnly, err = trip(ctx, o.conn)
-	keep := true
+	var keep bool
 	if err == nil {
 		keep, err = o.hooks.try(ctx, o.conn)
 	}

@@ -303,7 +303,32 @@ func TestOwnConnectionThatHasEnded(t *testing.T) {
 	assert.Equal(t, 4, db.Stats().Idle)
 }
 
-// The last idle connection is as much worth as the others.
+// A question on the probe's own connection waits for the database, whatever the pool is waiting for.
+func TestOwnConnectionBesideAFullPool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newHookedDriver()
+		d.reset = wantsTenant
+		query := works
+		d.query = func(ctx context.Context) error { return query(ctx) }
+		db := sql.OpenDB(noClose{newHookedDriver()})
+		defer db.Close()
+		db.SetMaxOpenConns(1)
+		warm(t, db, 1)
+		probe := sqlprobe.New(db, sqlprobe.Connector(d))
+		defer probe.Close()
+		assertResult(t, probe.Check(t.Context()), probes.Warning, probes.ReasonMisconfigured)
+		conn, err := db.Conn(t.Context())
+		require.NoError(t, err)
+		defer conn.Close()
+		query = hangs
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		go db.PingContext(ctx) // queues, after the check has begun
+		assertResult(t, probe.Check(ctx), probes.Error, probes.ReasonTimeout)
+	})
+}
+
+// A pool with one idle connection keeps it too.
 func TestRefusingResetSessionOfTheOnlyConnection(t *testing.T) {
 	d := newHookedDriver()
 	d.reset = wantsTenant

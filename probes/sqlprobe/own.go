@@ -35,7 +35,6 @@ func (o *ownConn) ask(ctx context.Context, statement string) error {
 func (o *ownConn) try(ctx context.Context, statement string) (err error) {
 	if o.conn == nil {
 		o.db = sql.OpenDB(plain{o.connector})
-		o.db.SetMaxIdleConns(-1)
 		if o.conn, err = o.db.Conn(ctx); err != nil {
 			o.close()
 			return err

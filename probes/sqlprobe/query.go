@@ -35,8 +35,8 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 // result if there is no answer and the pool may be asked as well.
 func (p *Probe) observeOwn(ctx context.Context) (probes.Result, bool) {
 	p.run.hold(true) // it waits for no connection of the pool's
-	if err := p.closed(); err != nil {
-		return p.result(err), true
+	if p.closed() {
+		return probes.Result{}, false // the pool says so
 	}
 	err := p.own.ask(ctx, p.statement)
 	if err == nil {
@@ -51,15 +51,13 @@ func (p *Probe) observeOwn(ctx context.Context) (probes.Result, bool) {
 	return p.result(err), true
 }
 
-// closed returns the pool's error once the application has closed it. With a context that has ended the pool gives no
-// connection, and it looks at this one last.
-func (p *Probe) closed() error {
+// closed reports whether the application has closed the pool. With a context that has ended the pool gives no
+// connection, and looks at that second.
+func (p *Probe) closed() bool {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := p.db.Conn(ctx); !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
+	_, err := p.db.Conn(ctx)
+	return !errors.Is(err, context.Canceled)
 }
 
 // observePool asks on a connection of the pool. One that the database has closed since its last use is no
