@@ -196,8 +196,9 @@ func TestBaseContext(t *testing.T) {
 	cancel()
 	for name, with := range map[string]bool{"without connector": false, "with connector": true} {
 		t.Run(name, func(t *testing.T) {
-			d := newHookedDriver()
+			d, queries := newHookedDriver(), 0
 			d.reset = wantsTenant
+			d.query = func(context.Context) error { queries++; return nil }
 			db := openIdle(t, noClose{d})
 			opts := []sqlprobe.Option{sqlprobe.BaseContext(ended)}
 			if with {
@@ -206,6 +207,7 @@ func TestBaseContext(t *testing.T) {
 			probe := sqlprobe.New(db, opts...)
 			checkOften(t, db, probe, probes.OK, "")
 			require.NoError(t, probe.Close())
+			assert.Equal(t, 50, queries, "one a check")
 			assert.Equal(t, with, d.opened.Load() == 5)
 			assert.EqualValues(t, d.opened.Load()-4, d.closed.Load())
 		})
@@ -303,6 +305,34 @@ func TestOwnConnectionThatHasEnded(t *testing.T) {
 	assert.Equal(t, 4, db.Stats().Idle)
 }
 
+// Connections that can't be made leave nothing behind: synctest finds what still runs at the end.
+func TestOwnConnectionThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newHookedDriver()
+		d.reset = wantsTenant
+		var failure error
+		fail := func(context.Context) error { return failure }
+		d.connect, d.query = fail, fail
+		db := openFakeIdle(t)
+		defer db.Close()
+		probe := sqlprobe.New(db, sqlprobe.Connector(d))
+		assertResult(t, probe.Check(t.Context()), probes.Warning, probes.ReasonMisconfigured)
+		failure = io.EOF
+		for range 3 {
+			assertResult(t, probe.Check(t.Context()), probes.Error, probes.ReasonConnectionLost)
+		}
+		require.NoError(t, probe.Close())
+	})
+}
+
+// openFakeIdle returns a pool with an idle connection of a driver that takes checks.
+func openFakeIdle(t *testing.T) *sql.DB {
+	t.Helper()
+	db := sql.OpenDB(noClose{newHookedDriver()})
+	warm(t, db, 1)
+	return db
+}
+
 // A question on the probe's own connection waits for the database, whatever the pool is waiting for.
 func TestOwnConnectionBesideAFullPool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -310,10 +340,9 @@ func TestOwnConnectionBesideAFullPool(t *testing.T) {
 		d.reset = wantsTenant
 		query := works
 		d.query = func(ctx context.Context) error { return query(ctx) }
-		db := sql.OpenDB(noClose{newHookedDriver()})
+		db := openFakeIdle(t)
 		defer db.Close()
 		db.SetMaxOpenConns(1)
-		warm(t, db, 1)
 		probe := sqlprobe.New(db, sqlprobe.Connector(d))
 		defer probe.Close()
 		assertResult(t, probe.Check(t.Context()), probes.Warning, probes.ReasonMisconfigured)
