@@ -30,7 +30,7 @@ func TestAnswers(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			h, err := echohealth.New(s.options...)
 			require.NoError(t, err)
-			server := httptest.NewServer(h)
+			server := httptest.NewServer(s.handler(h))
 			t.Cleanup(func() {
 				server.Close()
 				assert.NoError(t, h.Close())
@@ -46,6 +46,13 @@ func TestAnswers(t *testing.T) {
 			c.checkWords()
 		})
 	}
+}
+
+func (s situation) handler(h *echohealth.Health) http.Handler {
+	if s.private {
+		return h.Private(echohealth.ShowErrors())
+	}
+	return h
 }
 
 // answers are the paths below the prefix, and the definition in the schema of what each answers.
@@ -137,6 +144,9 @@ func (c *client) checkWords() {
 	for name, words := range c.situation.checks {
 		assert.Equal(c.t, words, c.words("/checks/"+name), name)
 	}
+	for _, text := range c.situation.shows {
+		assert.Contains(c.t, string(c.ask(http.MethodGet, "/detailed").body), text)
+	}
 }
 
 func (c *client) checkWord(path, words string) {
@@ -145,11 +155,11 @@ func (c *client) checkWord(path, words string) {
 	}
 }
 
-// words are the status and, where there is one, the reason of an answer.
+// words are the status and, where there is one, the reason or the phase of an answer.
 func (c *client) words(path string) string {
-	var document struct{ Status, Reason string }
+	var document struct{ Status, Reason, Phase string }
 	require.NoError(c.t, json.Unmarshal(c.ask(http.MethodGet, path).body, &document), path)
-	return strings.TrimSpace(document.Status + " " + document.Reason)
+	return strings.TrimSpace(document.Status + " " + document.Reason + document.Phase)
 }
 
 func (c *client) ask(method, path string) answer {

@@ -42,7 +42,7 @@ func TestOpenAPIRefuses(t *testing.T) {
 		live     = `{"status":"alive","timestamp":"2026-11-25T10:00:00Z"}`
 		ready    = `{"status":"ready","timestamp":"2026-11-25T10:00:00Z","checks":{}}`
 		notReady = `{"status":"not_ready","timestamp":"2026-11-25T10:00:00Z","checks":{}}`
-		warning  = `{"status":"warning","reason":"slow","response_time_ms":1}`
+		warning  = `{"status":"warning","reason":"slow","response_time_ms":1,"since":"2026-11-25T09:00:00Z"}`
 	)
 	all := http.Header{
 		"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"}, "Content-Length": {"54"},
@@ -64,6 +64,7 @@ func TestOpenAPIRefuses(t *testing.T) {
 		"right":                         {"GET", "/live/", answer{200, all, []byte(live)}, true},
 		"right, without a body":         {"HEAD", "/live/", answer{200, all, nil}, true},
 		"right, refused":                {"GET", "/checks/redis", answer{401, all, []byte(`{"error":"unauthorized"}`)}, true},
+		"right, a warning":              {"GET", "/checks/redis/", answer{200, all, []byte(warning)}, true},
 		"a path that isn't there":       {"GET", "/alive/", answer{200, all, []byte(live)}, false},
 		"a name that none can have":     {"GET", "/checks/a%20b", answer{200, all, []byte(warning)}, false},
 		"a method that isn't there":     {"PUT", "/live/", answer{200, all, []byte(live)}, false},

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -26,11 +28,13 @@ type situation struct {
 	header  http.Header                              // of each request
 	refused int                                      // the status of what a guard refuses; zero: it lets in
 	hidden  bool                                     // WithPublic leaves all but live and ready out
+	private bool                                     // asked through Private, with ShowErrors
 
-	// The status words of the three answers that have several, and of single checks: without these a situation could be another
+	// The words of the three answers that have several, and of single checks: without these a situation could be another
 	// than its name says, and its answers be valid all the same.
-	ready, startup, detailed string
+	ready, startup, detailed string            // "status reason", or "status phase"
 	checks                   map[string]string // "status reason", by name
+	shows                    []string          // members of checks that /detailed/ shows, as far as they are the same each time
 }
 
 // fixed is a probe that always finds the same.
@@ -62,6 +66,17 @@ var (
 
 	tokenGuard = echohealth.WithGuard(echohealth.BearerToken("s3cret"))
 )
+
+// breaks is well so many times, and then refused.
+func breaks(after int64) probes.Probe {
+	var runs atomic.Int64
+	return probes.Func(func(ctx context.Context) error {
+		if runs.Add(1) > after {
+			return syscall.ECONNREFUSED
+		}
+		return nil
+	})
+}
 
 func authorization(value string) http.Header { return http.Header{"Authorization": {value}} }
 
@@ -147,6 +162,29 @@ var situations = []situation{
 		checks: map[string]string{"memory": "error above_threshold", "disk": "warning above_threshold", "gone": "warning not_found"},
 	},
 	{
+		name:    "a check has been ok, and one has never been",
+		options: bare(check("broke", breaks(1), echohealth.FreshFor(time.Millisecond)), check("refused", refused)),
+		before:  func(t *testing.T, h *echohealth.Health) { report(t, h); time.Sleep(2 * time.Millisecond) },
+		ready:   "not_ready", startup: "started", detailed: "unhealthy",
+		checks: map[string]string{"broke": "error connection_refused", "refused": "error connection_refused"},
+		shows:  []string{`","last_ok":"`},
+	},
+	{
+		name:    "a private port shows the errors",
+		private: true,
+		options: options(
+			check("unknown", failing(errors.New("password=s3cret is wrong"))), check("says_nothing", fixed{}),
+			check("long", failing(errors.New(strings.Repeat("ü", 1024)))), check("hangs", hangs, echohealth.Timeout(20*time.Millisecond)),
+			check("well", well), check("own.warning", failing(probes.Warn("licence_expires", nil))), echohealth.WithMemoryThreshold(0, 0),
+		),
+		ready: "not_ready", startup: "started", detailed: "unhealthy",
+		checks: map[string]string{"unknown": "error failed", "well": "ok"},
+		shows: []string{
+			`","error":"password=*** is wrong"}`, `","error":"` + strings.Repeat("ü", 512) + `…"}`,
+			`of the memory is in use, more than the critical threshold of 0%"}`,
+		},
+	},
+	{
 		name:    "readiness depends on one check alone",
 		options: bare(echohealth.WithDatabase(well), echohealth.WithRedis(refused), echohealth.WithReadiness("database")),
 		ready:   "ready", startup: "started", detailed: "unhealthy",
@@ -159,19 +197,19 @@ var situations = []situation{
 	{
 		name:    "it is starting",
 		options: bare(echohealth.WithDatabase(well), echohealth.WithStartupGate()),
-		ready:   "not_ready starting", startup: "starting", detailed: "healthy",
+		ready:   "not_ready starting", startup: "starting", detailed: "healthy starting",
 	},
 	{
 		name:    "it is draining",
 		options: bare(echohealth.WithDatabase(refused)),
 		before:  func(t *testing.T, h *echohealth.Health) { report(t, h); drain(t, h) },
-		ready:   "not_ready draining", startup: "started", detailed: "unhealthy",
+		ready:   "not_ready draining", startup: "started", detailed: "unhealthy draining",
 	},
 	{
 		name:    "it is draining before any check has run",
 		options: bare(echohealth.WithDatabase(well)),
 		before:  drain,
-		ready:   "not_ready draining", startup: "started", detailed: "healthy",
+		ready:   "not_ready draining", startup: "started", detailed: "healthy draining",
 	},
 	{
 		name:    "it is closed",
