@@ -40,12 +40,18 @@ func TestAllFindsNothingWrongWithEchohealth(t *testing.T) {
 		{"guarded", []echohealth.Option{database, guard, echohealth.WithoutSystemMetrics()}, nil, "", 0, []string{"401", "closed by a guard: not validated", "wrong: 0; the service is well, as far as the guard lets it be seen\n"}},
 		{"guarded, and let in", []echohealth.Option{database, guard, echohealth.WithoutSystemMetrics()}, []string{"--header", "Authorization: Bearer s3cret"}, "", 0,
 			[]string{"/checks/database/", "18 answers; things wrong: 0;"}},
+		{"the errors are shown", []echohealth.Option{database, redis, echohealth.WithMemoryThreshold(0, 0)}, nil, "", 1, []string{"error connection_refused", "error above_threshold", "wrong: 0;"}},
 		{"partly hidden", []echohealth.Option{database, echohealth.WithPublic(echohealth.Ready), echohealth.WithoutSystemMetrics()}, nil, "", 0,
 			[]string{"hidden: not validated", "POST  /api/health/ready/ ", "wrong: 0; the service is well\n"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			url := serve(t, newHealth(t, test.opts...))
+			h := newHealth(t, test.opts...)
+			var handler http.Handler = h
+			if test.name == "the errors are shown" {
+				handler = h.Private(echohealth.ShowErrors())
+			}
+			url := serve(t, handler)
 			code, stdout, stderr := command(append(append([]string{"--all"}, test.args...), url+test.path)...)
 			assert.Equal(t, test.code, code, stdout)
 			for _, want := range test.want {
@@ -197,6 +203,17 @@ func TestAllFindsWhatIsWrong(t *testing.T) {
 		{"detailed/", body(detail, `"dsn":"postgres://user@host/db","x":`), `database.dsn is "postgres://user@host/db": it is a number, a boolean, or a string`},
 		{"detailed/", body(detail, `"deep":{"a":1},"x":`), `database.deep is {"a":1}: it is a number, a boolean, or a string`},
 		{"detailed/", body(detail, `"none":null,"x":`), `database.none is null: it is a number, a boolean, or a string`},
+		{"detailed/", body(`"checks"`, `"phase":"closed","checks"`), `phase is "closed": it is one of ["starting" "draining"]`},
+		{"detailed/", body(`"since":"2`, `"since":"9`), `: it is not after the timestamp`},
+		{"detailed/", body(`"since":"2`, `"since":"yesterday`), `database.since is "yesterday`},
+		{"detailed/", body(`"since":`, `"since":0,"x":`), `database.since is 0: it is RFC 3339 in UTC, such as 2025-12-27T10:00:00Z`},
+		{"detailed/", body(`"since"`, `"last_ok":"2026-11-25T10:00:00Z","since"`), `database.last_ok is "2026-11-25T10:00:00Z": what is no error has none`},
+		{"detailed/", body(`"status":"ok"`, `"status":"error","reason":"slow","last_ok":"9999-01-01T00:00:00Z"`),
+			`database.last_ok is "9999-01-01T00:00:00Z": it is not after since, which is "2`},
+		{"detailed/", body(`"status":"ok"`, `"status":"error","reason":"slow","last_ok":""`), `database.last_ok is "": it is RFC 3339 in UTC`},
+		{"detailed/", body(`"since"`, `"error":"refused","since"`), `database.error is "refused": what is ok has none`},
+		{"detailed/", body(`"status":"ok"`, `"status":"error","reason":"slow","error":7`), `database.error is 7: it is a string, of 1 KiB at most`},
+		{"detailed/", body(`"status":"ok"`, `"status":"error","reason":"slow","error":"`+strings.Repeat("a", 1030)+`"`), `: it is a string, of 1 KiB at most`},
 		{"checks/database/", status(503), `the HTTP status is 503: with this document it is 200`},
 		{"checks/database/", body("ok", "error"), `reason is missing: what is not ok has one`},
 		{"there-is-no-such-endpoint/", status(200), `an unknown path below the prefix is a 404 with {"error":"not_found"}`},

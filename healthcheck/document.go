@@ -4,27 +4,32 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
+	"time"
 )
 
 // What is shown of one answer at most, however much a server sends.
 const (
 	wordLimit    = 64
+	errorLimit   = 160
 	checksLimit  = 100
 	detailsLimit = 20
 )
 
 // document is the body of a health answer, fit to be shown.
 type document struct {
-	status, reason, version string
-	checks                  []check
-	details                 []string // of the answer for one check alone
+	status, reason, phase, version string
+	checks                         []check
+	lasting                        lasting  // of the answer for one check alone
+	details                        []string // likewise
 }
 
 // check is one member of "checks".
 type check struct {
 	name, status, reason string
 	milliseconds         string // empty where it says no time
+	lasting              lasting
 	details              []string
 }
 
@@ -36,52 +41,56 @@ type member struct {
 
 var errNoDocument = errors.New("the body is not a health document")
 
-// parseDocument reads a body. It takes what is missing or strange as it comes: --all is what complains.
-func parseDocument(body []byte) (document, error) {
+// parseDocument reads a body. Sent is when it was, by the server's clock; zero is unknown. It takes what is missing or
+// strange as it comes: --all is what complains.
+func parseDocument(body []byte, sent time.Time) (document, error) {
 	list, err := members(body)
-	if err != nil {
+	status := word(find(list, "status"))
+	if err != nil || status == "" {
 		return document{}, errNoDocument
 	}
-	var d document
+	if find(list, "checks") == nil && slices.Contains(statusesOf["checks"], status) {
+		c := parseCheck("", list, sent)
+		return document{status: c.status, reason: c.reason, lasting: c.lasting, details: c.details}, nil
+	}
+	if made, ok := instant(find(list, "timestamp")); ok {
+		sent = made
+	}
+	d := document{status: status}
 	for _, m := range list {
 		switch m.name {
-		case "status":
-			d.status = word(m.value)
 		case "reason":
 			d.reason = word(m.value)
+		case "phase":
+			d.phase = word(m.value)
 		case "version":
 			d.version = word(m.value)
 		case "checks":
-			d.checks = parseChecks(m.value)
-		case "timestamp", "response_time_ms":
+			d.checks = parseChecks(m.value, sent)
+		case "status", "timestamp":
 		default:
 			d.details = appendDetail(d.details, m)
 		}
 	}
-	if d.status == "" {
-		return document{}, errNoDocument
-	}
 	return d, nil
 }
 
-func parseChecks(raw json.RawMessage) []check {
+func parseChecks(raw json.RawMessage, now time.Time) []check {
 	list, err := members(raw)
 	if err != nil {
 		return nil
 	}
 	var checks []check
 	for _, m := range list[:min(len(list), checksLimit)] {
-		checks = append(checks, parseCheck(m))
+		list, _ := members(m.value) // what is no object has no members
+		checks = append(checks, parseCheck(m.name, list, now))
 	}
 	return checks
 }
 
-func parseCheck(m member) check {
-	c := check{name: clean(m.name, wordLimit)}
-	list, err := members(m.value)
-	if err != nil {
-		return c
-	}
+// parseCheck reads a check's members. Now is when they were told, by the server's clock.
+func parseCheck(name string, list []member, now time.Time) check {
+	c := check{name: clean(name, wordLimit)}
 	for _, m := range list {
 		switch m.name {
 		case "status":
@@ -90,9 +99,16 @@ func parseCheck(m member) check {
 			c.reason = word(m.value)
 		case "response_time_ms":
 			c.milliseconds = word(m.value)
+		case "since", "last_ok":
+		case "error":
+			text, _ := str(m.value)
+			c.details = append(c.details, "error="+clean(text, errorLimit))
 		default:
 			c.details = appendDetail(c.details, m)
 		}
+	}
+	if c.status != "ok" {
+		c.lasting = parseLasting(list, c.status, now)
 	}
 	return c
 }

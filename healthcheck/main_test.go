@@ -83,6 +83,11 @@ func command(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
+var lasting = regexp.MustCompile(`:? for \d+s( \(never ok\))?`)
+
+// timeless takes out for how long a check has failed: a test's service has just begun, but a machine may be slow.
+func timeless(output string) string { return lasting.ReplaceAllString(output, "") }
+
 func TestVerdicts(t *testing.T) {
 	noMetrics := echohealth.WithoutSystemMetrics()
 	good := serve(t, newHealth(t, noMetrics, echohealth.WithDatabase(up), echohealth.WithRedis(up)))
@@ -90,6 +95,9 @@ func TestVerdicts(t *testing.T) {
 	degraded := serve(t, newHealth(t, noMetrics, echohealth.WithDatabase(up), echohealth.WithCheck("licence", odd)))
 	lame := serve(t, newHealth(t, noMetrics, echohealth.WithDatabase(up), echohealth.WithCheck("cache", down, echohealth.Optional())))
 	gated := serve(t, newHealth(t, noMetrics, echohealth.WithStartupGate()))
+	leaving := newHealth(t, noMetrics, echohealth.WithRedis(up), echohealth.WithDrainDelay(0))
+	require.NoError(t, leaving.Drain(t.Context()))
+	draining := serve(t, leaving)
 	elsewhere := serve(t, newHealth(t, noMetrics, echohealth.WithPrefix("/internal/health"), echohealth.WithAlias("/readyz", echohealth.Ready), echohealth.WithRedis(down)))
 	guarded := serve(t, newHealth(t, noMetrics, echohealth.WithRedis(up), echohealth.WithGuard(echohealth.BearerToken("s3cret"))))
 	tests := []struct {
@@ -120,6 +128,9 @@ func TestVerdicts(t *testing.T) {
 		{"started", []string{"--startup", good}, 0, `startedIN`},
 		{"starting", []string{"--startup", gated}, 1, `startingIN`},
 		{"not ready before the start", []string{gated}, 1, `not_ready startingIN`},
+		{"how it is before the start", []string{"--detailed", gated}, 0, `healthy startingIN`},
+		{"draining", []string{draining}, 1, `not_ready drainingIN`},
+		{"how it is while it drains", []string{"--detailed", draining}, 0, `healthy drainingIN: redis ok`},
 		{"a path as it is", []string{elsewhere + "/readyz"}, 1, `not_readyIN: redis error connection_refused`},
 		{"a path as it is, the index", []string{elsewhere + "/internal/health"}, 1, `unhealthyIN: .*`},
 		{"a path as the prefix", []string{"--live", elsewhere + "/internal/health"}, 0, `aliveIN`},
@@ -135,7 +146,7 @@ func TestVerdicts(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			code, stdout, stderr := command(test.args...)
 			assert.Equal(t, test.code, code)
-			assert.Regexp(t, "^"+strings.ReplaceAll(test.line, "IN", ` in [\d.]+m?s`)+"\n$", stdout)
+			assert.Regexp(t, "^"+strings.ReplaceAll(test.line, "IN", ` in [\d.]+m?s`)+"\n$", timeless(stdout))
 			assert.Empty(t, stderr)
 		})
 	}
@@ -197,6 +208,47 @@ func TestAnotherEndpointsWord(t *testing.T) {
 		}
 		_, stdout, _ := command(url + "/internal/health")
 		assert.Regexp(t, "^"+word+" in ", stdout)
+	}
+}
+
+// For how long a check has failed is told by the service's clock alone. The documents of earlier versions don't say.
+func TestForHowLong(t *testing.T) {
+	const (
+		at  = `"timestamp":"2026-11-25T10:00:00Z"`
+		bad = `"redis":{"status":"error","reason":"timeout","since":"2026-11-25T09:55:50Z"`
+	)
+	ready := func(checks string) string { return `{"status":"not_ready",` + at + `,"checks":{` + checks + `}}` }
+	tests := []struct {
+		name string
+		args []string
+		body string
+		want string // what follows the time that it took
+	}{
+		{"an error", nil, ready(bad + `,"last_ok":"2026-11-25T09:55:49Z"}`), ": redis error timeout for 4m10s"},
+		{"an error, and there was no look before", nil, ready(bad + `,"last_ok":"2026-11-25T07:55:00Z"}`), ": redis error timeout for 4m10s (last ok 2h5m ago)"},
+		{"it has never been ok", nil, ready(bad + `}`), ": redis error timeout for 4m10s (never ok)"},
+		{"a warning", nil, ready(`"redis":{"status":"warning","reason":"slow","since":"2026-11-22T05:59:59Z"}`), ": redis warning slow for 3d4h"},
+		{"what is ok", nil, ready(`"redis":{"status":"ok","since":"2026-11-25T09:55:50Z"}`), ": redis ok"},
+		{"it has just begun", nil, ready(`"redis":{"status":"error","reason":"timeout","since":"2026-11-25T10:00:00Z"}`), ": redis error timeout"},
+		{"it has yet to begin", nil, ready(`"redis":{"status":"error","reason":"timeout","since":"2026-11-25T10:00:30Z"}`), ": redis error timeout"},
+		{"no timestamp", nil, `{"status":"not_ready","checks":{` + bad + `}}}`, ": redis error timeout for 5m10s (never ok)"},
+		{"no time", nil, ready(`"redis":{"status":"error","reason":"timeout","since":"before","last_ok":7}`), ": redis error timeout"},
+		{"nonsense for the last ok", nil, ready(bad + `,"last_ok":7}`), ": redis error timeout for 4m10s"},
+		{"an earlier version", nil, ready(`"redis":{"status":"error","reason":"timeout"}`), ": redis error timeout"},
+		{"one check alone", []string{"--check", "redis"}, strings.TrimPrefix(bad, `"redis":`) + `,"n":1,"error":"dial tcp: ü\n"}`,
+			": for 5m10s (never ok), n=1, error=dial tcp: ??"},
+		{"one check of an earlier version", []string{"--check", "redis"}, `{"status":"error","reason":"timeout","n":1}`, ": n=1"},
+		{"one check with such details", []string{"--check", "redis"}, `{"status":"ok","phase":"full","version":"7"}`, ": phase=full, version=7"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Date", "Wed, 25 Nov 2026 10:01:00 GMT")
+				_, _ = io.WriteString(w, test.body)
+			}))
+			_, stdout, _ := command(append(test.args, url)...)
+			assert.Regexp(t, `^[a-z_ ]+ in [\d.]+m?s`+regexp.QuoteMeta(test.want)+"\n$", stdout)
+		})
 	}
 }
 

@@ -59,7 +59,8 @@ func (o outcome) writeBody(out *output) {
 
 // checklist is the outcome for people: a row for each check.
 func (out *output) checklist(o outcome, width int) []string {
-	head := []cell{{o.state(), o.level}, {text: o.took()}, {text: o.target.String()}, {text: o.note}}
+	head := []cell{{o.state(), o.level}}
+	head = append(head, plain(o.document.lasting.String(), o.took(), o.target.String(), o.note)...)
 	head = append(head, plain(o.document.details...)...)
 	rows := make([][]cell, len(o.document.checks))
 	for i, c := range o.document.checks {
@@ -74,6 +75,6 @@ func (c check) cells() []cell {
 		milliseconds += "ms"
 	}
 	l := levels[c.status]
-	cells := []cell{{text: "  " + c.name}, {c.status, l}, {c.reason, l}, {text: milliseconds}}
-	return append(cells, plain(strings.Join(c.details, " "))...)
+	cells := []cell{{text: "  " + c.name}, {c.status, l}, {c.reason, l}}
+	return append(cells, plain(c.lasting.String(), milliseconds, strings.Join(c.details, " "))...)
 }

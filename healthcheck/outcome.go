@@ -60,7 +60,8 @@ func (s requestSettings) ask(ctx context.Context, t target) outcome {
 func judge(t target, a *answer) outcome {
 	o := outcome{target: t, answer: a, level: failing}
 	var err error
-	o.document, err = parseDocument(a.body)
+	sent, _ := http.ParseTime(a.header.Get("Date")) // for one check alone, which has no timestamp
+	o.document, err = parseDocument(a.body, sent)
 	said := levels[o.document.status]
 	switch {
 	case !isHealthStatus(a.status):
@@ -116,10 +117,14 @@ func (o outcome) line() string {
 		if c.status == "ok" {
 			good = append(good, c.name+" ok")
 		} else {
-			bad = append(bad, strings.TrimSpace(c.name+" "+c.status+" "+c.reason))
+			bad = append(bad, spaced(c.name, c.status, c.reason, c.lasting.String()))
 		}
 	}
-	rest := strings.Join(slices.Concat(bad, good, o.document.details), ", ")
+	var alone []string
+	if o.document.lasting.span != "" {
+		alone = []string{o.document.lasting.String()}
+	}
+	rest := strings.Join(slices.Concat(bad, good, alone, o.document.details), ", ")
 	if o.problem != "" {
 		rest = o.note
 	}
@@ -141,7 +146,7 @@ func (o outcome) state() string {
 	if o.problem != "" {
 		return o.problem
 	}
-	return strings.TrimSpace(o.document.status + " " + o.document.reason)
+	return spaced(o.document.status, o.document.reason, o.document.phase)
 }
 
 // took is empty where there was no answer.

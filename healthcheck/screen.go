@@ -1,6 +1,7 @@
 package healthcheck
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -129,14 +130,11 @@ func labels(outcomes []outcome) []string {
 	return labels
 }
 
-// cell is a check in one word.
+// cell is a check in one word, and for how long it has been so.
 func (d document) cell(name string) cell {
 	for _, c := range d.checks {
 		if c.name == name {
-			if c.reason != "" {
-				return cell{c.reason, levels[c.status]}
-			}
-			return cell{c.status, levels[c.status]}
+			return cell{spaced(cmp.Or(c.reason, c.status), c.lasting.span), levels[c.status]}
 		}
 	}
 	return cell{}

@@ -32,6 +32,18 @@ func TestScreenOfOneReplica(t *testing.T) {
 		replica(t, 3, 503, `{"status":"not_ready","checks":{"database":{"status":"ok","response_time_ms":0.31,"pool_max":4,"pool_idle":3},`+
 			`"redis":{"status":"error","reason":"connection_refused","response_time_ms":12.5}}}`),
 	}}
+	detailed := replica(t, 3, 200, "").target
+	detailed.statuses = nil
+	dated := view{title: v.title, interval: v.interval, at: at, outcomes: []outcome{
+		judge(detailed, &answer{status: 200, took: 3 * time.Millisecond, body: []byte(`{"status":"unhealthy","timestamp":"2026-11-25T10:00:00Z","phase":"draining","checks":{` +
+			`"database":{"status":"ok","response_time_ms":0.31,"since":"2026-11-25T08:00:00Z","pool_max":4},` +
+			`"redis":{"status":"error","reason":"timeout","response_time_ms":800,"since":"2026-11-25T09:55:50Z"}}}`)}),
+	}}
+	assert.Equal(t, `14:03:22  every 2s  http://shop:8000/api/health/ready/
+
+unhealthy draining  3.0ms  http://shop:8000/api/health/ready/
+  database  ok                                    0.31ms  pool_max=4
+  redis     error  timeout  for 4m10s (never ok)  800ms`, dated.plain(80, 24))
 	assert.Equal(t, `14:03:22  every 2s  http://shop:8000/api/health/ready/
 
 not_ready  3.0ms  http://shop:8000/api/health/ready/
@@ -40,6 +52,14 @@ not_ready  3.0ms  http://shop:8000/api/health/ready/
 }
 
 func TestScreenOfReplicas(t *testing.T) {
+	dated := view{outcomes: []outcome{
+		replica(t, 7, 200, `{"status":"ready","timestamp":"2026-11-25T10:00:00Z","checks":{"redis":{"status":"ok","since":"2026-11-25T09:55:50Z"}}}`),
+		replica(t, 8, 503, `{"status":"not_ready","timestamp":"2026-11-25T10:00:00Z","checks":{"redis":{"status":"error","reason":"timeout","since":"2026-11-25T09:55:50Z"}}}`),
+	}}
+	assert.Contains(t, dated.plain(80, 24), `
+REPLICA        STATUS     TIME   redis
+10.0.0.7:8000  ready      7.0ms  ok
+10.0.0.8:8000  not_ready  8.0ms  timeout 4m10s`)
 	v := view{title: "http://shop:8000/api/health/ready/", interval: 2 * time.Second, at: at, outcomes: []outcome{
 		replica(t, 7, 200, `{"status":"ready","version":"1.4","checks":{"database":{"status":"ok"},"redis":{"status":"ok"}}}`),
 		replica(t, 8, 503, `{"status":"not_ready","version":"1.5","checks":{"database":{"status":"ok"},"redis":{"status":"error","reason":"timeout"},"queue":{"status":"warning","reason":"backlog"}}}`),
@@ -127,6 +147,9 @@ func TestColours(t *testing.T) {
 func TestFigures(t *testing.T) {
 	for want, d := range map[string]time.Duration{"0.0ms": 0, "9.9ms": 9_900 * time.Microsecond, "12ms": 12_400 * time.Microsecond, "1.5s": 1500 * time.Millisecond, "2m3s": 123 * time.Second} {
 		assert.Equal(t, want, brief(d))
+	}
+	for want, d := range map[string]time.Duration{"1s": 1900 * time.Millisecond, "4m0s": 4 * time.Minute, "1h0m": time.Hour + 59*time.Second, "3d4h": 76*time.Hour + time.Minute} {
+		assert.Equal(t, want, span(d))
 	}
 	for want, n := range map[string]int{"0": 0, "999": 999, "1,000": 1000, "12,345": 12_345, "1,234,567": 1_234_567} {
 		assert.Equal(t, want, thousands(n))

@@ -2,6 +2,7 @@ package healthcheck
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,6 +41,11 @@ func cut(s string, limit int) string {
 		return s
 	}
 	return string(runes[:max(limit-1, 0)]) + "…"
+}
+
+// spaced joins those words that are not empty.
+func spaced(words ...string) string {
+	return strings.Join(slices.DeleteFunc(words, func(word string) bool { return word == "" }), " ")
 }
 
 // brief writes a duration with as many digits as one looks at.

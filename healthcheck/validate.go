@@ -65,17 +65,20 @@ func validateLive(f *findings, status int, document []member) {
 	f.timestamp(document)
 }
 
+// phases are those that an answer names.
+var phases = []string{"starting", "draining"}
+
 func validateReady(f *findings, status int, document []member) {
 	said := f.status(document, statusesOf["ready"])
 	f.code(status, said == "not_ready")
-	f.timestamp(document)
+	now := f.timestamp(document)
 	if find(document, "checks") == nil {
 		return // a guard leaves the status alone
 	}
-	statuses := f.checks(document)
+	statuses := f.checks(document, now)
 	reason := find(document, "reason")
 	if reason != nil {
-		f.oneOf("reason", reason, "starting", "draining")
+		f.oneOf("reason", reason, phases...)
 	}
 	broken := slices.Contains(statuses, "error")
 	switch {
@@ -95,8 +98,10 @@ func validateStartup(f *findings, status int, document []member) {
 func validateDetailed(f *findings, status int, document []member) {
 	said := f.status(document, statusesOf["detailed"])
 	f.code(status, false)
-	f.timestamp(document)
-	statuses := f.checks(document)
+	if phase := find(document, "phase"); phase != nil {
+		f.oneOf("phase", phase, phases...)
+	}
+	statuses := f.checks(document, f.timestamp(document))
 	broken := slices.Contains(statuses, "error")
 	allWell := !broken && !slices.Contains(statuses, "warning")
 	switch {
@@ -110,7 +115,7 @@ func validateDetailed(f *findings, status int, document []member) {
 }
 
 func validateSingle(f *findings, status int, document []member) {
-	said := f.check("", document)
+	said := f.check("", document, time.Time{})
 	f.code(status, said == "error")
 }
 
@@ -147,16 +152,22 @@ func shown(raw json.RawMessage) string {
 	return clean(string(raw), wordLimit)
 }
 
-func (f *findings) timestamp(document []member) {
-	raw := find(document, "timestamp")
-	s, _ := str(raw)
-	if _, err := time.Parse(time.RFC3339, s); err != nil || !strings.HasSuffix(s, "Z") {
-		f.add("timestamp is %s: it is RFC 3339 in UTC, such as 2025-12-27T10:00:00Z", shown(raw))
-	}
+func (f *findings) timestamp(document []member) time.Time {
+	return f.instant("timestamp", find(document, "timestamp"))
 }
 
-// checks validates the member "checks", and returns the statuses in it.
-func (f *findings) checks(document []member) []string {
+// instant returns the point in time that raw is, if it is one.
+func (f *findings) instant(name string, raw json.RawMessage) time.Time {
+	t, ok := instant(raw)
+	if !ok {
+		f.add("%s is %s: it is RFC 3339 in UTC, such as 2025-12-27T10:00:00Z", name, shown(raw))
+		return time.Time{}
+	}
+	return t
+}
+
+// checks validates the member "checks" of an answer that was made at now, and returns the statuses in it.
+func (f *findings) checks(document []member, now time.Time) []string {
 	raw := find(document, "checks")
 	list, err := members(raw)
 	if err != nil {
@@ -173,20 +184,24 @@ func (f *findings) checks(document []member) []string {
 			f.add("%s is %s: a check is an object", clean(m.name, wordLimit), shown(m.value))
 			continue
 		}
-		statuses = append(statuses, f.check(clean(m.name, wordLimit)+".", check))
+		statuses = append(statuses, f.check(clean(m.name, wordLimit)+".", check, now))
 	}
 	return statuses
 }
 
-// check validates one check's object, and returns its status. Its members are named with the prefix.
-func (f *findings) check(prefix string, check []member) string {
+// check validates one check's object, and returns its status. Its members are named with the prefix. A zero now is
+// unknown.
+func (f *findings) check(prefix string, check []member, now time.Time) string {
 	status := f.oneOf(prefix+"status", find(check, "status"), statusesOf["checks"]...)
 	f.reason(prefix, find(check, "reason"), status)
+	f.times(prefix, check, status, now)
 	for _, m := range check {
 		switch m.name {
-		case "status", "reason":
+		case "status", "reason", "since", "last_ok":
 		case "response_time_ms":
 			f.milliseconds(prefix, m.value)
+		case "error":
+			f.errorText(prefix, m.value, status)
 		default:
 			f.detail(prefix, m)
 		}
@@ -201,6 +216,42 @@ func (f *findings) reason(prefix string, raw json.RawMessage, status string) {
 		f.add("%sreason is %s: what is ok has none", prefix, shown(raw))
 	case status != "ok" && (!isString || !isReason(reason)):
 		f.add("%sreason is %s: what is not ok has one, which matches [a-z][a-z0-9_]{0,31}", prefix, shown(raw))
+	}
+}
+
+// times holds since and last_ok to their rules. A service of an earlier version has neither.
+func (f *findings) times(prefix string, check []member, status string, now time.Time) {
+	rawSince, rawOK := find(check, "since"), find(check, "last_ok")
+	var since time.Time
+	if rawSince != nil {
+		since = f.instant(prefix+"since", rawSince)
+	}
+	if !now.IsZero() && since.After(now) {
+		f.add("%ssince is %s: it is not after the timestamp", prefix, shown(rawSince))
+	}
+	if rawOK == nil {
+		return
+	}
+	lastOK := f.instant(prefix+"last_ok", rawOK)
+	switch {
+	case status != "error":
+		f.add("%slast_ok is %s: what is no error has none", prefix, shown(rawOK))
+	case rawSince == nil || !since.IsZero() && lastOK.After(since):
+		f.add("%slast_ok is %s: it is not after since, which is %s", prefix, shown(rawOK), shown(rawSince))
+	}
+}
+
+// errorLength is how long an error's text may be: 1 KiB and an ellipsis.
+const errorLength = 1024 + len("…")
+
+// errorText holds the error that a private port may show to what it may be.
+func (f *findings) errorText(prefix string, raw json.RawMessage, status string) {
+	text, isString := str(raw)
+	switch {
+	case status == "ok":
+		f.add("%serror is %s: what is ok has none", prefix, shown(raw))
+	case !isString || len(text) > errorLength:
+		f.add("%serror is %s: it is a string, of 1 KiB at most", prefix, shown(raw))
 	}
 }
 

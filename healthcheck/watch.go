@@ -115,7 +115,7 @@ func gone(before, now map[string]said) []string {
 	return names
 }
 
-// signature is what of an outcome makes a change: all but the figures.
+// signature is what of an outcome makes a change: all but figures, times and an error's text.
 func (o outcome) signature() string {
 	signature := o.state()
 	for _, c := range o.document.checks {

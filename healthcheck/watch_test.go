@@ -23,6 +23,7 @@ type told struct {
 	mu     sync.Mutex // guards the rest
 	status int
 	body   string
+	asked  int
 }
 
 func (s *told) say(status int, body string) {
@@ -31,9 +32,26 @@ func (s *told) say(status int, body string) {
 	s.status, s.body = status, body
 }
 
+// sayInTurn says a body with other figures, three times.
+func (s *told) sayInTurn(t *testing.T, status int, body string) {
+	t.Helper()
+	for _, figure := range []string{"2", "3", "4"} {
+		s.say(status, strings.ReplaceAll(body, "%", figure))
+		from := s.count()
+		require.Eventually(t, func() bool { return s.count() > from+1 }, 20*time.Second, 5*time.Millisecond)
+	}
+}
+
+func (s *told) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
+}
+
 func (s *told) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.asked++
 	w.WriteHeader(s.status)
 	_, _ = io.WriteString(w, s.body)
 }
@@ -62,8 +80,9 @@ func (l *screenlog) waitFor(t *testing.T, part string) {
 }
 
 const (
-	isReady  = `{"status":"ready","checks":{"redis":{"status":"ok","response_time_ms":%}}}`
-	notReady = `{"status":"not_ready","checks":{"redis":{"status":"error","reason":"timeout"}}}`
+	isReady  = `{"status":"ready","timestamp":"2026-11-25T10:00:0%Z","checks":{"redis":{"status":"ok","response_time_ms":%,"since":"2026-11-25T09:00:0%Z"}}}`
+	notReady = `{"status":"not_ready","timestamp":"2026-11-25T10:00:0%Z","checks":{` +
+		`"redis":{"status":"error","reason":"timeout","since":"2026-11-25T09:58:00Z","last_ok":"2026-11-25T09:57:5%Z","error":"port %"}}}`
 )
 
 // startWatch runs the command until the returned function, which returns its exit code.
@@ -87,10 +106,10 @@ func TestWatchWithoutATerminal(t *testing.T) {
 	log := &screenlog{}
 	stop := startWatch(t, newOutput(log, io.Discard), server.URL)
 	log.waitFor(t, ": ready in ")
-	service.say(200, strings.ReplaceAll(isReady, "%", "2")) // a figure is no change
-	time.Sleep(300 * time.Millisecond)
-	service.say(503, notReady)
+	service.sayInTurn(t, 200, isReady) // a figure or a time is no change
+	service.say(503, strings.ReplaceAll(notReady, "%", "1"))
 	log.waitFor(t, ": not_ready in ")
+	service.sayInTurn(t, 503, notReady)
 	service.say(200, strings.ReplaceAll(isReady, "%", "3"))
 	require.Eventually(t, func() bool { return strings.Count(log.String(), ": ready in ") == 2 }, 20*time.Second, 5*time.Millisecond)
 	assert.Zero(t, stop(), "all is well in the end")
@@ -99,9 +118,26 @@ func TestWatchWithoutATerminal(t *testing.T) {
 	require.Len(t, lines, 4)
 	const begin = `^\d\d:\d\d:\d\d http://127\.0\.0\.1:\d+/api/health/ready/: `
 	assert.Regexp(t, begin+`ready in .*: redis ok$`, lines[0])
-	assert.Regexp(t, begin+`not_ready in .*: redis error timeout$`, lines[1])
+	assert.Regexp(t, begin+`not_ready in .*: redis error timeout for 2m1s$`, lines[1])
 	assert.Regexp(t, begin+`ready in .*: redis ok$`, lines[2])
-	assert.Regexp(t, `^[1-9]\d* of [1-9]\d* answers failed in .*, the last at \d\d:\d\d:\d\d http://.*: not_ready in .*: redis error timeout$`, lines[3])
+	assert.Regexp(t, `^[1-9]\d* of [1-9]\d* answers failed in .*, the last at \d\d:\d\d:\d\d http://.*: not_ready in .*: redis error timeout for 2m\ds$`, lines[3])
+}
+
+// A phase is a change, and so is another reason.
+func TestWhatIsAChange(t *testing.T) {
+	signature := func(body string) string { return judge(target{}, &answer{status: 200, body: []byte(body)}).signature() }
+	const before = `{"status":"degraded","timestamp":"2026-11-25T10:00:00Z","checks":{"a":{"status":"warning","reason":"slow","since":"2026-11-25T09:00:00Z"}}}`
+	for change, same := range map[[2]string]bool{
+		{"10:00", "10:01"}:                   true,
+		{"09:00", "09:30"}:                   true,
+		{`Z"}}`, `Z","pending_tasks":3}}`}:   true,
+		{"slow", "backlog"}:                  false,
+		{`"checks"`, `"phase":"x","checks"`}: false,
+		{`"a"`, `"b"`}:                       false,
+		{`"degraded"`, `"unhealthy"`}:        false,
+	} {
+		assert.Equal(t, same, signature(before) == signature(strings.Replace(before, change[0], change[1], 1)), change)
+	}
 }
 
 // Two URLs that look alike, since a query is not shown, are two.
@@ -128,7 +164,7 @@ func TestWatchOfQueries(t *testing.T) {
 // On a terminal each look is drawn over the one before.
 func TestWatchRedraws(t *testing.T) {
 	service := &told{}
-	service.say(503, notReady)
+	service.say(503, strings.ReplaceAll(notReady, "%", "0"))
 	server := httptest.NewServer(service)
 	defer server.Close()
 	log := &screenlog{}
@@ -139,7 +175,7 @@ func TestWatchRedraws(t *testing.T) {
 
 	assert.Equal(t, 1, strings.Count(log.String(), "\x1b[2J"), "clearing the screen each time would flicker")
 	assert.Contains(t, log.String(), "\x1b[31mnot_ready\x1b[0m")
-	assert.Contains(t, log.String(), "\x1b[31mtimeout\x1b[0m\x1b[K\n")
+	assert.Contains(t, log.String(), "\x1b[31mtimeout 2m0s\x1b[0m\x1b[K\n")
 	assert.Regexp(t, `\x1b\[J\d+ of \d+ answers failed in .*\n$`, log.String())
 }
 
