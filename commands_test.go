@@ -317,6 +317,7 @@ var (
 	headerLine = regexp.MustCompile(`^(HTTP/|[A-Z][A-Za-z-]*: )`)
 	moment     = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`)
 	number     = regexp.MustCompile(`(:|Length: |in )\d+(\\\.\d+)?`)
+	span       = regexp.MustCompile(`for (\d+[dhms])+`)
 )
 
 // pattern is what the answer has to match: the headers that are shown, among others and in any order of curl's, and the whole body if one is
@@ -347,15 +348,16 @@ func (c command) pattern() *regexp.Regexp {
 	return regexp.MustCompile(text)
 }
 
-// general is the pattern for a documented line: any time, any number, anything for an ellipsis, and the rest as it is. Where the machine is
-// measured, the service may also be degraded: the machine may be busy.
+// general is the pattern for a documented line: any time, any duration after "for", any number, anything for an ellipsis, and the rest as
+// it is. Where the machine is measured, the service may also be degraded: the machine may be busy.
 func general(line string) string {
 	measured := strings.Contains(line, `"cpu":`)
 	line = moment.ReplaceAllString(regexp.QuoteMeta(line), `"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`)
 	if measured {
 		line = strings.Replace(line, `"status":"healthy"`, `"status":"(healthy|degraded)"`, 1)
 	}
-	return strings.ReplaceAll(number.ReplaceAllString(line, `$1\d+(\.\d+)?`), "…", ".*")
+	line = span.ReplaceAllString(number.ReplaceAllString(line, `$1\d+(\.\d+)?`), `for (\d+[dhms])+`)
+	return strings.ReplaceAll(line, "…", ".*")
 }
 
 func TestPatternOfAnAnswer(t *testing.T) {
