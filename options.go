@@ -239,10 +239,10 @@ func WithVersion(v string) Option {
 }
 
 // WithBackground adds a look of its own each interval, 10 % more or less, beginning 100 ms after New, for when there is
-// no other: it runs every check whose result would not stay fresh until the next one, and measures the system metrics.
-// Nothing else changes: a request that finds no fresh result has the check run, and waits for it. For answers that never
-// wait set WithFreshness, or FreshFor, to more than the interval. The default is 0: no schedule. A duration under 1 ms,
-// other than 0, or over a year is an error. The last use wins.
+// no other: it runs every check whose result would not stay fresh until the next one has ended, and measures the system
+// metrics. Nothing else changes: a request that finds no fresh result has the check run, and waits for it. For answers
+// that never wait set WithFreshness, or FreshFor, to the interval, a tenth of it and the timeout, or more. The default is
+// 0: no schedule. A duration under 1 ms, other than 0, or over a year is an error. The last use wins.
 func WithBackground(interval time.Duration) Option {
 	return func(c *config) error {
 		c.interval = interval

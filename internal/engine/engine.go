@@ -92,7 +92,7 @@ func (e *Engine) Collect(ctx context.Context, shown []*Check) Collection {
 		}
 	}
 	if len(shown) < len(e.checks) {
-		e.Renew(0)
+		e.renew()
 	}
 	if e.queue.pending() {
 		go e.queue.flush() // a look found out about an overdue run; a listener that hangs must not keep the caller
@@ -119,11 +119,11 @@ func (c *Collection) until(now time.Time, e *Engine, shown []*Check) {
 	}
 }
 
-// Renew runs every check whose result is not fresh, or will not be in as long as ahead. It waits for none.
-func (e *Engine) Renew(ahead time.Duration) {
+// renew runs every check whose result is not fresh. It waits for none.
+func (e *Engine) renew() {
 	now := time.Now()
 	for _, check := range e.checks {
-		check.renew(now, ahead)
+		check.renew(now, 0)
 	}
 }
 

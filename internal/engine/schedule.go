@@ -6,7 +6,7 @@ import (
 )
 
 // Schedule looks by itself: after delay, and then each interval, 10 % more or less. It runs every check whose result
-// would not serve until the next look, and calls also, which must return soon. A timer, and no goroutine, waits for the
+// would not serve until the runs of the next look have ended, and calls also, which must return soon. A timer, and no goroutine, waits for the
 // next look. Close ends it. Call it once.
 func (e *Engine) Schedule(delay, interval time.Duration, also func()) {
 	e.scheduleMu.Lock()
@@ -18,7 +18,10 @@ func (e *Engine) look(interval time.Duration, also func()) {
 	if !e.arrange(jittered(interval)) {
 		return
 	}
-	e.Renew(interval + interval/10)
+	now := time.Now()
+	for _, check := range e.checks {
+		check.renew(now, interval+interval/10+check.Timeout)
+	}
 	also()
 	e.queue.flush()
 }

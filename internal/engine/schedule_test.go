@@ -114,14 +114,16 @@ func TestAScheduleOnlyAddsRuns(t *testing.T) {
 func TestALongFreshnessNeverWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := &switchable{}
-		probe.takes.Store(int64(300 * time.Millisecond))
-		e := scheduled(t, Config{Probe: probe, Freshness: 12 * time.Second})
-		time.Sleep(time.Second)
-		for range 10000 {
-			began := time.Now()
-			assert.Equal(t, "ok", e.state())
-			assert.Zero(t, time.Since(began))
-			time.Sleep(73 * time.Millisecond)
+		probe.takes.Store(int64(timeout - time.Millisecond))
+		for _, freshness := range []time.Duration{interval + interval/10 + timeout, 2 * interval, 25 * time.Second, 3 * interval} {
+			e := scheduled(t, Config{Probe: probe, Freshness: freshness})
+			time.Sleep(time.Second)
+			for range 10000 {
+				began := time.Now()
+				require.Equal(t, "ok", e.state())
+				require.Zero(t, time.Since(began), "with a freshness of %s", freshness)
+				time.Sleep(73 * time.Millisecond)
+			}
 		}
 	})
 }
