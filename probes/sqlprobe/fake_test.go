@@ -223,6 +223,18 @@ func TestLongTimeout(t *testing.T) {
 	})
 }
 
+// As many connections are tried as may be stale, and one more.
+func TestHowManyConnectionsAreTried(t *testing.T) {
+	for idle, want := range map[int]int{0: 2, 1: 2, 4: 5} {
+		tries := 0
+		db := openFake(fakeDriver{works, func(context.Context) error { tries++; return io.EOF }}, 0)
+		defer db.Close()
+		warm(t, db, idle)
+		assertResult(t, newProbe(t, db).Check(t.Context()), probes.Error, probes.ReasonConnectionLost)
+		assert.Equal(t, want, tries)
+	}
+}
+
 func TestPanickingDriver(t *testing.T) {
 	db := openFake(fakeDriver{works, func(context.Context) error { panic("driver") }}, 0)
 	defer db.Close()

@@ -315,6 +315,7 @@ func TestOwnConnectionThatFails(t *testing.T) {
 		d.connect, d.query = fail, fail
 		db := openFakeIdle(t)
 		defer db.Close()
+		began := time.Now()
 		probe := sqlprobe.New(db, sqlprobe.Connector(d))
 		assertResult(t, probe.Check(t.Context()), probes.Warning, probes.ReasonMisconfigured)
 		failure = io.EOF
@@ -322,6 +323,7 @@ func TestOwnConnectionThatFails(t *testing.T) {
 			assertResult(t, probe.Check(t.Context()), probes.Error, probes.ReasonConnectionLost)
 		}
 		require.NoError(t, probe.Close())
+		assert.Equal(t, began, time.Now(), "closing waits no longer than it has to")
 	})
 }
 

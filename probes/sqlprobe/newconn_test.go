@@ -174,6 +174,21 @@ func TestNewConnectionIsPinged(t *testing.T) {
 	})
 }
 
+// A hook of the connector's gets the values of the base context.
+func TestNewConnectionHasTheValues(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newHookedDriver()
+		d.connect = wantsTenant
+		db := sql.OpenDB(noClose{newHookedDriver()})
+		defer db.Close()
+		base := sqlprobe.BaseContext(withTenant(context.Background()))
+		probe := sqlprobe.New(db, sqlprobe.Connector(d), base, sqlprobe.NewConnectionEvery(time.Second))
+		defer probe.Close()
+		assertResult(t, check(t, probe, 10*time.Second), probes.OK, "")
+		assert.Positive(t, d.opened.Load())
+	})
+}
+
 func TestNoNewConnectionWhileRed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pooled, d := newHookedDriver(), newHookedDriver()
