@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/basecontext"
 	"github.com/echo-probes/echohealth/probes"
 )
 
@@ -62,7 +63,7 @@ func (f *Flight) fly(values context.Context, r *Run, limit time.Duration,
 	ctx, cancel := context.WithTimeout(f.ctx, limit)
 	defer cancel()
 	defer f.land(r)
-	r.Result = observe(WithValues(ctx, values))
+	r.Result = observe(basecontext.With(ctx, values))
 	if f.ctx.Err() != nil {
 		f.cleanup() // Close may have given up waiting for this run
 	}

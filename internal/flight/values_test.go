@@ -22,22 +22,6 @@ func with(values ...string) context.Context {
 	return ctx
 }
 
-func TestWithValues(t *testing.T) {
-	own, cancel := context.WithCancel(context.WithValue(context.Background(), key("both"), "own"))
-	ctx := flight.WithValues(own, with("both", "other", "tenant", "acme"))
-	assert.Equal(t, "own", ctx.Value(key("both")))
-	assert.Equal(t, "acme", ctx.Value(key("tenant")))
-	assert.Nil(t, ctx.Value(key("none")))
-	assert.NoError(t, ctx.Err(), "that the other one has ended does not count")
-	assert.Equal(t, own, flight.WithValues(own, context.Background()))
-	below, stop := context.WithTimeout(ctx, time.Hour)
-	defer stop()
-	cancel()
-	<-below.Done()
-	assert.ErrorIs(t, below.Err(), context.Canceled)
-	assert.ErrorIs(t, context.Cause(ctx), context.Canceled)
-}
-
 // What a check's context says, such as the check's name, is seen by the hooks and tracers of the client.
 func TestARunHasTheValuesOfTheCheckThatBeganIt(t *testing.T) {
 	f := flight.New(func() {})

@@ -27,6 +27,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/basecontext"
 	"github.com/echo-probes/echohealth/internal/classify"
 	"github.com/echo-probes/echohealth/probes"
 )
@@ -175,23 +176,7 @@ func (p *Probe) request(ctx context.Context) *http.Request {
 	if request.Header.Get("User-Agent") == "" {
 		request.Header.Set("User-Agent", "echohealth")
 	}
-	if p.base != nil {
-		ctx = based{ctx, p.base}
-	}
-	return request.WithContext(ctx)
-}
-
-// based is a check's context with the values of another one, where it has none itself.
-type based struct {
-	context.Context
-	values context.Context
-}
-
-func (b based) Value(key any) any {
-	if v := b.Context.Value(key); v != nil {
-		return v
-	}
-	return b.values.Value(key)
+	return request.WithContext(basecontext.With(ctx, p.base))
 }
 
 // withoutURL takes off the layer in which net/http quotes the URL: its query may hold a token.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/basecontext"
 	"github.com/echo-probes/echohealth/internal/flight"
 	"github.com/echo-probes/echohealth/internal/newconn"
 	"github.com/echo-probes/echohealth/probes"
@@ -93,7 +94,7 @@ func (p *Probe) answer(ctx context.Context) probes.Result {
 
 // connectAnew makes a connection as the pool does, and closes it.
 func (p *Probe) connectAnew(ctx context.Context) error {
-	conn, err := connect(flight.WithValues(ctx, p.base), p.config)
+	conn, err := connect(basecontext.With(ctx, p.base), p.config)
 	if err == nil {
 		discard(p.config, conn)
 	}
@@ -112,7 +113,7 @@ func (p *Probe) Close() error {
 
 // observe is one run: it asks the pool where that is harmless, else the probe's own connection.
 func (p *Probe) observe(ctx context.Context) probes.Result {
-	ctx = flight.WithValues(ctx, p.base)
+	ctx = basecontext.With(ctx, p.base)
 	if p.closed {
 		return p.judge(p.pool.Stat(), false, errPoolClosed)
 	}

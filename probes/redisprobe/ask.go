@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/echo-probes/echohealth/internal/basecontext"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/redis/go-redis/v9"
 )
@@ -85,7 +86,7 @@ func pingMasters(ctx context.Context, cluster *redis.ClusterClient) error {
 
 // connect makes new connections, and closes them: one, or one to each master of a cluster.
 func (p *Probe) connect(ctx context.Context) error {
-	return p.conn.Fresh(p.withBase(ctx), func(ctx context.Context, client redis.UniversalClient) error {
+	return p.conn.Fresh(basecontext.With(ctx, p.base), func(ctx context.Context, client redis.UniversalClient) error {
 		if cluster, ok := client.(*redis.ClusterClient); ok {
 			return pingMasters(ctx, cluster)
 		}

@@ -45,20 +45,7 @@ func BaseContext(ctx context.Context) Option {
 		if ctx == nil {
 			return errors.New("redisprobe.BaseContext(nil): the context must not be nil")
 		}
-		p.base = context.WithoutCancel(ctx)
+		p.base = ctx
 		return nil
 	}
-}
-
-// valued is a context with the values of another one besides.
-type valued struct {
-	context.Context
-	base context.Context
-}
-
-func (v valued) Value(key any) any {
-	if value := v.Context.Value(key); value != nil {
-		return value
-	}
-	return v.base.Value(key)
 }

@@ -65,6 +65,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/basecontext"
 	"github.com/echo-probes/echohealth/internal/newconn"
 	"github.com/echo-probes/echohealth/internal/redisconn"
 	"github.com/echo-probes/echohealth/probes"
@@ -145,7 +146,7 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 }
 
 func (p *Probe) askRedis(ctx context.Context) error {
-	ctx = p.withBase(ctx)
+	ctx = basecontext.With(ctx, p.base)
 	if p.conn == nil {
 		return p.ask(ctx, p.client)
 	}
@@ -153,13 +154,6 @@ func (p *Probe) askRedis(ctx context.Context) error {
 		return err
 	}
 	return checkOpen(p.client)
-}
-
-func (p *Probe) withBase(ctx context.Context) context.Context {
-	if p.base == nil {
-		return ctx
-	}
-	return valued{ctx, p.base}
 }
 
 // Close ends a check in flight and closes the probe's own connections. The application's client stays open,

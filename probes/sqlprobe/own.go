@@ -6,7 +6,7 @@ import (
 	"database/sql/driver"
 	"time"
 
-	"github.com/echo-probes/echohealth/internal/flight"
+	"github.com/echo-probes/echohealth/internal/basecontext"
 )
 
 // closeLimit bounds the closing of a connection: a driver may wait for the database meanwhile.
@@ -74,7 +74,7 @@ func within(limit time.Duration, f func()) {
 // connectAnew makes a connection beside the pool and closes it. A driver that connects only when it has to is
 // asked whether it can.
 func (p *Probe) connectAnew(ctx context.Context) error {
-	ctx = flight.WithValues(ctx, p.base)
+	ctx = basecontext.With(ctx, p.base)
 	conn, err := p.connector.Connect(ctx)
 	if err != nil {
 		return err

@@ -10,13 +10,13 @@ import (
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/classify"
-	"github.com/echo-probes/echohealth/internal/flight"
+	"github.com/echo-probes/echohealth/internal/basecontext"
 	"github.com/echo-probes/echohealth/probes"
 )
 
 // observe is one run: it asks the pool, unless that may cost it connections.
 func (p *Probe) observe(ctx context.Context) probes.Result {
-	ctx = flight.WithValues(ctx, p.base)
+	ctx = basecontext.With(ctx, p.base)
 	stats := p.db.Stats()
 	p.run.begin(stats.WaitCount)
 	if result, ok := p.hooks.repeated(time.Now()); ok {
