@@ -9,8 +9,8 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/echo-probes/echohealth/internal/classify"
 	"github.com/echo-probes/echohealth/internal/basecontext"
+	"github.com/echo-probes/echohealth/internal/classify"
 	"github.com/echo-probes/echohealth/probes"
 )
 
