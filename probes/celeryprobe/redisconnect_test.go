@@ -56,3 +56,29 @@ func TestRedisConnect(t *testing.T) {
 	defer cancel()
 	assert.Equal(t, context.DeadlineExceeded, broker.connect(ctx))
 }
+
+// A password that was changed while the kept connection stays is a warning until it is right again.
+func TestNewConnectionsToRedis(t *testing.T) {
+	server := testserver.NewRedis(t)
+	admin := redis.NewClient(&redis.Options{Addr: server.Addr(), PoolSize: 1})
+	defer admin.Close()
+	password := func(p string) {
+		t.Helper()
+		require.NoError(t, admin.Do(t.Context(), "ACL", "SETUSER", "depths", "on", "resetpass", ">"+p, "~celery*", "+hello", "+llen").Err())
+	}
+	password("a-secret")
+	p := New("redis://depths:a-secret@"+server.Addr(), NewConnectionEvery(50*time.Millisecond))
+	defer p.Close()
+	becomes := func(status probes.Status, reason probes.Reason) {
+		t.Helper()
+		assert.Eventually(t, func() bool {
+			result := p.Check(t.Context())
+			return result.Status == status && (status == probes.OK || classify.Reason(result.Err) == reason)
+		}, 30*time.Second, 20*time.Millisecond)
+	}
+	becomes(probes.OK, "")
+	password("another")
+	becomes(probes.Warning, probes.ReasonAuthenticationFailed)
+	password("a-secret")
+	becomes(probes.OK, "")
+}
