@@ -31,7 +31,7 @@ func TestOptions(t *testing.T) {
 		{rabbit, "celeryprobe.PingEvery needs PingWorkers, ExpectWorkers or RequireConsumers",
 			options{celeryprobe.PingEvery(time.Second)}},
 		{rabbit, "celeryprobe.ControlExchange needs PingWorkers", options{celeryprobe.ControlExchange("c")}},
-		{rabbit, "celeryprobe.ControlExchange: \"\": a name has", options{ping, celeryprobe.ControlExchange("")}},
+		{rabbit, `celeryprobe.ControlExchange: "": a`, options{ping, celeryprobe.ControlExchange("")}},
 		{rabbit, "", options{celeryprobe.Queues(long)}},
 		{rabbit, "a name has 1 to 255 bytes", options{celeryprobe.Queues(long + "n")}},
 		{redis, "", options{celeryprobe.PrioritySteps(0, 1), celeryprobe.Separator(":")}},

@@ -22,7 +22,7 @@ func redisOptions(raw string, custom *tls.Config) (*redis.Options, error) {
 		return nil, err
 	}
 	config, err1 := amqpconn.TakeTLS(query, u.Scheme == "rediss", custom)
-	timeout, err2 := connectTimeout(query)
+	timeout, err2 := query.TakeDuration("connect_timeout", time.Second) // without it go-redis's own
 	db, err3 := database(u.Path)
 	if err := cmp.Or(err1, err2, err3, query.Rest()); err != nil {
 		return nil, amqpconn.InvalidURL(raw, err)
@@ -56,16 +56,4 @@ func database(path string) (int, error) {
 		return 0, errors.New("its path must be the number of a database")
 	}
 	return db, nil
-}
-
-func connectTimeout(query amqpconn.Query) (time.Duration, error) {
-	value := query.Take("connect_timeout")
-	if value == "" {
-		return 0, nil // go-redis's own
-	}
-	seconds, err := strconv.Atoi(value)
-	if err != nil || seconds < 1 {
-		return 0, errors.New("connect_timeout is a positive number of seconds")
-	}
-	return time.Duration(seconds) * time.Second, nil
 }
