@@ -29,8 +29,10 @@ var (
 	noStore         = []string{"no-store"}
 	noSniff         = []string{"nosniff"}
 	allowed         = []string{"GET, HEAD"}
-	challenges      = []string{`Bearer realm="health"`, `Basic realm="health", charset="UTF-8"`} // the second is for browsers
 	connectionClose = []string{"close"}
+
+	// The second challenge makes a browser ask for a password.
+	challenges = []string{`Bearer realm="health"`, `Basic realm="health", charset="UTF-8"`}
 )
 
 func (a *answer) write(w http.ResponseWriter, r *http.Request) {

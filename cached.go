@@ -17,25 +17,29 @@ type answerer interface {
 	answer(ctx context.Context) *answer
 }
 
-// cachedAnswer is an answer that is made from checks. It is written once for each new state and not once for each request.
+// cachedAnswer is an answer that is made from checks. It is written once for each new state and not once
+// for each request.
 type cachedAnswer struct {
 	monitor *monitor
 	checks  []*engine.Check // that it shows
 	metrics bool            // it shows the system metrics too
 
-	// restsInDrain is for readiness: while the service drains it says so, beside the last results, and runs nothing.
+	// restsInDrain is for readiness: while the service drains it says so, beside the last results, and runs
+	// nothing.
 	restsInDrain bool
 
 	write func(view) *answer
 
-	cached  atomic.Pointer[cached]
-	writing sync.Mutex // held while an answer is written, so that of many requests at once one writes; no probe runs under it
+	cached atomic.Pointer[cached]
+
+	// writing is held while an answer is written, so that of many requests at once one writes. No probe runs under it.
+	writing sync.Mutex
 }
 
 // view is what an answer is made from.
 type view struct {
 	phase   phase
-	results []*engine.Result // one for each of checks; nil where there is none yet, which only restsInDrain lets happen
+	results []*engine.Result // one for each of checks; with restsInDrain nil where there is none yet
 	metrics *metrics
 }
 
@@ -48,8 +52,8 @@ type cached struct {
 	until      time.Time // when the answer has to be written anew; not before due
 }
 
-// serves reports whether the answer is still what the monitor says. A clock that goes on while the machine is suspended
-// counts too: the monotonic one stands still.
+// serves reports whether the answer is still what the monitor says. A clock that goes on while the machine
+// is suspended counts too: the monotonic one stands still.
 func (c *cached) serves(generation uint64) bool {
 	if c == nil || c.generation != generation {
 		return false

@@ -65,7 +65,7 @@ func configure(opts []Option) (*config, error) {
 	var errs []error
 	for i, opt := range opts {
 		if opt == nil {
-			errs = append(errs, fmt.Errorf("option %d is nil", i+1))
+			errs = append(errs, fmt.Errorf("option %d must not be nil", i+1))
 			continue
 		}
 		errs = append(errs, opt(c))
@@ -91,12 +91,13 @@ func (c *config) validate() error {
 	}
 	for _, disk := range c.disks {
 		if names[disk.Name] {
-			errs = append(errs, fmt.Errorf("the name %q is taken by a disk: a check can't have it too", disk.Name))
+			errs = append(errs, fmt.Errorf("the name %q is reserved for a disk", disk.Name))
 		}
 	}
 	for i, name := range c.readiness {
 		if !names[name] {
-			errs = append(errs, fmt.Errorf("WithReadiness: there is no check %q; readiness depends on configured checks, never on system metrics", name))
+			errs = append(errs, fmt.Errorf("WithReadiness: there is no check %q; "+
+				"readiness depends on configured checks, never on system metrics", name))
 		}
 		if slices.Contains(c.readiness[:i], name) {
 			errs = append(errs, fmt.Errorf("WithReadiness: the check %q is named twice", name))
@@ -104,14 +105,17 @@ func (c *config) validate() error {
 	}
 	for path, endpoint := range c.aliases {
 		if !c.isPublic(endpoint) {
-			errs = append(errs, fmt.Errorf("WithAlias(%q, %q): the endpoint must be one of WithPublic's, or the middleware would answer 404 here", path, endpoint))
+			errs = append(errs, fmt.Errorf("WithAlias(%q, %q): the endpoint must be one of WithPublic's, "+
+				"or the middleware would answer 404 here", path, endpoint))
 		}
 		if path == c.prefix || strings.HasPrefix(path, c.prefix+"/") {
-			errs = append(errs, fmt.Errorf("WithAlias(%q): an alias is not below the prefix, which is %q", path, c.prefix))
+			errs = append(errs, fmt.Errorf("WithAlias(%q): an alias must not be below the prefix, which is %q",
+				path, c.prefix))
 		}
 	}
 	if c.withoutSystem && len(c.systemOptions) > 0 {
-		errs = append(errs, fmt.Errorf("WithoutSystemMetrics: nothing is measured, so %s can have no effect", c.systemOptions[0]))
+		errs = append(errs, fmt.Errorf("WithoutSystemMetrics: nothing is measured, so %s can have no effect",
+			c.systemOptions[0]))
 	}
 	return errors.Join(errs...)
 }
@@ -125,7 +129,8 @@ func (c *config) complete(check *checkConfig) error {
 		check.freshness = c.freshness
 	}
 	if check.slowAfter >= check.timeout && check.timeout > 0 {
-		return fmt.Errorf("%s: SlowAfter(%s): it is below the timeout, which is %s", check.call(), check.slowAfter, check.timeout)
+		return fmt.Errorf("%s: SlowAfter(%s): it must be below the timeout, which is %s",
+			check.call(), check.slowAfter, check.timeout)
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func ExampleNew() {
 	)
 	fmt.Println(err)
 	// Output:
-	// echohealth: WithTimeout(800ns): a duration is 1ms or more (a bare number is in nanoseconds)
+	// echohealth: WithTimeout(800ns): the duration must be at least 1ms (a bare number is in nanoseconds)
 	// WithCPUThreshold(95, 90): warning must not exceed critical
 }
 

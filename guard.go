@@ -14,15 +14,15 @@ import (
 	"github.com/echo-probes/echohealth/internal/classify"
 )
 
-// Guard decides who may see more than live, ready and startup. It is asked on the request's own goroutine, for readiness too, which shows
-// those who are refused the status alone: so it asks nobody else and reads no file, and is safe to call from many goroutines. Live and
-// startup ask no guard. A panic in it is a refusal, and is logged the first time. One that also has a method Validate() error is asked by New
-// whether its settings make sense.
+// Guard decides who may see more than live, ready and startup. Allow runs on the goroutine of the request,
+// also for readiness, which shows a refused request the status alone. So Allow must return fast, must not
+// do I/O, and must be safe for concurrent use. It is not called for live and startup. A panic in Allow
+// refuses the request, and the first one is logged. If a Guard has a method Validate() error, New calls it.
 type Guard interface {
 	Allow(*http.Request) bool
 }
 
-// GuardFunc is a Guard made of a function. A nil one is an error of New.
+// GuardFunc is a function as a Guard. A nil GuardFunc is an error of New.
 type GuardFunc func(*http.Request) bool
 
 // Allow calls f.
@@ -36,11 +36,12 @@ func (f GuardFunc) Validate() error {
 	return nil
 }
 
-// BearerToken allows a request with the header "Authorization: Bearer TOKEN", or with the token as the password of basic
-// authentication, whatever the user, so that a browser gets in. The comparison takes the same time for every wrong token.
+// BearerToken allows a request with the header "Authorization: Bearer TOKEN", or with the token as the
+// password of basic authentication and any user name, so that a browser can log in. The comparison takes
+// the same time for every wrong token.
 //
-// A token that is empty, that begins or ends with white space, or that has a control character in it (a line's end that came along from a
-// file, say) can't be sent in a header, and is an error of New.
+// The token must not be empty, must not begin or end with white space, and must not contain a control
+// character, because no header can carry such a token. An invalid token is an error of New.
 func BearerToken(token string) Guard {
 	return &bearerToken{invalid: validToken(token), sum: sha256.Sum256([]byte(token))}
 }
@@ -53,11 +54,11 @@ type bearerToken struct {
 func validToken(token string) error {
 	switch {
 	case token == "":
-		return errors.New(`BearerToken(""): a token is not empty`)
+		return errors.New(`BearerToken(""): the token must not be empty`)
 	case strings.TrimSpace(token) != token:
-		return errors.New("BearerToken: a token neither begins nor ends with white space")
+		return errors.New("BearerToken: the token must not begin or end with white space")
 	case strings.ContainsFunc(token, unicode.IsControl):
-		return errors.New("BearerToken: a token has no control character in it")
+		return errors.New("BearerToken: the token must not contain a control character")
 	}
 	return nil
 }
@@ -81,14 +82,15 @@ func (b *bearerToken) Validate() error { return b.invalid }
 // takesToken marks the guards that a token could open.
 func (b *bearerToken) takesToken() bool { return true }
 
-// Networks allows a request of which the connection's peer is in one of these networks, such as "10.0.0.0/8" or "::1/128". A peer
-// that is an IPv4 address in the form of IPv6 counts as what it is.
+// Networks allows a request whose connection comes from one of these networks, such as "10.0.0.0/8" or
+// "::1/128". An IPv4 address in IPv6 form counts as the IPv4 address.
 //
-// A request that came through a proxy has the proxy's address, and what the proxy says in a header anybody may write. So a request with a
-// header by which proxies tell whom they forward for is refused: Via, Forwarded, X-Forwarded-For and every other X-Forwarded-, X-Real-Ip and
-// the like of the large providers. A proxy that adds none of them lets everybody in by its own address: never list that of a proxy, nor a
-// network that holds one. A request over a UNIX socket has no address, and is refused. No network at all, and one that can't be read, are
-// errors of New.
+// Behind a proxy the connection comes from the proxy, and any client can write the headers that name the
+// original client. So Networks refuses a request with a forwarding header: Via, Forwarded, X-Real-Ip,
+// X-Forwarded-For and all other headers that begin with X-Forwarded-, and those of the large providers. A
+// proxy that adds none of them passes everyone through with its own address: do not list the address of
+// such a proxy, or a network that contains it. A request over a Unix socket has no address and is refused.
+// No network, and a network that cannot be parsed, are errors of New.
 func Networks(cidrs ...string) Guard {
 	n := &networks{}
 	if len(cidrs) == 0 {
@@ -98,9 +100,10 @@ func Networks(cidrs ...string) Guard {
 		prefix, err := netip.ParsePrefix(cidr)
 		switch {
 		case err != nil:
-			err = fmt.Errorf("Networks(%q): a network is an address and a length, such as 10.0.0.0/8 or ::1/128", cidr)
+			err = fmt.Errorf("Networks(%q): a network must be an address and a length, "+
+				"such as 10.0.0.0/8 or ::1/128", cidr)
 		case prefix.Addr().Is4In6():
-			err = fmt.Errorf("Networks(%q): a network of IPv4 is written as one, such as 10.0.0.0/8", cidr)
+			err = fmt.Errorf("Networks(%q): an IPv4 network must be written as one, such as 10.0.0.0/8", cidr)
 		}
 		n.invalid = errors.Join(n.invalid, err)
 		n.prefixes = append(n.prefixes, prefix.Masked())
@@ -115,9 +118,11 @@ type networks struct {
 
 // forwarding are the headers of proxies that don't begin with X-Forwarded-, as net/http writes them.
 var forwarding = map[string]bool{
-	"Forwarded": true, "Via": true, "X-Real-Ip": true, "X-Original-Forwarded-For": true, "X-Client-Ip": true, "X-Cluster-Client-Ip": true,
-	"True-Client-Ip": true, "Cf-Connecting-Ip": true, "Fastly-Client-Ip": true, "Fly-Client-Ip": true, "X-Envoy-External-Address": true,
-	"X-Azure-Clientip": true, "X-Appengine-User-Ip": true,
+	"Forwarded": true, "Via": true, "X-Real-Ip": true,
+	"X-Original-Forwarded-For": true, "X-Client-Ip": true, "X-Cluster-Client-Ip": true,
+	"True-Client-Ip": true, "Cf-Connecting-Ip": true, "Fastly-Client-Ip": true,
+	"Fly-Client-Ip": true, "X-Envoy-External-Address": true, "X-Azure-Clientip": true,
+	"X-Appengine-User-Ip": true,
 }
 
 func forwarded(r *http.Request) bool {
@@ -152,7 +157,8 @@ func (n *networks) Allow(r *http.Request) bool {
 
 func (n *networks) Validate() error { return n.invalid }
 
-// AnyOf allows a request that one of guards allows. No guard at all, a nil one, and one that is invalid, are errors of New.
+// AnyOf allows a request that at least one of guards allows. No guard, a nil guard and an invalid guard are
+// errors of New.
 func AnyOf(guards ...Guard) Guard {
 	flat := anyOf{}
 	for _, guard := range guards {
@@ -165,7 +171,7 @@ func AnyOf(guards ...Guard) Guard {
 	return flat
 }
 
-// anyOf holds no other anyOf, but for an empty one, which is invalid.
+// anyOf contains no other anyOf, except an empty one, which is invalid.
 type anyOf []Guard
 
 func (a anyOf) Allow(r *http.Request) bool {
@@ -173,7 +179,7 @@ func (a anyOf) Allow(r *http.Request) bool {
 	return allowed
 }
 
-// ask asks one after another, and returns with what the first of them panicked that did.
+// ask calls the guards in order until one allows the request. It also returns the first panic.
 func (a anyOf) ask(r *http.Request) (allowed bool, panicked any) {
 	for _, guard := range a {
 		allowed, v := askOne(guard, r)
@@ -187,7 +193,7 @@ func (a anyOf) ask(r *http.Request) (allowed bool, panicked any) {
 	return false, panicked
 }
 
-// ask asks a guard. One that panics has not allowed anything.
+// ask calls a guard. A guard that panics has not allowed the request.
 func ask(guard Guard, r *http.Request) (allowed bool, panicked any) {
 	if guards, ok := guard.(anyOf); ok {
 		return guards.ask(r)
@@ -227,7 +233,7 @@ func validGuards(call string, guards []Guard) error {
 	var errs []error
 	for i, guard := range guards {
 		if isNil(guard) {
-			errs = append(errs, fmt.Errorf("%s: guard %d is nil", call, i+1))
+			errs = append(errs, fmt.Errorf("%s: guard %d must not be nil", call, i+1))
 		} else if err := validate(guard); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %s", call, classify.Text(err)))
 		}

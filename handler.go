@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// TryServe answers r if its path is the prefix, or below it, or an alias, and reports whether it did. What it leaves alone it has
-// not touched, but for the header "Connection: close" while the service is draining. It is what every adapter to a web
-// framework calls.
+// TryServe answers r if its path is the prefix, below the prefix, or an alias, and reports whether it did.
+// It does not touch any other request, except that it adds the header "Connection: close" while the service
+// is draining. Adapters to web frameworks call it.
 func (h *Health) TryServe(w http.ResponseWriter, r *http.Request) bool {
 	path, ok := h.router.below(r.URL.Path)
 	h.announceDrain(w, r, ok)
@@ -19,54 +19,54 @@ func (h *Health) TryServe(w http.ResponseWriter, r *http.Request) bool {
 	return ok
 }
 
-// Handles reports whether TryServe would answer r: for what has to leave such requests alone, such as loggers, authentication and
-// rate limiters of any framework. Echo's have Skipper.
+// Handles reports whether TryServe would answer r. Use it to exempt such requests from logging,
+// authentication and rate limits in any framework. For Echo there is Skipper.
 func (h *Health) Handles(r *http.Request) bool {
 	_, ok := h.router.below(r.URL.Path)
 	return ok
 }
 
-// concerns reports whether TryServe could have anything to do for a path. It is small enough to be inlined, so that an application's own
-// request calls nothing.
+// concerns reports whether TryServe could have anything to do for a path. It is small enough to be inlined,
+// so that it costs an application's own request no call.
 func (h *Health) concerns(path string) bool {
 	return strings.HasPrefix(path, h.prefix) || h.aliased || h.monitor.draining.Load()
 }
 
-// announceDrain tells a client whose connection is kept alive to make a new one, which then leads elsewhere. Of an
-// application's own request for another protocol it is not known yet whether it gets it: see closesUnlessUpgraded.
+// announceDrain asks the client to close its kept-alive connection, so that its next request reaches
+// another instance. An application's own request to upgrade the connection is left to closesUnlessUpgraded.
 func (h *Health) announceDrain(w http.ResponseWriter, r *http.Request, ours bool) {
 	if h.monitor.draining.Load() && (ours || !upgrades(r)) {
 		w.Header()["Connection"] = connectionClose
 	}
 }
 
-// upgrades reports whether a request may make its connection one of another protocol. HTTP/2 is none that a server of
-// net/http changes to.
+// upgrades reports whether the request asks for another protocol on its connection. It is false for h2c,
+// which net/http does not upgrade to.
 func upgrades(r *http.Request) bool {
 	to := r.Header["Upgrade"]
 	return len(to) > 0 && !strings.EqualFold(to[0], "h2c")
 }
 
-// closesUnlessUpgraded reports whether the answer to an application's own request must say that the connection ends, as
-// soon as it is known not to be 101.
+// closesUnlessUpgraded reports whether the answer to an application's own request must announce the drain
+// unless it is 101.
 func (h *Health) closesUnlessUpgraded(r *http.Request) bool {
 	return h.monitor.draining.Load() && upgrades(r)
 }
 
-// ServeHTTP answers the health endpoints below the prefix, and everything else with 404: for a port of their own. Guards and WithPublic
-// hold there too; see Private for a port that only the right people reach.
+// ServeHTTP answers the health endpoints, and every other request with 404. Use it for a port of its own.
+// WithGuard and WithPublic apply. For a port that only trusted clients reach, see Private.
 func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !h.TryServe(w, r) {
 		notFound.write(w, r)
 	}
 }
 
-// PrivateOption changes what Private answers.
+// PrivateOption configures the handler of Private.
 type PrivateOption func(*private)
 
-// ShowErrors adds the member "error" to each check and metric that is not ok and knows why: the error's text as in the
-// log, with passwords masked, and at most 1 KiB of it. The text may name hosts, users, databases and paths, so the port
-// must be one that only those reach who may read the log.
+// ShowErrors adds the member "error" to each check and metric that is not ok and has an error: the text of
+// the log, with passwords masked, and at most 1 KiB of it. The text may name hosts, users, databases and
+// paths. Only clients that may read the log must reach the port.
 func ShowErrors() PrivateOption {
 	return func(p *private) { p.errors = true }
 }
@@ -78,8 +78,8 @@ type private struct {
 	routes map[string]*route
 }
 
-// Private answers all endpoints, whatever WithGuard and WithPublic say, and everything else with 404: for a port that
-// only the right people reach. A nil option has no effect.
+// Private returns a handler that answers all endpoints, regardless of WithGuard and WithPublic, and every
+// other request with 404. Use it for a port that only trusted clients reach. A nil option has no effect.
 func (h *Health) Private(opts ...PrivateOption) http.Handler {
 	p := &private{health: h, routes: h.router.routes}
 	for _, opt := range opts {
@@ -103,11 +103,11 @@ func (p *private) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	notFound.write(w, r)
 }
 
-// Wrap answers the health endpoints, and passes every other request on to next: for any stack of net/http. It panics
-// if next is nil.
+// Wrap returns a handler that answers the health endpoints and passes every other request on to next, for
+// any stack of net/http. It panics if next is nil.
 func (h *Health) Wrap(next http.Handler) http.Handler {
 	if next == nil {
-		panic("echohealth: Wrap(nil): the handler must not be nil; a Health is one by itself, that answers 404 to everything else")
+		panic("echohealth: Wrap(nil): the handler must not be nil; a Health is a handler by itself")
 	}
 	return &wrapped{health: h, next: next}
 }
@@ -129,8 +129,8 @@ func (h *wrapped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.next.ServeHTTP(w, r)
 }
 
-// upgradeWriter adds "Connection: close" to an answer that is no upgrade. Hijack and Flush are there for handlers that do
-// not use http.ResponseController.
+// upgradeWriter adds "Connection: close" to an answer that is no upgrade. It has Hijack and Flush for
+// handlers that do not use http.ResponseController.
 type upgradeWriter struct {
 	http.ResponseWriter
 	wrote bool

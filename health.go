@@ -18,11 +18,13 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Health runs the checks and answers for them. Make one with New; all its methods may be called from any goroutine.
+// Health runs the checks and answers for them. Make one with New. Its methods may be called from any
+// goroutine.
 //
-// A check runs when a look finds that its last result is not fresh any more. A look is a request for ready, detailed or
-// a check, a call of Report, or one of WithBackground's own; live and startup are none. A look starts everything that is
-// due, and waits only for what its answer shows. So a Health that nothing looks at owns no goroutine.
+// A check runs when a look finds that its last result is not fresh any more. A look is a request for ready,
+// detailed or a check, a call of Report or Check, or a look of WithBackground. A request for live or
+// startup is no look. A look starts everything that is due and waits only for what its answer shows.
+// Between two looks a Health owns no goroutine.
 type Health struct {
 	config   *config
 	monitor  *monitor
@@ -36,11 +38,11 @@ type Health struct {
 	closeErr  error
 }
 
-// startDelay keeps what runs by itself from beginning before New has returned.
+// startDelay is how long the schedule waits, so that New has returned before it begins.
 const startDelay = 100 * time.Millisecond
 
-// New returns a Health with these options. Everything that is wrong with the options is in the error, joined. What the
-// probes advise is logged soon after. No check runs, and no function of WithOnChange is called, before New has returned.
+// New returns a Health with these options. Its error joins the errors of all options. New logs the advice
+// of the probes. No check runs, and no function of WithOnChange is called, before New has returned.
 //
 // Call Close when the service ends.
 func New(opts ...Option) (*Health, error) {
@@ -54,13 +56,16 @@ func New(opts ...Option) (*Health, error) {
 		return nil, err
 	}
 	n.watch(m)
-	h := &Health{config: c, monitor: m, notifier: n, router: newRouter(c, m, n.guardPanicked), prefix: c.prefix, aliased: len(c.aliases) > 0}
+	h := &Health{
+		config: c, monitor: m, notifier: n, router: newRouter(c, m, n.guardPanicked),
+		prefix: c.prefix, aliased: len(c.aliases) > 0,
+	}
 	h.advise()
 	h.begin()
 	return h, nil
 }
 
-// begin reports a readiness that begins as "starting", and starts the schedule, both in a moment.
+// begin starts the schedule, and reports a readiness that begins as "starting", after startDelay.
 func (h *Health) begin() {
 	if h.monitor.gated {
 		began := time.Now()
@@ -73,22 +78,23 @@ func (h *Health) begin() {
 	}
 }
 
-// Report says what /detailed/ says. It is a look: it runs what is due, and takes no longer than the longest timeout of the checks.
-// Where ctx ends before that, what is unfinished is an Error with ReasonTimeout in this Report alone.
+// Report returns what /detailed/ answers. It is a look: it runs what is due and takes no longer than the
+// longest timeout of the checks. If ctx ends first, an unfinished check is an Error with ReasonTimeout in
+// this Report alone.
 func (h *Health) Report(ctx context.Context) Report { return h.monitor.now(ctx) }
 
-// Last is a Report of what the last runs found, however old. It is no look: it runs nothing and waits for nothing. The
-// Status of a check or metric that has not run is empty, which counts as an Error.
+// Last returns a Report of the last results, however old. It is no look: it runs nothing and does not wait.
+// A check or metric that has not run has an empty Status, which counts as an Error.
 func (h *Health) Last() Report { return h.monitor.last() }
 
-// Check says what /checks/NAME/ says. It is a look, as Report is, and waits for this check alone. The error wraps
-// ErrUnknownCheck where there is no check and no metric of this name.
+// Check returns what /checks/NAME/ answers. It is a look, as Report is, but waits for this check alone. The
+// error wraps ErrUnknownCheck if no check and no metric has this name.
 func (h *Health) Check(ctx context.Context, name string) (Check, error) {
 	return h.monitor.check(ctx, name)
 }
 
-// OnChange calls f from now on, as WithOnChange does: for a function that needs the Health. Repeated use is additive. It
-// panics if f is nil.
+// OnChange calls f for every change from now on, as WithOnChange does. It is for functions that need the
+// Health. Repeated use is additive. It panics if f is nil.
 func (h *Health) OnChange(f func(Change)) {
 	if f == nil {
 		panic("echohealth: OnChange(nil): the function must not be nil")
@@ -102,17 +108,21 @@ const (
 	tellGrace  = 500 * time.Millisecond  // and for the log and the functions of WithOnChange
 )
 
-// Close cancels all runs, and closes what the probes own: never what the application gave them. Afterwards /live/ answers 200, /ready/
-// 503, every check says "stale", nothing runs, and nothing is logged or told any more; that readiness ended by Close isn't either.
+// Close cancels all runs and closes what the probes own, but nothing that the application gave them.
+// Afterwards /live/ answers 200, /ready/ answers 503, every check has the reason "stale", and no check
+// runs. Nothing is logged and no function of WithOnChange is called any more, and neither reports that
+// Close made the service not ready.
 //
-// It takes 3 s at most. The error says which probes still run, or did not close, or not in that time, and whether the logger or a function
-// of WithOnChange did not return; it wraps ErrLeftAlone where something did not end in time. Calling it again does nothing, and returns the same error. A function of WithOnChange that calls it waits
-// for itself, in vain: let it start a goroutine that does.
+// Close takes at most 3 s. Its error names the probes that still run or failed to close, and says whether
+// the logger or a function of WithOnChange did not return. It wraps ErrLeftAlone if something did not end
+// in time. A second call does nothing and returns the same error. A function of WithOnChange must not call
+// Close, which would wait for that function.
 func (h *Health) Close() error {
 	h.closeOnce.Do(func() {
 		var errs []error
 		for _, name := range h.monitor.close(runGrace) {
-			errs = append(errs, fmt.Errorf("echohealth: the probe of %q still runs %s after its context ended; %w", name, runGrace, ErrLeftAlone))
+			errs = append(errs, fmt.Errorf("echohealth: the probe of %q still runs %s after its context ended; %w",
+				name, runGrace, ErrLeftAlone))
 		}
 		errs = append(errs, h.closeProbes(), h.notifier.close(tellGrace))
 		h.closeErr = errors.Join(errs...)
@@ -120,8 +130,8 @@ func (h *Health) Close() error {
 	return h.closeErr
 }
 
-// closeProbes closes all at once, each once, and waits for them for as long as closeGrace: what a probe owns may be a
-// connection to a host that is silent.
+// closeProbes closes all probes at once and each of them once. It waits at most closeGrace, because a probe
+// may own a connection to a host that does not answer.
 func (h *Health) closeProbes() error {
 	closers := h.closers()
 	overdue, cancel := context.WithTimeout(context.Background(), closeGrace)
@@ -129,11 +139,12 @@ func (h *Health) closeProbes() error {
 	return runAll(overdue, len(closers),
 		func(i int) error { return closeProbe(closers[i].name, closers[i]) },
 		func(i int) error {
-			return fmt.Errorf("echohealth: closing the probe of %q takes longer than %s; %w", closers[i].name, closeGrace, ErrLeftAlone)
+			return fmt.Errorf("echohealth: closing the probe of %q takes longer than %s; %w",
+				closers[i].name, closeGrace, ErrLeftAlone)
 		})
 }
 
-// closer is a probe that has something to close, with the name of its first check.
+// closer is a probe that implements io.Closer, with the name of its first check.
 type closer struct {
 	name string
 	io.Closer
@@ -170,11 +181,12 @@ func closeProbe(name string, closer io.Closer) (err error) {
 	return nil
 }
 
-// advise logs what the probes say about the clients that they were given, and which of our own stand under another's name.
+// advise logs the advice of the probes, and which of our own probes have the name of another kind.
 func (h *Health) advise() {
 	for _, check := range h.config.checks {
 		for _, line := range append(misplaced(check.name, check.probe), advice(check.probe)...) {
-			h.notifier.log(slog.LevelWarn, "health check advice", slog.String("check", check.name), slog.String("advice", classify.Mask(line)))
+			h.notifier.log(slog.LevelWarn, "health check advice",
+				slog.String("check", check.name), slog.String("advice", classify.Mask(line)))
 		}
 	}
 }
@@ -192,12 +204,14 @@ func advice(probe probes.Probe) (lines []string) {
 	return adviser.Advise()
 }
 
-// kinds are the names of the checks that our own probes are for, by their packages.
+// kinds maps the packages of our own probes to the default names of their checks.
 var kinds = map[string]string{
-	"pgxprobe": "database", "sqlprobe": "database", "redisprobe": "redis", "amqpprobe": "amqp", "celeryprobe": "celery",
+	"pgxprobe": "database", "sqlprobe": "database",
+	"redisprobe": "redis", "amqpprobe": "amqp", "celeryprobe": "celery",
 }
 
-// misplaced finds one of our own probes under the name of another kind's check: every probe fits every option.
+// misplaced returns a line of advice if one of our own probes has the default name of another kind. The
+// compiler accepts every probe in every option.
 func misplaced(name string, probe probes.Probe) []string {
 	t := reflect.TypeOf(probe)
 	if t.Kind() == reflect.Pointer {
@@ -205,8 +219,10 @@ func misplaced(name string, probe probes.Probe) []string {
 	}
 	dir, pkg := path.Split(t.PkgPath())
 	kind := kinds[pkg]
-	if kind == "" || kind == name || !strings.HasSuffix(dir, "echohealth/probes/") || !slices.Contains(slices.Collect(maps.Values(kinds)), name) {
+	named := slices.Contains(slices.Collect(maps.Values(kinds)), name)
+	if kind == "" || kind == name || !named || !strings.HasSuffix(dir, "echohealth/probes/") {
 		return nil
 	}
-	return []string{fmt.Sprintf("the check is named %q, and its probe is one of %s: use another option, or another name", name, pkg)}
+	line := fmt.Sprintf("the check is named %q, and its probe is one of %s: use another option, or another name", name, pkg)
+	return []string{line}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// The answers are written by hand and not by encoding/json, whose maps have no order: checks and their details appear as
-// configured.
+// The answers are written by hand and not by encoding/json, whose maps have no order: checks and their
+// details appear as configured.
 
 // MarshalJSON returns what /detailed/ answers.
 func (r Report) MarshalJSON() ([]byte, error) { return r.append(nil, nil), nil }
@@ -150,7 +150,8 @@ func appendDetail(b []byte, v slog.Value) []byte {
 	return append(b, '"')
 }
 
-// appendFloat writes a finite number; one with hundreds of digits is written with an exponent, as encoding/json does.
+// appendFloat writes a finite number; one with hundreds of digits is written with an exponent, as
+// encoding/json does.
 func appendFloat(b []byte, f float64) []byte {
 	format := byte('f')
 	if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e21) {

@@ -9,30 +9,31 @@ import (
 	"github.com/echo-probes/echohealth/internal/classify"
 )
 
-// MarkStarted opens the gate of WithStartupGate: /startup/ answers 200 from now on, and readiness is what the checks say.
-// Without the option, and a second time, it does nothing.
+// MarkStarted opens the gate of WithStartupGate: /startup/ answers 200 from now on, and readiness depends
+// on the checks. A second call does nothing, and so does a call without that option.
 func (h *Health) MarkStarted() {
 	if h.monitor.open() {
 		h.phaseChanged()
 	}
 }
 
-// phaseChanged has the answers written anew, and readiness reported.
+// phaseChanged invalidates the cached answers and reports readiness.
 func (h *Health) phaseChanged() {
 	at := time.Now()
 	h.monitor.engine.Invalidate()
 	h.monitor.engine.Enqueue(func() { h.notifier.reportReadiness(at) })
 }
 
-// Started reports whether the gate of WithStartupGate is open, and true where there is none: what /startup/ says, in code.
+// Started reports what /startup/ answers: whether the gate of WithStartupGate is open. Without a gate it is
+// true.
 func (h *Health) Started() bool { return h.monitor.started() }
 
-// Drain makes readiness 503 at once, with "reason":"draining", and waits the drain delay, in which load balancers learn of it and stop
-// sending requests. Meanwhile liveness is 200, requests are served, and every answer says "Connection: close", so that clients with a
-// connection that is kept alive go elsewhere.
+// Drain makes readiness 503 at once, with "reason":"draining", and waits for the drain delay, so that load
+// balancers stop sending requests. Meanwhile liveness is 200, requests are served, and every answer has the
+// header "Connection: close", so that clients with a kept-alive connection connect to another instance.
 //
-// Where ctx ends first it returns an error that wraps the cause. It is safe to call again: the delay counts from the first call.
-// There is no way back.
+// If ctx ends first, Drain returns an error that wraps its cause. A second call waits for the rest of the
+// delay of the first. A drain cannot be undone.
 func (h *Health) Drain(ctx context.Context) error {
 	h.startDraining()
 	select {
@@ -53,14 +54,15 @@ func (h *Health) startDraining() {
 	}
 }
 
-// DrainContext returns a context that ends one drain delay after parent does, and makes readiness 503 meanwhile, as Drain does. It is for
-// servers that shut down at once when their context ends, such as Echo v5's StartConfig:
+// DrainContext returns a context that ends one drain delay after parent. In between readiness is 503, as
+// during Drain. It is for servers that shut down as soon as their context ends, such as StartConfig of Echo
+// v5:
 //
 //	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 //	context.AfterFunc(ctx, stop) // a second signal ends the process, as it would without us
 //	err := echo.StartConfig{Address: ":8000"}.Start(h.DrainContext(ctx), e)
 //
-// It has parent's values. Close ends it too, once parent has ended.
+// The context has the values of parent. Once parent has ended, Close ends it too.
 func (h *Health) DrainContext(parent context.Context) context.Context {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	context.AfterFunc(parent, func() {
@@ -75,21 +77,24 @@ type Server interface {
 	Shutdown(context.Context) error
 }
 
-// serverGrace is how long Shutdown waits for a Server once its context has ended.
+// serverGrace is how long Shutdown waits for a Server after its context has ended.
 const serverGrace = time.Second
 
-// Shutdown ends a service in the order that loses no request: Drain, then all servers' Shutdown side by side, then Close.
+// Shutdown ends a service without losing a request: it calls Drain, then Shutdown of all servers side by
+// side, then Close.
 //
-// The drain takes at most half of the time that ctx leaves, so that as much is left for requests under way. A context that ends, for
-// a second signal say, cuts every wait: a Server that does not heed it is left alone after a second, and Close takes 3 s at most. The error
-// joins what went wrong: the end of ctx, the servers' errors and panics, and Close's. A drain that was cut to half of the time is none.
-// With a ctx that has ended already nothing is drained, and the error says so.
+// The drain takes at most half of the time that ctx leaves, so that requests in flight have the other half.
+// When ctx ends, for example by a second signal, every wait ends: a Server that ignores ctx is left alone
+// after 1 s, and Close takes at most 3 s. The error joins the cause of ctx, the errors and panics of the
+// servers, and the error of Close. It wraps ErrLeftAlone if something did not end in time. That the drain
+// was cut to half of the time is no error. If ctx has ended before the call, Shutdown skips the drain delay
+// and returns an error.
 func (h *Health) Shutdown(ctx context.Context, servers ...Server) error {
 	drained := h.drainWithin(ctx)
 	return errors.Join(shutDown(ctx, servers), drained, h.Close())
 }
 
-// drainWithin drains for half of the time that ctx leaves, at most.
+// drainWithin drains for at most half of the time that ctx leaves.
 func (h *Health) drainWithin(ctx context.Context) error {
 	if ctx.Err() != nil {
 		h.startDraining()
@@ -115,7 +120,8 @@ func shutDown(ctx context.Context, servers []Server) error {
 	return runAll(overdue, len(servers),
 		func(i int) error { return shutDownOne(ctx, i, servers[i]) },
 		func(i int) error {
-			return fmt.Errorf("echohealth: Shutdown: server %d has not heeded the end of the context; %w", i+1, ErrLeftAlone)
+			return fmt.Errorf("echohealth: Shutdown: server %d has not heeded the end of the context; %w",
+				i+1, ErrLeftAlone)
 		})
 }
 

@@ -2,19 +2,21 @@
 //
 //	e := echo.New()
 //	e.Use(echohealth.Middleware(
-//		echohealth.WithDatabase(pgxprobe.New(pool)),
-//		echohealth.WithRedis(redisprobe.New(client)),
+//	echohealth.WithDatabase(pgxprobe.New(pool)),
+//	echohealth.WithRedis(redisprobe.New(client)),
 //	))
 //
-// The middleware answers /api/health/live/, ready/, detailed/ and checks/NAME/ itself, with or without the trailing slash, and
-// passes every other request on.
+// The middleware answers /api/health/live/, ready/, startup/, detailed/ and checks/NAME/ itself, with or
+// without the trailing slash, and passes every other request on.
 //
-// Each check runs in its own goroutine with a timeout, at most once at a time, and its result serves everybody who asks within a
-// second: no dependency, however broken, delays an answer, and a thousand requests cost one run. What is outside sees one word
-// for what is wrong; the whole error goes to the log, with passwords masked, once for each change.
+// Each check runs in its own goroutine with a timeout, at most once at a time, and its result serves every
+// request of the next second. So no dependency, however broken, delays an answer, and a thousand requests
+// cost one run. An answer gives one word for what is wrong. The log gets the whole error, with passwords
+// masked, once for each change.
 //
-// The probes for PostgreSQL, database/sql, Redis, AMQP, Celery and HTTP are in the packages below probes, so that only the drivers that
-// you import are linked. A Probe of your own is a function, or one method: see package probes.
+// The probes for PostgreSQL, database/sql, Redis, AMQP, Celery and HTTP are in the packages below probes,
+// so that a program links only the drivers that it imports. A Probe of your own is a function, or a type
+// with one method: see package probes.
 package echohealth
 
 import (
@@ -24,8 +26,9 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Middleware is New and Health.Middleware in one line, for a service that lives as long as its process. It panics if an option is
-// invalid, with all that New says is wrong; on WithStartupGate too, since nobody could open the gate.
+// Middleware is New and Health.Middleware in one line, for a service that lives as long as its process. It
+// panics with the error of New if an option is invalid, and on WithStartupGate, because its caller has no
+// Health to call MarkStarted on.
 func Middleware(opts ...Option) echo.MiddlewareFunc {
 	h, err := New(append(slices.Clone(opts), ungated)...)
 	if err != nil {
@@ -34,11 +37,11 @@ func Middleware(opts ...Option) echo.MiddlewareFunc {
 	return h.Middleware
 }
 
-// Middleware answers the health endpoints, and passes every other request on to next. Register it before whatever could stop a
-// probe, such as authentication, a rate limiter or a redirect to HTTPS: e.Use(h.Middleware), or e.Pre(h.Middleware), which comes
-// before every Use.
+// Middleware answers the health endpoints and passes every other request on to next. Register it by
+// e.Use(h.Middleware) before all middleware that could reject a probe, such as authentication, a rate
+// limiter or a redirect to HTTPS, or by e.Pre(h.Middleware), which runs before every Use.
 //
-// It writes its answers itself and returns nil: an HTTPErrorHandler never gets to see a 503.
+// It writes its answers itself and returns nil, so that an HTTPErrorHandler never sees a 503.
 func (h *Health) Middleware(next echo.HandlerFunc) echo.HandlerFunc {
 	// Echo calls this for every request, so nothing is made here but the function.
 	return func(c echo.Context) error {
@@ -55,14 +58,15 @@ func (h *Health) Middleware(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// Skipper reports whether the request is one that the middleware answers: as the Skipper of a logger, of authentication, or of a rate
-// limiter.
+// Skipper reports whether the middleware answers the request. Use it as the Skipper of a logger, of
+// authentication or of a rate limiter.
 func (h *Health) Skipper(c echo.Context) bool { return h.Handles(c.Request()) }
 
-// ungated refuses a startup gate that nobody could open.
+// ungated is an Option that refuses WithStartupGate.
 func ungated(c *config) error {
 	if c.gated {
-		return errors.New("WithStartupGate: it needs New, whose Health has the method MarkStarted that opens the gate")
+		return errors.New("WithStartupGate: it needs New, " +
+			"whose Health has the method MarkStarted that opens the gate")
 	}
 	return nil
 }

@@ -88,7 +88,7 @@ func TestTheOneLine(t *testing.T) {
 	e, _ := service(echohealth.Middleware(echohealth.WithRedis(well)))
 	assert.Equal(t, http.StatusOK, get(e, "/api/health/ready").Code)
 	assert.Equal(t, "hello", get(e, "/hello").Body.String())
-	assert.PanicsWithError(t, "echohealth: WithRedis: the probe is nil", func() { echohealth.Middleware(echohealth.WithRedis(nil)) })
+	assert.PanicsWithError(t, "echohealth: WithRedis: the probe must not be nil", func() { echohealth.Middleware(echohealth.WithRedis(nil)) })
 }
 
 func TestSkipper(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// monitor is what is known of the service: its phase, its checks and what their failure means, its metrics, and the
-// judgements on them. It does not know who asks, or who is told.
+// monitor is what is known of the service: its phase, its checks and what their failure means, its metrics,
+// and the judgements on them. It does not know who asks, or who is told.
 type monitor struct {
 	lifecycle
 	engine       *engine.Engine
@@ -138,9 +138,12 @@ func worse(status Status, check probes.Status, optional bool) Status {
 	return Unhealthy
 }
 
-// ready judges the results of the checks that readiness depends on, and the phase. A result is nil where there is none yet.
+// ready judges the results of the checks that readiness depends on, and the phase. A result is nil where
+// there is none yet.
 func (p phase) ready(gating []*engine.Result) bool {
-	return p == running && !slices.ContainsFunc(gating, func(r *engine.Result) bool { return r == nil || r.Status == probes.Error })
+	return p == running && !slices.ContainsFunc(gating, func(r *engine.Result) bool {
+		return r == nil || r.Status == probes.Error
+	})
 }
 
 // now is what /detailed/ says: it runs what is due.

@@ -17,9 +17,9 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// notifier tells the log and the application's functions what changes. It is the engine's listener, so that it is
-// called once at a time, in order, and under no lock. The log and the functions have a queue each, so that neither can
-// silence the other, or the engine.
+// notifier tells the log and the application's functions what changes. It is the engine's listener, so that
+// it is called once at a time, in order, and under no lock. The log and the functions have a queue each, so
+// that neither can silence the other, or the engine.
 type notifier struct {
 	monitor  *monitor
 	logger   *slog.Logger // nil: slog.Default(), as it is when the record is written
@@ -65,7 +65,8 @@ func (n *notifier) add(f func(Change)) {
 	n.functions = append(slices.Clip(n.functions), f)
 }
 
-// close lets the log and the functions be told what has happened so far, for as long as limit. Nothing is told afterwards.
+// close lets the log and the functions be told what has happened so far, for as long as limit. Nothing is
+// told afterwards.
 func (n *notifier) close(limit time.Duration) error {
 	n.changes.Close()
 	deadline := time.Now().Add(limit)
@@ -74,10 +75,12 @@ func (n *notifier) close(limit time.Duration) error {
 	go func() { log <- n.records.Close(time.Until(deadline)) }()
 	var errs []error
 	if !n.calls.Close(time.Until(deadline)) {
-		errs = append(errs, fmt.Errorf("echohealth: a function of WithOnChange has not returned for %s, and is not told the rest; %w", limit, ErrLeftAlone))
+		errs = append(errs, fmt.Errorf("echohealth: a function of WithOnChange has not returned for %s, "+
+			"and is not told the rest; %w", limit, ErrLeftAlone))
 	}
 	if !<-log {
-		errs = append(errs, fmt.Errorf("echohealth: the logger has not returned for %s, and is not given the rest; %w", limit, ErrLeftAlone))
+		errs = append(errs, fmt.Errorf("echohealth: the logger has not returned for %s, "+
+			"and is not given the rest; %w", limit, ErrLeftAlone))
 	}
 	return errors.Join(errs...)
 }
@@ -90,10 +93,12 @@ func (n *notifier) Changed(change engine.Change) {
 
 // Invalid logs what breaks the rules of package probes.
 func (n *notifier) Invalid(check string, err error) {
-	n.log(slog.LevelWarn, "health check gives what can't be shown", slog.String("check", check), slog.String("error", classify.Text(err)))
+	n.log(slog.LevelWarn, "health check gives what can't be shown",
+		slog.String("check", check), slog.String("error", classify.Text(err)))
 }
 
-// reportCheck reports a change of a check or of a metric. That something which was unknown is well is no change.
+// reportCheck reports a change of a check or of a metric. That something which was unknown is well is no
+// change.
 func (n *notifier) reportCheck(change engine.Change) {
 	if change.From == "" && change.To == probes.OK {
 		return
@@ -127,8 +132,8 @@ func checkAttrs(change engine.Change) []slog.Attr {
 	return attrs
 }
 
-// reportReadiness reports a change of readiness, once every check that it depends on has a result, or the phase decides.
-// That it becomes ready from unknown is no change.
+// reportReadiness reports a change of readiness, once every check that it depends on has a result, or the
+// phase decides. That it becomes ready from unknown is no change.
 func (n *notifier) reportReadiness(at time.Time) {
 	phase := n.monitor.phase()
 	if phase == closed && n.monitor.draining.Load() {
@@ -153,7 +158,8 @@ func (n *notifier) reportReadiness(at time.Time) {
 	n.tellReadiness(before, now, phase, failing)
 }
 
-// failing are the checks that keep the service from being ready, and whether each that readiness depends on has a result.
+// failing are the checks that keep the service from being ready, and whether each that readiness depends on
+// has a result.
 func (n *notifier) failing() (names []string, known bool) {
 	names, known = []string{}, true
 	for _, check := range n.monitor.gating {
@@ -218,12 +224,15 @@ func opposite(status probes.Status) probes.Status {
 	return probes.OK
 }
 
-// fromTo are the attributes that every change has. Before the first result there is nothing that could have lasted.
+// fromTo are the attributes that every change has. Before the first result there is nothing that could have
+// lasted.
 func fromTo(from, to string, lasted time.Duration) []slog.Attr {
 	if from == "" {
 		return []slog.Attr{slog.String("from", "unknown"), slog.String("to", to)}
 	}
-	return []slog.Attr{slog.String("from", from), slog.String("to", to), slog.Duration("lasted", lasted.Round(time.Millisecond))}
+	return []slog.Attr{
+		slog.String("from", from), slog.String("to", to), slog.Duration("lasted", lasted.Round(time.Millisecond)),
+	}
 }
 
 func levelOf(status probes.Status) slog.Level {

@@ -12,51 +12,54 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Option sets one thing about a Health. An option checks its own argument: New returns what is wrong with each, joined
-// into one error.
+// Option configures a Health. Each option validates its own argument; New joins the errors of all options
+// into one.
 type Option func(*config) error
 
-// CheckOption sets one thing about one check, where the checks are configured: WithDatabase, WithRedis, WithAMQP, WithCelery
-// and WithCheck.
+// CheckOption configures one check. It is an argument of WithDatabase, WithRedis, WithAMQP, WithCelery and
+// WithCheck.
 type CheckOption func(*checkConfig) error
 
-// Never is a threshold that is never crossed: for a level that is not wanted.
+// Never is a threshold that is never crossed. Use it for a level that is not wanted.
 const Never = 1<<31 - 1
 
-// WithDatabase adds a check named "database". The probes for it are pgxprobe.New and sqlprobe.New.
-// A nil probe, and a second check of this name, are errors; use WithCheck for a second database.
+// WithDatabase adds a check named "database". Its probes are pgxprobe.New and sqlprobe.New. A nil probe and
+// a second check with this name are errors. Use WithCheck for a second database.
 func WithDatabase(p probes.Probe, opts ...CheckOption) Option {
 	return withCheck("WithDatabase", "database", p, opts)
 }
 
-// WithRedis adds a check named "redis". The probe for it is redisprobe.New.
-// A nil probe, and a second check of this name, are errors; use WithCheck for a second Redis.
+// WithRedis adds a check named "redis". Its probe is redisprobe.New. A nil probe and a second check with
+// this name are errors. Use WithCheck for a second Redis.
 func WithRedis(p probes.Probe, opts ...CheckOption) Option {
 	return withCheck("WithRedis", "redis", p, opts)
 }
 
-// WithAMQP adds a check named "amqp". The probes for it are amqpprobe.New and amqpprobe.FromConn.
-// A nil probe, and a second check of this name, are errors; use WithCheck for a second broker.
+// WithAMQP adds a check named "amqp". Its probes are amqpprobe.New and amqpprobe.FromConn. A nil probe and
+// a second check with this name are errors. Use WithCheck for a second broker.
 func WithAMQP(p probes.Probe, opts ...CheckOption) Option {
 	return withCheck("WithAMQP", "amqp", p, opts)
 }
 
-// WithCelery adds a check named "celery". The probes for it are celeryprobe.New and celeryprobe.Redis.
-// A nil probe, and a second check of this name, are errors; use WithCheck for a second broker.
+// WithCelery adds a check named "celery". Its probes are celeryprobe.New and celeryprobe.Redis. A nil probe
+// and a second check with this name are errors. Use WithCheck for a second broker.
 func WithCelery(p probes.Probe, opts ...CheckOption) Option {
 	return withCheck("WithCelery", "celery", p, opts)
 }
 
-// WithCheck adds a check of your own. Repeated use is additive: the answers show the checks in the order of the options.
+// WithCheck adds a check with a name of your choice. Repeated use is additive. The answers show the checks
+// in the order of the options.
 //
-// The name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63} and is used once; "cpu", "memory", "connections", "process" and the names
-// of the disks are taken. Those, and a nil probe, are errors.
+// The name must match [A-Za-z0-9][A-Za-z0-9._-]{0,63} and must be unique. The names "cpu", "memory",
+// "connections" and "process" and the names of the disks are reserved. An invalid name and a nil probe are
+// errors.
 func WithCheck(name string, p probes.Probe, opts ...CheckOption) Option {
 	return withCheck("WithCheck", name, p, opts)
 }
 
-// Timeout is when a run of the check counts as failed, whether or not the probe has returned. The default is that of
-// WithTimeout. A duration under 1 ms or over a year is an error. Repeated use replaces.
+// Timeout limits one run of the check. A run that exceeds it counts as failed, even if the probe is still
+// running. The default is the duration of WithTimeout. A duration under 1 ms or over a year is an error.
+// The last use wins.
 func Timeout(d time.Duration) CheckOption {
 	return func(c *checkConfig) error {
 		c.timeout = d
@@ -64,8 +67,9 @@ func Timeout(d time.Duration) CheckOption {
 	}
 }
 
-// FreshFor is how long one result of the check serves before somebody's asking runs it again. The default is that of
-// WithFreshness. A duration under 1 ms or over a year is an error. Repeated use replaces.
+// FreshFor sets how long a result of the check serves. A look that finds an older result runs the check
+// again. The default is the duration of WithFreshness. A duration under 1 ms or over a year is an error.
+// The last use wins.
 func FreshFor(d time.Duration) CheckOption {
 	return func(c *checkConfig) error {
 		c.freshness = d
@@ -73,9 +77,9 @@ func FreshFor(d time.Duration) CheckOption {
 	}
 }
 
-// SlowAfter makes an OK that took longer than d a Warning with the reason "slow". By default nothing is slow. A duration under
-// 1 ms or over a year is an error, and so is one that is not below the check's timeout, since it could never have an effect. Repeated
-// use replaces.
+// SlowAfter turns an OK that took longer than d into a Warning with the reason "slow". By default no OK is
+// slow. A duration under 1 ms or over a year is an error. So is one that is not below the check's timeout,
+// because it would have no effect. The last use wins.
 func SlowAfter(d time.Duration) CheckOption {
 	return func(c *checkConfig) error {
 		c.slowAfter = d
@@ -83,8 +87,8 @@ func SlowAfter(d time.Duration) CheckOption {
 	}
 }
 
-// Optional is for a dependency that the service can do without: readiness doesn't depend on it (unless WithReadiness
-// names it), and its failure makes the service degraded, not unhealthy.
+// Optional marks a dependency that the service can do without. Readiness does not depend on the check,
+// unless WithReadiness names it, and its failure makes the service degraded instead of unhealthy.
 func Optional() CheckOption {
 	return func(c *checkConfig) error {
 		c.optional = true
@@ -92,10 +96,10 @@ func Optional() CheckOption {
 	}
 }
 
-// FailureThreshold makes the first n-1 failures in a row a Warning, as a Kubernetes probe's failureThreshold does: for a dependency whose
-// single failures are of no account. It holds only after a first success: what never worked is an Error at once. A run that is overdue
-// counts as one more failure each freshness time. The default is 1. Less than 1 is an error. Repeated
-// use replaces.
+// FailureThreshold publishes the first n-1 failures in a row as a Warning, as the failureThreshold of a
+// Kubernetes probe does. It applies after a first success: a check that never succeeded is an Error at
+// once. An overdue run counts as one more failure each freshness time. The default is 1. A number below 1
+// is an error. The last use wins.
 func FailureThreshold(n int) CheckOption {
 	return func(c *checkConfig) error {
 		c.failureThreshold = n
@@ -103,8 +107,9 @@ func FailureThreshold(n int) CheckOption {
 	}
 }
 
-// SuccessThreshold keeps an Error until there were n successes in a row, as a Kubernetes probe's successThreshold does. The first
-// result of all counts at once. The default is 1. Less than 1 is an error. Repeated use replaces.
+// SuccessThreshold keeps an Error until the check has succeeded n times in a row, as the successThreshold
+// of a Kubernetes probe does. It does not apply to the first result. The default is 1. A number below 1 is
+// an error. The last use wins.
 func SuccessThreshold(n int) CheckOption {
 	return func(c *checkConfig) error {
 		c.successThreshold = n
@@ -112,49 +117,56 @@ func SuccessThreshold(n int) CheckOption {
 	}
 }
 
-// WithCPUThreshold says at more than which percentage of cpu the metric is a warning, and at more than which critical: the
-// service is degraded or unhealthy then, and its readiness the same as before. In a container with a quota the percentage is of
-// the quota.
+// WithCPUThreshold sets the percentages of CPU use above which the metric is a warning and critical. A
+// warning makes the service degraded, a critical level makes it unhealthy, and neither changes readiness.
+// In a container with a quota the percentage is of the quota.
 //
-// Both are 0 to 100, or Never, and no fractions between 0 and 1; warning must not exceed critical. The default is (90, Never). Repeated use replaces.
+// Each level must be 0 to 100, or Never, and not a fraction between 0 and 1. The warning level must not
+// exceed the critical one. The default is (90, Never). The last use wins.
 func WithCPUThreshold(warning, critical float64) Option {
 	return withPercentages("WithCPUThreshold", warning, critical, func(c *config) *levels { return &c.cpu })
 }
 
-// WithMemoryThreshold says at more than which percentage of memory in use the metric is a warning, and at more than which
-// critical. In a container with a limit the percentage is of the limit.
+// WithMemoryThreshold sets the percentages of memory use above which the metric is a warning and critical.
+// In a container with a limit the percentage is of the limit.
 //
-// Both are 0 to 100, or Never, and no fractions between 0 and 1; warning must not exceed critical. The default is (90, Never). Repeated use replaces.
+// Each level must be 0 to 100, or Never, and not a fraction between 0 and 1. The warning level must not
+// exceed the critical one. The default is (90, Never). The last use wins.
 func WithMemoryThreshold(warning, critical float64) Option {
-	return withPercentages("WithMemoryThreshold", warning, critical, func(c *config) *levels { return &c.memory })
+	memory := func(c *config) *levels { return &c.memory }
+	return withPercentages("WithMemoryThreshold", warning, critical, memory)
 }
 
-// WithDiskThreshold says at more than which percentage of a disk in use the metric is a warning, and at more than which
-// critical. It holds for every disk.
+// WithDiskThreshold sets the percentages of disk use above which the metric is a warning and critical. It
+// applies to every disk.
 //
-// Both are 0 to 100, or Never, and no fractions between 0 and 1; warning must not exceed critical. The default is (90, Never). Repeated use replaces.
+// Each level must be 0 to 100, or Never, and not a fraction between 0 and 1. The warning level must not
+// exceed the critical one. The default is (90, Never). The last use wins.
 func WithDiskThreshold(warning, critical float64) Option {
 	return withPercentages("WithDiskThreshold", warning, critical, func(c *config) *levels { return &c.disk })
 }
 
-// WithConnectionsThreshold says at more than how many established TCP connections the metric is a warning, and at more than
-// how many critical.
+// WithConnectionsThreshold sets the numbers of established TCP connections above which the metric is a
+// warning and critical.
 //
-// Both are 0 or more, or Never; warning must not exceed critical. The default is (Never, Never). Repeated use replaces.
+// Each level must be 0 or more, or Never. The warning level must not exceed the critical one. The default
+// is (Never, Never). The last use wins.
 func WithConnectionsThreshold(warning, critical int) Option {
 	return func(c *config) error {
 		c.connections = levels{warning: float64(warning), critical: float64(critical)}
 		c.systemOptions = append(c.systemOptions, "WithConnectionsThreshold")
 		call := fmt.Sprintf("WithConnectionsThreshold(%d, %d)", warning, critical)
 		if warning < 0 || critical < 0 {
-			return fmt.Errorf("%s: a threshold is 0 or more, or Never", call)
+			return fmt.Errorf("%s: a threshold must be 0 or more, or Never", call)
 		}
 		return c.connections.validate(call)
 	}
 }
 
-// WithDisk measures the file system that path is on, under this name. By default there is one, "disk", of "/".
-// The same name replaces, another adds. The path is absolute; it need not exist yet. The name follows the rules of WithCheck.
+// WithDisk measures the file system that contains path and shows it under this name. By default there is
+// one disk, named "disk", with the path "/". A second use with the same name replaces the disk, another
+// name adds one. The path must be absolute. It need not exist yet. The name must follow the rules of
+// WithCheck.
 func WithDisk(name, path string) Option {
 	return func(c *config) error {
 		c.systemOptions = append(c.systemOptions, "WithDisk")
@@ -163,16 +175,17 @@ func WithDisk(name, path string) Option {
 			return err
 		}
 		if !filepath.IsAbs(path) && !strings.HasPrefix(path, "/") {
-			return fmt.Errorf("%s: a path is absolute", call)
+			return fmt.Errorf("%s: the path must be absolute", call)
 		}
 		c.setDisk(name, path)
 		return nil
 	}
 }
 
-// WithoutSystemMetrics leaves cpu, memory, the disks, connections and process out of the answers, and measures none of them. (process, which no
-// other option is about, is a warning when more than 80 % of the files are open that it may open.)
-// WithDisk and the metrics' thresholds are errors beside it.
+// WithoutSystemMetrics removes cpu, memory, the disks, connections and process from the answers. None of
+// them is measured. (No other option configures process: it is a warning when more than 80 % of the open
+// files that the process may have are in use.) WithDisk and the thresholds of the metrics are errors beside
+// it.
 func WithoutSystemMetrics() Option {
 	return func(c *config) error {
 		c.withoutSystem = true
@@ -180,9 +193,10 @@ func WithoutSystemMetrics() Option {
 	}
 }
 
-// WithPrefix is the path below which the health endpoints are. The default is "/api/health". It begins with /, is not / alone,
-// does not end with /, and holds no //, no segment . or .., none of ? # % : * { } \, no space and no control character, and is UTF-8. It
-// is compared with the decoded path of a request, as it is. Repeated use replaces.
+// WithPrefix sets the path of the health endpoints. The default is "/api/health". The path must begin with
+// /, must be longer than / and must not end with /. It must be UTF-8 without //, the segments . and .., the
+// characters ? # % : * { } \, spaces and control characters. It is compared with the decoded path of a
+// request. The last use wins.
 func WithPrefix(path string) Option {
 	return func(c *config) error {
 		c.prefix = path
@@ -190,8 +204,9 @@ func WithPrefix(path string) Option {
 	}
 }
 
-// WithTimeout is the timeout of those checks that set none. The default is 800 ms: a kubelet waits 1 s for the whole answer by
-// default. A duration under 1 ms or over a year is an error. Repeated use replaces.
+// WithTimeout sets the timeout of the checks without a Timeout of their own. The default is 800 ms, because
+// a kubelet waits 1 s for the whole answer by default. A duration under 1 ms or over a year is an error.
+// The last use wins.
 func WithTimeout(d time.Duration) Option {
 	return func(c *config) error {
 		c.timeout = d
@@ -199,8 +214,8 @@ func WithTimeout(d time.Duration) Option {
 	}
 }
 
-// WithFreshness is how long one result serves, for those checks that set nothing else. The default is 1 s. A duration under 1 ms
-// or over a year is an error. Repeated use replaces.
+// WithFreshness sets how long a result serves, for the checks without a FreshFor of their own. The default
+// is 1 s. A duration under 1 ms or over a year is an error. The last use wins.
 func WithFreshness(d time.Duration) Option {
 	return func(c *config) error {
 		c.freshness = d
@@ -208,8 +223,9 @@ func WithFreshness(d time.Duration) Option {
 	}
 }
 
-// WithReadiness makes readiness depend on exactly these checks; with no names on none. By default it depends on every check
-// that is not Optional. A name that no check has, and one that is named twice, are errors. Repeated use replaces.
+// WithReadiness makes readiness depend on exactly these checks. Without names it depends on no check. By
+// default it depends on every check that is not Optional. An unknown name and a name that is given twice
+// are errors. The last use wins.
 func WithReadiness(names ...string) Option {
 	names = append([]string{}, names...)
 	return func(c *config) error {
@@ -218,19 +234,20 @@ func WithReadiness(names ...string) Option {
 	}
 }
 
-// WithLogger is where the changes of the checks and of readiness are logged. The default is slog.Default(), as it is at the
-// moment of each record. A nil logger is an error. Repeated use replaces.
+// WithLogger sets the logger for changes of checks, metrics and readiness. The default is the
+// slog.Default() of the moment of each record. A nil logger is an error. The last use wins.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) error {
 		if l == nil {
-			return errors.New("WithLogger(nil): a logger is not nil; leave the option out for slog.Default()")
+			return errors.New("WithLogger(nil): the logger must not be nil; leave the option out for slog.Default()")
 		}
 		c.logger = l
 		return nil
 	}
 }
 
-// WithVersion adds "version" to the detailed answer. By default, and with an empty version, it is absent. Repeated use replaces.
+// WithVersion adds the member "version" to the detailed answer. By default, and with an empty version, the
+// member is absent. The last use wins.
 func WithVersion(v string) Option {
 	return func(c *config) error {
 		c.version = v
@@ -238,11 +255,14 @@ func WithVersion(v string) Option {
 	}
 }
 
-// WithBackground adds a look of its own each interval, 10 % more or less, beginning 100 ms after New, for when there is
-// no other: it runs every check whose result would not stay fresh until the next one has ended, and measures the system
-// metrics. Nothing else changes: a request that finds no fresh result has the check run, and waits for it. For answers
-// that never wait set WithFreshness, or FreshFor, to the interval, a tenth of it and the timeout, or more. The default is
-// 0: no schedule. A duration under 1 ms, other than 0, or over a year is an error. The last use wins.
+// WithBackground adds a look of its own each interval, 10 % more or less. The first one comes 100 ms after
+// New. Each runs every check whose result would not stay fresh until the next look has ended, and measures
+// the system metrics. A request that finds no fresh result still runs the check and waits for it. For
+// answers that never wait, set WithFreshness or FreshFor to at least 1.1 times the interval plus the
+// timeout.
+//
+// The default is 0, no schedule. A duration over a year, or other than 0 and under 1 ms, is an error. The
+// last use wins.
 func WithBackground(interval time.Duration) Option {
 	return func(c *config) error {
 		c.interval = interval
@@ -253,8 +273,9 @@ func WithBackground(interval time.Duration) Option {
 	}
 }
 
-// WithStartupGate keeps /startup/ and /ready/ at 503 until MarkStarted is called: for a service that has to load or migrate something
-// first. Startup depends on the gate alone and never on a check. Middleware panics on it, since nobody could call MarkStarted.
+// WithStartupGate keeps /startup/ and /ready/ at 503 until MarkStarted is called, for a service that has to
+// load or migrate something first. Startup depends on the gate alone and never on a check. Middleware
+// panics on this option, because its caller has no Health to call MarkStarted on.
 func WithStartupGate() Option {
 	return func(c *config) error {
 		c.gated = true
@@ -262,8 +283,9 @@ func WithStartupGate() Option {
 	}
 }
 
-// WithDrainDelay is how long Drain and Shutdown keep serving after readiness has become 503: until load balancers have taken
-// notice. The default is 5 s; zero is no delay. Less than zero, a positive duration under 1 ms, and more than a year are errors. Repeated use replaces.
+// WithDrainDelay sets how long Drain and Shutdown continue to serve after readiness has become 503, so that
+// load balancers can react. The default is 5 s. Zero means no delay. A negative duration, a positive one
+// under 1 ms and one over a year are errors. The last use wins.
 func WithDrainDelay(d time.Duration) Option {
 	return func(c *config) error {
 		c.drainDelay = d
@@ -274,9 +296,10 @@ func WithDrainDelay(d time.Duration) Option {
 	}
 }
 
-// WithGuard closes everything but live, ready and startup to requests that one of guards refuses: 401 where a token would help, else
-// 403, the same for what exists and what doesn't. Readiness shows them the status alone. All guards must allow; repeated use is additive. No
-// guard at all, a nil one, and one that is invalid, are errors.
+// WithGuard protects every endpoint but live, ready and startup. A request that a guard refuses gets 401
+// where a token would help and 403 otherwise, whether or not the path exists. Readiness shows such a
+// request the status alone. All guards must allow a request. Repeated use is additive. No guard, a nil
+// guard and an invalid guard are errors.
 func WithGuard(guards ...Guard) Option {
 	guards = append([]Guard{}, guards...)
 	return func(c *config) error {
@@ -285,8 +308,9 @@ func WithGuard(guards ...Guard) Option {
 	}
 }
 
-// WithPublic names the endpoints that the middleware answers; the others are 404 there, and to be had through Private alone. With no names
-// it answers none. By default it answers all. A name that is no endpoint is an error. Repeated use replaces.
+// WithPublic sets the endpoints that the middleware answers. It answers the others with 404, and only
+// Private serves them. Without names it answers none. By default it answers all. An unknown endpoint is an
+// error. The last use wins.
 func WithPublic(public ...Endpoint) Option {
 	public = append([]Endpoint{}, public...)
 	return func(c *config) error {
@@ -299,9 +323,10 @@ func WithPublic(public ...Endpoint) Option {
 	}
 }
 
-// WithAlias answers an endpoint at another path too, such as "/readyz", with and without a trailing slash. The path follows the rules of
-// WithPrefix, and is not below the prefix; Checks is many paths, and has no alias. Repeated use is additive; the same path twice is an
-// error.
+// WithAlias answers an endpoint at a second path, such as "/readyz", with and without a trailing slash. The
+// path must follow the rules of WithPrefix and must not be below the prefix. The endpoint must not be
+// Checks, which has many paths, and must be one of those of WithPublic. Repeated use is additive. A path
+// that is given twice is an error.
 func WithAlias(path string, e Endpoint) Option {
 	return func(c *config) error {
 		call := fmt.Sprintf("WithAlias(%q, %q)", path, string(e))
@@ -309,7 +334,7 @@ func WithAlias(path string, e Endpoint) Option {
 			return err
 		}
 		if e == Checks {
-			return fmt.Errorf("%s: an alias is for one answer, and checks are many", call)
+			return fmt.Errorf("%s: the endpoint must not be Checks, which has many paths", call)
 		}
 		if _, ok := c.aliases[path]; ok {
 			return fmt.Errorf("%s: the path has an alias already", call)
@@ -319,15 +344,17 @@ func WithAlias(path string, e Endpoint) Option {
 	}
 }
 
-// WithOnChange calls f for each change of a check, of a metric and of readiness: one call at a time, in order, on a
-// goroutine that is not a request's, and under no lock, so that f may call any method of the Health but Close and
-// Shutdown, which would wait for f. A function that needs the Health must not take it from the variable that New's result
-// is assigned to, which may be unset still: give it to Health.OnChange instead. While f runs, the next changes wait; when
-// more than a thousand do, the oldest are forgotten, and the log says so. A panic in f is logged. Nothing is told before
-// New has returned, or once Close has.
+// WithOnChange calls f for each change of a check, a metric or readiness. The calls come one at a time and
+// in order, on a goroutine that serves no request. No lock is held, so f may call any method of the Health
+// but Close and Shutdown, which would wait for f. While f runs, further changes wait. When more than 1024
+// wait, the oldest are dropped, and the log says so. A panic in f is logged. f is not called before New has
+// returned, or after Close has.
 //
-// A check changes when it runs, which without WithBackground is when there is a look; see Health. Unlike the log, f is
-// told every change of what flaps. Repeated use is additive. A nil function is an error.
+// The variable that receives the result of New may still be unset when f is called. Pass a function that
+// needs the Health to Health.OnChange instead.
+//
+// A check changes when it runs, which without WithBackground takes a look; see Health. f gets every change
+// of a check that flaps, unlike the log. Repeated use is additive. A nil function is an error.
 func WithOnChange(f func(Change)) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -345,7 +372,7 @@ func withCheck(option, name string, p probes.Probe, opts []CheckOption) Option {
 		errs := []error{validName(call, name), validProbe(call, p)}
 		for i, opt := range opts {
 			if opt == nil {
-				errs = append(errs, fmt.Errorf("%s: check option %d is nil", call, i+1))
+				errs = append(errs, fmt.Errorf("%s: check option %d must not be nil", call, i+1))
 				continue
 			}
 			if err := opt(&check); err != nil {
@@ -368,7 +395,7 @@ func withPercentages(option string, warning, critical float64, field func(*confi
 			case math.IsNaN(v) || v < 0 || v > 100 && v != Never:
 				return fmt.Errorf("%s: a percentage must be 0 to 100, or Never", call)
 			case v > 0 && v < 1:
-				return fmt.Errorf("%s: a percentage must not be a fraction: write %s for %s", call, percent(v), fmt.Sprint(v))
+				return fmt.Errorf("%s: a percentage must not be a fraction: write %s for %v", call, percent(v), v)
 			}
 		}
 		return l.validate(call)

@@ -12,8 +12,8 @@ var (
 	// ErrUnknownCheck is the error of Health.Check for a name that no check and no metric has.
 	ErrUnknownCheck = errors.New("echohealth: no check has this name")
 
-	// ErrLeftAlone is wrapped by an error of Close or Shutdown where something has not ended in time: a probe, a server, a
-	// function of WithOnChange or the logger. It may still run.
+	// ErrLeftAlone is wrapped by an error of Close or Shutdown where something has not ended in time: a
+	// probe, a server, a function of WithOnChange or the logger. It may still run.
 	ErrLeftAlone = errors.New("it is left alone")
 )
 
@@ -53,13 +53,13 @@ type Check struct {
 	metric bool // it is a metric, which has no response time
 }
 
-// Change is what the functions of WithOnChange and OnChange are given: the first failure of a check or a metric, every
-// later change of its status or reason, and every change of readiness.
+// Change is what the functions of WithOnChange and OnChange are given: the first failure of a check or a
+// metric, every later change of its status or reason, and every change of readiness.
 type Change struct {
 	Check  string        // the check's or the metric's name; empty for a change of readiness
 	From   probes.Status // empty where it was unknown
 	To     probes.Status // readiness is OK or Error
-	Reason probes.Reason // empty where To is OK; of readiness "starting" or "draining", or empty where a check is why
+	Reason probes.Reason // empty where To is OK; of readiness "starting", "draining", or empty where a check fails
 	Lasted time.Duration // how long From, with its reason, lasted; zero where it was unknown
 	Err    error         // the whole error, for a log alone: its text is masked, what it wraps is not
 	At     time.Time

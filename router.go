@@ -54,7 +54,8 @@ func makeRoutes(m *monitor, errors bool) map[string]*route {
 	return routes
 }
 
-// below returns what follows the prefix in path, or stands for an alias, and whether the path is ours: /api/healthy is not.
+// below returns what follows the prefix in path, or stands for an alias, and whether the path is ours:
+// /api/healthy is not.
 func (r *router) below(path string) (string, bool) {
 	if rest, ok := strings.CutPrefix(path, r.prefix); ok && (rest == "" || rest[0] == '/') {
 		return rest, true
@@ -69,7 +70,8 @@ func (r *router) below(path string) (string, bool) {
 	return "/" + string(endpoint), ok
 }
 
-// route finds what is at a path below the prefix; nil: nothing. The two that are asked all day are found without hashing.
+// route finds what is at a path below the prefix; nil: nothing. The two that are asked all day are found
+// without hashing.
 func (r *router) route(path string) *route {
 	path = strings.TrimSuffix(path, "/")
 	switch path {
@@ -81,8 +83,8 @@ func (r *router) route(path string) *route {
 	return r.routes[path]
 }
 
-// serve answers in the order of the contract: guard, path, method. Live and startup ask no guard, so that one that hangs
-// can't have a service restarted.
+// serve answers in the order of the contract: guard, path, method. Live and startup ask no guard, so that
+// one that hangs can't have a service restarted.
 func (r *router) serve(w http.ResponseWriter, request *http.Request, path string) {
 	route := r.route(path)
 	var refusal *answer
@@ -107,8 +109,8 @@ func (r *router) serve(w http.ResponseWriter, request *http.Request, path string
 	}
 }
 
-// refusal returns the answer for a request that a guard refuses, or nil: 401 where a token would open all guards that
-// refuse, else 403. It is the same for what exists and what doesn't.
+// refusal returns the answer for a request that a guard refuses, or nil: 401 where a token would open all
+// guards that refuse, else 403. It is the same for what exists and what doesn't.
 func (r *router) refusal(request *http.Request) (refusal *answer) {
 	for _, guard := range r.guards {
 		allowed, panicked := ask(guard, request)

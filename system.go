@@ -99,19 +99,21 @@ func (s *system) take(sample *sysmetrics.Sample) *metrics {
 func (s *system) judge(sample *sysmetrics.Sample) *metrics {
 	m := &metrics{sample: sample}
 	cpu, memory, connections, process := sample.CPU, sample.Memory, sample.Connections, sample.Process
-	m.add("cpu", cpuDetails(cpu), figure{cpu.Percent, "%", "of the CPU is in use"}, s.config.cpu, cpu.Err)
+	m.add("cpu", cpuDetails(cpu), s.config.cpu, cpu.Err, figure{cpu.Percent, "%", "of the CPU is in use"})
 	m.markStale(sample.Stuck, sample.Age)
-	m.add("memory", memoryDetails(memory), figure{memory.Percent, "%", "of the memory is in use"}, s.config.memory, memory.Err)
+	m.add("memory", memoryDetails(memory), s.config.memory, memory.Err,
+		figure{memory.Percent, "%", "of the memory is in use"})
 	m.markStale(sample.Stuck, sample.Age)
 	for _, disk := range sample.Disks {
-		m.add(disk.Name, diskDetails(disk), figure{disk.Percent, "%", "of the file system of " + disk.Path + " is in use"}, s.config.disk, disk.Err)
+		m.add(disk.Name, diskDetails(disk), s.config.disk, disk.Err,
+			figure{disk.Percent, "%", "of the file system of " + disk.Path + " is in use"})
 		m.markStale(disk.Stuck, disk.Age)
 	}
-	m.add("connections", connectionsDetails(connections), figure{float64(connections.Active), "", "TCP connections are established"},
-		s.config.connections, connections.Err)
+	m.add("connections", connectionsDetails(connections), s.config.connections, connections.Err,
+		figure{float64(connections.Active), "", "TCP connections are established"})
 	m.markStale(sample.Stuck, sample.Age)
-	m.add("process", processDetails(process), figure{openFiles(process), "%", "of the open files that the process may have are in use"},
-		levels{openFilesWarning, Never}, nil)
+	m.add("process", processDetails(process), levels{openFilesWarning, Never}, nil,
+		figure{openFiles(process), "%", "of the open files that the process may have are in use"})
 	m.markStale(sample.Stuck, sample.Age)
 	return m
 }
@@ -123,8 +125,9 @@ type figure struct {
 	of    string // what the value is, in words that follow it
 }
 
-// add judges one metric. What can't be read is a warning; what is not there to be read, or not yet, is absent and OK.
-func (m *metrics) add(name string, details []slog.Attr, f figure, l levels, err error) {
+// add judges one metric. What can't be read is a warning; what is not there to be read, or not yet, is
+// absent and OK.
+func (m *metrics) add(name string, details []slog.Attr, l levels, err error, f figure) {
 	check := Check{Name: name, Status: probes.OK, Details: details, metric: true}
 	switch {
 	case errors.Is(err, sysmetrics.ErrPending), errors.Is(err, sysmetrics.ErrUnsupported):
@@ -132,9 +135,11 @@ func (m *metrics) add(name string, details []slog.Attr, f figure, l levels, err 
 	case err != nil:
 		check.Status, check.Reason = probes.Warning, classify.Reason(err)
 	case f.value > l.critical:
-		check.Status, check.Reason, err = probes.Error, probes.ReasonAboveThreshold, f.above("critical", l.critical)
+		check.Status, check.Reason = probes.Error, probes.ReasonAboveThreshold
+		err = f.above("critical", l.critical)
 	case f.value > l.warning:
-		check.Status, check.Reason, err = probes.Warning, probes.ReasonAboveThreshold, f.above("warning", l.warning)
+		check.Status, check.Reason = probes.Warning, probes.ReasonAboveThreshold
+		err = f.above("warning", l.warning)
 	}
 	m.checks = append(m.checks, check)
 	m.errs = append(m.errs, err)
@@ -145,14 +150,16 @@ func (f figure) above(level string, threshold float64) error {
 	if value <= threshold {
 		value = f.value
 	}
-	return fmt.Errorf("%v%s %s, more than the %s threshold of %v%s", value, f.unit, f.of, level, threshold, f.unit)
+	return fmt.Errorf("%v%s %s, more than the %s threshold of %v%s",
+		value, f.unit, f.of, level, threshold, f.unit)
 }
 
 // oldAge is from which age on figures say how old they are.
 const oldAge = 5 * time.Second
 
-// markStale says how old the metric is that was added last, where its figures are old ones, and makes it a warning, unless it is
-// worse already, where what they are read from is stuck. Being old alone is no warning: it may be that there was no look for long.
+// markStale says how old the metric is that was added last, where its figures are old ones, and makes it a
+// warning, unless it is worse already, where what they are read from is stuck. Being old alone is no
+// warning: it may be that there was no look for long.
 func (m *metrics) markStale(stuck bool, age time.Duration) {
 	last := len(m.checks) - 1
 	check := &m.checks[last]
@@ -195,7 +202,8 @@ func (m *metrics) diff(before *metrics) []engine.Change {
 		}
 		if old.Status != check.Status || old.Reason != check.Reason {
 			changes = append(changes, engine.Change{
-				Check: check.Name, From: old.Status, To: check.Status, Reason: check.Reason, Lasted: now.Sub(changedAt), Err: m.errs[i], At: now,
+				Check: check.Name, From: old.Status, To: check.Status, Reason: check.Reason,
+				Lasted: now.Sub(changedAt), Err: m.errs[i], At: now,
 			})
 			changedAt = now
 		}
@@ -210,7 +218,9 @@ func (s *system) stale() *metrics {
 	defer s.mu.Unlock()
 	m := &metrics{}
 	for i, name := range s.names() {
-		check := Check{Name: name, Status: probes.Error, Reason: probes.ReasonStale, Since: s.closedAt, metric: true}
+		check := Check{
+			Name: name, Status: probes.Error, Reason: probes.ReasonStale, Since: s.closedAt, metric: true,
+		}
 		if s.last != nil {
 			check.LastOK = s.last.checks[i].LastOK
 		}
@@ -219,7 +229,8 @@ func (s *system) stale() *metrics {
 	return m
 }
 
-// lastMetrics returns the last metrics, however old, and measures nothing. Before the first measurement they are unknown.
+// lastMetrics returns the last metrics, however old, and measures nothing. Before the first measurement
+// they are unknown.
 func (s *system) lastMetrics() *metrics {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -304,8 +315,9 @@ func processDetails(process sysmetrics.Process) (d details) {
 	return d
 }
 
-// openFilesWarning is how many percent of the limit on open files may be used. The process metric warns when there are more, since
-// connections fail at the limit; it has no critical level, and no option changes it.
+// openFilesWarning is how many percent of the limit on open files may be used. The process metric warns
+// when there are more, since connections fail at the limit; it has no critical level, and no option changes
+// it.
 const openFilesWarning = 80
 
 // openFiles is the percentage of the limit that is in use; without a limit, or without a count, it is zero.

@@ -15,14 +15,15 @@ import (
 func validName(call, name string) error {
 	switch {
 	case !wellFormed(name):
-		return fmt.Errorf("%s: a name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}", call)
+		return fmt.Errorf("%s: the name must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}", call)
 	case taken[name]:
-		return fmt.Errorf("%s: the name is taken by a system metric", call)
+		return fmt.Errorf("%s: the name is reserved for a system metric", call)
 	}
 	return nil
 }
 
-// wellFormed reports whether name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}. Package regexp would make every program 256 KB larger.
+// wellFormed reports whether name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}. Package regexp would make every
+// program 256 KB larger.
 func wellFormed(name string) bool {
 	if name == "" || len(name) > 64 || strings.IndexByte("._-", name[0]) >= 0 {
 		return false
@@ -38,50 +39,51 @@ func validPath(call, path string) error {
 	var rule string
 	switch {
 	case !strings.HasPrefix(path, "/"):
-		rule = "a path begins with /"
+		rule = "the path must begin with /"
 	case path == "/":
-		rule = "a path is more than /"
+		rule = "the path must be longer than /"
 	case strings.HasSuffix(path, "/"):
-		rule = "a path does not end with /"
+		rule = "the path must not end with /"
 	case strings.Contains(path, "//"):
-		rule = "a path has no //"
-	case strings.ContainsAny(path, `?#%:*{}\ `), strings.ContainsFunc(path, unicode.IsControl), !utf8.ValidString(path):
-		rule = `a path is UTF-8 without ? # % : * { } \, spaces and control characters`
+		rule = "the path must not contain //"
+	case strings.ContainsAny(path, `?#%:*{}\ `) || strings.ContainsFunc(path, unicode.IsControl) ||
+		!utf8.ValidString(path):
+		rule = `the path must be UTF-8 without ? # % : * { } \, spaces and control characters`
 	case strings.Contains(path+"/", "/./"), strings.Contains(path+"/", "/../"):
-		rule = "a path has no segment . or .."
+		rule = "the path must not contain a segment . or .."
 	default:
 		return nil
 	}
 	return fmt.Errorf("%s: %s", call, rule)
 }
 
-// longest is the longest duration: what is added to it, or three times of it, can't overflow.
+// longest is the longest duration. Sums of it cannot overflow.
 const longest = 365 * 24 * time.Hour
 
 func validDuration(option string, d time.Duration) error {
 	switch {
 	case d < time.Millisecond:
-		return fmt.Errorf("%s(%s): a duration is 1ms or more (a bare number is in nanoseconds)", option, d)
+		return fmt.Errorf("%s(%s): the duration must be at least 1ms (a bare number is in nanoseconds)", option, d)
 	case d > longest:
-		return fmt.Errorf("%s(%s): a duration is %s (a year) or less", option, d, longest)
+		return fmt.Errorf("%s(%s): the duration must be at most %s (a year)", option, d, longest)
 	}
 	return nil
 }
 
 func atLeastOne(option string, n int) error {
 	if n < 1 {
-		return fmt.Errorf("%s(%d): a threshold is 1 or more", option, n)
+		return fmt.Errorf("%s(%d): the threshold must be at least 1", option, n)
 	}
 	return nil
 }
 
-// validProbe refuses nil, a nil pointer in an interface too, and asks the probe itself where it can say.
+// validProbe refuses nil and a nil pointer, and calls the probe's own Validate where there is one.
 func validProbe(call string, p probes.Probe) error {
 	if p == nil {
-		return fmt.Errorf("%s: the probe is nil", call)
+		return fmt.Errorf("%s: the probe must not be nil", call)
 	}
 	if isNil(p) {
-		return fmt.Errorf("%s: the probe is a nil %T", call, p)
+		return fmt.Errorf("%s: the probe must not be a nil %T", call, p)
 	}
 	if err := validate(p); err != nil {
 		return fmt.Errorf("%s: %s", call, classify.Text(err))
@@ -89,7 +91,7 @@ func validProbe(call string, p probes.Probe) error {
 	return nil
 }
 
-// validate asks v whether its settings make sense, if it can say.
+// validate calls the method Validate of v, if it has one.
 func validate(v any) (err error) {
 	validator, ok := v.(interface{ Validate() error })
 	if !ok {

@@ -103,7 +103,7 @@ func TestTheOneLine(t *testing.T) {
 }
 
 func TestWhatCannotBeMeant(t *testing.T) {
-	assert.PanicsWithError(t, "echohealth: WithRedis: the probe is nil", func() { echov5.Middleware(echohealth.WithRedis(nil)) })
+	assert.PanicsWithError(t, "echohealth: WithRedis: the probe must not be nil", func() { echov5.Middleware(echohealth.WithRedis(nil)) })
 	assert.PanicsWithError(t, "echov5: WithStartupGate: it needs echohealth.New, whose Health has the method MarkStarted that opens the gate, and From",
 		func() { echov5.Middleware(echohealth.WithStartupGate()) })
 	assert.Panics(t, func() { echov5.From(nil) })

@@ -1,11 +1,11 @@
-// Package basecontext gives a context the values of another one: hooks of an application's clients may want a value, such
-// as a tenant, that a check's own context does not have.
+// Package basecontext gives a context the values of another one: hooks of an application's clients may want
+// a value, such as a tenant, that a check's own context does not have.
 package basecontext
 
 import "context"
 
-// With returns ctx with the values of base besides: those that ctx does not have. The deadline and the cancellation of
-// base do not count. A nil base has no values.
+// With returns ctx with the values of base besides: those that ctx does not have. The deadline and the
+// cancellation of base do not count. A nil base has no values.
 func With(ctx, base context.Context) context.Context {
 	if base == nil || base == context.Background() {
 		return ctx

@@ -1,13 +1,13 @@
-// Package changelog writes the changes of checks, of metrics and of readiness to a log, so that no outage is missing
-// from it and none floods it.
+// Package changelog writes the changes of checks, of metrics and of readiness to a log, so that no outage
+// is missing from it and none floods it.
 //
-// A state that is new is written at once. What a subject has been in before is a repetition: it is written at once
-// too, unless the subject has changed again within its quiet time. Then it is summed up, and the summary is written at
-// the end of the quiet time, which doubles from one second to one minute while the subject goes on changing. A subject
-// that has not changed for two minutes begins anew.
+// A state that is new is written at once. What a subject has been in before is a repetition: it is written
+// at once too, unless the subject has changed again within its quiet time. Then it is summed up, and the
+// summary is written at the end of the quiet time, which doubles from one second to one minute while the
+// subject goes on changing. A subject that has not changed for two minutes begins anew.
 //
-// So a subject with n different states that changes every second for an hour makes at most n + 70 records, and no
-// record is late by more than a minute.
+// So a subject with n different states that changes every second for an hour makes at most n + 70 records,
+// and no record is late by more than a minute.
 package changelog
 
 import (
@@ -64,8 +64,8 @@ type summary struct {
 	timer   *time.Timer
 }
 
-// New returns a Log that writes with write, which must return soon. It makes what a timer finds in order with the
-// changes by enqueue, which must call its argument later.
+// New returns a Log that writes with write, which must return soon. It makes what a timer finds in order
+// with the changes by enqueue, which must call its argument later.
 func New(write func(slog.Level, string, ...slog.Attr), enqueue func(func())) *Log {
 	return &Log{write: write, enqueue: enqueue, subjects: map[string]*subject{}}
 }
@@ -121,7 +121,8 @@ func (l *Log) hold(s *subject, c Change) {
 	held.counts[c.State]++
 }
 
-// badUntil is how long the subject has been bad since its last change, or since the last record, whichever is later.
+// badUntil is how long the subject has been bad since its last change, or since the last record, whichever
+// is later.
 func (s *subject) badUntil(now time.Time) time.Duration {
 	since := s.last.At
 	if s.at.After(since) {
@@ -158,8 +159,8 @@ func (l *Log) flush(s *subject, now time.Time) {
 	l.write(held.level, message, attrs...)
 }
 
-// attrs says how often the subject has changed since the last record, how long it was bad, and how often it changed to
-// each of its states.
+// attrs says how often the subject has changed since the last record, how long it was bad, and how often it
+// changed to each of its states.
 func (s *summary) attrs(since, bad time.Duration) []slog.Attr {
 	return []slog.Attr{
 		slog.Int("changes", s.changes),

@@ -8,11 +8,11 @@ import (
 // queueLimit is how many calls wait at most while one does not return.
 const queueLimit = 1024
 
-// CallQueue makes calls one at a time and in order, without a lock, and has no goroutine of its own: a caller of flush
-// makes the calls, and those that are added meanwhile. The zero value is ready.
+// CallQueue makes calls one at a time and in order, without a lock, and has no goroutine of its own: a
+// caller of flush makes the calls, and those that are added meanwhile. The zero value is ready.
 type CallQueue struct {
-	// OnDrop is called, under no lock, when the queue begins to drop its oldest calls because one does not return; once
-	// until the queue is empty again. It may be nil.
+	// OnDrop is called, under no lock, when the queue begins to drop its oldest calls because one does not
+	// return; once until the queue is empty again. It may be nil.
 	OnDrop func()
 
 	mu       sync.Mutex // guards what follows, and is never held during a call
@@ -28,8 +28,8 @@ func (q *CallQueue) Add(call func()) {
 	go q.flush()
 }
 
-// Close waits until all calls that were added so far have been made, but not longer than limit, and reports whether they
-// have. It drops those that are left, and makes none afterwards.
+// Close waits until all calls that were added so far have been made, but not longer than limit, and reports
+// whether they have. It drops those that are left, and makes none afterwards.
 func (q *CallQueue) Close(limit time.Duration) bool {
 	defer q.drop()
 	done := make(chan struct{})

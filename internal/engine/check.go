@@ -106,9 +106,9 @@ func age(at, now time.Time) time.Duration {
 	return max(now.Sub(at), wall(now).Sub(wall(at)))
 }
 
-// freshUntil is when to ask again after result was given: at once, where it has become too old while another check was
-// waited for. An overdue run's result has no end of its own, and is looked at anew after each freshness time, so that
-// what is made of it carries a timestamp of these days.
+// freshUntil is when to ask again after result was given: at once, where it has become too old while
+// another check was waited for. An overdue run's result has no end of its own, and is looked at anew after
+// each freshness time, so that what is made of it carries a timestamp of these days.
 func (c *Check) freshUntil(result *Result, now time.Time) time.Time {
 	if until := result.At.Add(c.Freshness); until.After(now) || !c.overdue() {
 		return until
@@ -138,8 +138,8 @@ func (c *Check) latest() *Result {
 	return c.last.Load()
 }
 
-// closedResult is what every check says once the Engine is closed: no run renews what is old, so nothing stays green. It
-// took as long as the last run.
+// closedResult is what every check says once the Engine is closed: no run renews what is old, so nothing
+// stays green. It took as long as the last run.
 func (c *Check) closedResult() *Result {
 	r := &Result{Status: probes.Error, Reason: probes.ReasonStale, Err: errClosed, At: *c.engine.closedAt.Load()}
 	r.Since = r.At
@@ -166,14 +166,16 @@ func (c *Check) store(result *Result) {
 	c.engine.Invalidate()
 }
 
-// report tells the listener of the last result, if its status or reason is another. c.mu is held, so that the calls are
-// in order.
+// report tells the listener of the last result, if its status or reason is another. c.mu is held, so that
+// the calls are in order.
 func (c *Check) report() {
 	last := c.last.Load()
 	if last.Status == c.reported.status && last.Reason == c.reported.reason {
 		return
 	}
-	change := Change{Check: c.Name, From: c.reported.status, To: last.Status, Reason: last.Reason, Err: last.Err, At: last.At}
+	change := Change{
+		Check: c.Name, From: c.reported.status, To: last.Status, Reason: last.Reason, Err: last.Err, At: last.At,
+	}
 	if c.reported.status != "" {
 		change.Lasted = last.At.Sub(c.reported.at)
 	}

@@ -1,10 +1,10 @@
-// Package engine runs checks: all that are due side by side, each at most once at a time, each within its timeout,
-// and gives the last result to every caller while it is fresh. It knows probes and nothing of HTTP, of Echo, or of how
-// a result is shown.
+// Package engine runs checks: all that are due side by side, each at most once at a time, each within its
+// timeout, and gives the last result to every caller while it is fresh. It knows probes and nothing of
+// HTTP, of Echo, or of how a result is shown.
 //
-// There is one rule for when a check runs: a result serves for its freshness, and the next caller has the check run.
-// A schedule is one more caller. Between two runs an Engine owns no goroutine. No lock is held while a probe or a
-// listener is called.
+// There is one rule for when a check runs: a result serves for its freshness, and the next caller has the
+// check run. A schedule is one more caller. Between two runs an Engine owns no goroutine. No lock is held
+// while a probe or a listener is called.
 package engine
 
 import (
@@ -16,9 +16,11 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Listener is told what happens to the checks, one call at a time and in order. It may call any method of the Engine.
+// Listener is told what happens to the checks, one call at a time and in order. It may call any method of
+// the Engine.
 type Listener interface {
-	// Changed is called for a check's first result, and for every later one whose status or reason is another.
+	// Changed is called for a check's first result, and for every later one whose status or reason is
+	// another.
 	Changed(Change)
 	// Invalid is called once for a check whose probe gives what breaks the rules of package probes.
 	Invalid(check string, err error)
@@ -62,8 +64,8 @@ func New(configs []Config, listener Listener) *Engine {
 // Checks returns the checks in the order of their configurations.
 func (e *Engine) Checks() []*Check { return e.checks }
 
-// Generation changes whenever the answer to Collect may have: what was made from a Collection of this generation is
-// still true while Generation says the same, and Due has not come.
+// Generation changes whenever the answer to Collect may have: what was made from a Collection of this
+// generation is still true while Generation says the same, and Due has not come.
 func (e *Engine) Generation() uint64 { return e.generation.Load() }
 
 // Collection is one answer to Collect.
@@ -75,9 +77,9 @@ type Collection struct {
 	Whole      bool // false where the caller's context ended before a run did: true for this caller alone
 }
 
-// Collect is a look: it runs every check that has no fresh result, and returns the results of shown, some or all of
-// Checks. It waits for those runs alone, until ctx ends; a run goes on then. It never takes longer than the longest
-// timeout of shown.
+// Collect is a look: it runs every check that has no fresh result, and returns the results of shown, some
+// or all of Checks. It waits for those runs alone, until ctx ends; a run goes on then. It never takes
+// longer than the longest timeout of shown.
 func (e *Engine) Collect(ctx context.Context, shown []*Check) Collection {
 	now := time.Now()
 	c := Collection{Generation: e.Generation(), Results: make([]*Result, len(shown)), Whole: true}
@@ -145,7 +147,8 @@ func (e *Engine) Last(checks []*Check) Collection {
 	return c
 }
 
-// await fills in the results that had to be waited for, and reads the others once more, so that all are of one generation.
+// await fills in the results that had to be waited for, and reads the others once more, so that all are of
+// one generation.
 func (c *Collection) await(ctx context.Context, e *Engine, checks []*Check, waits []*run) {
 	unfinished := make([]*Result, len(checks))
 	for i, wait := range waits {
@@ -166,19 +169,20 @@ func (c *Collection) await(ctx context.Context, e *Engine, checks []*Check, wait
 // Enqueue puts a call into the order of the listener's, and returns at once.
 func (e *Engine) Enqueue(call func()) { e.queue.Add(call) }
 
-// Flush waits until the listener has been told all that has happened so far, but not longer than limit, and reports
-// whether it has. It is told nothing afterwards.
+// Flush waits until the listener has been told all that has happened so far, but not longer than limit, and
+// reports whether it has. It is told nothing afterwards.
 func (e *Engine) Flush(limit time.Duration) bool { return e.queue.Close(limit) }
 
-// Invalidate begins the next Generation: for what is made of the results and of something else, when that has changed.
+// Invalidate begins the next Generation: for what is made of the results and of something else, when that
+// has changed.
 func (e *Engine) Invalidate() { e.generation.Add(1) }
 
 // Done is closed when the Engine is.
 func (e *Engine) Done() <-chan struct{} { return e.ctx.Done() }
 
-// Close ends the schedule, cancels all runs and waits for them to end, but not longer than limit: a probe that heeds no
-// context is left alone. It returns the names of the checks that still run. Afterwards nothing else does, and every
-// result is an Error with ReasonStale.
+// Close ends the schedule, cancels all runs and waits for them to end, but not longer than limit: a probe
+// that heeds no context is left alone. It returns the names of the checks that still run. Afterwards
+// nothing else does, and every result is an Error with ReasonStale.
 func (e *Engine) Close(limit time.Duration) []string {
 	now := time.Now()
 	e.closedAt.CompareAndSwap(nil, &now)

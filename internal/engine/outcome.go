@@ -24,7 +24,9 @@ type outcome struct {
 var errClosed = errors.New("the health checks are closed")
 
 // exited is the outcome of a probe that never returned: it called runtime.Goexit, as a test's FailNow does.
-var exited = outcome{status: probes.Error, reason: probes.ReasonFailed, err: errors.New("the probe ended its goroutine")}
+var exited = outcome{
+	status: probes.Error, reason: probes.ReasonFailed, err: errors.New("the probe ended its goroutine"),
+}
 
 // call asks the probe. The errors' own methods run in here as well, and their panics are the probe's.
 func call(ctx context.Context, probe probes.Probe) (o outcome) {
@@ -48,12 +50,14 @@ func judge(result probes.Result) outcome {
 	case o.status == probes.OK:
 		o.reason = ""
 	case o.status != probes.Warning && o.status != probes.Error:
-		invalid = append(invalid, fmt.Errorf("the status %q is none of ok, warning and error: it counts as error", o.status))
+		invalid = append(invalid,
+			fmt.Errorf("the status %q is none of ok, warning and error: it counts as error", o.status))
 		o.status = probes.Error
 	}
 	if o.status != probes.OK {
 		if o.reason != "" && !o.reason.Valid() {
-			invalid = append(invalid, fmt.Errorf("the reason %q does not match [a-z][a-z0-9_]{0,31}: it is shown as failed", o.reason))
+			invalid = append(invalid,
+				fmt.Errorf("the reason %q does not match [a-z][a-z0-9_]{0,31}: it is shown as failed", o.reason))
 			o.reason = probes.ReasonFailed
 		}
 		o.reason = reasonOf(o)
@@ -85,7 +89,8 @@ func allowed(details []slog.Attr) ([]slog.Attr, error) {
 		case err == nil && seen[a.Key]:
 			err = fmt.Errorf("detail %q: it is there twice", a.Key)
 		case err == nil && len(good) == probes.MaxDetails:
-			return good, errors.Join(append(errs, fmt.Errorf("there are more than %d details: the rest is left out", probes.MaxDetails))...)
+			errs = append(errs, fmt.Errorf("there are more than %d details: the rest is left out", probes.MaxDetails))
+			return good, errors.Join(errs...)
 		}
 		if err != nil {
 			errs = append(errs, err)

@@ -7,8 +7,9 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// pauseTolerance is how late a timer must be to show that the process was stopped: by SIGSTOP, a debugger, a frozen
-// control group or a CPU quota. A machine that is merely busy is late by less as a rule, and no harm is done where it isn't.
+// pauseTolerance is how late a timer must be to show that the process was stopped: by SIGSTOP, a debugger,
+// a frozen control group or a CPU quota. A machine that is merely busy is late by less as a rule, and no
+// harm is done where it isn't.
 const pauseTolerance = 100 * time.Millisecond
 
 // run is one call of the probe, or two where the process was stopped during the first one.
@@ -30,7 +31,10 @@ type run struct {
 
 // start starts a run. c.mu is held.
 func (c *Check) start(now time.Time) *run {
-	r := &run{asked: now, began: now, deadline: now.Add(c.Timeout), settled: make(chan struct{}), ended: make(chan struct{})}
+	r := &run{
+		asked: now, began: now, deadline: now.Add(c.Timeout),
+		settled: make(chan struct{}), ended: make(chan struct{}),
+	}
 	r.timer = time.AfterFunc(c.Timeout, func() { c.expire(r) })
 	go c.execute(r)
 	return r
@@ -51,8 +55,8 @@ func (r *run) await(ctx context.Context) *Result {
 	}
 }
 
-// execute calls the probe. Its context outlives the timeout: one that ends at the first slow answer makes a driver close
-// the application's connection, and RabbitMQ says that a password is wrong only after 3 s.
+// execute calls the probe. Its context outlives the timeout: one that ends at the first slow answer makes a
+// driver close the application's connection, and RabbitMQ says that a password is wrong only after 3 s.
 func (c *Check) execute(r *run) {
 	ctx, cancel := context.WithTimeout(c.engine.ctx, c.limit())
 	defer cancel()
@@ -87,13 +91,14 @@ func (c *Check) finish(r *run, outcome outcome) {
 	c.engine.queue.flush()
 }
 
-// pausedUntil reports whether the process was stopped during the call: the timer has come late, or still not come.
+// pausedUntil reports whether the process was stopped during the call: the timer has come late, or still
+// not come.
 func (r *run) pausedUntil(now time.Time) bool {
 	return r.paused || !r.overdue && now.Sub(r.deadline) >= pauseTolerance
 }
 
-// repeat reports whether the probe has to be called once more: it failed while the process was stopped, and its limits
-// went by without it. c.mu is held.
+// repeat reports whether the probe has to be called once more: it failed while the process was stopped, and
+// its limits went by without it. c.mu is held.
 func (c *Check) repeat(r *run, outcome outcome, now time.Time) bool {
 	if outcome.status != probes.Error || r.overdue || r.repeated || !r.pausedUntil(now) || c.engine.Closed() {
 		return false
@@ -103,8 +108,9 @@ func (c *Check) repeat(r *run, outcome outcome, now time.Time) bool {
 	return true
 }
 
-// record makes a result of an outcome. One that comes after the timeout never turns the check green, or a dependency
-// that is always a bit too slow would flap; but a late failure's own reason says more than that it took long.
+// record makes a result of an outcome. One that comes after the timeout never turns the check green, or a
+// dependency that is always a bit too slow would flap; but a late failure's own reason says more than that
+// it took long.
 func (c *Check) record(r *run, outcome outcome, now time.Time) {
 	took := now.Sub(r.began)
 	paused := r.pausedUntil(now)
@@ -129,8 +135,8 @@ func (c *Check) record(r *run, outcome outcome, now time.Time) {
 	c.report()
 }
 
-// expire is called when the timeout comes before the probe's answer, and once more at the end of the run's context where
-// overrun asked for it.
+// expire is called when the timeout comes before the probe's answer, and once more at the end of the run's
+// context where overrun asked for it.
 func (c *Check) expire(r *run) {
 	c.mu.Lock()
 	now := time.Now()
@@ -147,8 +153,8 @@ func (c *Check) expire(r *run) {
 	c.engine.queue.flush()
 }
 
-// extend gives a call more time where the process was stopped: as much as the timer is late, but no more than the timeout.
-// c.mu is held.
+// extend gives a call more time where the process was stopped: as much as the timer is late, but no more
+// than the timeout. c.mu is held.
 func (c *Check) extend(r *run, now time.Time) bool {
 	if r.paused || !r.pausedUntil(now) {
 		return false
@@ -159,9 +165,9 @@ func (c *Check) extend(r *run, now time.Time) bool {
 	return true
 }
 
-// overrun gives those who wait a timeout. Where the last failure came late too, and all that is new is the reason, the
-// listener is told only if this run ends otherwise, or not at all: a failure that always comes late would change the
-// reason twice in every run. c.mu is held.
+// overrun gives those who wait a timeout. Where the last failure came late too, and all that is new is the
+// reason, the listener is told only if this run ends otherwise, or not at all: a failure that always comes
+// late would change the reason twice in every run. c.mu is held.
 func (c *Check) overrun(r *run) {
 	r.overdue = true
 	defer close(r.settled)

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Schedule looks by itself: after delay, and then each interval, 10 % more or less. It runs every check whose result
-// would not serve until the runs of the next look have ended, and calls also, which must return soon. A timer, and no goroutine, waits for the
-// next look. Close ends it. Call it once.
+// Schedule looks by itself: after delay, and then each interval, 10 % more or less. It runs every check
+// whose result would not serve until the runs of the next look have ended, and calls also, which must
+// return soon. A timer, and no goroutine, waits for the next look. Close ends it. Call it once.
 func (e *Engine) Schedule(delay, interval time.Duration, also func()) {
 	e.scheduleMu.Lock()
 	defer e.scheduleMu.Unlock()

@@ -7,9 +7,9 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// applyThresholds counts result, and returns what to publish for it: a Warning for the first failures of what was well,
-// and still an Error for the first successes of what was not. What never succeeded, and the first result of all, is
-// published as it is. c.mu is held.
+// applyThresholds counts result, and returns what to publish for it: a Warning for the first failures of
+// what was well, and still an Error for the first successes of what was not. What never succeeded, and the
+// first result of all, is published as it is. c.mu is held.
 func (c *Check) applyThresholds(result *Result) *Result {
 	last := c.last.Load()
 	if result.Status == probes.Error {
@@ -27,14 +27,14 @@ func (c *Check) applyThresholds(result *Result) *Result {
 	return result
 }
 
-// tolerates reports whether the failures so far are few enough to be a Warning. What never succeeded has no last result,
-// or an Error.
+// tolerates reports whether the failures so far are few enough to be a Warning. What never succeeded has no
+// last result, or an Error.
 func (c *Check) tolerates(last *Result) bool {
 	return last != nil && last.Status != probes.Error && c.failures < c.FailureThreshold
 }
 
-// stillOverdue returns the result of a run that is overdue. It counts as one more failure each freshness time, or a
-// dependency that hangs would be tolerated for ever. c.mu is held.
+// stillOverdue returns the result of a run that is overdue. It counts as one more failure each freshness
+// time, or a dependency that hangs would be tolerated for ever. c.mu is held.
 func (c *Check) stillOverdue(now time.Time) *Result {
 	r, last := c.inFlight, c.last.Load()
 	periods := int((now.Sub(r.began) - c.Timeout) / c.Freshness)

@@ -1,6 +1,6 @@
-// Package flight keeps the questions to a database apart from the checks that ask them: a question has a goroutine and a
-// context of its own, since drivers close a connection whose query is given up, and checks that come while one is open wait for
-// the same answer.
+// Package flight keeps the questions to a database apart from the checks that ask them: a question has a
+// goroutine and a context of its own, since drivers close a connection whose query is given up, and checks
+// that come while one is open wait for the same answer.
 package flight
 
 import (
@@ -21,9 +21,9 @@ type Run struct {
 	Result probes.Result // valid after Done
 }
 
-// Answers reports whether the run, which is over, answers a question that was asked then. A failure always does. A success of
-// a run that had begun before may have taken any time: a database that takes 6 s for an answer would seem to be well to whoever
-// asks after 5 s.
+// Answers reports whether the run, which is over, answers a question that was asked then. A failure always
+// does. A success of a run that had begun before may have taken any time: a database that takes 6 s for an
+// answer would seem to be well to whoever asks after 5 s.
 func (r *Run) Answers(asked time.Time) bool {
 	return r.Result.Status == probes.Error || !r.Began.Before(asked)
 }
@@ -45,8 +45,9 @@ func New(cleanup func()) *Flight {
 	return &Flight{ctx: ctx, cancel: cancel, cleanup: cleanup}
 }
 
-// Join returns the run in flight, or else starts one that may take as long as ctx leaves, and as least anyway. It returns nil
-// after Close. The run's context has the values of ctx, which began it, and nothing else of it.
+// Join returns the run in flight, or else starts one that may take as long as ctx leaves, and as least
+// anyway. It returns nil after Close. The run's context has the values of ctx, which began it, and nothing
+// else of it.
 func (f *Flight) Join(ctx context.Context, least time.Duration, observe func(context.Context) probes.Result) *Run {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -1,6 +1,6 @@
-// Package newconn finds out whether new connections can still be made while a kept one works. After a password was
-// rotated, a certificate has expired or the server has no room left, a kept connection answers as before, and the
-// application fails as soon as it needs another one.
+// Package newconn finds out whether new connections can still be made while a kept one works. After a
+// password was rotated, a certificate has expired or the server has no room left, a kept connection answers
+// as before, and the application fails as soon as it needs another one.
 package newconn
 
 import (
@@ -25,7 +25,8 @@ const (
 	longest = 365 * 24 * time.Hour
 )
 
-// Tester makes a new connection now and then, at most one at a time, in a goroutine of its own: no check waits for it.
+// Tester makes a new connection now and then, at most one at a time, in a goroutine of its own: no check
+// waits for it.
 type Tester struct {
 	every   time.Duration // 0 or less: never
 	connect func(context.Context) error
@@ -51,9 +52,9 @@ func (a *attempt) overdue() bool {
 	return a != nil && errors.Is(a.ctx.Err(), context.DeadlineExceeded)
 }
 
-// New returns a Tester that calls connect once per every, 10 % more or less, beginning that long after the first
-// check. Zero turns it off. Connect must make a new connection, log in, close the connection, and return when its
-// context ends.
+// New returns a Tester that calls connect once per every, 10 % more or less, beginning that long after the
+// first check. Zero turns it off. Connect must make a new connection, log in, close the connection, and
+// return when its context ends.
 func New(every time.Duration, connect func(context.Context) error) *Tester {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Tester{every: every, connect: connect, ctx: ctx, cancel: cancel}
@@ -64,12 +65,13 @@ func Validate(call string, d time.Duration) error {
 	if d == 0 || d >= time.Millisecond && d <= longest {
 		return nil
 	}
-	return fmt.Errorf("%s(%s): the duration must be 0, for never, or at least 1ms and at most %s (a year)", call, d, longest)
+	return fmt.Errorf("%s(%s): the duration must be 0, for never, or at least 1ms and at most %s (a year)",
+		call, d, longest)
 }
 
-// Apply takes the result of a check on the kept connection, starts an attempt if one is due, and returns the result
-// to report: a Warning with the last attempt's error in place of an OK. While the check fails nothing is attempted,
-// and what the last attempt found no longer counts.
+// Apply takes the result of a check on the kept connection, starts an attempt if one is due, and returns
+// the result to report: a Warning with the last attempt's error in place of an OK. While the check fails
+// nothing is attempted, and what the last attempt found no longer counts.
 func (t *Tester) Apply(result probes.Result) probes.Result {
 	if t.every <= 0 {
 		return result
