@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"math"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/classify"
@@ -21,11 +20,11 @@ type system struct {
 	sampler *sysmetrics.Sampler
 	changed func([]engine.Change) // called without a lock, where there are any
 
-	renewing atomic.Bool    // a goroutine measures for those who do not wait
-	renewed  sync.WaitGroup // of that goroutine
+	renewed sync.WaitGroup // the goroutine of renew
 
 	mu       sync.Mutex // guards what follows
 	last     *metrics
+	renewing bool // a goroutine measures for looks that do not wait
 	closedAt time.Time
 }
 
@@ -58,24 +57,31 @@ func (s *system) names() []string {
 // read returns the metrics, at most a second old. The same pointer means that nothing is new.
 func (s *system) read() *metrics { return s.take(s.sampler.Sample()) }
 
-// renew measures if a measurement is due, without waiting for it: what it finds is reported like any other.
+// renew measures if a measurement is due, without waiting for it. It reports what it finds as any other does.
 func (s *system) renew() {
-	if s.sampler.Fresh() || !s.renewing.CompareAndSwap(false, true) {
+	if s.sampler.Fresh() {
 		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.renewing || !s.closedAt.IsZero() {
+		return
+	}
+	s.renewing = true
 	s.renewed.Go(func() {
-		defer s.renewing.Store(false)
 		s.read()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.renewing = false
 	})
 }
 
 // close waits for what renew has begun, which takes no longer than a measurement may.
 func (s *system) close(now time.Time) {
-	s.renewing.Store(true)
-	s.renewed.Wait()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closedAt = now
+	s.mu.Unlock()
+	s.renewed.Wait()
 }
 
 // take judges a sample, unless it or a newer one has been judged already, and reports what changed.
