@@ -2,10 +2,12 @@
 # make newcomer runs what a newcomer runs first: the example, curl, the command.
 # make fuzz   runs each fuzz target for 20 s, or for FUZZTIME.
 # make lint   runs the linters, pinned in tools/go.mod.
-# make cross  compiles for the other systems.
+# make cross  compiles for the other systems, and for 32-bit Linux; the tests too.
 # make bench  measures it all beside the alternatives and the limits, and prints the tables of docs/performance.md.
 
 MODULES := . _example echov5 e2e bench
+# What is built for 32 bits: e2e and bench need a cluster's types and the peers, and run on 64 bits alone.
+SMALL := . _example echov5
 export ECHOHEALTH_REQUIRE_SERVERS := 1
 
 .PHONY: test setup race gates fuzz newcomer lint cross bench
@@ -42,7 +44,11 @@ lint:
 	done
 
 cross:
-	@for os in linux darwin windows freebsd; do echo "== go build for $$os"; CGO_ENABLED=0 GOOS=$$os go vet ./... || exit 1; done
+	@for os in linux darwin windows freebsd; do echo "== go vet for $$os"; CGO_ENABLED=0 GOOS=$$os go vet ./... || exit 1; done
+	@for arch in 386 arm; do for m in $(SMALL); do \
+		echo "== go vet for linux on $$arch ($$m)"; \
+		(cd $$m && CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go vet ./...) || exit 1; \
+	done; done
 
 bench:
 	go run -C bench .

@@ -2,6 +2,7 @@ package echohealth_test
 
 import (
 	"encoding/json"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -95,7 +96,7 @@ func isNear(peer string) bool {
 func FuzzOptions(f *testing.F) {
 	f.Add("redis", "/api/health", "/readyz", "ready", "data", "/", "s3cret", "10.0.0.0/8", "1.4.2", int64(time.Second), int64(time.Second), int64(0), 3, 1, 90.0, 95.0)
 	f.Add("", "", "", "", "", "", "", "", "", int64(0), int64(0), int64(0), 0, 0, 0.0, 0.0)
-	f.Add("cpu", "/a%20b", "/api/health", "checks", "cpu", "data", "a\n", "10.0.0.0", "\xff\"", int64(-1), int64(1<<63-1), int64(1<<62), -1, 1<<31, 1e300, -1.0)
+	f.Add("cpu", "/a%20b", "/api/health", "checks", "cpu", "data", "a\n", "10.0.0.0", "\xff\"", int64(-1), int64(1<<63-1), int64(1<<62), -1, math.MaxInt, 1e300, -1.0)
 	f.Fuzz(func(t *testing.T, name, prefix, alias, endpoint, disk, path, token, network, version string, timeout, freshness, slow int64, failures, successes int,
 		warning, critical float64) {
 		h, err := echohealth.New(quiet,
