@@ -30,6 +30,12 @@ type redisError string
 func (e redisError) Error() string { return string(e) }
 func (e redisError) RedisError()   {}
 
+type timeoutError struct{}
+
+func (timeoutError) Error() string   { return "too late" }
+func (timeoutError) Timeout() bool   { return true }
+func (timeoutError) Temporary() bool { return true }
+
 func dialError(err error) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", err)}
 }
@@ -58,6 +64,14 @@ func TestReason(t *testing.T) {
 		{sqlError("57P03"), "dependency_starting"},
 		{sqlError("57014"), "timeout"},
 		{sqlError("08006"), "connection_lost"},
+		{sqlError("3F000"), "not_found"},
+		{sqlError("42P01"), "not_found"},
+		{sqlError("42704"), "misconfigured"},
+		{sqlError("55000"), "dependency_starting"},
+		{sqlError("55P03"), "timeout"},
+		{sqlError("57P01"), "dependency_starting"},
+		{sqlError("57P02"), "dependency_starting"},
+		{sqlError("57P05"), "connection_lost"},
 		{sqlError("XX000"), "failed"},
 		{sqlError(""), "failed"},
 
@@ -70,6 +84,19 @@ func TestReason(t *testing.T) {
 		{redisError("ERR DB index is out of range"), "not_found"},
 		{redisError("ERR max number of clients reached"), "too_many_connections"},
 		{redisError("ERR This instance has cluster support disabled"), "misconfigured"},
+		{redisError("NOAUTH Authentication required."), "authentication_failed"},
+		{redisError("DENIED Redis is running in protected mode"), "permission_denied"},
+		{redisError("MISCONF Redis is configured to save RDB snapshots"), "out_of_resources"},
+		{redisError("NOREPLICAS Not enough good replicas to write."), "out_of_resources"},
+		{redisError("CLUSTERDOWN The cluster is down"), "dependency_starting"},
+		{redisError("MASTERDOWN Link with MASTER is down"), "dependency_starting"},
+		{redisError("BUSY Redis is busy running a script."), "dependency_starting"},
+		{redisError("TRYAGAIN Multiple keys request during rehashing of slot"), "dependency_starting"},
+		{redisError("ASK 15495 127.0.0.1:7003"), "misconfigured"},
+		{redisError("WRONGTYPE Operation against a key"), "misconfigured"},
+		{redisError("ERR unknown command 'auth', with args beginning with: 's3cret'"), "misconfigured"},
+		{redisError("ERR invalid password"), "authentication_failed"},
+		{redisError("ERR AUTH <password> called without any password configured"), "authentication_failed"},
 		{redisError("ERR something new"), "failed"},
 		{fmt.Errorf("redis: all sentinels specified in configuration are unreachable: %w", redisError("redis: nil")), "not_found"},
 
@@ -79,7 +106,11 @@ func TestReason(t *testing.T) {
 		{&net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}, "tls_error"},
 		{errors.New("tls error: server refused TLS connection"), "tls_error"},
 
+		{errors.New("pq: SSL is not enabled on the server"), "tls_error"},
+		{errors.New("http: server gave HTTP response to HTTPS client"), "tls_error"},
+
 		{&net.DNSError{Err: "no such host", Name: "db", IsNotFound: true}, "host_not_found"},
+		{&net.DNSError{Err: "no such host", Name: "db"}, "host_not_found"},
 		{&net.DNSError{Err: "i/o timeout", Name: "db", IsTimeout: true}, "timeout"},
 		{&net.DNSError{Err: "server misbehaving", Name: "db", IsTemporary: true}, "unreachable"},
 		{&net.DNSError{Err: "read udp: connection refused", Name: "db", IsTemporary: true}, "unreachable"},
@@ -91,6 +122,22 @@ func TestReason(t *testing.T) {
 		{&net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", syscall.EACCES)}, "permission_denied"},
 		{dialError(syscall.EHOSTUNREACH), "unreachable"},
 		{dialError(syscall.EHOSTDOWN), "unreachable"},
+		{dialError(syscall.ENETUNREACH), "unreachable"},
+		{dialError(syscall.ENETDOWN), "unreachable"},
+		{dialError(syscall.ECONNABORTED), "connection_lost"},
+		{dialError(syscall.EPIPE), "connection_lost"},
+		{dialError(syscall.Errno(10061)), "connection_refused"},
+		{dialError(syscall.Errno(10053)), "connection_lost"},
+		{dialError(syscall.Errno(10054)), "connection_lost"},
+		{dialError(syscall.Errno(10050)), "unreachable"},
+		{dialError(syscall.Errno(10051)), "unreachable"},
+		{dialError(syscall.Errno(10064)), "unreachable"},
+		{dialError(syscall.Errno(10065)), "unreachable"},
+		{dialError(syscall.Errno(10060)), "timeout"},
+		{dialError(syscall.Errno(10024)), "out_of_resources"},
+		{dialError(syscall.Errno(10049)), "out_of_resources"},
+		{dialError(syscall.Errno(10055)), "out_of_resources"},
+		{&net.OpError{Op: "read", Net: "unix", Err: os.NewSyscallError("read", syscall.ENOENT)}, "not_found"},
 		{dialError(syscall.ETIMEDOUT), "timeout"},
 		{&net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", syscall.EMFILE)}, "out_of_resources"},
 		{&net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", syscall.ENFILE)}, "out_of_resources"},
@@ -106,6 +153,9 @@ func TestReason(t *testing.T) {
 
 		{context.DeadlineExceeded, "timeout"},
 		{&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, "timeout"},
+		{&net.OpError{Op: "read", Err: timeoutError{}}, "timeout"},
+		{errors.Join(&net.OpError{Op: "read", Err: errors.New("x")}, context.DeadlineExceeded), "timeout"},
+		{errors.Join(&net.OpError{Op: "read", Err: errors.New("x")}, os.ErrDeadlineExceeded), "timeout"},
 
 		{&fs.PathError{Op: "statfs", Path: "/data", Err: syscall.ENOENT}, "not_found"},
 		{&fs.PathError{Op: "open", Path: "/data", Err: syscall.EACCES}, "permission_denied"},
@@ -114,6 +164,7 @@ func TestReason(t *testing.T) {
 		{errors.New("closed pool"), "client_closed"},
 		{errors.New("redis: client is closed"), "client_closed"},
 		{errors.New("redis: connection pool timeout"), "pool_saturated"},
+		{errors.New("redis: connection pool exhausted"), "pool_saturated"},
 		{fmt.Errorf("query %s: %w", strings.Repeat("x", 1<<20), errors.New("sql: database is closed")), "client_closed"},
 		{fmt.Errorf("%w: %s", errors.New("sql: database is closed"), strings.Repeat("x", 1<<20)), "client_closed"},
 
@@ -123,6 +174,17 @@ func TestReason(t *testing.T) {
 	}
 	for _, test := range tests {
 		assert.Equal(t, test.want, classify.Reason(test.err), "%v", test.err)
+	}
+}
+
+// A certificate explains more than that another host refused the connection.
+func TestReasonOfTLSComesFirst(t *testing.T) {
+	for _, err := range []error{
+		&tls.CertificateVerificationError{Err: io.EOF}, tls.RecordHeaderError{}, tls.AlertError(42),
+		x509.UnknownAuthorityError{}, x509.HostnameError{Certificate: &x509.Certificate{}}, x509.CertificateInvalidError{},
+	} {
+		joined := errors.Join(dialError(syscall.ECONNREFUSED), err)
+		assert.Equal(t, probes.ReasonTLSError, classify.Reason(joined), "%v", joined)
 	}
 }
 

@@ -18,6 +18,12 @@ func TestMaskEncoded(t *testing.T) {
 		{`{"url":"redis:\/\/:s3cret@cache\/0"}`, `{"url":"redis:\/\/:***@cache\/0"}`},
 		{`{"query":"a=1\u0026password\u003ds3cret"}`, `{"query":"a=1\u0026password\u003d***`},
 		{`"amqp:\x2F\x2Fapp:s3cret\x40h"`, `"amqp:\x2F\x2Fapp:***\x40h"`},
+		{"%70assword=s3cret", "%70assword=***"},
+		{`\u0070assword=s3cret`, `\u0070assword=***`},
+		{`http:/\/s3cret@h`, `http:/\/***@h`},
+		{"a%3A%2F%2Fb%3As3cret%40", "a%3A%2F%2Fb%3A***%40"},
+		{"%apassword%3Ds3cret", "%apassword%3D***"},
+		{"%passwd%3Ds3cret", "%passwd%3D***"},
 		{"100% of amqp%3A%2F%2Fa%3As3cret%40h", "100% of amqp%3A%2F%2Fa%3A***%40h"},
 	})
 	dsn := "postgres://app:s3cret@db:5432/app?sslmode=require"

@@ -51,8 +51,7 @@ type search struct {
 	word, line, list stretch
 	quotes           map[quote]*stretch
 
-	ats stretch // what was searched last for @
-	at  int     // where the last one is in it
+	atEnd, at int // what was searched last for @ ended at atEnd; the last one is at at
 }
 
 func (s *search) all() {
@@ -113,7 +112,7 @@ func runeStart(text string, at int) int {
 	if at >= len(text) {
 		return len(text)
 	}
-	for i := at; i > at-utf8.UTFMax && i >= 0; i-- {
+	for i := at; i > at-utf8.UTFMax; i-- {
 		if utf8.RuneStart(text[i]) {
 			return i
 		}

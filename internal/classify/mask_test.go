@@ -61,6 +61,21 @@ func TestMask(t *testing.T) {
 		{`invalid port ":s3cret" after host`, `invalid port "***" after host`},
 		{`invalid URL escape "%s3cret"`, `invalid URL escape "***"`},
 		{`parse "1app:s3cret@h": first path segment in URL cannot contain colon`, `parse "***@h": first path segment in URL cannot contain colon`},
+		{`invalid character "s3" in host name`, `invalid character "***" in host name`},
+		{`parse "redis://:s3 cret@h": invalid`, `parse "redis://:***": invalid`},
+		{`"amqp://app:s3@s3".cret@h/" is down`, `"amqp://app:***@h/" is down`},
+		{`x://a:b"amqp://u:s3@c s3@h"`, `x://a:***@h"`},
+		{`"Zz90-+.://a:s3 c@h" of bob@x`, `"Zz90-+.://a:***@h" of bob@x`},
+		{`"dial \"amqp://app:s3 cret@h\" by bob@x"`, `"dial \"amqp://app:***@h\" by bob@x"`},
+		{"amqp://a:123456 s3@h", "amqp://a:***@h"},
+		{"amqp://a:99s3 x@h", "amqp://a:***@h"},
+		{"redis://s3/cret@h:6379", "redis://***@h:6379"},
+		{"s3cret@h:5672/", "***@h:5672/"},
+		{"got s3cret@h:0", "got ***@h:0"},
+		{`got "s3cret@h:9"`, `got "***@h:9"`},
+		{"got s3@cret@h:1", "got ***@h:1"},
+		{"can't reach s3cret@[::1]:5432/x", "can't reach ***@[::1]:5432/x"},
+		{"password=s3cret at http://h:80/ok", "password=*** at http://h:80/ok"},
 		{`cannot parse "s3cret@127.0.0.1:5432/appdb"`, `cannot parse "***@127.0.0.1:5432/appdb"`},
 
 		{"app:s3cret@tcp(127.0.0.1:3306)/app", "app:***@tcp(127.0.0.1:3306)/app"},
@@ -92,6 +107,8 @@ func TestMask(t *testing.T) {
 
 		{`{"password":"s3cret","user":"app"}`, `{"password":***,"user":"app"}`},
 		{`{"token":"s3cret"}`, `{"token":***}`},
+		{`{"token":"s3\\","n":1}`, `{"token":***,"n":1}`},
+		{`body "\"token\":\"s3 cret\"\nnext"`, `body "\"token\":***\nnext"`},
 		{`{"secret": "s3 cret", "n": 1}`, `{"secret": ***, "n": 1}`},
 		{`{"api_key" : "s3\"cret"}`, `{"api_key" : ***}`},
 		{`{"accessToken":"s3cret","clientSecret":"s3cret"}`, `{"accessToken":***,"clientSecret":***}`},
@@ -109,6 +126,9 @@ func TestMask(t *testing.T) {
 		{"Authorization: s3cret", "Authorization: ***"},
 		{"map[Authorization:[Bearer s3cret] Accept:[x]]", "map[Authorization:[Bearer *** Accept:[x]]"},
 		{"refused: bearer s3creTs3creT", "refused: bearer ***"},
+		{"refused: bearer s3creT12", "refused: bearer ***"},
+		{"refused: bearer secret-token", "refused: bearer ***"},
+		{"refused: basic s3creT12", "refused: basic ***"},
 	})
 }
 
@@ -124,7 +144,11 @@ func TestMaskLeavesProse(t *testing.T) {
 		"dial tcp [::1]:5432: connect: connection refused", "connected as root@tcp(db) to root@/app", "npm ERR! @scope/name",
 		"NOAUTH Authentication required.", "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN.",
 		"https://proxy.golang.org/github.com/x/@v/list", "https://h/?mail=bob@example.com", "https://h#bob@x", "http://h and bob@x",
-		`parse "http://h/@": x`, `parse "a/b": x`, "http://@h", "http://@h:80", "x=1; y:2", "://", "a://b:", "a://:", "@", "=", ":", `"`,
+		`parse "http://h/@": x`, `parse "a/b": x`, "http://@h", "http://@h:80",
+		"http://h:x and http://k and bob@x", "http://h:65439 and bob@x", "http://h:0 and bob@x", "secret://vault/db", "compass=north",
+		"error: connected as root@tcp(db)", "x:y@ z", "bob@h:x", "bob@h:", "bob@:1", "bob@h:/", "bearer news-of", "xbearer abcdefghij",
+		"bearerabcdefgh",
+		"-----BEGIN CERTIFICATE-----\nabcdefghijklmnopqrstuvwxyz", "x=1; y:2", "://", "a://b:", "a://:", "@", "=", ":", `"`,
 	})
 }
 
@@ -134,6 +158,8 @@ func TestMaskCuts(t *testing.T) {
 	assert.Equal(t, strings.Repeat("x", 8<<10)+mark, classify.Mask(strings.Repeat("x", 8<<10+1)), "a word without an end too")
 	assert.Equal(t, "x"+strings.Repeat("ä", 4<<10-1)+mark, classify.Mask("x"+strings.Repeat("ä", 8<<10)), "no half of a character")
 	assert.Equal(t, "password=***"+mark, classify.Mask("password="+strings.Repeat("s3cret", 1<<20)))
+	grown := classify.Mask(strings.Repeat("pwd=a ", 1300))
+	assert.Len(t, grown, 8<<10+len(mark), "the stars count")
 	huge := classify.Mask(strings.Repeat("amqp://app:s3cret@host ", 1<<20))
 	assert.LessOrEqual(t, len(huge), 8<<10+len(mark))
 	assert.NotContains(t, huge, "s3")

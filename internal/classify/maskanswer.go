@@ -27,7 +27,7 @@ func (s *search) quotations() {
 				return
 			}
 			done = s.lineEnd(at)
-			if end := strings.LastIndex(s.text[from:done], answer.end); answer.end != "" && end >= 0 {
+			if end := strings.LastIndex(s.text[from:done], answer.end); end >= 0 {
 				done = from + end
 			}
 			s.hide(from, done)
@@ -61,7 +61,7 @@ func isBase64Text(word string) bool {
 		return false
 	}
 	text, err := base64.StdEncoding.DecodeString(word)
-	isControl := func(r rune) bool { return r < ' ' && r != 0 || r == 0x7f }
+	isControl := func(r rune) bool { return r < ' ' && r != 0 }
 	return err == nil && utf8.Valid(text) && strings.IndexFunc(string(text), isControl) < 0
 }
 

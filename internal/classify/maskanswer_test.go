@@ -18,6 +18,7 @@ func TestMaskAnswers(t *testing.T) {
 			"ERR unknown command `auth`, with args beginning with: ***\n: x"},
 		{"ERR unknown command 'auth', with args beginning with: ",
 			"ERR unknown command 'auth', with args beginning with: "},
+		{"ERR unknown command 'auth', with args beginning with: s3cret", "ERR unknown command 'auth', with args beginning with: ***"},
 		{"ERR unknown subcommand 's3cret'. Try ACL HELP.", "ERR unknown subcommand ***'. Try ACL HELP."},
 		{"ERR Unknown subcommand or wrong number of arguments for 's3'. Try cret'. Try ACL HELP.",
 			"ERR Unknown subcommand or wrong number of arguments for ***'. Try ACL HELP."},
@@ -41,7 +42,7 @@ func TestMaskAnswersLeavesProse(t *testing.T) {
 		"ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
 		"NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used",
 		"250-AUTH PLAIN LOGIN XOAUTH2 OAUTHBEARER CRAM-MD5", "504 5.5.4 AUTH PLAIN Mechanism not supported", "plain password, login required",
-		"UGFzc3dvcmQ6", "login 12345678901", "Basic Authentication is required", "binary \x00\x01\x00\x00", "\x00", "\x00app", "\x00a b\x00c",
+		"UGFzc3dvcmQ6", "login 12345678901", "plain YWJj", "login AQJhYmNkZWY=", "login czNjcmV0czNjcmV0!", "login /////w==", "Basic Authentication is required", "binary \x00\x01\x00\x00", "\x00", "\x00app", "\x00a b\x00c",
 	})
 }
 

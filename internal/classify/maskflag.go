@@ -9,13 +9,12 @@ func (s *search) flags() {
 		if at > 0 && strings.IndexByte(spaces+quotes+"[({", s.text[at-1]) < 0 {
 			return
 		}
-		name := skip(s.text, at, "-")
-		end := name
+		end := at
 		for end < len(s.text) && isNameByte(s.text[end]) {
 			end++
 		}
 		switch kind := keyBefore(s.text[:end]).kind; {
-		case end > name && (kind == certain || kind == likely):
+		case kind == certain, kind == likely:
 			s.hideArgument(end, isAboutFlag)
 		case s.text[at:end] == "-p" && s.hasUser(at):
 			s.hideArgument(end, isPortOrPath)
@@ -43,7 +42,9 @@ func isAboutFlag(word string) bool {
 }
 
 // isPortOrPath reports whether word, behind a -p, is more likely one of these than a password.
-func isPortOrPath(word string) bool { return isPort(word) || word[0] == '/' }
+func isPortOrPath(word string) bool {
+	return word[0] == '/' || '0' <= word[0] && word[0] <= '9' && isPort(word)
+}
 
 // hasUser reports whether a -u is before at on its line, so that -p is a password and no port or path.
 func (s *search) hasUser(at int) bool {

@@ -7,22 +7,20 @@ import "strings"
 func (s *search) urls() {
 	each(s.text, "://", func(separator int) {
 		user := separator + len("://")
-		end, quoted := s.wordEnd(user), false
+		end := s.wordEnd(user)
 		if q, ok := quoteBefore(s.text, schemeStart(s.text, separator)); ok {
-			end, quoted = s.closing(user, q), true
+			end = s.closing(user, q)
 		}
 		colon := user + strings.IndexAny(s.text[user:end], ":@/")
-		if colon < user || s.text[colon] == '/' {
-			return
-		}
-		if s.text[colon] == '@' {
+		switch s.text[colon] { // the / before user, where there is none
+		case '@':
 			s.hide(user, user+strings.LastIndexByte(s.text[user:s.authorityEnd(user)], '@'))
-			return
+		case ':':
+			if !isPort(s.text[colon+1:]) {
+				end = max(end, s.wordEnd(user))
+			}
+			s.hideURLPassword(colon+1, end)
 		}
-		if quoted && !isPort(s.text[colon+1:]) {
-			end = max(end, s.wordEnd(user))
-		}
-		s.hideURLPassword(colon+1, end)
 	})
 }
 
@@ -98,7 +96,7 @@ func (s *search) urlErrors() {
 // userinfo finds what stands before an @ in a word without a scheme: user:password@tcp(host)/ and its like, which are
 // DSNs of MySQL's driver, and before @host:port what a parser leaves of a URL that it cut at a character of the password.
 func (s *search) userinfo() {
-	word, rest, colon := 0, 0, -1 // where the word begins, its last part between quotes or @, and its first colon
+	word, rest, colon := 0, 0, -1 // where the word begins, its last part between quotes, and its first colon
 	for i := range len(s.text) {
 		switch s.text[i] {
 		case ' ', '\t', '\r', '\n':
@@ -113,7 +111,6 @@ func (s *search) userinfo() {
 			}
 		case '@':
 			s.hideUserinfo(max(rest, word), colon, i)
-			rest = i + 1
 		}
 	}
 }

@@ -129,11 +129,10 @@ func (s *search) next(at int, part string) int {
 	return len(s.text)
 }
 
-// lastAt returns where the last @ is between from and to, -1 where there is none.
+// lastAt returns where the last @ is between from and to, -1 where there is none. From is never less than the last time.
 func (s *search) lastAt(from, to int) int {
-	if !s.ats.has(from) || s.ats.to != to {
-		s.ats = stretch{from, to}
-		s.at = from + strings.LastIndexByte(s.text[from:to], '@')
+	if s.atEnd != to {
+		s.atEnd, s.at = to, from+strings.LastIndexByte(s.text[from:to], '@')
 	}
 	if s.at < from {
 		return -1
