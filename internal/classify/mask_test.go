@@ -107,6 +107,10 @@ func TestMask(t *testing.T) {
 
 		{`{"password":"s3cret","user":"app"}`, `{"password":***,"user":"app"}`},
 		{`{"token":"s3cret"}`, `{"token":***}`},
+		{`{"token":"s3\" cret","n":1}`, `{"token":***,"n":1}`},
+		{`password="s3"cret" x`, `password=*** x`},
+		{`password="s3"\cret" x`, `password=*** x`},
+		{`"{\"token\":\"s3\"cret\"}"`, `"{\"token\":***}"`},
 		{`{"token":"s3\\","n":1}`, `{"token":***,"n":1}`},
 		{`body "\"token\":\"s3 cret\"\nnext"`, `body "\"token\":***\nnext"`},
 		{`{"secret": "s3 cret", "n": 1}`, `{"secret": ***, "n": 1}`},

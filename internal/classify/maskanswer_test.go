@@ -28,6 +28,8 @@ func TestMaskAnswers(t *testing.T) {
 		{"the right syntax to use near 's3cr", "the right syntax to use near ***"},
 
 		{"500 5.5.2 Error: bad syntax: AUTH PLAIN AGFwcABzM2NyZXQ=", "500 5.5.2 Error: bad syntax: AUTH PLAIN ***"},
+		{"AUTH PLAIN AGEAczNj", "AUTH PLAIN ***"},
+		{"AUTH LOGIN czMgY3JldA==", "AUTH LOGIN ***"},
 		{`500 unrecognized: "auth login czNjcmV0czNjcmV0"`, `500 unrecognized: "auth login ***`},
 		{`unexpected "PLAIN\x00app\x00s3cret" from a client`, `unexpected "PLAIN\x00app\x00*** from a client`},
 		{"unexpected \x00app\x00s3cret\x00 from a client", "unexpected \x00app\x00***\x00 from a client"},
@@ -42,7 +44,7 @@ func TestMaskAnswersLeavesProse(t *testing.T) {
 		"ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
 		"NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used",
 		"250-AUTH PLAIN LOGIN XOAUTH2 OAUTHBEARER CRAM-MD5", "504 5.5.4 AUTH PLAIN Mechanism not supported", "plain password, login required",
-		"UGFzc3dvcmQ6", "login 12345678901", "plain YWJj", "login AQJhYmNkZWY=", "login czNjcmV0czNjcmV0!", "login /////w==", "Basic Authentication is required", "binary \x00\x01\x00\x00", "\x00", "\x00app", "\x00a b\x00c",
+		"UGFzc3dvcmQ6", "login 12345678901", "plain YWJj", "plainYWJjZGVm", "login AQJhYmNkZWY=", "login czNjcmV0czNjcmV0!", "login /////w==", "Basic Authentication is required", "binary \x00\x01\x00\x00", "\x00", "\x00app", "\x00a b\x00c",
 	})
 }
 

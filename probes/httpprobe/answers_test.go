@@ -214,3 +214,39 @@ func testAnswer(t *testing.T, test oddAnswer, closeIdle func(), opts ...httpprob
 	closeIdle()
 	server.closed(t)
 }
+
+func TestAnswersAreNamed(t *testing.T) {
+	for text, want := range map[string]string{
+		unavailable + "Content-Length: 0\n\n": "failed: HTTP status 503 Service Unavailable",
+		upgrade: "misconfigured: HTTP status 101 Switching Protocols: " +
+			"the server changes to another protocol, for which it was not asked",
+	} {
+		server := newRawServer(t, say(text))
+		probe := newProbe(t, "http://"+server.Addr().String())
+		result, _ := run(t, probe, enough)
+		assert.EqualError(t, result.Err, want)
+		assert.NoError(t, probe.Close())
+		server.closed(t)
+	}
+}
+
+// A connection that becomes idle after Close is closed all the same.
+func TestCloseDuringCheck(t *testing.T) {
+	asked, closed := make(chan struct{}), make(chan struct{})
+	server := newRawServer(t, func(conn net.Conn) {
+		close(asked)
+		<-closed
+		say(good)(conn)
+	})
+	probe := httpprobe.New("http://" + server.Addr().String())
+	done := make(chan probes.Result)
+	go func() { done <- probe.Check(t.Context()) }()
+	<-asked
+	assert.NoError(t, probe.Close())
+	// Another probe's check makes the client of them all keep connections again.
+	other := newProbe(t, newServer(t, func(http.ResponseWriter, *http.Request) {}).URL)
+	assert.Equal(t, probes.OK, other.Check(t.Context()).Status)
+	close(closed)
+	assert.Equal(t, probes.OK, (<-done).Status)
+	server.closed(t)
+}

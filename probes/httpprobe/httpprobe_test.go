@@ -124,6 +124,8 @@ func TestInvalid(t *testing.T) {
 		{"http://app:80#s3cret@billing/", `"http://***": a # is never sent with what follows it`},
 		{"https://billing/healthz#s3c", `"https://billing/healthz#…": a # is never sent with what follows it`},
 		{"https://s3c ret@billing/", `invalid`},
+		{"?token=s3c", `"?…": the scheme is http or https`},
+		{"@billing", `"***@billing": the scheme is http or https`},
 		{"https://app:s3c ret@billing/", `invalid`},
 		{"https://app:s3c#ret@billing/", `invalid port`},
 		{"https://app:s3c%ret@billing/", `invalid URL escape`},
@@ -145,11 +147,12 @@ func TestInvalid(t *testing.T) {
 
 	const url = "https://billing.internal/"
 	assert.ErrorContains(t, httpprobe.New(url, httpprobe.Client(nil)).Validate(), "httpprobe.Client(nil)")
-	for _, key := range []string{"", "a b", "a:", "ä", "a\n"} {
+	for _, key := range []string{"", "a b", "a:", "ä", "a\n", "a/", "a@", "a[", "a{"} {
 		assert.ErrorContains(t, httpprobe.New(url, httpprobe.Header(key, "x")).Validate(), "a key consists of")
 	}
 	err := httpprobe.New(url, httpprobe.Header("Authorization: Bearer s3cret", "")).Validate()
 	assert.ErrorContains(t, err, `httpprobe.Header("Authorization: Bearer ***", …): a key consists of`)
+	assert.NoError(t, httpprobe.New(url, httpprobe.Header("AZaz09!#$%&'*+-.^_`|~", " \tx~")).Validate())
 	for _, value := range []string{"s3cret\n", "s3cret\x00", "\x7fs3cret"} {
 		err := httpprobe.New(url, httpprobe.Header("Authorization", value)).Validate()
 		assert.ErrorContains(t, err, "a value has no control character")
@@ -375,7 +378,7 @@ func TestCheckAfterClose(t *testing.T) {
 			result, _ := run(t, probe, enough)
 			assert.Equal(t, probes.Error, result.Status)
 			assert.Equal(t, probes.ReasonClientClosed, result.Reason)
-			assert.Error(t, result.Err)
+			assert.ErrorContains(t, result.Err, "the probe is closed")
 		}
 		assert.Equal(t, before, asked.Load())
 	}
