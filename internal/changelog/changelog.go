@@ -1,26 +1,32 @@
-// Package changelog writes the changes of checks, of metrics and of readiness to a log, so that no outage
-// is missing from it and none floods it.
+// Package changelog writes the changes of checks, of metrics and of readiness to a log, so that no outage is missing
+// from it and none floods it.
 //
-// A state that is new is written at once. What a subject has been in before is a repetition: it is written
-// at once too, unless the subject has changed again within its quiet time. Then it is summed up, and the
-// summary is written at the end of the quiet time, which doubles from one second to one minute while the
-// subject goes on changing. A subject that has not changed for two minutes begins anew.
+// A change is written at once if its state is new, or worse than what the log says: the subject was not in this state
+// during the last ten minutes, or its level is above those since the last record. Any other change is a repetition. It
+// is written at once too, unless the subject has changed within its quiet time. Then it is summed up, and the summary
+// is written at the end of the quiet time, which doubles from one second to one minute while the subject continues to
+// change. A subject that has not changed for two minutes begins anew.
 //
-// So a subject with n different states that changes every second for an hour makes at most n + 70 records,
-// and no record is late by more than a minute.
+// So no record is late by more than a minute, and a subject with n states that changes every second for an hour makes
+// at most 70 records, and 12 n more.
 package changelog
 
 import (
 	"log/slog"
+	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
 )
 
 const (
-	firstQuiet = time.Second // the quiet time after the first repetition
-	maxQuiet   = time.Minute // the longest one
-	calm       = 2 * maxQuiet
+	firstQuiet = time.Second      // the quiet time after the first repetition
+	maxQuiet   = time.Minute      // the longest one
+	calm       = 2 * maxQuiet     // a subject that has not changed for so long begins anew
+	memory     = 10 * time.Minute // a state that was not there for so long is new
+
+	minLevel = slog.Level(math.MinInt) // of a subject without a record
 )
 
 // Change is one change of a subject.
@@ -47,11 +53,12 @@ type Log struct {
 
 // subject is what is known of a subject since it has begun to change.
 type subject struct {
-	written map[string]bool // the states that have been written
-	last    Change
-	at      time.Time     // when the last record was written
-	quiet   time.Duration // zero before the first repetition
-	held    *summary      // nil where nothing is to be summed up
+	seen  map[string]time.Time // when the subject last changed to a state
+	last  Change
+	at    time.Time     // when the last record was written
+	level slog.Level    // of that record
+	quiet time.Duration // zero before the first repetition
+	held  *summary      // nil where nothing is to be summed up
 }
 
 // summary is what has not been written yet.
@@ -76,11 +83,11 @@ func (l *Log) Add(c Change) {
 	defer l.mu.Unlock()
 	s := l.subjects[c.Subject]
 	if s == nil || s.held == nil && c.At.Sub(s.last.At) >= calm {
-		s = &subject{written: map[string]bool{}}
+		s = &subject{seen: map[string]time.Time{}, level: minLevel}
 		l.subjects[c.Subject] = s
 	}
 	switch {
-	case !s.written[c.State]:
+	case s.isNew(c):
 		l.flush(s, c.At) // what came before comes first
 		l.record(s, c)
 	case s.held == nil && (c.At.Sub(s.at) >= s.quiet || l.closed):
@@ -89,7 +96,21 @@ func (l *Log) Add(c Change) {
 	default:
 		l.hold(s, c)
 	}
-	s.last = c
+	s.last, s.seen[c.State] = c, c.At
+}
+
+// isNew reports whether a change must be written at once: to a state that the subject has not been in of late, or to a
+// worse one than the log has, or is about to have, since the last record.
+func (s *subject) isNew(c Change) bool {
+	seen, ok := s.seen[c.State]
+	if !ok {
+		maps.DeleteFunc(s.seen, func(_ string, at time.Time) bool { return c.At.Sub(at) >= memory })
+	}
+	worst := s.level
+	if s.held != nil {
+		worst = max(worst, s.held.level)
+	}
+	return !ok || c.At.Sub(seen) >= memory || c.Level > worst
 }
 
 func (s *subject) grow() {
@@ -98,7 +119,7 @@ func (s *subject) grow() {
 
 // record writes a change by itself.
 func (l *Log) record(s *subject, c Change) {
-	s.written[c.State], s.at = true, c.At
+	s.at, s.level = c.At, c.Level
 	l.write(c.Level, c.Message, c.Attrs...)
 }
 
@@ -153,8 +174,10 @@ func (l *Log) flush(s *subject, now time.Time) {
 	message, attrs := s.last.Message, s.last.Attrs
 	if held.changes > 1 {
 		message, attrs = s.last.Summary, append(held.attrs(now.Sub(s.at), held.bad+s.badUntil(now)), attrs...)
+	} else {
+		attrs = append(slices.Clip(attrs), slog.Duration("late", now.Sub(s.last.At).Round(time.Millisecond)))
 	}
-	s.held, s.at = nil, now
+	s.held, s.at, s.level = nil, now, held.level
 	s.grow()
 	l.write(held.level, message, attrs...)
 }
