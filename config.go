@@ -1,7 +1,6 @@
 package echohealth
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,7 +17,7 @@ import (
 type config struct {
 	prefix        string
 	timeout       time.Duration
-	freshness     time.Duration // zero: one second
+	freshness     time.Duration
 	checks        []checkConfig
 	readiness     []string // nil: every check that is not optional
 	logger        *slog.Logger
@@ -54,6 +53,7 @@ func configure(opts []Option) (*config, error) {
 	c := &config{
 		prefix:      "/api/health",
 		timeout:     800 * time.Millisecond,
+		freshness:   time.Second,
 		drainDelay:  5 * time.Second,
 		aliases:     map[string]Endpoint{},
 		disks:       []sysmetrics.DiskPath{{Name: "disk", Path: "/"}},
@@ -163,7 +163,7 @@ func (c *config) engineConfigs() []engine.Config {
 			Name:      check.name,
 			Probe:     check.probe,
 			Timeout:   check.timeout,
-			Freshness: cmp.Or(check.freshness, time.Second),
+			Freshness: check.freshness,
 			SlowAfter: check.slowAfter,
 
 			FailureThreshold: check.failureThreshold,

@@ -386,6 +386,9 @@ func TestLastRunsNothing(t *testing.T) {
 		assert.Empty(t, unknown.Checks[1].Status)
 		synctest.Wait()
 		assert.Zero(t, probe.runs.Load())
+		object, err := json.Marshal(unknown)
+		require.NoError(t, err)
+		assert.Equal(t, `{"status":"unhealthy","timestamp":"2000-01-01T00:00:00Z","checks":{}}`, string(object))
 
 		report := h.Report(t.Context())
 		time.Sleep(time.Hour)
@@ -444,4 +447,24 @@ func TestAProbeUnderTheNameOfAnother(t *testing.T) {
 	assert.Equal(t, []string{
 		`WARN msg="health check advice" check=database advice="the check is named \"database\", and its probe is one of redisprobe: use another option, or another name"`,
 	}, records(&log))
+}
+
+// While Close waits for a probe, what is closed says since when.
+func TestMetricsWhileCloseWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		h, err := echohealth.New(quiet, echohealth.WithRedis(deaf(hang)))
+		require.NoError(t, err)
+		go get(h, "/api/health/detailed")
+		time.Sleep(time.Second)
+		ended := make(chan error)
+		go func() { ended <- h.Close() }()
+		time.Sleep(500 * time.Millisecond)
+		for _, name := range []string{"memory", "redis"} {
+			assert.Contains(t, get(h, "/api/health/checks/"+name).Body.String(), `"reason":"stale","`, name)
+			assert.Contains(t, get(h, "/api/health/checks/"+name).Body.String(), `"since":"2000-01-01T00:00:0`, name)
+		}
+		close(hang)
+		assert.NoError(t, <-ended)
+	})
 }

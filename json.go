@@ -44,10 +44,15 @@ func appendHead[S ~string](b []byte, status S, now time.Time) []byte {
 // appendChecks writes the "checks" member.
 func appendChecks(b []byte, checks []Check, errs []error) []byte {
 	b = append(b, `,"checks":{`...)
+	first := true
 	for i, check := range checks {
-		if i > 0 {
+		if check.Status == "" { // nothing is known of it
+			continue
+		}
+		if !first {
 			b = append(b, ',')
 		}
+		first = false
 		b = append(b, '"')
 		b = append(b, check.Name...)
 		b = append(b, `":`...)

@@ -61,15 +61,10 @@ func newMonitor(c *config, listener engine.Listener) (*monitor, error) {
 }
 
 func (m *monitor) phase() phase {
-	switch {
-	case m.engine.Closed():
+	if m.engine.Closed() {
 		return closed
-	case m.draining.Load():
-		return draining
-	case !m.started():
-		return starting
 	}
-	return running
+	return m.lifecycle.phase()
 }
 
 // look runs what is due, the system metrics too, and waits for the checks of shown alone.
@@ -93,7 +88,7 @@ func (m *monitor) metrics() *metrics {
 	case m.system == nil:
 		return &noMetrics
 	case m.engine.Closed():
-		return m.system.stale()
+		return m.system.stale(m.engine.ClosedAt())
 	}
 	return m.system.read()
 }
@@ -107,10 +102,9 @@ func (m *monitor) metricNames() []string {
 
 // close ends what runs, and returns the names of the checks that still run after limit.
 func (m *monitor) close(limit time.Duration) []string {
-	now := time.Now()
 	running := m.engine.Close(limit)
 	if m.system != nil {
-		m.system.close(now)
+		m.system.close()
 	}
 	return running
 }

@@ -70,10 +70,14 @@ func (n *notifier) add(f func(Change)) {
 func (n *notifier) close(limit time.Duration) error {
 	n.changes.Close()
 	deadline := time.Now().Add(limit)
-	n.monitor.engine.Flush(limit)
+	if !n.monitor.engine.Flush(limit) {
+		n.calls.Close(0)
+		n.records.Close(0)
+		return fmt.Errorf("echohealth: not all changes were reported within %s; %w", limit, ErrLeftAlone)
+	}
+	var errs []error
 	log := make(chan bool, 1)
 	go func() { log <- n.records.Close(time.Until(deadline)) }()
-	var errs []error
 	if !n.calls.Close(time.Until(deadline)) {
 		errs = append(errs, fmt.Errorf("echohealth: a function of WithOnChange has not returned for %s, "+
 			"and is not told the rest; %w", limit, ErrLeftAlone))
@@ -135,12 +139,12 @@ func checkAttrs(change engine.Change) []slog.Attr {
 // reportReadiness reports a change of readiness, once every check that it depends on has a result, or the
 // phase decides. That it becomes ready from unknown is no change.
 func (n *notifier) reportReadiness(at time.Time) {
-	phase := n.monitor.phase()
-	if phase == closed && n.monitor.draining.Load() {
-		phase = draining // it drained first, if only for a moment
+	phase := n.monitor.lifecycle.phase()
+	if e := n.monitor.engine; e.Closed() && phase != draining && !at.Before(e.ClosedAt()) {
+		return // that Close ends readiness is no change
 	}
 	failing, known := n.failing()
-	if phase == closed || phase == running && !known {
+	if phase == running && !known {
 		return
 	}
 	before := n.reported
@@ -183,7 +187,7 @@ func (n *notifier) tellReadiness(before, now readiness, phase phase, failing []s
 	}
 	level := levelOf(change.To)
 	if change.Reason != "" {
-		level = slog.LevelInfo // a start or a drain is planned, and must not wake anyone
+		level = slog.LevelInfo // a start or a drain is planned
 	}
 	n.changes.Add(changelog.Change{
 		Subject: "readiness", State: readinessState(change, failing), Bad: !now.ready, At: now.at, Level: level,
@@ -196,14 +200,14 @@ var readinessWords = map[probes.Status]string{probes.OK: "ready", probes.Error: 
 
 // readinessState tells apart what made the service not ready.
 func readinessState(change Change, failing []string) string {
-	words := []string{readinessWords[change.To]}
+	word := readinessWords[change.To]
 	switch {
 	case change.Reason != "":
-		words = append(words, string(change.Reason))
+		return word + "/" + string(change.Reason)
 	case change.To == probes.Error:
-		words = append(words, failing...)
+		return word + ":" + strings.Join(failing, ",")
 	}
-	return strings.Join(words, "_")
+	return word
 }
 
 func readinessAttrs(change Change, failing []string) []slog.Attr {
@@ -250,9 +254,14 @@ func (n *notifier) call(change Change) {
 	n.mu.Lock()
 	functions := n.functions
 	n.mu.Unlock()
-	for _, f := range functions {
-		n.calls.Add(func() { n.callOne(f, change) })
+	if len(functions) == 0 {
+		return
 	}
+	n.calls.Add(func() {
+		for _, f := range functions {
+			n.callOne(f, change)
+		}
+	})
 }
 
 // callOne contains a panic: it would end the process from a goroutine that the application can't see.

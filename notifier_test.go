@@ -175,20 +175,21 @@ func TestTheLastWordOfAFlappingServiceIsWritten(t *testing.T) {
 func TestAFlappingCheckIsSummedUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
-		h := newHealth(t, logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithRedis(flapping(errors.New("down"))), echohealth.WithReadiness())
+		h := newHealth(t, logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithReadiness(),
+			echohealth.WithRedis(flapping(errors.New("down")), echohealth.FreshFor(100*time.Millisecond)))
 		for range 10 { // 9 changes, the last of them a failure
 			get(h, "/api/health/detailed")
-			time.Sleep(1100 * time.Millisecond)
+			time.Sleep(100 * time.Millisecond)
 		}
 		time.Sleep(time.Minute)
-		const down = `check=redis from=ok to=error lasted=1.1s reason=failed error=down`
+		const down, up = `check=redis from=ok to=error lasted=100ms reason=failed error=down`, `check=redis from=error to=ok lasted=100ms`
 		assert.Equal(t, []string{
 			`ERROR msg="health check changed" ` + down,
-			`INFO msg="health check changed" check=redis from=error to=ok lasted=1.1s`,
+			`INFO msg="health check changed" ` + up,
 			`ERROR msg="health check changed" ` + down,
-			`INFO msg="health check changed" check=redis from=error to=ok lasted=1.1s`,
+			`INFO msg="health check changed" ` + up,
 			`ERROR msg="health check changed" ` + down,
-			`ERROR msg="health check is flapping" changes=4 in=4s bad_for=1.8s states.ok=2 states.error_failed=2 ` + down,
+			`ERROR msg="health check is flapping" changes=4 in=1s bad_for=800ms states.ok=2 states.error_failed=2 ` + down,
 		}, records(&log))
 	})
 }
@@ -241,10 +242,10 @@ func TestCloseWritesTheSummary(t *testing.T) {
 		}
 		require.NoError(t, h.Close())
 		lines := records(&log)
-		assert.Len(t, lines, 4)
-		assert.True(t, strings.HasPrefix(lines[3], `ERROR msg="health check is flapping" changes=6`), lines[3])
+		assert.Len(t, lines, 6)
+		assert.True(t, strings.HasPrefix(lines[5], `ERROR msg="health check is flapping" changes=4`), lines[5])
 		time.Sleep(time.Hour)
-		assert.Len(t, records(&log), 4)
+		assert.Len(t, records(&log), 6)
 	})
 }
 

@@ -34,6 +34,16 @@ type lifecycle struct {
 	drained  chan struct{} // closed at the end of the drain delay
 }
 
+func (l *lifecycle) phase() phase {
+	switch {
+	case l.draining.Load():
+		return draining
+	case !l.started():
+		return starting
+	}
+	return running
+}
+
 func (l *lifecycle) started() bool { return !l.gated || l.opened.Load() }
 
 // open opens the gate, and reports whether it was closed.

@@ -18,14 +18,14 @@ import (
 type system struct {
 	config  *config
 	sampler *sysmetrics.Sampler
-	changed func([]engine.Change) // called without a lock, where there are any
+	changed func([]engine.Change) // called in order, where there are any; it must return at once
 
 	renewed sync.WaitGroup // the goroutine of renew
 
 	mu       sync.Mutex // guards what follows
 	last     *metrics
 	renewing bool // a goroutine measures for looks that do not wait
-	closedAt time.Time
+	closed   bool
 }
 
 // metrics is what one sample says. It is never changed.
@@ -64,7 +64,7 @@ func (s *system) renew() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.renewing || !s.closedAt.IsZero() {
+	if s.renewing || s.closed {
 		return
 	}
 	s.renewing = true
@@ -77,9 +77,9 @@ func (s *system) renew() {
 }
 
 // close waits for what renew has begun, which takes no longer than a measurement may.
-func (s *system) close(now time.Time) {
+func (s *system) close() {
 	s.mu.Lock()
-	s.closedAt = now
+	s.closed = true
 	s.mu.Unlock()
 	s.renewed.Wait()
 }
@@ -95,10 +95,10 @@ func (s *system) take(sample *sysmetrics.Sample) *metrics {
 	next := s.judge(sample)
 	changes := next.diff(last)
 	s.last = next
-	s.mu.Unlock()
 	if len(changes) > 0 {
 		s.changed(changes)
 	}
+	s.mu.Unlock()
 	return next
 }
 
@@ -218,17 +218,17 @@ func (m *metrics) diff(before *metrics) []engine.Change {
 	return changes
 }
 
-// stale are the metrics of a closed Health, which measures nothing any more.
-func (s *system) stale() *metrics {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// stale are the metrics of a Health that was closed at that time, which measures nothing any more.
+func (s *system) stale(at time.Time) *metrics {
+	last := s.lastMetrics()
 	m := &metrics{}
-	for i, name := range s.names() {
+	for _, before := range last.checks {
 		check := Check{
-			Name: name, Status: probes.Error, Reason: probes.ReasonStale, Since: s.closedAt, metric: true,
+			Name: before.Name, Status: probes.Error, Reason: probes.ReasonStale, metric: true,
+			Since: at, LastOK: before.LastOK,
 		}
-		if s.last != nil {
-			check.LastOK = s.last.checks[i].LastOK
+		if before.Status == probes.Error {
+			check.Since = before.Since
 		}
 		m.checks, m.errs = append(m.checks, check), append(m.errs, nil)
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -106,9 +107,9 @@ func age(at, now time.Time) time.Duration {
 	return max(now.Sub(at), wall(now).Sub(wall(at)))
 }
 
-// freshUntil is when to ask again after result was given: at once, where it has become too old while
-// another check was waited for. An overdue run's result has no end of its own, and is looked at anew after
-// each freshness time, so that what is made of it carries a timestamp of these days.
+// freshUntil is when the next look is due after result was given: at once if it expired while another check was waited
+// for. The result of an overdue run does not expire. It is shown again after each freshness time, so that the answer's
+// timestamp is current.
 func (c *Check) freshUntil(result *Result, now time.Time) time.Time {
 	if until := result.At.Add(c.Freshness); until.After(now) || !c.overdue() {
 		return until
@@ -138,27 +139,47 @@ func (c *Check) latest() *Result {
 	return c.last.Load()
 }
 
-// closedResult is what every check says once the Engine is closed: no run renews what is old, so nothing
-// stays green. It took as long as the last run.
-func (c *Check) closedResult() *Result {
-	r := &Result{Status: probes.Error, Reason: probes.ReasonStale, Err: errClosed, At: *c.engine.closedAt.Load()}
-	r.Since = r.At
-	if last := c.last.Load(); last != nil {
-		r.Took, r.LastOK = last.Took, last.LastOK
+// unfinished is what a caller gets whose own context ended before r did.
+func (c *Check) unfinished(r *run) *Result {
+	result := &Result{
+		Status: probes.Error, Reason: probes.ReasonTimeout, Err: context.DeadlineExceeded,
+		At: time.Now(), Since: r.asked,
 	}
-	return r
+	result.Took = result.At.Sub(r.asked)
+	c.last.Load().continueIn(result)
+	return result
+}
+
+// closedResult is what every check says once the Engine is closed: no run renews what is old, so nothing stays green. It
+// took as long as the last run.
+func (c *Check) closedResult() *Result {
+	at := c.engine.ClosedAt()
+	result := &Result{Status: probes.Error, Reason: probes.ReasonStale, Err: errClosed, At: at, Since: at}
+	last := c.last.Load()
+	if last != nil {
+		result.Took = last.Took
+	}
+	last.continueIn(result)
+	return result
+}
+
+// continueIn fills in what next, the result after r, takes over from it: since when the check has this status, and when
+// it was last OK. r may be nil.
+func (r *Result) continueIn(next *Result) {
+	if r == nil {
+		return
+	}
+	next.LastOK = r.LastOK
+	if r.Status == next.Status {
+		next.Since = r.Since
+	}
 }
 
 // store makes result the last one. c.mu is held.
 func (c *Check) store(result *Result) {
 	result.At = time.Now()
 	result.Since = result.At
-	if last := c.last.Load(); last != nil {
-		result.LastOK = last.LastOK
-		if last.Status == result.Status {
-			result.Since = last.Since
-		}
-	}
+	c.last.Load().continueIn(result)
 	if result.Status == probes.OK {
 		result.LastOK = result.At
 	}

@@ -153,7 +153,7 @@ func (c *Collection) await(ctx context.Context, e *Engine, checks []*Check, wait
 	unfinished := make([]*Result, len(checks))
 	for i, wait := range waits {
 		if wait != nil {
-			unfinished[i] = wait.await(ctx)
+			unfinished[i] = wait.await(ctx, checks[i])
 		}
 	}
 	c.Generation = e.Generation()
@@ -216,3 +216,6 @@ func isDone(ended <-chan struct{}) bool {
 
 // Closed reports whether Close was called.
 func (e *Engine) Closed() bool { return e.ctx.Err() != nil }
+
+// ClosedAt returns when Close was called first. It may be called once Closed is true.
+func (e *Engine) ClosedAt() time.Time { return *e.closedAt.Load() }

@@ -42,6 +42,9 @@ func call(ctx context.Context, probe probes.Probe) (o outcome) {
 // judge holds a probe's result to the rules.
 func judge(result probes.Result) outcome {
 	o := outcome{status: result.Status, reason: result.Reason, err: result.Err}
+	if o.err != nil {
+		_ = o.err.Error() // if it hangs or panics, it must be here
+	}
 	var invalid []error
 	switch {
 	case o.status == probes.OK && o.err != nil:
@@ -118,13 +121,4 @@ func (r *Result) withSlow(limit time.Duration) *Result {
 func timedOut(timeout time.Duration) *Result {
 	err := fmt.Errorf("the probe has not answered within %s", timeout)
 	return &Result{Status: probes.Error, Reason: probes.ReasonTimeout, Err: err, Took: timeout}
-}
-
-// unfinished is what a caller gets whose own context ended before r did.
-func unfinished(r *run) *Result {
-	now := time.Now()
-	return &Result{
-		Status: probes.Error, Reason: probes.ReasonTimeout, Err: context.DeadlineExceeded,
-		Took: now.Sub(r.asked), At: now, Since: r.asked,
-	}
 }

@@ -41,7 +41,7 @@ func (c *Check) start(now time.Time) *run {
 }
 
 // await waits until r has an outcome, and returns nil; or what to say instead where ctx ends first.
-func (r *run) await(ctx context.Context) *Result {
+func (r *run) await(ctx context.Context, c *Check) *Result {
 	select {
 	case <-r.settled:
 		return nil
@@ -51,7 +51,7 @@ func (r *run) await(ctx context.Context) *Result {
 	case <-r.settled: // both at once: the outcome counts
 		return nil
 	default:
-		return unfinished(r)
+		return c.unfinished(r)
 	}
 }
 
@@ -97,14 +97,17 @@ func (r *run) pausedUntil(now time.Time) bool {
 	return r.paused || !r.overdue && now.Sub(r.deadline) >= pauseTolerance
 }
 
-// repeat reports whether the probe has to be called once more: it failed while the process was stopped, and
-// its limits went by without it. c.mu is held.
+// repeat reports whether the probe has to be called once more: it failed while the process was stopped, and its limits
+// went by without it. The second call has the timeout, or what is left of the time that extend gave. c.mu is held.
 func (c *Check) repeat(r *run, outcome outcome, now time.Time) bool {
 	if outcome.status != probes.Error || r.overdue || r.repeated || !r.pausedUntil(now) || c.engine.Closed() {
 		return false
 	}
-	r.began, r.deadline, r.repeated, r.paused = now, now.Add(c.Timeout), true, false
-	r.timer.Reset(c.Timeout)
+	r.began, r.repeated = now, true
+	if !r.paused {
+		r.deadline = now.Add(c.Timeout)
+		r.timer.Reset(c.Timeout)
+	}
 	return true
 }
 

@@ -255,14 +255,14 @@ func TestAStoppedProcessIsNoTimeout(t *testing.T) {
 	t.Run("the probe's own limits went by", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			for _, timerFirst := range []bool{true, false} {
-				e, probe, listener := start(t, 500*time.Millisecond)
+				e, probe, listener := start(t, 300*time.Millisecond)
 				probe.down.Store(true)
 				r := stop(e.checks[0], 10*time.Second)
 				if timerFirst {
 					e.checks[0].expire(r)
 				}
 				go func() {
-					time.Sleep(600 * time.Millisecond)
+					time.Sleep(400 * time.Millisecond)
 					probe.down.Store(false)
 				}()
 				assert.Equal(t, "ok", e.state())
@@ -270,6 +270,46 @@ func TestAStoppedProcessIsNoTimeout(t *testing.T) {
 				synctest.Wait()
 				assert.Equal(t, []string{"ok "}, listener.words)
 			}
+		})
+	})
+	t.Run("no answer takes longer than the timeout", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			e, probe, _ := start(t, 700*time.Millisecond)
+			probe.down.Store(true)
+			began := time.Now()
+			e.checks[0].expire(stop(e.checks[0], 10*time.Second))
+			assert.Equal(t, "error timeout", e.state())
+			assert.Equal(t, timeout, time.Since(began))
+		})
+	})
+	t.Run("the second call hangs", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			e, probe, _ := start(t, 10*time.Millisecond)
+			probe.down.Store(true)
+			stop(e.checks[0], 10*time.Second)
+			go func() {
+				time.Sleep(5 * time.Millisecond)
+				probe.takes.Store(int64(time.Hour))
+			}()
+			began := time.Now()
+			assert.Equal(t, "error timeout", e.state())
+			assert.Equal(t, 10*time.Millisecond+timeout, time.Since(began))
+			assert.EqualValues(t, 2, probe.runs.Load())
+		})
+	})
+	t.Run("it is no failure of a check with a threshold", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			probe := &switchable{}
+			e := New([]Config{{Name: "a", Probe: probe, Timeout: timeout, Freshness: time.Second, FailureThreshold: 3}}, noListener{})
+			defer e.Close(time.Minute)
+			assert.Equal(t, "ok", e.state())
+			time.Sleep(time.Second)
+			probe.takes.Store(int64(time.Hour))
+			go e.state()
+			synctest.Wait()
+			e.checks[0].expire(stop(e.checks[0], 10*time.Second))
+			assert.Equal(t, "warning timeout", e.state())
+			assert.Equal(t, "warning timeout", e.state(), "one failure, not ten")
 		})
 	})
 	t.Run("a failure that lasts", func(t *testing.T) {
@@ -307,13 +347,59 @@ func TestSinceAndLastOK(t *testing.T) {
 		again := look(true)
 		assert.Equal(t, down.Since, again.Since)
 		assert.Equal(t, down.LastOK, again.LastOK)
-		closed := time.Now()
 		e.Close(time.Second)
 		for range 2 {
 			stale := look(false)
-			assert.Equal(t, closed, stale.Since, "which does not change with each look")
+			assert.Equal(t, down.Since, stale.Since, "it was an error before")
 			assert.Equal(t, down.LastOK, stale.LastOK)
 		}
+	})
+}
+
+func TestSinceWhenClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := New([]Config{{Name: "a", Probe: &switchable{}, Timeout: timeout, Freshness: time.Second}}, noListener{})
+		began := time.Now()
+		e.state()
+		time.Sleep(time.Minute)
+		e.Close(time.Second)
+		for range 2 {
+			time.Sleep(time.Minute)
+			stale := e.Collect(t.Context(), e.checks).Results[0]
+			assert.Equal(t, began.Add(time.Minute), stale.Since, "which does not change with each look")
+			assert.Equal(t, began, stale.LastOK)
+		}
+	})
+}
+
+// What is said to a caller who leaves continues what is known of the check.
+func TestSinceOfAnUnfinishedRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe := &switchable{}
+		e := New([]Config{{Name: "a", Probe: probe, Timeout: timeout, Freshness: time.Second}}, noListener{})
+		defer e.Close(time.Minute)
+		leave := func() *Result {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			return e.Collect(ctx, e.checks).Results[0]
+		}
+		began := time.Now()
+		e.state()
+		time.Sleep(time.Hour)
+		probe.takes.Store(int64(500 * time.Millisecond))
+		unfinished := leave()
+		assert.Equal(t, began, unfinished.LastOK)
+		assert.Equal(t, began.Add(time.Hour), unfinished.Since)
+		time.Sleep(time.Second)
+		probe.down.Store(true)
+		time.Sleep(time.Second)
+		assert.Equal(t, "error connection_refused", e.state())
+		down := e.checks[0].Last()
+		time.Sleep(time.Hour)
+		unfinished = leave()
+		assert.Equal(t, began.Add(time.Hour+500*time.Millisecond), unfinished.LastOK)
+		assert.Equal(t, down.Since, unfinished.Since)
+		time.Sleep(time.Second)
 	})
 }
 

@@ -41,15 +41,16 @@ type Tester struct {
 
 // attempt is one attempt in flight.
 type attempt struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-	done   chan struct{} // closed at its end
+	ctx      context.Context
+	cancel   context.CancelFunc
+	deadline time.Time
+	done     chan struct{} // closed at its end
 }
 
 // overdue reports whether connect has not returned although its time is over: there are drivers that do not
 // heed a context.
 func (a *attempt) overdue() bool {
-	return a != nil && errors.Is(a.ctx.Err(), context.DeadlineExceeded)
+	return a != nil && !time.Now().Before(a.deadline)
 }
 
 // New returns a Tester that calls connect once per every, 10 % more or less, beginning that long after the
@@ -79,7 +80,9 @@ func (t *Tester) Apply(result probes.Result) probes.Result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if result.Status == probes.Error {
-		t.err = nil
+		if t.err != nil {
+			t.err, t.due = nil, time.Now() // whether it still fails is to be known soon
+		}
 		if t.attempt != nil {
 			t.attempt.cancel()
 		}
@@ -108,7 +111,7 @@ func (t *Tester) startIfDue(now time.Time) {
 	default:
 		t.due = now.Add(jittered(t.every))
 		ctx, cancel := context.WithTimeout(t.ctx, attemptLimit)
-		t.attempt = &attempt{ctx: ctx, cancel: cancel, done: make(chan struct{})}
+		t.attempt = &attempt{ctx: ctx, cancel: cancel, deadline: now.Add(attemptLimit), done: make(chan struct{})}
 		go t.run(t.attempt)
 	}
 }

@@ -79,6 +79,7 @@ func TestNotWhileTheCheckFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{err: syscall.ECONNREFUSED}
 		tester := New(Default, s.connect)
+		defer tester.Close(time.Second)
 		look(tester, 70*time.Second)
 		failed := probes.Result{Status: probes.Error, Reason: probes.ReasonTimeout}
 		for range 300 {
@@ -209,4 +210,29 @@ func TestValidate(t *testing.T) {
 	}
 	assert.EqualError(t, Validate("NewConnectionEvery", 60),
 		"NewConnectionEvery(60ns): the duration must be 0, for never, or at least 1ms and at most 8760h0m0s (a year)")
+}
+
+// A connect that ignores its context is reported, also where a failed check has ended the attempt.
+func TestAnAttemptThatIsCancelledAndHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		defer close(hang)
+		tester := New(time.Second, func(context.Context) error { <-hang; return nil })
+		look(tester, 3*time.Second)
+		tester.Apply(probes.Result{Status: probes.Error, Reason: probes.ReasonTimeout})
+		result := look(tester, 15*time.Second)
+		assert.Equal(t, probes.Warning, result.Status)
+		assert.ErrorIs(t, result.Err, context.DeadlineExceeded)
+	})
+}
+
+// After an outage it is found out soon whether what failed before it still does.
+func TestAnAttemptSoonAfterAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{err: syscall.ECONNREFUSED}
+		tester := New(time.Hour, s.connect)
+		look(tester, 70*time.Minute)
+		tester.Apply(probes.Result{Status: probes.Error, Reason: probes.ReasonTimeout})
+		assert.Equal(t, probes.Warning, look(tester, 2*time.Second).Status)
+	})
 }
