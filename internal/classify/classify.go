@@ -60,8 +60,10 @@ func byNetwork(err error) probes.Reason {
 		return probes.ReasonConnectionRefused
 	}
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		if reason := byErrno[errno]; reason != "" {
-			return reason
+		for _, known := range errnos {
+			if errno == known.errno {
+				return known.reason
+			}
 		}
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
@@ -84,36 +86,39 @@ func byDNS(dns *net.DNSError) probes.Reason {
 	return probes.ReasonHostNotFound
 }
 
-// byErrno has Windows' socket errors by their numbers too, which are no other system's: there the names of package
+// errnos have Windows' socket errors by their numbers too, which are no other system's: there the names of package
 // syscall stand for numbers that the system never returns.
-var byErrno = map[syscall.Errno]probes.Reason{
-	syscall.ECONNREFUSED: probes.ReasonConnectionRefused,
-	10061:                probes.ReasonConnectionRefused,
-	syscall.ECONNRESET:   probes.ReasonConnectionLost,
-	syscall.ECONNABORTED: probes.ReasonConnectionLost,
-	syscall.EPIPE:        probes.ReasonConnectionLost,
-	10053:                probes.ReasonConnectionLost,
-	10054:                probes.ReasonConnectionLost,
-	syscall.EHOSTUNREACH: probes.ReasonUnreachable,
-	syscall.EHOSTDOWN:    probes.ReasonUnreachable,
-	syscall.ENETUNREACH:  probes.ReasonUnreachable,
-	syscall.ENETDOWN:     probes.ReasonUnreachable,
-	10050:                probes.ReasonUnreachable,
-	10051:                probes.ReasonUnreachable,
-	10064:                probes.ReasonUnreachable,
-	10065:                probes.ReasonUnreachable,
-	syscall.ETIMEDOUT:    probes.ReasonTimeout,
-	10060:                probes.ReasonTimeout,
+var errnos = []struct {
+	errno  syscall.Errno
+	reason probes.Reason
+}{
+	{syscall.ECONNREFUSED, probes.ReasonConnectionRefused},
+	{10061, probes.ReasonConnectionRefused},
+	{syscall.ECONNRESET, probes.ReasonConnectionLost},
+	{syscall.ECONNABORTED, probes.ReasonConnectionLost},
+	{syscall.EPIPE, probes.ReasonConnectionLost},
+	{10053, probes.ReasonConnectionLost},
+	{10054, probes.ReasonConnectionLost},
+	{syscall.EHOSTUNREACH, probes.ReasonUnreachable},
+	{syscall.EHOSTDOWN, probes.ReasonUnreachable},
+	{syscall.ENETUNREACH, probes.ReasonUnreachable},
+	{syscall.ENETDOWN, probes.ReasonUnreachable},
+	{10050, probes.ReasonUnreachable},
+	{10051, probes.ReasonUnreachable},
+	{10064, probes.ReasonUnreachable},
+	{10065, probes.ReasonUnreachable},
+	{syscall.ETIMEDOUT, probes.ReasonTimeout},
+	{10060, probes.ReasonTimeout},
 
 	// Of this process or its machine: no file descriptor, port, buffer or memory is left.
-	syscall.EMFILE:        probes.ReasonOutOfResources,
-	syscall.ENFILE:        probes.ReasonOutOfResources,
-	syscall.EADDRNOTAVAIL: probes.ReasonOutOfResources,
-	syscall.ENOBUFS:       probes.ReasonOutOfResources,
-	syscall.ENOMEM:        probes.ReasonOutOfResources,
-	10024:                 probes.ReasonOutOfResources,
-	10049:                 probes.ReasonOutOfResources,
-	10055:                 probes.ReasonOutOfResources,
+	{syscall.EMFILE, probes.ReasonOutOfResources},
+	{syscall.ENFILE, probes.ReasonOutOfResources},
+	{syscall.EADDRNOTAVAIL, probes.ReasonOutOfResources},
+	{syscall.ENOBUFS, probes.ReasonOutOfResources},
+	{syscall.ENOMEM, probes.ReasonOutOfResources},
+	{10024, probes.ReasonOutOfResources},
+	{10049, probes.ReasonOutOfResources},
+	{10055, probes.ReasonOutOfResources},
 }
 
 func byTime(err error) probes.Reason {
@@ -138,19 +143,36 @@ func byFile(err error) probes.Reason {
 
 // byText is for the errors that have nothing but a fixed text.
 func byText(err error) probes.Reason {
-	text := ends(err.Error())
-	for _, t := range texts {
-		if strings.Contains(text, t.part) {
-			return t.reason
+	return lookIn(ends(err.Error()), texts)
+}
+
+// word is the reason for a code or a text. Tables of them are no maps, which would be built at start by code of 4 KB.
+type word struct {
+	text   string
+	reason probes.Reason
+}
+
+// lookUp returns the reason for code.
+func lookUp(table []word, code string) probes.Reason {
+	for _, w := range table {
+		if w.text == code {
+			return w.reason
 		}
 	}
 	return ""
 }
 
-var texts = []struct {
-	part   string
-	reason probes.Reason
-}{
+// lookIn returns the reason for the first of the texts that is in text.
+func lookIn(text string, table []word) probes.Reason {
+	for _, w := range table {
+		if strings.Contains(text, w.text) {
+			return w.reason
+		}
+	}
+	return ""
+}
+
+var texts = []word{
 	{"sql: database is closed", probes.ReasonClientClosed},
 	{"closed pool", probes.ReasonClientClosed}, // puddle, below pgxpool
 	{"redis: client is closed", probes.ReasonClientClosed},

@@ -100,6 +100,8 @@ func endsWord(text string, escaped bool) bool {
 }
 
 // wordEnd returns where the next white space is that has no backslash before it.
+//
+//go:noinline
 func (s *search) wordEnd(at int) int {
 	return s.word.end(at, s.findWordEnd)
 }
@@ -117,6 +119,8 @@ func (s *search) findWordEnd(at int) int {
 }
 
 // lineEnd returns where the next \n is, or the end of text.
+//
+//go:noinline
 func (s *search) lineEnd(at int) int {
 	return s.line.end(at, func(at int) int { return s.next(at, "\n") })
 }
