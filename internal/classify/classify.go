@@ -86,8 +86,8 @@ func byDNS(dns *net.DNSError) probes.Reason {
 	return probes.ReasonHostNotFound
 }
 
-// errnos have Windows' socket errors by their numbers too, which are no other system's: there the names of package
-// syscall stand for numbers that the system never returns.
+// errnos have Windows' socket errors by their numbers too, which are no other system's: there the names of
+// package syscall stand for numbers that the system never returns.
 var errnos = []struct {
 	errno  syscall.Errno
 	reason probes.Reason
@@ -146,7 +146,8 @@ func byText(err error) probes.Reason {
 	return lookIn(ends(err.Error()), texts)
 }
 
-// word is the reason for a code or a text. Tables of them are no maps, which would be built at start by code of 4 KB.
+// word is the reason for a code or a text. Tables of them are no maps, which would be built at start by code
+// of 4 KB.
 type word struct {
 	text   string
 	reason probes.Reason

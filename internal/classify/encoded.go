@@ -2,7 +2,8 @@ package classify
 
 import "strings"
 
-// maxEncodings is how often a text may be encoded for its passwords to be found, as in a URL in the query of a URL's query.
+// maxEncodings is how often a text may be encoded for its passwords to be found, as in a URL in the query of
+// a URL's query.
 const maxEncodings = 2
 
 // encoded finds the secrets in what text is when it is decoded.
@@ -19,8 +20,8 @@ func (s *search) encoded(depth int) {
 	}
 }
 
-// decode returns text with one layer of escapes taken off, and where each byte of it, and its end, were before. The
-// places are nil where there is no escape.
+// decode returns text with one layer of escapes taken off, and where each byte of it, and its end, were
+// before. The places are nil where there is no escape.
 func decode(text string) (decoded string, places []int) {
 	if strings.IndexByte(text, '%') < 0 && strings.IndexByte(text, '\\') < 0 {
 		return text, nil

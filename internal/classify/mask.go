@@ -26,15 +26,18 @@ func Text(err error) (text string) {
 	return Mask(err.Error())
 }
 
-// Mask replaces the passwords in text by ***: in URLs (scheme://user:password@host), MySQL's DSNs (user:password@tcp(host)/),
-// key=value pairs, JSON, SQL, flags of commands, cookies, private keys, and credentials of HTTP and SASL, in the fragments of them
-// that parsers and servers quote, and in all of that where it is percent-encoded or escaped. It rather hides a word too many
-// than one too few: passwords are cut at no character that could be part of one. Text over 8 KiB is cut, and marked as cut.
+// Mask replaces the passwords in text by ***: in URLs (scheme://user:password@host), MySQL's DSNs
+// (user:password@tcp(host)/), key=value pairs, JSON, SQL, flags of commands, cookies, private keys, and
+// credentials of HTTP and SASL, in the fragments of them that parsers and servers quote, and in all of that
+// where it is percent-encoded or escaped. It rather hides a word too many than one too few: passwords are cut
+// at no character that could be part of one. Text over 8 KiB is cut, and marked as cut.
 //
-// Each secret is looked for in text as it is, whatever else was found, so that none is overlooked because of what
-// stands beside it. Twice as much is searched as is shown: a secret at the cut is known by what follows it.
+// Each secret is looked for in text as it is, whatever else was found, so that none is overlooked because of
+// what stands beside it. Twice as much is searched as is shown: a secret at the cut is known by what follows
+// it.
 //
-// It is written by hand because package regexp would make every program that imports this module 256 KB larger.
+// It is written by hand because package regexp would make every program that imports this module 256 KB
+// larger.
 func Mask(text string) string {
 	s := search{text: text[:min(len(text), maxWork)]}
 	s.all()
@@ -77,7 +80,8 @@ func (p byPlace) Len() int           { return len(p) }
 func (p byPlace) Less(i, j int) bool { return p[i].from < p[j].from }
 func (p byPlace) Swap(i, j int)      { p[i], p[j] = p[j], p[i] }
 
-// hide is called from many places, and is no part of them: with wordEnd and lineEnd that would be another 8 KB in every program.
+// hide is called from many places, and is no part of them: with wordEnd and lineEnd that would be another 8
+// KB in every program.
 //
 //go:noinline
 func (s *search) hide(from, to int) {

@@ -37,20 +37,32 @@ func TestMask(t *testing.T) {
 	checkMasked(t, []masking{
 		{"dial amqp://app:s3cret@rabbit:5672/vh: refused", "dial amqp://app:***@rabbit:5672/vh: refused"},
 		{"clientSecret: 's3cret', x-signature: s3cret", "clientSecret: ***, x-signature: ***"},
-		{"tls: -----BEGIN RSA PRIVATE KEY-----\ns3cret\ns3cret\n-----END RSA PRIVATE KEY-----\n: bad", "tls: -----BEGIN RSA PRIVATE KEY-----***-----END RSA PRIVATE KEY-----\n: bad"},
+		{
+			"tls: -----BEGIN RSA PRIVATE KEY-----\ns3cret\ns3cret\n-----END RSA PRIVATE KEY-----\n: bad",
+			"tls: -----BEGIN RSA PRIVATE KEY-----***-----END RSA PRIVATE KEY-----\n: bad",
+		},
 		{`"key": "-----BEGIN PRIVATE KEY-----\ns3cret`, `"key": "-----BEGIN PRIVATE KEY-----***`},
-		{"private_key=-----BEGIN EC PRIVATE KEY-----\ns3cret\n-----END EC PRIVATE KEY-----", "private_key=*** EC PRIVATE KEY-----***-----END EC PRIVATE KEY-----"},
+		{
+			"private_key=-----BEGIN EC PRIVATE KEY-----\ns3cret\n-----END EC PRIVATE KEY-----",
+			"private_key=*** EC PRIVATE KEY-----***-----END EC PRIVATE KEY-----",
+		},
 		{"postgres://app:s3/c?r#e@t@db:5432/app", "postgres://app:***@db:5432/app"},
 		{"https://s3cret@billing/healthz", "https://***@billing/healthz"},
 		{"https://s3c@ret@billing", "https://***@billing"},
 		{`dial "redis://s3cret@cache/0"`, `dial "redis://***@cache/0"`},
 		{"redis://s3cret@cache?db=0", "redis://***@cache?db=0"},
-		{`parse "redis://s3 c@ret@cache/0": net/url: invalid userinfo`, `parse "redis://***@cache/0": net/url: invalid userinfo`},
+		{
+			`parse "redis://s3 c@ret@cache/0": net/url: invalid userinfo`,
+			`parse "redis://***@cache/0": net/url: invalid userinfo`,
+		},
 		{"redis://:s3cret@cache:6379/0", "redis://:***@cache:6379/0"},
 		{"redis://:s3cret@[::1]:6379/0", "redis://:***@[::1]:6379/0"},
 		{"amqp://a:s3cret@h1;amqp://b:s3cret@h2", "amqp://a:***@h2"},
 		{"amqp://a:s3cret@h1, amqp://b:s3cret@h2", "amqp://a:***@h1, amqp://b:***@h2"},
-		{`parse "amqp://app:my s3cret\"@h:bad/": invalid port ":bad" after host`, `parse "amqp://app:***": invalid port "***" after host`},
+		{
+			`parse "amqp://app:my s3cret\"@h:bad/": invalid port ":bad" after host`,
+			`parse "amqp://app:***": invalid port "***" after host`,
+		},
 		{`broker "amqp://app:my s3cret@h:5672/" is down`, `broker "amqp://app:***@h:5672/" is down`},
 		{`broker "amqp://app:s3"cret@h:5672/" is down`, `broker "amqp://app:***@h:5672/" is down`},
 		{`broker "amqp://app:s3", cret@h:5672/" is down`, `broker "amqp://app:***@h:5672/" is down`},
@@ -60,7 +72,10 @@ func TestMask(t *testing.T) {
 		{`amqp://a"p:s3cret@h`, `amqp://a"p:***@h`},
 		{`invalid port ":s3cret" after host`, `invalid port "***" after host`},
 		{`invalid URL escape "%s3cret"`, `invalid URL escape "***"`},
-		{`parse "1app:s3cret@h": first path segment in URL cannot contain colon`, `parse "***@h": first path segment in URL cannot contain colon`},
+		{
+			`parse "1app:s3cret@h": first path segment in URL cannot contain colon`,
+			`parse "***@h": first path segment in URL cannot contain colon`,
+		},
 		{`invalid character "s3" in host name`, `invalid character "***" in host name`},
 		{`parse "redis://:s3 cret@h": invalid`, `parse "redis://:***": invalid`},
 		{`"amqp://app:s3@s3".cret@h/" is down`, `"amqp://app:***@h/" is down`},
@@ -80,7 +95,10 @@ func TestMask(t *testing.T) {
 
 		{"app:s3cret@tcp(127.0.0.1:3306)/app", "app:***@tcp(127.0.0.1:3306)/app"},
 		{"app:s3@c/r:et@tcp(127.0.0.1:3306)/app", "app:***@tcp(127.0.0.1:3306)/app"},
-		{"dsn app:s3cret@unix(/run/mysqld.sock)/app: refused", "dsn app:***@unix(/run/mysqld.sock)/app: refused"},
+		{
+			"dsn app:s3cret@unix(/run/mysqld.sock)/app: refused",
+			"dsn app:***@unix(/run/mysqld.sock)/app: refused",
+		},
 		{"root:s3cret@/app", "root:***@/app"},
 		{"root:s3cret@(db)/app", "root:***@(db)/app"},
 		{"root:s3cret@tcp(db)", "root:***@tcp(db)"},
@@ -140,19 +158,29 @@ func TestMaskLeavesProse(t *testing.T) {
 	checkUnmasked(t, []string{
 		"", "nothing to hide", "worker celery@host is silent", "the mail to bob@example.com bounced",
 		`failed SASL auth: FATAL: password authentication failed for user "app" (SQLSTATE 28P01)`,
-		"invalid character '}' looking for beginning of value: unexpected token: x", `secret "db" not found`, "secret: not found",
+		"invalid character '}' looking for beginning of value: unexpected token: x", `secret "db" not found`,
+		"secret: not found",
 		`Get "http://billing:8080/healthz": dial tcp: lookup billing: no such host, see "a@b"`,
-		"http://billing:8080/healthz answered 503", `["http://h:80","a@b"]`, `{"url":"http://h","mail":"a@b"}`,
-		"basic authentication failed", "BearerToken: a token is not empty", "a bearer of news", "compass: north", "tokens: 5",
-		"goroutine 7 [running]:\nmain.main()\n\t/root/go/pkg/mod/example.com/x@v1.2.3/main.go:12 +0x1d", "C:/go/pkg/mod/example.com/x@v1.2.3/main.go:12",
-		"dial tcp [::1]:5432: connect: connection refused", "connected as root@tcp(db) to root@/app", "npm ERR! @scope/name",
-		"NOAUTH Authentication required.", "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN.",
-		"https://proxy.golang.org/github.com/x/@v/list", "https://h/?mail=bob@example.com", "https://h#bob@x", "http://h and bob@x",
+		"http://billing:8080/healthz answered 503", `["http://h:80","a@b"]`,
+		`{"url":"http://h","mail":"a@b"}`,
+		"basic authentication failed", "BearerToken: a token is not empty", "a bearer of news",
+		"compass: north", "tokens: 5",
+		"goroutine 7 [running]:\nmain.main()\n\t/root/go/pkg/mod/example.com/x@v1.2.3/main.go:12 +0x1d",
+		"C:/go/pkg/mod/example.com/x@v1.2.3/main.go:12",
+		"dial tcp [::1]:5432: connect: connection refused", "connected as root@tcp(db) to root@/app",
+		"npm ERR! @scope/name",
+		"NOAUTH Authentication required.",
+		"ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN.",
+		"https://proxy.golang.org/github.com/x/@v/list", "https://h/?mail=bob@example.com", "https://h#bob@x",
+		"http://h and bob@x",
 		`parse "http://h/@": x`, `parse "a/b": x`, "http://@h", "http://@h:80",
-		"http://h:x and http://k and bob@x", "http://h:65439 and bob@x", "http://h:0 and bob@x", "secret://vault/db", "compass=north",
-		"error: connected as root@tcp(db)", "x:y@ z", "bob@h:x", "bob@h:", "bob@:1", "bob@h:/", "bearer news-of", "xbearer abcdefghij",
+		"http://h:x and http://k and bob@x", "http://h:65439 and bob@x", "http://h:0 and bob@x",
+		"secret://vault/db", "compass=north",
+		"error: connected as root@tcp(db)", "x:y@ z", "bob@h:x", "bob@h:", "bob@:1", "bob@h:/",
+		"bearer news-of", "xbearer abcdefghij",
 		"bearerabcdefgh",
-		"-----BEGIN CERTIFICATE-----\nabcdefghijklmnopqrstuvwxyz", "x=1; y:2", "://", "a://b:", "a://:", "@", "=", ":", `"`,
+		"-----BEGIN CERTIFICATE-----\nabcdefghijklmnopqrstuvwxyz", "x=1; y:2", "://", "a://b:", "a://:", "@",
+		"=", ":", `"`,
 	})
 }
 
@@ -172,8 +200,10 @@ func TestMaskCuts(t *testing.T) {
 // Wherever a text is cut, nothing of a secret is left at its end.
 func TestMaskAtTheCut(t *testing.T) {
 	for _, secret := range []string{
-		"amqp://app:s3crets3cret@host/", "dsn root:s3crets3cret@/app", "password='s3cret s3cret'", `{"token":"s3crets3cret"}`,
-		`"amqp://app:s3cret s3cret@host/"`, "Authorization: Bearer s3crets3cret", "cannot parse s3crets3cret@host:1",
+		"amqp://app:s3crets3cret@host/", "dsn root:s3crets3cret@/app", "password='s3cret s3cret'",
+		`{"token":"s3crets3cret"}`,
+		`"amqp://app:s3cret s3cret@host/"`, "Authorization: Bearer s3crets3cret",
+		"cannot parse s3crets3cret@host:1",
 	} {
 		for _, limit := range []int{8 << 10, 16 << 10} {
 			for at := limit - len(secret) - 4; at < limit+4; at++ {
@@ -201,12 +231,17 @@ func TestMaskURLErrors(t *testing.T) {
 
 // planted are the forms in which FuzzMask hides a password, which stands for %s.
 var planted = []string{
-	"amqp://app:%s@host:5672/vhost", "redis://:%s@host", `"postgres://app:%s@host/app"`, "app:%s@tcp(host:3306)/app", "root:%s@/app", "root:%s@(host)",
-	"password=%s ", "password='%s'", "PASSWORD = %s\n", "password:\n%s\n", "db_pass=%s ", "token=%s ", "?api_key=%s ", `"password":"%s"`, `"token": "%s"`,
-	`"client_secret":"%s"`, `\"api_key\":\"%s\"`, "'secret': '%s'", "Authorization: Bearer %s\n", `"authorization":"Bearer %s"`, " Bearer %s\n",
+	"amqp://app:%s@host:5672/vhost", "redis://:%s@host", `"postgres://app:%s@host/app"`,
+	"app:%s@tcp(host:3306)/app", "root:%s@/app", "root:%s@(host)",
+	"password=%s ", "password='%s'", "PASSWORD = %s\n", "password:\n%s\n", "db_pass=%s ", "token=%s ",
+	"?api_key=%s ", `"password":"%s"`, `"token": "%s"`,
+	`"client_secret":"%s"`, `\"api_key\":\"%s\"`, "'secret': '%s'", "Authorization: Bearer %s\n",
+	`"authorization":"Bearer %s"`, " Bearer %s\n",
 	`parse "amqp://app:%s@host": invalid`, `invalid port ":%s" after host`, "%s@host:5672/",
-	"https://%s@host/", "amqp%%3A%%2F%%2Fapp%%3A%s%%40host", `redis:\/\/:%s@host`, "?dsn%%3Dpassword%%3D%s ", "?sig=%s ",
-	"with args beginning with: '%s'\n", "PASSWORD '%s'", "IDENTIFIED BY '%s'", " --password %s ", `"--password","%s"`,
+	"https://%s@host/", "amqp%%3A%%2F%%2Fapp%%3A%s%%40host", `redis:\/\/:%s@host`, "?dsn%%3Dpassword%%3D%s ",
+	"?sig=%s ",
+	"with args beginning with: '%s'\n", "PASSWORD '%s'", "IDENTIFIED BY '%s'", " --password %s ",
+	`"--password","%s"`,
 	"docker login -u app -p %s ", "\x00app\x00%s ", "Cookie: a=%s\n", "Server=x;Password=a %s b;User=y",
 }
 
@@ -238,13 +273,16 @@ func FuzzMask(f *testing.F) {
 	})
 }
 
-// BenchmarkMask has the texts that are the most work: much of them looks like the beginning of a secret. They are longer than
-// what is searched.
+// BenchmarkMask has the texts that are the most work: much of them looks like the beginning of a secret. They
+// are longer than what is searched.
 func BenchmarkMask(b *testing.B) {
 	for _, part := range []string{
-		"x", "dial tcp 10.0.0.1:5432: connect: connection refused\n", "a://b:", `"a://b:c`, "a://b@", "password=", `password="`, `"password":"`,
-		"password=a;", ";password=a\n", "password={", "password 'a", "authorization:", "Cookie: a=", "@", "@/", "a:b@/", "=", ": ", "_=", `"`,
-		`parse "`, `invalid port "`, "bearer ", "basic x", "plain a", "\x00a", "-u -p ", "--password ", "identified by ", "args beginning with:",
+		"x", "dial tcp 10.0.0.1:5432: connect: connection refused\n", "a://b:", `"a://b:c`, "a://b@",
+		"password=", `password="`, `"password":"`,
+		"password=a;", ";password=a\n", "password={", "password 'a", "authorization:", "Cookie: a=", "@",
+		"@/", "a:b@/", "=", ": ", "_=", `"`,
+		`parse "`, `invalid port "`, "bearer ", "basic x", "plain a", "\x00a", "-u -p ", "--password ",
+		"identified by ", "args beginning with:",
 		"syntax to use near '", "-----BEGIN PRIVATE KEY-----", "%25", `\u0025password="`, "%3A%2F%2F",
 	} {
 		text := `password="` + strings.Repeat(part, 64<<10/len(part))

@@ -6,7 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// answerQuotes are how servers begin and end to quote what they were sent, but for white space. Without an end it is the line's.
+// answerQuotes are how servers begin and end to quote what they were sent, but for white space. Without an
+// end it is the line's.
 var answerQuotes = []struct{ begin, end string }{
 	{"args beginning with:", ""}, // of Redis, all of these
 	{"nknown subcommand", "'. Try "},
@@ -16,7 +17,8 @@ var answerQuotes = []struct{ begin, end string }{
 	{"syntax to use near", " at line "}, // of MySQL
 }
 
-// quotations finds what a server quotes because it can't make anything of it: after AUTH was renamed, a password.
+// quotations finds what a server quotes because it can't make anything of it: after AUTH was renamed, a
+// password.
 func (s *search) quotations() {
 	for _, answer := range answerQuotes {
 		done := 0
@@ -35,8 +37,8 @@ func (s *search) quotations() {
 	}
 }
 
-// sasl finds the passwords in SASL's answers: as PLAIN sends them, \x00user\x00password, and the same in base64 behind the name of
-// the mechanism, as in SMTP's AUTH PLAIN.
+// sasl finds the passwords in SASL's answers: as PLAIN sends them, \x00user\x00password, and the same in
+// base64 behind the name of the mechanism, as in SMTP's AUTH PLAIN.
 func (s *search) sasl() {
 	each(s.text, "\x00", func(at int) {
 		user, _, found := strings.Cut(s.text[at+1:min(len(s.text), at+1+maxHost)], "\x00")
@@ -54,7 +56,8 @@ func (s *search) sasl() {
 	}
 }
 
-// isBase64Text reports whether word is a text in base64, with NULs or without. A word that only looks like base64 is hardly ever.
+// isBase64Text reports whether word is a text in base64, with NULs or without. A word that only looks like
+// base64 is hardly ever.
 func isBase64Text(word string) bool {
 	word = strings.TrimRight(word, quotes+`\.,;:)]}>`)
 	if len(word) < 8 || len(word) > maxSASL {

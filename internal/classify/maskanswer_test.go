@@ -18,20 +18,35 @@ func TestMaskAnswers(t *testing.T) {
 			"ERR unknown command `auth`, with args beginning with: ***\n: x"},
 		{"ERR unknown command 'auth', with args beginning with: ",
 			"ERR unknown command 'auth', with args beginning with: "},
-		{"ERR unknown command 'auth', with args beginning with: s3cret", "ERR unknown command 'auth', with args beginning with: ***"},
+		{
+			"ERR unknown command 'auth', with args beginning with: s3cret",
+			"ERR unknown command 'auth', with args beginning with: ***",
+		},
 		{"ERR unknown subcommand 's3cret'. Try ACL HELP.", "ERR unknown subcommand ***'. Try ACL HELP."},
 		{"ERR Unknown subcommand or wrong number of arguments for 's3'. Try cret'. Try ACL HELP.",
 			"ERR Unknown subcommand or wrong number of arguments for ***'. Try ACL HELP."},
-		{"ERR Error in ACL SETUSER modifier '>s3': cret': Syntax error", "ERR Error in ACL SETUSER modifier ***': Syntax error"},
+		{
+			"ERR Error in ACL SETUSER modifier '>s3': cret': Syntax error",
+			"ERR Error in ACL SETUSER modifier ***': Syntax error",
+		},
 		{"ERR Syntax error in HELLO option 's3cret'", "ERR Syntax error in HELLO option ***"},
-		{"the right syntax to use near 's3' x 'cret'' at line 1", "the right syntax to use near *** at line 1"},
+		{
+			"the right syntax to use near 's3' x 'cret'' at line 1",
+			"the right syntax to use near *** at line 1",
+		},
 		{"the right syntax to use near 's3cr", "the right syntax to use near ***"},
 
-		{"500 5.5.2 Error: bad syntax: AUTH PLAIN AGFwcABzM2NyZXQ=", "500 5.5.2 Error: bad syntax: AUTH PLAIN ***"},
+		{
+			"500 5.5.2 Error: bad syntax: AUTH PLAIN AGFwcABzM2NyZXQ=",
+			"500 5.5.2 Error: bad syntax: AUTH PLAIN ***",
+		},
 		{"AUTH PLAIN AGEAczNj", "AUTH PLAIN ***"},
 		{"AUTH LOGIN czMgY3JldA==", "AUTH LOGIN ***"},
 		{`500 unrecognized: "auth login czNjcmV0czNjcmV0"`, `500 unrecognized: "auth login ***`},
-		{`unexpected "PLAIN\x00app\x00s3cret" from a client`, `unexpected "PLAIN\x00app\x00*** from a client`},
+		{
+			`unexpected "PLAIN\x00app\x00s3cret" from a client`,
+			`unexpected "PLAIN\x00app\x00*** from a client`,
+		},
 		{"unexpected \x00app\x00s3cret\x00 from a client", "unexpected \x00app\x00***\x00 from a client"},
 		{"401 for Authorization: Basic YXBwOnMzY3JldA==", "401 for Authorization: Basic ***"},
 	})
@@ -39,12 +54,17 @@ func TestMaskAnswers(t *testing.T) {
 
 func TestMaskAnswersLeavesProse(t *testing.T) {
 	checkUnmasked(t, []string{
-		"ERR wrong number of arguments for 'auth' command", "ERR wrong number of arguments for 'config|set' command",
-		"ERR unknown command 'auth'", "unknown subcommand: see the help", "a HELLO with options", "the right syntax to use nearby",
+		"ERR wrong number of arguments for 'auth' command",
+		"ERR wrong number of arguments for 'config|set' command",
+		"ERR unknown command 'auth'", "unknown subcommand: see the help", "a HELLO with options",
+		"the right syntax to use nearby",
 		"ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
 		"NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used",
-		"250-AUTH PLAIN LOGIN XOAUTH2 OAUTHBEARER CRAM-MD5", "504 5.5.4 AUTH PLAIN Mechanism not supported", "plain password, login required",
-		"UGFzc3dvcmQ6", "login 12345678901", "plain YWJj", "plainYWJjZGVm", "login AQJhYmNkZWY=", "login czNjcmV0czNjcmV0!", "login /////w==", "Basic Authentication is required", "binary \x00\x01\x00\x00", "\x00", "\x00app", "\x00a b\x00c",
+		"250-AUTH PLAIN LOGIN XOAUTH2 OAUTHBEARER CRAM-MD5", "504 5.5.4 AUTH PLAIN Mechanism not supported",
+		"plain password, login required",
+		"UGFzc3dvcmQ6", "login 12345678901", "plain YWJj", "plainYWJjZGVm", "login AQJhYmNkZWY=",
+		"login czNjcmV0czNjcmV0!", "login /////w==", "Basic Authentication is required",
+		"binary \x00\x01\x00\x00", "\x00", "\x00app", "\x00a b\x00c",
 	})
 }
 

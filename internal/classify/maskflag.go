@@ -2,8 +2,8 @@ package classify
 
 import "strings"
 
-// flags finds the passwords in the arguments of a command: --password x, "--password", "x", and -p x behind a -u.
-// --password=x is found as any other value is.
+// flags finds the passwords in the arguments of a command: --password x, "--password", "x", and -p x behind a
+// -u. --password=x is found as any other value is.
 func (s *search) flags() {
 	each(s.text, "-", func(at int) {
 		if at > 0 && strings.IndexByte(spaces+quotes+"[({", s.text[at-1]) < 0 {
@@ -37,7 +37,8 @@ func (s *search) hideArgument(flagEnd int, isNone func(word string) bool) {
 
 // isAboutFlag reports whether word goes on with a sentence: "--password is required".
 func isAboutFlag(word string) bool {
-	const words = " a an and are as at by can cannot flag for from has in is must needs not of on option or requires the to was with without "
+	const words = " a an and are as at by can cannot flag for from has in is must needs not of on option or " +
+		"requires the to was with without "
 	return strings.Contains(words, " "+strings.TrimRight(word, ",;:.)")+" ")
 }
 

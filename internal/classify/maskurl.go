@@ -2,8 +2,9 @@ package classify
 
 import "strings"
 
-// urls finds what is between scheme://user: and the last @ that can belong to it: the one before the closing quote, or
-// before the next white space, whichever comes later. Without a colon what stands before the @ may be a token.
+// urls finds what is between scheme://user: and the last @ that can belong to it: the one before the closing
+// quote, or before the next white space, whichever comes later. Without a colon what stands before the @ may
+// be a token.
 func (s *search) urls() {
 	each(s.text, "://", func(separator int) {
 		user := separator + len("://")

@@ -104,8 +104,9 @@ func (k *key) read(text string) string {
 
 func isNameByte(c byte) bool { return c == '_' || isSchemeByte(c) }
 
-// hideValue hides the value behind a delimiter, in its quotes or braces where it has some, else up to the next white space or up to
-// end, where that is later: there is hardly a character that ends a password for certain. It may begin on the next line.
+// hideValue hides the value behind a delimiter, in its quotes or braces where it has some, else up to the
+// next white space or up to end, where that is later: there is hardly a character that ends a password for
+// certain. It may begin on the next line.
 func (s *search) hideValue(at, end int) {
 	from := skip(s.text, at, spaces)
 	begin := skip(s.text, from, spaces+"=>[(") // of =>, ==, and a list
@@ -130,8 +131,8 @@ func (s *search) bracketsEnd(from, begin, end int) int {
 	return 0
 }
 
-// listItemEnd returns where a value in a list ends of which each item is "Key=value;", as in ADO's connection strings: there a value
-// may have blanks. It returns 0 where there is no such list.
+// listItemEnd returns where a value in a list ends of which each item is "Key=value;", as in ADO's connection
+// strings: there a value may have blanks. It returns 0 where there is no such list.
 func (s *search) listItemEnd(delimiter int, k key) int {
 	if s.text[delimiter] != '=' {
 		return 0
@@ -140,7 +141,7 @@ func (s *search) listItemEnd(delimiter int, k key) int {
 	switch end := s.list.end(delimiter, s.findItemEnd); {
 	case end < line:
 		return end
-	case k.after == ';': // the last one: what follows the list can't be told from it, unless the list is in quotes
+	case k.after == ';': // the last one: only a quote tells it from what follows the list
 		for end = delimiter + 1; end < line && !(isQuote(s.text[end]) && endsWord(s.text[end+1:], false)); {
 			end++
 		}
@@ -167,14 +168,16 @@ func (s *search) findItemEnd(at int) int {
 // maxListKey is more than the longest key of a connection string has.
 const maxListKey = 40
 
-// endsList reports whether text, which follows a ;, begins with the next item, or is empty, or the end of what is quoted.
+// endsList reports whether text, which follows a ;, begins with the next item, or is empty, or the end of
+// what is quoted.
 func endsList(text string) bool {
 	text = strings.TrimLeft(text, " \t")
 	if text == "" || isQuote(text[0]) {
 		return true
 	}
 	name, _, found := strings.Cut(text[:min(len(text), maxListKey)], "=")
-	return found && strings.IndexFunc(name, func(r rune) bool { return r != ' ' && (r > 'z' || !isNameByte(byte(r))) }) < 0
+	isOther := func(r rune) bool { return r != ' ' && (r > 'z' || !isNameByte(byte(r))) }
+	return found && strings.IndexFunc(name, isOther) < 0
 }
 
 // hideCookies hides what follows Cookie: and Set-Cookie:, a list of name=value, up to the end of the line.

@@ -133,7 +133,8 @@ func (s *search) next(at int, part string) int {
 	return len(s.text)
 }
 
-// lastAt returns where the last @ is between from and to, -1 where there is none. From is never less than the last time.
+// lastAt returns where the last @ is between from and to, -1 where there is none. From is never less than the
+// last time.
 func (s *search) lastAt(from, to int) int {
 	if s.atEnd != to {
 		s.atEnd, s.at = to, from+strings.LastIndexByte(s.text[from:to], '@')

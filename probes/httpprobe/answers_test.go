@@ -167,8 +167,8 @@ var answers = map[string]oddAnswer{
 	"another protocol":            {say("SSH-2.0-OpenSSH_9.2\n"), false, "failed", 0},
 }
 
-// Whatever a server answers, a check ends with its context at the latest, says what it found, leaves neither a goroutine nor
-// a connection, and is green again with the next good answer.
+// Whatever a server answers, a check ends with its context at the latest, says what it found, leaves neither
+// a goroutine nor a connection, and is green again with the next good answer.
 func TestAnswers(t *testing.T) {
 	old := log.Writer()
 	log.SetOutput(io.Discard) // net/http logs what follows an answer

@@ -2,15 +2,15 @@
 //
 //	echohealth.WithCheck("billing", httpprobe.New("https://billing.internal/healthz"))
 //
-// A status of 2xx is OK. Anything else is an error, a redirect too: it is not followed, since where it leads (a login
-// page, mostly) says nothing about the dependency. So the check proves that this URL is served, and no more: ask the
-// dependency for its liveness or an endpoint that you need, rather than for its own readiness, or its dependencies'
-// outages become yours.
+// A status of 2xx is OK. Anything else is an error, a redirect too: it is not followed, since where it leads
+// (a login page, mostly) says nothing about the dependency. So the check proves that this URL is served, and
+// no more: ask the dependency for its liveness or an endpoint that you need, rather than for its own
+// readiness, or its dependencies' outages become yours.
 //
-// A check costs one request, on a connection that is kept from check to check. Of the body up to 4 KB are read and
-// thrown away; a longer one costs a new connection each time, and one that neither ends nor reaches 4 KB before the
-// check's context ends is a timeout. Interim answers (100, 102, 103) are skipped. An answer 101 is an error with
-// ReasonMisconfigured: the URL belongs to another protocol, such as WebSocket.
+// A check costs one request, on a connection that is kept from check to check. Of the body up to 4 KB are
+// read and thrown away; a longer one costs a new connection each time, and one that neither ends nor reaches
+// 4 KB before the check's context ends is a timeout. Interim answers (100, 102, 103) are skipped. An answer
+// 101 is an error with ReasonMisconfigured: the URL belongs to another protocol, such as WebSocket.
 //
 // The detail status_code is the status of the answer.
 package httpprobe
@@ -77,10 +77,10 @@ func Header(key, value string) Option {
 	}
 }
 
-// BaseContext sets a context whose values are found in the context of each request, for the hooks of a client that
-// Client was given: a transport that reads a tenant or a tracer from it, say. A value of the check's own context comes
-// first. Its deadline and its cancellation do not count. A nil context is an error at construction of the health
-// checks. The default has no values. The last use wins.
+// BaseContext sets a context whose values are found in the context of each request, for the hooks of a client
+// that Client was given: a transport that reads a tenant or a tracer from it, say. A value of the check's own
+// context comes first. Its deadline and its cancellation do not count. A nil context is an error at
+// construction of the health checks. The default has no values. The last use wins.
 func BaseContext(ctx context.Context) Option {
 	return func(p *Probe) error {
 		if ctx == nil {
@@ -91,10 +91,10 @@ func BaseContext(ctx context.Context) Option {
 	}
 }
 
-// New returns a probe that asks for rawURL, which is absolute, with the scheme http or https and a host. A user and a
-// password in it are sent by basic authentication; what is special in them must be percent-encoded, and so must an @
-// or # behind the host. It uses no network before the first check. What is invalid is an error at construction of the
-// health checks.
+// New returns a probe that asks for rawURL, which is absolute, with the scheme http or https and a host. A
+// user and a password in it are sent by basic authentication; what is special in them must be
+// percent-encoded, and so must an @ or # behind the host. It uses no network before the first check. What is
+// invalid is an error at construction of the health checks.
 func New(rawURL string, opts ...Option) *Probe {
 	p := &Probe{header: make(http.Header), client: shared}
 	var err error

@@ -122,7 +122,10 @@ func TestInvalid(t *testing.T) {
 		{"http://app:80?s3cret@billing/", `"http://***": an @ behind the host is written as %40`},
 		{"http://app:80?s3cret%40billing/@", `"http://***": an @ behind the host is written as %40`},
 		{"http://app:80#s3cret@billing/", `"http://***": a # is never sent with what follows it`},
-		{"https://billing/healthz#s3c", `"https://billing/healthz#…": a # is never sent with what follows it`},
+		{
+			"https://billing/healthz#s3c",
+			`"https://billing/healthz#…": a # is never sent with what follows it`,
+		},
 		{"https://s3c ret@billing/", `invalid`},
 		{"?token=s3c", `"?…": the scheme is http or https`},
 		{"@billing", `"***@billing": the scheme is http or https`},

@@ -30,8 +30,8 @@ func invalid(text string) error {
 	return errors.New("httpprobe.New: " + classify.Mask(text))
 }
 
-// stray says what is wrong behind the host. A password with a /, a ? or a # in it ends there, its rest is found behind them, and
-// its user is taken for the host: the rest would be sent to whoever has that name.
+// stray says what is wrong behind the host. A password with a /, a ? or a # in it ends there, its rest is
+// found behind them, and its user is taken for the host: the rest would be sent to whoever has that name.
 func stray(rawURL string) string {
 	_, rest, _ := strings.Cut(rawURL, "://")
 	tail := strings.TrimLeftFunc(rest, func(r rune) bool { return !strings.ContainsRune("/?#", r) })
@@ -44,7 +44,8 @@ func stray(rawURL string) string {
 	return ""
 }
 
-// shown is a URL as an error may quote it, without user, password, query and fragment. It need not be a right one.
+// shown is a URL as an error may quote it, without user, password, query and fragment. It need not be a right
+// one.
 func shown(rawURL string) string {
 	scheme, rest, found := strings.Cut(rawURL, "://")
 	if found && !strings.ContainsAny(scheme, ":@") {
