@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
-	"path"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -204,23 +201,23 @@ func advice(probe probes.Probe) (lines []string) {
 	return adviser.Advise()
 }
 
-// kinds maps the packages of our own probes to the default names of their checks.
-var kinds = map[string]string{
-	"pgxprobe": "database", "sqlprobe": "database",
-	"redisprobe": "redis", "amqpprobe": "amqp", "celeryprobe": "celery",
+// kinds are the default names of checks, and the packages of our own probes for each.
+var kinds = []struct{ name, packages string }{
+	{"database", "pgxprobe sqlprobe"}, {"redis", "redisprobe"}, {"amqp", "amqpprobe"}, {"celery", "celeryprobe"},
 }
 
-// misplaced returns a line of advice if one of our own probes has the default name of another kind. The
-// compiler accepts every probe in every option.
+// misplaced returns a line of advice if one of our own probes has the default name of another kind. The compiler accepts
+// every probe in every option.
 func misplaced(name string, probe probes.Probe) []string {
-	t := reflect.TypeOf(probe)
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
+	pkg, _, _ := strings.Cut(strings.TrimPrefix(fmt.Sprintf("%T", probe), "*"), ".")
+	named, placed := false, true
+	for _, kind := range kinds {
+		named = named || kind.name == name
+		if strings.Contains(kind.packages, pkg) {
+			placed = kind.name == name
+		}
 	}
-	dir, pkg := path.Split(t.PkgPath())
-	kind := kinds[pkg]
-	named := slices.Contains(slices.Collect(maps.Values(kinds)), name)
-	if kind == "" || kind == name || !named || !strings.HasSuffix(dir, "echohealth/probes/") {
+	if !named || placed {
 		return nil
 	}
 	line := fmt.Sprintf("the check is named %q, and its probe is one of %s: use another option, or another name", name, pkg)

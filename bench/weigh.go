@@ -21,7 +21,7 @@ type weight struct {
 const rootWeight = "Echo, log/slog → + echohealth"
 
 var weights = []weight{
-	{rootWeight, "slog", "", "slog,root", 450, "the system metrics (120 KB), naming errors and masking passwords (42 KB), the endpoints, the engine"},
+	{rootWeight, "slog", "", "slog,root", 465, "the system metrics (120 KB), naming errors and masking passwords (54 KB), the endpoints, the engine"},
 	{"→ + pgxprobe", "root,pgx", "root", "root,pgx,pgxprobe", 60, "its own code"},
 	{"→ + sqlprobe", "root,sql", "root", "root,sql,sqlprobe", 52, "its own code"},
 	{"→ + redisprobe", "root,redis", "root", "root,redis,redisprobe", 720, "go-redis's cluster and ring clients, and all commands of its UniversalClient, which an application with a plain Client does not link"},

@@ -13,7 +13,6 @@ package changelog
 
 import (
 	"log/slog"
-	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -104,7 +103,11 @@ func (l *Log) Add(c Change) {
 func (s *subject) isNew(c Change) bool {
 	seen, ok := s.seen[c.State]
 	if !ok {
-		maps.DeleteFunc(s.seen, func(_ string, at time.Time) bool { return c.At.Sub(at) >= memory })
+		for state, at := range s.seen {
+			if c.At.Sub(at) >= memory {
+				delete(s.seen, state)
+			}
+		}
 	}
 	worst := s.level
 	if s.held != nil {
