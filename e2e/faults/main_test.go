@@ -12,7 +12,7 @@ import (
 	"github.com/echo-probes/echohealth/internal/testserver"
 )
 
-var write = flag.Bool("write", false, "write the tables of docs/reliability.md, instead of comparing with them")
+var write = flag.Bool("write", false, "write the tables of docs/reliability.md and its appendix, instead of comparing with them")
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -14,7 +14,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const page = "../../docs/reliability.md"
+// pages are the files that the sections are in.
+var pages = map[string]string{
+	"words":   "../../docs/reliability.md",
+	"how":     "../../docs/reliability-appendix.md",
+	"figures": "../../docs/reliability-appendix.md",
+}
 
 // figures are what was measured of a rig.
 type figures struct {
@@ -60,38 +65,38 @@ func (m *results) complete(f fault) bool {
 	return len(m.rows[f.name]) == len(f.want)
 }
 
-// compare holds the page's table of words to what was measured, or writes the page's tables.
+// compare holds the table of words to what was measured, or writes all tables.
 func (m *results) compare(t *testing.T) {
-	text, err := os.ReadFile(page)
-	require.NoError(t, err)
 	if *write {
 		require.False(t, t.Failed(), "what has failed is not written")
 		for name, table := range m.tables(t) {
-			before, _, after := cutSection(t, string(text), name)
-			text = []byte(before + table + after)
+			before, _, after := cutSection(t, name)
+			require.NoError(t, os.WriteFile(pages[name], []byte(before+table+after), 0o644))
 		}
-		require.NoError(t, os.WriteFile(page, text, 0o644))
 		return
 	}
-	_, words, _ := cutSection(t, string(text), "words")
+	_, words, _ := cutSection(t, "words")
 	for _, f := range faults {
 		if m.complete(f) {
-			assert.Contains(t, strings.SplitAfter(words, "\n"), m.row(f), "%s is not what was measured: go test -C e2e -race ./faults/ -write", page)
+			assert.Contains(t, strings.SplitAfter(words, "\n"), m.row(f),
+				"%s is not what was measured: go test -C e2e -race ./faults/ -write", pages["words"])
 		}
 	}
-	assert.Len(t, faults, strings.Count(words, "\n")-2, "%s: rows, below the head's two lines", page)
+	assert.Len(t, faults, strings.Count(words, "\n")-2, "%s: rows, below the head's two lines", pages["words"])
 }
 
-// cutSection cuts the page around what is between two comments with a name.
-func cutSection(t *testing.T, text, name string) (before, section, after string) {
+// cutSection reads a section's page, and cuts it around what is between the two comments with the section's name.
+func cutSection(t *testing.T, name string) (before, section, after string) {
 	t.Helper()
-	begin, end := "<!-- faults:"+name+" -->\n", "<!-- /faults:"+name+" -->\n"
+	page, err := os.ReadFile(pages[name])
+	require.NoError(t, err)
+	text, begin, end := string(page), "<!-- faults:"+name+" -->\n", "<!-- /faults:"+name+" -->\n"
 	from, to := strings.Index(text, begin)+len(begin), strings.Index(text, end)
-	require.True(t, from >= len(begin) && to >= from, "%s has no section between %s and %s", page, begin, end)
+	require.True(t, from >= len(begin) && to >= from, "%s has no section between %s and %s", pages[name], begin, end)
 	return text[:from], text[from:to], text[to:]
 }
 
-// tables are the sections of the page: the words of all dependencies, what was done, and the figures of each.
+// tables are the sections: the words of all dependencies, what was done, and the figures of each.
 func (m *results) tables(t *testing.T) map[string]string {
 	for _, f := range faults {
 		require.True(t, m.complete(f), "%s was not measured, or the machine was busy otherwise: only a whole run is written", f.name)
@@ -100,15 +105,23 @@ func (m *results) tables(t *testing.T) map[string]string {
 	for _, c := range columns {
 		head = append(head, string(c))
 	}
-	words, how, figures := header(head...), header("fault", "what the tests do"), ""
+	words, figures := header(head...), ""
 	for _, f := range faults {
 		words += m.row(f)
-		how += line(f.name, f.how)
 	}
 	for _, c := range columns {
 		figures += m.figures(c)
 	}
-	return map[string]string{"words": words, "how": how, "figures": figures}
+	return map[string]string{"words": words, "how": how(), "figures": figures}
+}
+
+// how is the table of what the tests do.
+func how() string {
+	table := header("fault", "what the tests do")
+	for _, f := range faults {
+		table += line(f.name, f.how)
+	}
+	return table
 }
 
 func header(cells ...string) string {
@@ -180,6 +193,20 @@ func shown(d time.Duration) string {
 		return fmt.Sprintf("%.0f ms", d.Seconds()*1000)
 	}
 	return fmt.Sprintf("%.1f s", d.Seconds())
+}
+
+// The pages have every section, and what needs no measuring is up to date.
+func TestPagesHaveTheSections(t *testing.T) {
+	for name := range pages {
+		_, section, _ := cutSection(t, name)
+		assert.NotEmpty(t, section, name)
+	}
+	_, section, _ := cutSection(t, "how")
+	assert.Equal(t, how(), section, "%s: go test -C e2e -race ./faults/ -write", pages["how"])
+	_, section, _ = cutSection(t, "figures")
+	for _, c := range columns {
+		assert.Contains(t, section, "\n### "+string(c)+"\n", pages["figures"])
+	}
 }
 
 // What is wanted names dependencies of the kinds of servers that something is done to, and all of them.
