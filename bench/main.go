@@ -1,5 +1,6 @@
-// Command bench measures echohealth beside the alternatives and beside what could not be cheaper, and prints the tables of
-// docs/performance.md; that page says what is measured and how. Run it in its own folder.
+// Command bench measures echohealth beside the alternatives and beside what could not be cheaper. It prints the project's own
+// budgets, and prints or writes the tables of docs/performance.md and its appendix, which says what is measured and how. Run it
+// in its own folder.
 package main
 
 import (
@@ -7,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -24,7 +26,7 @@ func run(args []string, out io.Writer) error {
 	rounds := flags.Int("rounds", 25, "how often each subject is measured over HTTP")
 	roundLength := flags.Duration("roundtime", 200*time.Millisecond, "how long each measurement over HTTP takes")
 	raw := flags.String("raw", "", "write each measurement to this `file`, for benchstat")
-	page := flags.String("write", "", "replace the tables of this `page`, between its markers, instead of printing them")
+	docs := flags.String("write", "", "replace the tables of the pages in this `folder`, between their markers, instead of printing them")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -42,11 +44,20 @@ func run(args []string, out io.Writer) error {
 			return err
 		}
 	}
-	if *page != "" {
-		return replaceTables(*page, tables(r))
+	if _, err = io.WriteString(out, budgets(r)); err != nil {
+		return err
 	}
-	_, err = io.WriteString(out, tables(r))
-	return err
+	for _, p := range pages(r) {
+		if *docs != "" {
+			err = replaceTables(filepath.Join(*docs, p.name), p.tables)
+		} else {
+			_, err = io.WriteString(out, p.tables)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // effort is how long and how often is measured.

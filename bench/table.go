@@ -49,18 +49,29 @@ func (t *table) row(cells ...string) {
 	t.WriteString("| " + strings.Join(cells, " | ") + " |\n")
 }
 
-// tables are what docs/performance.md shows.
+// page is a file of docs, and what stands between its markers.
+type page struct{ name, tables string }
+
+func pages(r *results) []page {
+	return []page{{"performance.md", summary(r)}, {"performance-appendix.md", tables(r)}}
+}
+
+// measuredOn says when and where.
+func (t *table) measuredOn(r *results) {
+	fmt.Fprintf(t, "Measured on %s with %s, %s/%s, %s, %d CPUs, %s. %d interleaved passes of %s, %d rounds of %s over HTTP; "+
+		"all of it took %s.\n", time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.GOOS, runtime.GOARCH,
+		processor(), runtime.NumCPU(), r.busy, r.passes, r.length, r.rounds, r.roundLength, r.took.Round(time.Second))
+}
+
+// tables are what docs/performance-appendix.md shows.
 func tables(r *results) string {
 	t := &table{}
-	fmt.Fprintf(t, "Measured on %s with %s, %s/%s, %s, %d CPUs, %s. %d interleaved passes of %s, %d rounds of %s over HTTP; all of it took %s.\n",
-		time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.GOOS, runtime.GOARCH, processor(), runtime.NumCPU(), r.busy,
-		r.passes, r.length, r.rounds, r.roundLength, r.took.Round(time.Second))
-	t.budgets(r)
+	t.measuredOn(r)
 	t.series("Your own requests", "A routed request whose handler does nothing, through a middleware. The alternatives are handlers on a route of their own, and cost other requests nothing.", r.passThrough)
 	t.series("Liveness", "", r.live)
 	t.series("Readiness of 3 checks, with fresh results", "What each library does for an answer differs, and the last column says how.", r.ready)
 	t.series("Detailed, with fresh results", "", r.detailed)
-	t.series("Readiness of 3 checks of 2 ms each, none fresh", "The time of one request, with nobody else asking.", r.due)
+	t.series("Readiness of 3 checks of 2 ms each, none fresh", "The time of one request, while no other is made.", r.due)
 	t.crowd(r.crowd)
 	t.hung(r.hung)
 	t.http(r)
@@ -140,21 +151,18 @@ func findServed(all []served, name string) served {
 			return s
 		}
 	}
-	panic(fmt.Sprintf("bench: nobody serves %q", name))
+	panic(fmt.Sprintf("bench: nothing serves %q", name))
 }
 
 func (t *table) weights(all []weighed) {
 	t.section("Weight of a stripped program", "By how much it grows, where the service links the driver anyway, and where it doesn't.",
-		"", "growth", "with the driver", "budget", "spent on")
+		"", "growth", "with the driver", "spent on")
 	for _, w := range all {
-		alone, budget := "", ""
+		alone := ""
 		if w.alone != "" {
 			alone = fmt.Sprintf("+%d KB", w.grownAlone)
 		}
-		if w.budget > 0 {
-			budget = fmt.Sprintf("%d KB", w.budget)
-		}
-		t.row(w.name, fmt.Sprintf("+%d KB", w.grown), alone, budget, w.reason)
+		t.row(w.name, fmt.Sprintf("+%d KB", w.grown), alone, w.reason)
 	}
 }
 
