@@ -73,6 +73,17 @@ func TestReadmeCommands(t *testing.T) {
 	}
 }
 
+// The README shows the advice that a pool without connect_timeout gets.
+func TestReadmeShowsAdvice(t *testing.T) {
+	pool, err := pgxpool.New(t.Context(), "postgres://app@127.0.0.1:1/app")
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	advice := pgxprobe.New(pool).Advise()
+	require.Len(t, advice, 1)
+	record := fmt.Sprintf("WARN health check advice check=database advice=%q", advice[0])
+	require.Contains(t, strings.Join(strings.Fields(readFile(t, "README.md")), " "), record)
+}
+
 // readmeService is what the README's first block makes.
 func readmeService(t *testing.T) (address string, stopRedis func()) {
 	t.Helper()

@@ -63,11 +63,14 @@ func scratch(t *testing.T) string {
 	return dir
 }
 
-// program makes a compiling file of a block: a whole file is left as it is; statements get a function around them, the imports that
-// they name, and the variables that they are given.
+// program makes a compiling file of a block: a whole file is left as it is; imports with declarations get a package clause;
+// statements get a function around them, the imports that they name, and the variables that they are given.
 func program(block string) string {
 	if strings.HasPrefix(block, "package ") {
 		return block
+	}
+	if strings.HasPrefix(block, "import ") {
+		return "package block\n\n" + block
 	}
 	var body strings.Builder
 	for name, kind := range given {
