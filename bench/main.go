@@ -47,9 +47,14 @@ func run(args []string, out io.Writer) error {
 	if _, err = io.WriteString(out, budgets(r)); err != nil {
 		return err
 	}
-	for _, p := range pages(r) {
-		if *docs != "" {
-			err = replaceTables(filepath.Join(*docs, p.name), p.tables)
+	return show(pages(r), *docs, out)
+}
+
+// show writes the pages' tables into the files of a folder, or prints them where there is none.
+func show(pages []page, folder string, out io.Writer) (err error) {
+	for _, p := range pages {
+		if folder != "" {
+			err = replaceTables(filepath.Join(folder, p.name), p.tables)
 		} else {
 			_, err = io.WriteString(out, p.tables)
 		}

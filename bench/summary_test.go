@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -47,6 +48,25 @@ func TestPageHasTheSummarysRows(t *testing.T) {
 	section, _, _ = strings.Cut(section, endMarker)
 	assert.Equal(t, firstCell.FindAllStringSubmatch(summary(madeResults()), -1), firstCell.FindAllStringSubmatch(section, -1),
 		"cd bench && go run . -write ../docs")
+}
+
+func TestShow(t *testing.T) {
+	two := []page{{"a.md", "A\n"}, {"b.md", "B\n"}}
+	var out strings.Builder
+	require.NoError(t, show(two, "", &out))
+	assert.Equal(t, "A\nB\n", out.String())
+
+	folder := t.TempDir()
+	for _, p := range two {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, p.name), []byte(beginMarker+"old\n"+endMarker), 0o644))
+	}
+	require.NoError(t, show(two, folder, nil))
+	for _, p := range two {
+		text, err := os.ReadFile(filepath.Join(folder, p.name))
+		require.NoError(t, err)
+		assert.Equal(t, beginMarker+p.tables+endMarker, string(text))
+	}
+	assert.Error(t, show([]page{{"missing.md", ""}}, folder, nil))
 }
 
 // The project's budgets are for those who work on it.
