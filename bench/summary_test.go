@@ -21,13 +21,13 @@ func made(names ...string) *measured {
 }
 
 func madeResults() *results {
-	ready := made(oursAlone, limitNet)
+	ready := made(oursUse, oursAlone, limitUse, limitNet)
 	for _, lib := range libraries[1:] {
 		ready.series = append(ready.series, made(lib.name).series...)
 	}
 	r := &results{
-		passThrough: made(oursUse, noOpUse), live: made(oursAlone, limitNet), ready: ready, due: made(ours, sleeps),
-		crowd: make([]burst, 1), hung: make([]burst, 1),
+		passThrough: made(oursUse, oursWrap, noOpUse), live: made(oursUse, oursAlone, limitUse, limitNet), ready: ready,
+		due: made(ours, sleeps), crowd: make([]burst, 1), hung: make([]burst, 1),
 	}
 	for _, name := range []string{httpWith, httpWithout, httpControl} {
 		r.own = append(r.own, served{name: name, perSecond: []float64{1}})
@@ -69,8 +69,11 @@ func TestShow(t *testing.T) {
 	assert.Error(t, show([]page{{"missing.md", ""}}, folder, nil))
 }
 
-// The project's budgets are for those who work on it.
+// The project's budgets are printed, the weights' too, and are on no page.
 func TestPagesHoldNoBudgets(t *testing.T) {
+	printed := budgets(madeResults())
+	assert.Contains(t, printed, "**not met**")
+	assert.Contains(t, printed, "| weight, stripped: "+rootWeight+" | +450 KB |")
 	for _, name := range []string{"performance.md", "performance-appendix.md"} {
 		text, err := os.ReadFile("../docs/" + name)
 		require.NoError(t, err)
