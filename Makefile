@@ -3,7 +3,7 @@
 # make fuzz   runs each fuzz target for 20 s, or for FUZZTIME.
 # make lint   runs the linters, pinned in tools/go.mod.
 # make cross  compiles for the other systems, and for 32-bit Linux; the tests too.
-# make bench  measures it all beside the alternatives and the limits, and prints the tables of docs/performance.md.
+# make bench  measures it all beside the alternatives and the limits, and prints the tables of docs/performance.md, its appendix and the budgets.
 
 MODULES := . _example echov5 e2e bench
 # What is built for 32 bits: e2e and bench need a cluster's types and the peers, and run on 64 bits alone.
@@ -19,7 +19,7 @@ setup:
 
 # The race detector changes what is allocated and how much a program weighs: the gates on those run without it.
 race:
-	@for m in $(MODULES); do echo "== go test -race ($$m)"; (cd $$m && go test -race -timeout 15m ./...) || exit 1; done
+	@for m in $(MODULES); do echo "== go test -race ($$m)"; (cd $$m && go test -race -timeout 30m ./...) || exit 1; done
 
 gates:
 	@echo "== allocations and weight"
