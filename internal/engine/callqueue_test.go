@@ -49,6 +49,32 @@ func TestAFullQueueDropsTheOldest(t *testing.T) {
 			assert.Equal(t, 1999, got[1023])
 		}
 		assert.Equal(t, 2, drops, "once each time")
+		queue.Close(time.Second)
+		queue.Add(func() {})
+		assert.Equal(t, 2, drops, "a closed queue drops nothing")
+	})
+}
+
+// A queue that is full, drains until one call is left and is full again has not been empty meanwhile.
+func TestDropsAreToldOfOnceUntilTheQueueIsEmpty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		drops, gate := 0, make(chan struct{})
+		queue := engine.CallQueue{OnDrop: func() { drops++ }}
+		add := func(n int) {
+			for range n {
+				queue.Add(func() { <-gate })
+			}
+			synctest.Wait()
+		}
+		add(1)
+		add(1025)
+		for range 1023 {
+			gate <- struct{}{}
+			synctest.Wait()
+		}
+		add(1024)
+		assert.Equal(t, 1, drops)
+		close(gate)
 	})
 }
 

@@ -2,11 +2,13 @@ package engine_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -36,7 +38,7 @@ func (j *journal) Changed(c engine.Change) {
 func (j *journal) Invalid(check string, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.invalid = append(j.invalid, check+": "+err.Error())
+	j.invalid = append(j.invalid, fmt.Sprintf("%s: %v", check, err))
 }
 
 // reasons are the words that the listener heard, in order.
@@ -152,11 +154,14 @@ func TestTimeoutComesWhetherOrNotTheProbeHeedsItsContext(t *testing.T) {
 			assert.Zero(t, time.Since(began))
 			assert.Equal(t, probes.ReasonTimeout, result.Reason)
 			assert.Equal(t, timeout, result.Took)
+			assert.EqualError(t, result.Err, "the probe has not answered within 800ms")
 		}
+		overdue := e.Generation()
 		assert.EqualValues(t, 1, deaf.runs.Load())
 
 		close(release)
 		synctest.Wait()
+		assert.NotEqual(t, overdue, e.Generation(), "the check is due again")
 		assert.Equal(t, probes.OK, collect(e)[0].Status, "the next run is free to start")
 		assert.Equal(t, []string{"error timeout", "ok "}, j.reasons())
 	})
@@ -237,12 +242,40 @@ func TestATimeoutAfterLateFailuresIsToldInTheEnd(t *testing.T) {
 				collect(e)
 				time.Sleep(5 * time.Second)
 				collect(e)
-				time.Sleep(10 * time.Second)
+				time.Sleep(5*time.Second - timeout) // the end of the run's own context
+				synctest.Wait()
 				assert.Equal(t, []string{"error timeout", "error connection_refused", "error timeout"}, j.reasons())
 				time.Sleep(2 * time.Hour)
 			})
 		})
 	}
+}
+
+// Only the timeout that follows a late failure may wait: one that follows a failure in time is another reason.
+func TestATimeoutAfterAFailureInTimeIsToldAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, j := start(t, &script{do: func(_ context.Context, run int64) probes.Result {
+			if run > 1 {
+				time.Sleep(time.Minute)
+			}
+			return broken
+		}})
+		collect(e)
+		time.Sleep(freshness)
+		collect(e)
+		synctest.Wait()
+		assert.Equal(t, []string{"error connection_refused", "error timeout"}, j.reasons())
+	})
+}
+
+func TestTheRunsContextEndsWithTheRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ctx context.Context
+		e, _ := start(t, &script{do: func(run context.Context, _ int64) probes.Result { ctx = run; return fine }})
+		collect(e)
+		synctest.Wait()
+		assert.ErrorIs(t, ctx.Err(), context.Canceled)
+	})
 }
 
 // A database that always needs 900 ms is red throughout: the success that comes late must not turn it green for a moment.
@@ -267,10 +300,13 @@ func TestACallerWhoLeavesChangesNothing(t *testing.T) {
 		e, j := start(t, probe)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
+		began := time.Now()
 		impatient := e.Collect(ctx, e.Checks())
 		assert.False(t, impatient.Whole)
-		assert.Equal(t, probes.ReasonTimeout, impatient.Results[0].Reason)
-		assert.Equal(t, 100*time.Millisecond, impatient.Results[0].Took)
+		assert.Equal(t, &engine.Result{
+			Status: probes.Error, Reason: probes.ReasonTimeout, Err: context.DeadlineExceeded,
+			Took: 100 * time.Millisecond, At: began.Add(100 * time.Millisecond), Since: began,
+		}, impatient.Results[0])
 		assert.Nil(t, e.Checks()[0].Last())
 
 		patient := e.Collect(t.Context(), e.Checks())
@@ -299,6 +335,10 @@ func TestAPanicStaysInsideItsCheck(t *testing.T) {
 		assert.Equal(t, probes.OK, results[1].Status)
 		assert.Equal(t, probes.ReasonPanic, results[2].Reason)
 		assert.Equal(t, probes.ReasonFailed, results[3].Reason)
+		for _, i := range []int{0, 2, 3} {
+			assert.Equal(t, probes.Error, results[i].Status)
+		}
+		assert.EqualError(t, results[3].Err, "the probe ended its goroutine")
 		synctest.Wait()
 		assert.Len(t, j.reasons(), 4)
 	})
@@ -309,14 +349,34 @@ type nilError struct{ text string }
 func (e *nilError) Error() string { return e.text }
 
 func TestAnOKThatTookTooLongIsSlow(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		config := engine.Config{Name: "a", Probe: after(101*time.Millisecond, fine), Timeout: timeout, Freshness: freshness, SlowAfter: 100 * time.Millisecond}
-		e := engine.New([]engine.Config{config}, &journal{})
-		result := collect(e)[0]
-		assert.Equal(t, probes.Warning, result.Status)
-		assert.Equal(t, probes.ReasonSlow, result.Reason)
-		assert.EqualError(t, result.Err, "the answer took 101ms, longer than 100ms")
-	})
+	const limit = 100 * time.Millisecond
+	tests := []struct {
+		took   time.Duration
+		give   probes.Result
+		status probes.Status
+		reason probes.Reason
+		err    string
+	}{
+		{limit, fine, probes.OK, "", ""},
+		{limit + time.Millisecond + 600, fine, probes.Warning, "slow", "the answer took 101.001ms, longer than 100ms"},
+		{2 * limit, broken, probes.Error, "connection_refused", "connection refused"},
+		{2 * limit, probes.Result{Status: probes.Warning, Reason: "backlog"}, probes.Warning, "backlog", ""},
+	}
+	for _, test := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			config := engine.Config{
+				Name: "a", Probe: after(test.took, test.give), Timeout: timeout, Freshness: freshness, SlowAfter: limit,
+			}
+			result := collect(engine.New([]engine.Config{config}, &journal{}))[0]
+			assert.Equal(t, test.status, result.Status)
+			assert.Equal(t, test.reason, result.Reason)
+			if test.err == "" {
+				assert.NoError(t, result.Err)
+			} else {
+				assert.EqualError(t, result.Err, test.err)
+			}
+		})
+	}
 }
 
 func TestAResultIsHeldToTheRules(t *testing.T) {
@@ -355,7 +415,8 @@ func TestAResultIsHeldToTheRules(t *testing.T) {
 
 func TestDetailsThatCannotBeShownAreLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		details := []slog.Attr{slog.Int("pending_tasks", 3), slog.String("host", "10.0.0.1:5432"), slog.Int("pending_tasks", 4), slog.Bool("read_only", true)}
+		details := []slog.Attr{slog.Int("pending_tasks", 3), slog.String("host", "10.0.0.1:5432"), slog.Int("pending_tasks", 4),
+			slog.Bool("read_only", true), slog.String("read_only", "10.0.0.1:5432")}
 		e, j := start(t, after(0, probes.Result{Status: probes.OK, Details: details}))
 		for range 2 {
 			result := collect(e)[0]
@@ -366,6 +427,7 @@ func TestDetailsThatCannotBeShownAreLeftOut(t *testing.T) {
 		require.Len(t, j.invalid, 1)
 		assert.Contains(t, j.invalid[0], `a: detail "host": a string matches`)
 		assert.Contains(t, j.invalid[0], `detail "pending_tasks": it is there twice`)
+		assert.Contains(t, j.invalid[0], `detail "read_only": a string matches`)
 	})
 }
 
@@ -375,12 +437,19 @@ func TestThereIsAnEndToDetails(t *testing.T) {
 		for i := range 33 {
 			details = append(details, slog.Int(fmt.Sprintf("tenant_%d", i), i))
 		}
-		e, j := start(t, after(0, probes.Result{Status: probes.OK, Details: details}), after(0, probes.Result{Status: probes.OK, Details: details[:32]}))
+		badToo := append(slices.Clone(details[:32]), slog.String("host", "10.0.0.1:5432"))
+		gives := func(details []slog.Attr) probes.Probe {
+			return after(0, probes.Result{Status: probes.OK, Details: details})
+		}
+		e, j := start(t, gives(details), gives(details[:32]), gives(badToo))
 		for _, result := range collect(e) {
 			assert.Equal(t, details[:32], result.Details)
 		}
 		synctest.Wait()
-		assert.Equal(t, []string{"a: there are more than 32 details: the rest is left out"}, j.invalid)
+		slices.Sort(j.invalid)
+		require.Len(t, j.invalid, 2)
+		assert.Equal(t, "a: there are more than 32 details: the rest is left out", j.invalid[0])
+		assert.Contains(t, j.invalid[1], `c: detail "host": a string matches`)
 	})
 }
 
@@ -480,11 +549,12 @@ func TestClose(t *testing.T) {
 			answer := make(chan *engine.Result)
 			go func() { answer <- collect(e)[0] }()
 			synctest.Wait()
-			began := time.Now()
+			began, open := time.Now(), e.Generation()
 			assert.Empty(t, e.Close(time.Second))
 			assert.Zero(t, time.Since(began))
 			assert.Equal(t, probes.ReasonStale, (<-answer).Reason)
 			assert.Equal(t, probes.ReasonStale, collect(e)[0].Reason)
+			assert.NotEqual(t, open, e.Generation(), "what was made of the results is true no longer")
 			assert.EqualValues(t, 1, heeding.runs.Load())
 			assert.Empty(t, j.reasons(), "closing is no failure of the dependency")
 			assert.Empty(t, e.Close(time.Second), "a second time too")
@@ -504,6 +574,100 @@ func TestClose(t *testing.T) {
 			assert.Empty(t, j.reasons())
 		})
 	})
+	t.Run("names those alone that still run", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			list := []probes.Probe{after(time.Hour, fine)}
+			for range 20 {
+				list = append(list, after(0, fine))
+			}
+			e, _ := start(t, list...)
+			collect(e)
+			assert.Equal(t, []string{"a"}, e.Close(time.Second))
+			time.Sleep(2 * time.Hour)
+		})
+	})
+}
+
+func TestAClosedResult(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, _ := start(t, after(5*time.Millisecond, fine))
+		ran := collect(e)[0]
+		time.Sleep(time.Minute)
+		closed := time.Now()
+		e.Close(time.Second)
+		stale := collect(e)[0]
+		require.EqualError(t, stale.Err, "the health checks are closed")
+		assert.Equal(t, &engine.Result{
+			Status: probes.Error, Reason: probes.ReasonStale, Err: stale.Err,
+			Took: 5 * time.Millisecond, At: closed, Since: closed, LastOK: ran.At,
+		}, stale)
+		select {
+		case <-e.Done():
+		default:
+			t.Error("Done is not closed")
+		}
+	})
+}
+
+func TestLastRunsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe := after(0, fine)
+		e, _ := start(t, probe, after(0, broken))
+		last := func() engine.Collection {
+			c, until := e.Last(e.Checks()[:1]), time.Now().Add(time.Second)
+			want := engine.Collection{Results: c.Results, Until: until, Due: until, Generation: e.Generation(), Whole: true}
+			assert.Equal(t, want, c)
+			return c
+		}
+		assert.Equal(t, []*engine.Result{nil}, last().Results)
+		ran := collect(e)
+		time.Sleep(time.Hour)
+		assert.Equal(t, ran[:1], last().Results)
+		assert.EqualValues(t, 1, probe.runs.Load())
+	})
+}
+
+func TestFlushTellsWhatHasHappened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, j := start(t, after(0, broken))
+		collect(e)
+		var heard []string
+		e.Enqueue(func() { heard = j.reasons() })
+		assert.True(t, e.Flush(time.Second))
+		assert.Equal(t, []string{"error connection_refused"}, heard, "in the order of the changes")
+	})
+}
+
+// A result serves for its freshness, and what was made of it for a second at most.
+func TestUntilWhenACollectionServes(t *testing.T) {
+	const ms = time.Millisecond
+	tests := map[string]struct {
+		takes, freshness, other, wait time.Duration
+		want                          time.Duration // after the second look
+	}{
+		"the rest of the freshness":             {0, time.Second, 0, 400 * ms, 600 * ms},
+		"a second of a longer one":              {0, 10 * time.Second, 0, 400 * ms, time.Second},
+		"too old while another was waited for":  {0, 100 * ms, 500 * ms, 600 * ms, -400 * ms},
+		"an overdue result while it is new":     {time.Hour, 300 * ms, 0, 100 * ms, 200 * ms},
+		"an overdue result: its freshness anew": {time.Hour, 300 * ms, 0, 1000 * ms, 300 * ms},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				config := engine.Config{Name: "a", Probe: after(test.takes, fine), Timeout: timeout, Freshness: test.freshness}
+				other := config
+				other.Name, other.Probe = "b", after(test.other, fine)
+				other.Freshness = cmp.Or(test.other, 20*time.Second)
+				e := engine.New([]engine.Config{config, other}, &journal{})
+				collect(e)
+				time.Sleep(test.wait)
+				c := e.Collect(t.Context(), e.Checks())
+				assert.Equal(t, test.want, time.Until(c.Until))
+				assert.Equal(t, c.Until, c.Due)
+				time.Sleep(2 * time.Hour)
+			})
+		})
+	}
 }
 
 func TestRaces(t *testing.T) {

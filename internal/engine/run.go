@@ -91,10 +91,10 @@ func (c *Check) finish(r *run, outcome outcome) {
 	c.engine.queue.flush()
 }
 
-// pausedUntil reports whether the process was stopped during the call: the timer has come late, or still
-// not come.
+// pausedUntil reports whether the process was stopped during a call that is not overdue: the timer has come late, or
+// still not come.
 func (r *run) pausedUntil(now time.Time) bool {
-	return r.paused || !r.overdue && now.Sub(r.deadline) >= pauseTolerance
+	return r.paused || now.Sub(r.deadline) >= pauseTolerance
 }
 
 // repeat reports whether the probe has to be called once more: it failed while the process was stopped, and its limits

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -137,6 +138,20 @@ func TestTheScheduleHeedsAFreshness(t *testing.T) {
 	})
 }
 
+// A result that lasts until the runs of the next look have ended is not renewed.
+func TestTheScheduleRunsNothingTooSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe := &switchable{}
+		var looks atomic.Int64
+		const freshness = 2*(interval+interval/10) + timeout + 1
+		e := New([]Config{{Name: "a", Probe: probe, Timeout: timeout, Freshness: freshness}}, noListener{})
+		e.Schedule(0, interval, func() { looks.Add(1) })
+		time.Sleep(1000 * interval)
+		e.Close(time.Minute)
+		assert.Equal(t, (looks.Load()+1)/2, probe.runs.Load(), "at every second look")
+	})
+}
+
 func TestTheScheduleLooksAtTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var looks atomic.Int64
@@ -227,10 +242,11 @@ func TestAStoppedProcessIsNoTimeout(t *testing.T) {
 	})
 	t.Run("the answer comes first", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			e, _, listener := start(t, 500*time.Millisecond)
+			e, probe, listener := start(t, 500*time.Millisecond)
 			stop(e.checks[0], 4*time.Second)
 			assert.Equal(t, "ok", e.state())
 			synctest.Wait()
+			assert.EqualValues(t, 1, probe.runs.Load())
 			assert.Equal(t, []string{"ok "}, listener.words)
 		})
 	})
@@ -243,13 +259,51 @@ func TestAStoppedProcessIsNoTimeout(t *testing.T) {
 			assert.Equal(t, timeout, time.Since(began), "no more than the timeout")
 		})
 	})
+	t.Run("the dependency is too slow all the same", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			e, _, listener := start(t, 2*timeout)
+			e.checks[0].expire(stop(e.checks[0], 4*time.Second))
+			time.Sleep(2 * timeout)
+			synctest.Wait()
+			assert.Equal(t, []string{"error timeout"}, listener.words, "it has its timeout once more, and is late")
+		})
+	})
+	t.Run("the timer is merely a bit late", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			e, _, _ := start(t, time.Hour)
+			began := time.Now()
+			e.checks[0].expire(stop(e.checks[0], timeout+pauseTolerance-1))
+			assert.Equal(t, "error timeout", e.state())
+			assert.Zero(t, time.Since(began))
+		})
+	})
+	t.Run("the answer comes when the timer is a bit late", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			for _, down := range []bool{false, true} {
+				e, probe, listener := start(t, 500*time.Millisecond)
+				probe.down.Store(down)
+				stop(e.checks[0], 350*time.Millisecond) // it is 50 ms late
+				want := "error timeout"
+				if down {
+					want = "error connection_refused"
+				}
+				assert.Equal(t, want, e.state())
+				synctest.Wait()
+				assert.Equal(t, []string{want}, listener.words)
+				assert.Equal(t, 1, e.checks[0].failures)
+				assert.EqualValues(t, 1, probe.runs.Load())
+			}
+		})
+	})
 	t.Run("a short stop", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			e, _, _ := start(t, time.Hour)
 			began := time.Now()
-			e.checks[0].expire(stop(e.checks[0], timeout+200*time.Millisecond))
+			r := stop(e.checks[0], timeout+pauseTolerance)
+			e.checks[0].expire(r)
+			e.checks[0].expire(r) // too early
 			assert.Equal(t, "error timeout", e.state())
-			assert.Equal(t, 200*time.Millisecond, time.Since(began), "no more than it lasted")
+			assert.Equal(t, pauseTolerance, time.Since(began), "no more than it lasted")
 		})
 	})
 	t.Run("the probe's own limits went by", func(t *testing.T) {
@@ -310,6 +364,58 @@ func TestAStoppedProcessIsNoTimeout(t *testing.T) {
 			e.checks[0].expire(stop(e.checks[0], 10*time.Second))
 			assert.Equal(t, "warning timeout", e.state())
 			assert.Equal(t, "warning timeout", e.state(), "one failure, not ten")
+		})
+	})
+	t.Run("the second call", func(t *testing.T) {
+		tests := map[string]struct {
+			timerFirst bool
+			takes      time.Duration
+			want       string
+			answered   time.Duration
+		}{
+			"is slow":                      {false, 750 * time.Millisecond, "warning slow", 1250 * time.Millisecond},
+			"is slow, the timer was first": {true, 750 * time.Millisecond, "error timeout", timeout},
+			"hangs":                        {false, time.Hour, "error timeout", 500*time.Millisecond + timeout},
+		}
+		for name, test := range tests {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					e, probe, _ := start(t, 500*time.Millisecond)
+					probe.down.Store(true)
+					if r := stop(e.checks[0], 10*time.Second); test.timerFirst {
+						e.checks[0].expire(r)
+					}
+					probe.takes.Store(int64(test.takes))
+					began := time.Now()
+					time.Sleep(499 * time.Millisecond)
+					go func() {
+						time.Sleep(2 * time.Millisecond)
+						probe.down.Store(false)
+					}()
+					assert.Equal(t, test.want, e.state())
+					assert.Equal(t, test.answered, time.Since(began))
+				})
+			})
+		}
+	})
+	t.Run("a stop in each call", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			e, probe, _ := start(t, 500*time.Millisecond)
+			probe.down.Store(true)
+			stop(e.checks[0], 10*time.Second)
+			time.Sleep(600 * time.Millisecond)
+			stop(e.checks[0], 10*time.Second)
+			assert.Equal(t, "error connection_refused", e.state())
+			synctest.Wait()
+			assert.EqualValues(t, 2, probe.runs.Load(), "it is called once more, and not without end")
+		})
+	})
+	t.Run("it is closed", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			e, probe, _ := start(t, time.Hour)
+			stop(e.checks[0], 10*time.Second)
+			assert.Empty(t, e.Close(time.Second))
+			assert.EqualValues(t, 1, probe.runs.Load())
 		})
 	})
 	t.Run("a failure that lasts", func(t *testing.T) {
@@ -414,11 +520,20 @@ func TestJitter(t *testing.T) {
 	assert.Less(t, least, 9100*time.Millisecond)
 	assert.Greater(t, most, 10900*time.Millisecond)
 	assert.Equal(t, time.Nanosecond, jittered(time.Nanosecond))
+	drawn := map[time.Duration]bool{}
+	for range 1000 {
+		drawn[jittered(20)] = true
+	}
+	assert.Equal(t, map[time.Duration]bool{18: true, 19: true, 20: true, 21: true, 22: true}, drawn)
 }
 
 // While a machine is suspended its monotonic clock stands still; the wall clock tells afterwards. The old result is then no answer: a new one
 // is waited for.
 func TestAClockThatJumpsIsNotGreen(t *testing.T) {
+	now := time.Now()
+	assert.True(t, now.Equal(wall(now)))
+	assert.Contains(t, now.String(), "m=")
+	assert.NotContains(t, wall(now).String(), "m=", "it is without the monotonic clock")
 	synctest.Test(t, func(t *testing.T) {
 		probe := &switchable{}
 		e := New([]Config{{Name: "a", Probe: probe, Timeout: timeout, Freshness: time.Hour}}, noListener{})
@@ -467,6 +582,7 @@ func TestCloseEndsTheSchedule(t *testing.T) {
 		e := scheduled(t, Config{Probe: probe})
 		time.Sleep(time.Minute)
 		assert.Empty(t, e.Close(time.Second))
+		assert.False(t, e.schedule.Stop(), "no timer is left")
 		runs := probe.runs.Load()
 		time.Sleep(time.Hour)
 		assert.Equal(t, runs, probe.runs.Load())
@@ -515,7 +631,12 @@ func TestDamping(t *testing.T) {
 				if status != probes.OK {
 					result.Reason = "failed"
 				}
+				before := c.Last()
 				c.store(c.applyThresholds(result))
+				if letter != 'e' && before != nil && c.Last().Status == probes.Error {
+					want := fmt.Sprintf("%d of %d successes in a row", c.successes, test.successes)
+					assert.EqualError(t, c.Last().Err, want)
+				}
 				got += string(c.Last().Status[0])
 				assert.Equal(t, c.Last().Status == probes.OK, c.Last().Reason == "", "a reason where it is not OK")
 			}
@@ -559,12 +680,35 @@ func TestAHungDependencyCountsWhileNobodyAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := newHanging()
 		defer close(probe.release)
-		e := New([]Config{{Name: "a", Probe: probe, Timeout: timeout, Freshness: time.Second, FailureThreshold: 5}}, noListener{})
+		listener := &heard{}
+		config := Config{Name: "a", Probe: probe, Timeout: timeout, Freshness: time.Second, FailureThreshold: 5}
+		e := New([]Config{config}, listener)
 		assert.Equal(t, "ok", e.state())
 		time.Sleep(time.Second)
 		assert.Equal(t, "warning timeout", e.state())
-		time.Sleep(10 * time.Second)
+		time.Sleep(10*time.Second + 1300*time.Microsecond)
 		assert.Equal(t, "error timeout", e.state())
+		assert.Equal(t, 10801*time.Millisecond, e.checks[0].Last().Took)
+		synctest.Wait()
+		assert.Equal(t, []string{"ok ", "warning timeout", "error timeout"}, listener.words)
+	})
+}
+
+// However often it is looked at meanwhile, a period is one failure.
+func TestAHungDependencyFailsOnceAPeriod(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe := newHanging()
+		defer close(probe.release)
+		config := Config{Name: "a", Probe: probe, Timeout: timeout, Freshness: time.Second, FailureThreshold: 10}
+		e := New([]Config{config}, noListener{})
+		assert.Equal(t, "ok", e.state())
+		time.Sleep(time.Second)
+		began := time.Now()
+		for e.state() != "error timeout" {
+			require.Less(t, time.Since(began), time.Minute)
+			time.Sleep(100 * time.Millisecond)
+		}
+		assert.Equal(t, timeout+9*time.Second, time.Since(began), "the timeout, and nine periods")
 	})
 }
 
