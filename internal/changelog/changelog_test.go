@@ -44,6 +44,8 @@ func newJournal() *journal {
 func (j *journal) change(subject, state string) {
 	level := slog.LevelInfo
 	switch {
+	case strings.HasPrefix(state, "debug"):
+		level = slog.LevelDebug
 	case strings.HasPrefix(state, "error"):
 		level = slog.LevelError
 	case strings.HasPrefix(state, "warning"):
@@ -110,14 +112,14 @@ func TestANewStateIsWrittenAtOnce(t *testing.T) {
 		j := newJournal()
 		for range 5 {
 			j.change("redis", "warning slow")
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(100*time.Millisecond + 325*time.Microsecond)
 			j.change("redis", "ok")
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(100*time.Millisecond + 325*time.Microsecond)
 		}
 		before := len(j.written())
 		j.change("redis", "error timeout")
 		assert.Equal(t, []string{
-			`WARN msg=flapping changes=5 in=600ms bad_for=300ms states.ok=3 states.warning_slow=2 check=redis to=ok`,
+			`WARN msg=flapping changes=5 in=602ms bad_for=301ms states.ok=3 states.warning_slow=2 check=redis to=ok`,
 			`ERROR msg=changed check=redis to="error timeout"`,
 		}, j.written()[before:])
 		before = len(j.written())
@@ -191,6 +193,79 @@ func TestACalmSubjectBeginsAnew(t *testing.T) {
 			j.change("redis", "ok")
 			assert.Len(t, j.written(), written+2)
 		}
+	})
+}
+
+// What has changed since is still summed up: its quiet time is not over.
+func TestASubjectIsNotCalmTooSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newJournal()
+		for range 50 {
+			j.change("redis", "error timeout")
+			time.Sleep(50 * time.Millisecond)
+			j.change("redis", "ok")
+			time.Sleep(50 * time.Millisecond)
+		}
+		time.Sleep(calm - 50*time.Millisecond - 1)
+		written := len(j.written())
+		j.change("redis", "error timeout")
+		j.change("redis", "ok")
+		assert.Len(t, j.written(), written+1)
+	})
+}
+
+// A summary that is due comes before what follows, even if what enqueue was given is called late.
+func TestALateSummaryKeepsTheOrder(t *testing.T) {
+	for _, late := range []time.Duration{2 * firstQuiet, calm} {
+		synctest.Test(t, func(t *testing.T) {
+			j := newJournal()
+			var queue []func()
+			j.enqueue = func(call func()) { queue = append(queue, call) }
+			for range 3 {
+				j.change("redis", "error timeout")
+				j.change("redis", "ok")
+			}
+			time.Sleep(late)
+			j.change("redis", "error timeout")
+			assert.Len(t, j.written(), 5)
+			for _, call := range queue {
+				call()
+			}
+			assert.Len(t, j.written(), 6)
+			assert.Contains(t, j.written()[5], "changes=2")
+		})
+	}
+}
+
+// A change may be older than the last record, whose time is that of its writing.
+func TestAnOldChangeTakesNoTimeAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newJournal()
+		for range 3 {
+			j.change("redis", "error timeout")
+			j.change("redis", "ok")
+		}
+		j.change("redis", "error timeout")
+		time.Sleep(firstQuiet)
+		assert.Len(t, j.written(), 6)
+		j.Add(Change{Subject: "redis", State: "ok", At: time.Now().Add(-100 * time.Millisecond)})
+		j.change("redis", "error timeout")
+		time.Sleep(50 * time.Millisecond)
+		j.change("redis", "ok")
+		time.Sleep(time.Minute)
+		assert.Contains(t, j.written()[6], " bad_for=50ms ")
+	})
+}
+
+func TestASummaryHasTheWorstLevel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newJournal()
+		for range 2 {
+			j.change("redis", "debug on")
+			j.change("redis", "debug off")
+		}
+		time.Sleep(time.Minute)
+		assert.Equal(t, `DEBUG msg=changed check=redis to="debug off" late=1s`, j.written()[3])
 	})
 }
 
