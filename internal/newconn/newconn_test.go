@@ -151,13 +151,16 @@ func TestAConnectThatIgnoresItsContext(t *testing.T) {
 func TestHowLongAnAttemptMayTake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var limits []time.Duration
+		var attempt context.Context
 		tester := New(Default, func(ctx context.Context) error {
+			attempt = ctx
 			deadline, _ := ctx.Deadline()
 			limits = append(limits, time.Until(deadline))
 			return nil
 		})
 		look(tester, 68*time.Second)
 		assert.Equal(t, []time.Duration{10 * time.Second}, limits)
+		assert.ErrorIs(t, attempt.Err(), context.Canceled, "it ends with the attempt")
 	})
 }
 
@@ -195,8 +198,8 @@ func TestJitter(t *testing.T) {
 func TestZeroIsNever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(server)
-		look(New(0, s.connect), time.Hour)
-		look(New(-time.Hour, s.connect), time.Hour) // Validate refuses it
+		assert.Equal(t, ok, look(New(0, s.connect), time.Hour))
+		assert.Equal(t, ok, look(New(-time.Hour, s.connect), time.Hour)) // Validate refuses it
 		assert.Zero(t, s.attempts.Load())
 	})
 }
