@@ -7,10 +7,9 @@ import (
 	"time"
 )
 
-// askSettings is what the command was asked to do, but for rollout.
+// askSettings is what the flags of the command set, but those of rollout.
 type askSettings struct {
 	request  requestSettings
-	targets  []target
 	failOn   level
 	interval time.Duration
 	json     bool
@@ -57,10 +56,7 @@ func (s *askSettings) setFailOn(word string) error {
 	return nil
 }
 
-// on reports whether a flag of the kind that is on or off is on.
-func (a *arguments) on(name string) bool { return a.Lookup(name).Value.String() == "true" }
-
-// chosenEndpoint is the path of what is to be asked for, empty without a choice.
+// chosenEndpoint returns the path of the endpoint that the flags choose, empty without a choice.
 func chosenEndpoint(a *arguments, name string) (string, error) {
 	var chosen []string
 	path := ""
@@ -73,8 +69,9 @@ func chosenEndpoint(a *arguments, name string) (string, error) {
 	switch {
 	case len(chosen) > 1:
 		return "", fmt.Errorf("%s can't be had together: choose one", strings.Join(chosen, " and "))
-	case a.given("check") && !isName(name):
-		return "", fmt.Errorf("--check: a check's name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}, and %q does not", masked(name))
+	case a.given("check") && !isCheckName(name):
+		const rule = "--check: a check's name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}, and %q does not"
+		return "", fmt.Errorf(rule, masked(name))
 	case a.given("check"):
 		path += name + "/"
 	}
@@ -83,41 +80,50 @@ func chosenEndpoint(a *arguments, name string) (string, error) {
 
 // act chooses what to do, and refuses flags that would have no effect.
 func (s *askSettings) act(a *arguments, endpoint string) (action, error) {
-	watch, all := a.on("watch"), a.on("all")
+	watches, tests := a.on("watch"), a.on("all")
 	switch {
-	case watch && all, watch && s.json, all && s.json:
+	case watches && tests, watches && s.json, tests && s.json:
 		return nil, errors.New("--watch, --all and --json can't be had together: choose one")
-	case all && endpoint != "":
+	case tests && endpoint != "":
 		return nil, errors.New("--all asks every endpoint: don't choose one")
-	case all && len(a.urls) > 1:
+	case tests && len(a.urls) > 1:
 		return nil, errors.New("--all takes one URL")
-	case !watch && a.given("interval"):
+	case !watches && a.given("interval"):
 		return nil, errors.New("--interval is for --watch")
 	}
-	for _, raw := range a.urls {
-		t, err := parseTarget(raw)
-		if err != nil {
-			return nil, err
-		}
-		if !all {
-			t = t.asked(endpoint)
-		}
-		s.targets = append(s.targets, t)
+	targets, err := parseTargets(a.urls)
+	if err != nil {
+		return nil, err
 	}
-	switch {
-	case watch:
-		return s.watch, nil
-	case all:
-		return s.exam, nil
+	if tests {
+		return conformanceTest{request: s.request, target: targets[0], failOn: s.failOn}.run, nil
 	}
-	return s.once, nil
+	for i, t := range targets {
+		targets[i] = chooseEndpoint(t, endpoint)
+	}
+	if watches {
+		w := watchSettings{request: s.request, targets: targets, failOn: s.failOn, interval: s.interval}
+		return untilSignal(w.run), nil
+	}
+	return once{request: s.request, targets: targets, failOn: s.failOn, json: s.json}.run, nil
 }
 
-// asked applies the rule of the usage: a chosen endpoint is below the URL's path; without a choice the path is asked as it is, and
-// without a path readiness.
-func (t target) asked(endpoint string) target {
+func parseTargets(urls []string) ([]target, error) {
+	targets := make([]target, len(urls))
+	for i, raw := range urls {
+		var err error
+		if targets[i], err = parseTarget(raw); err != nil {
+			return nil, err
+		}
+	}
+	return targets, nil
+}
+
+// chooseEndpoint applies the rule of the usage: a chosen endpoint is below the URL's path; without a choice the path is
+// asked as it is, and without a path readiness.
+func chooseEndpoint(t target, endpoint string) target {
 	if endpoint == "" {
-		return t.or("ready/")
+		return t.orBelow("ready/")
 	}
 	return t.below(endpoint)
 }

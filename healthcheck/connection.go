@@ -20,16 +20,17 @@ var (
 	errExcess   = errors.New("the server sent more than its answer")
 )
 
-// connection is one connection to a target. What http.Transport does beside sending a request, and what would hide the very faults that
-// are looked for, is not there: no retry on another connection, no redirect, no proxy.
+// connection is one connection to a target. It does nothing of what http.Transport does beside sending a request, and
+// what would hide the faults that a rollout has: no retry on another connection, no redirect, no proxy.
 type connection struct {
 	net.Conn
 	reader *bufio.Reader
 	limit  *io.LimitedReader // below reader
 
-	discard bool // whether bodies are read and not kept
+	discardBodies bool // read bodies, and don't keep them
 }
 
+// dial connects to a target. The caller must close the connection.
 func dial(ctx context.Context, t target) (*connection, error) {
 	conn, err := t.connect(ctx)
 	if err != nil {
@@ -46,16 +47,17 @@ func (t target) connect(ctx context.Context) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, t.network, t.address)
 }
 
-// answer is what a server said.
+// answer is what a server sent.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
-	last   bool // the server closes the connection after it, or said that it does
+	last   bool // the server closes the connection after it, or says that it does
 	took   time.Duration
 }
 
-// ask sends a request and reads the whole answer, before the deadline of ctx. After an error the connection is of no more use.
+// ask sends a request and reads the whole answer, before the deadline of ctx. After an error the connection must not
+// be used again.
 func (c *connection) ask(ctx context.Context, r *http.Request) (*answer, error) {
 	began := time.Now()
 	deadline, _ := ctx.Deadline()
@@ -86,7 +88,7 @@ func (c *connection) read(r *http.Request) (*answer, error) {
 	}
 	defer response.Body.Close()
 	var body []byte
-	if c.discard {
+	if c.discardBodies {
 		_, err = io.Copy(io.Discard, response.Body)
 	} else {
 		body, err = io.ReadAll(response.Body)
@@ -118,33 +120,4 @@ func notHTTP(err error) error {
 		return err
 	}
 	return errNotHTTP
-}
-
-// askOnce asks on a connection of its own, and takes no longer than the timeout.
-func (s requestSettings) askOnce(ctx context.Context, t target, method string) (*answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	began := time.Now()
-	c, err := dial(ctx, t)
-	if err != nil {
-		return nil, ended(ctx, err)
-	}
-	defer c.Close()
-	defer context.AfterFunc(ctx, func() { _ = c.Close() })() // or else an interrupted --watch would wait for a server that hangs
-	r := t.newRequest(method, s.header)
-	r.Close = true
-	a, err := c.ask(ctx, r)
-	if err != nil {
-		return nil, ended(ctx, err)
-	}
-	a.took = time.Since(began)
-	return a, nil
-}
-
-// ended is the end of ctx where that is why something failed.
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return err
 }

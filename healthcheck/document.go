@@ -1,17 +1,14 @@
 package healthcheck
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"slices"
-	"strconv"
 	"time"
 )
 
 // What is shown of one answer at most, however much a server sends.
 const (
-	wordLimit    = 64
 	errorLimit   = 160
 	checksLimit  = 100
 	detailsLimit = 20
@@ -33,31 +30,25 @@ type check struct {
 	details              []string
 }
 
-// member is a member of a JSON object.
-type member struct {
-	name  string
-	value json.RawMessage
-}
-
 var errNoDocument = errors.New("the body is not a health document")
 
-// parseDocument reads a body. Sent is when it was, by the server's clock; zero is unknown. It takes what is missing or
-// strange as it comes: --all is what complains.
+// parseDocument reads a body. Sent is when it was sent, by the server's clock; zero is unknown. It accepts what is
+// missing or strange: --all reports that.
 func parseDocument(body []byte, sent time.Time) (document, error) {
-	list, err := members(body)
-	status := word(find(list, "status"))
+	members, err := parseObject(body)
+	status := word(members.find("status"))
 	if err != nil || status == "" {
 		return document{}, errNoDocument
 	}
-	if find(list, "checks") == nil && slices.Contains(statusesOf["checks"], status) {
-		c := parseCheck("", list, sent)
+	if members.find("checks") == nil && slices.Contains(statusesOf("checks"), status) {
+		c := parseCheck("", members, sent)
 		return document{status: c.status, reason: c.reason, lasting: c.lasting, details: c.details}, nil
 	}
-	if made, ok := instant(find(list, "timestamp")); ok {
+	if made, ok := asTime(members.find("timestamp")); ok {
 		sent = made
 	}
 	d := document{status: status}
-	for _, m := range list {
+	for _, m := range members {
 		switch m.name {
 		case "reason":
 			d.reason = word(m.value)
@@ -75,23 +66,28 @@ func parseDocument(body []byte, sent time.Time) (document, error) {
 	return d, nil
 }
 
+// hasTrouble reports whether a check is not ok. A service may be ready, or degraded and no more, all the same.
+func (d document) hasTrouble() bool {
+	return slices.ContainsFunc(d.checks, func(c check) bool { return c.status != "ok" })
+}
+
 func parseChecks(raw json.RawMessage, now time.Time) []check {
-	list, err := members(raw)
+	members, err := parseObject(raw)
 	if err != nil {
 		return nil
 	}
 	var checks []check
-	for _, m := range list[:min(len(list), checksLimit)] {
-		list, _ := members(m.value) // what is no object has no members
-		checks = append(checks, parseCheck(m.name, list, now))
+	for _, m := range members[:min(len(members), checksLimit)] {
+		of, _ := parseObject(m.value) // what is no object has no members
+		checks = append(checks, parseCheck(m.name, of, now))
 	}
 	return checks
 }
 
-// parseCheck reads a check's members. Now is when they were told, by the server's clock.
-func parseCheck(name string, list []member, now time.Time) check {
-	c := check{name: clean(name, wordLimit)}
-	for _, m := range list {
+// parseCheck reads a check's members. Now is when the server sent them, by its clock.
+func parseCheck(name string, members object, now time.Time) check {
+	c := check{name: cleanWord(name)}
+	for _, m := range members {
 		switch m.name {
 		case "status":
 			c.status = word(m.value)
@@ -101,14 +97,14 @@ func parseCheck(name string, list []member, now time.Time) check {
 			c.milliseconds = word(m.value)
 		case "since", "last_ok":
 		case "error":
-			text, _ := str(m.value)
-			c.details = append(c.details, "error="+clean(text, errorLimit))
+			message, _ := asString(m.value)
+			c.details = append(c.details, "error="+clean(message, errorLimit))
 		default:
 			c.details = appendDetail(c.details, m)
 		}
 	}
 	if c.status != "ok" {
-		c.lasting = parseLasting(list, c.status, now)
+		c.lasting = parseLasting(members, c.status, now)
 	}
 	return c
 }
@@ -117,7 +113,7 @@ func appendDetail(details []string, m member) []string {
 	if len(details) == detailsLimit {
 		return details
 	}
-	return append(details, clean(m.name, wordLimit)+"="+word(m.value))
+	return append(details, cleanWord(m.name)+"="+word(m.value))
 }
 
 // word is what is shown of a JSON value.
@@ -126,49 +122,5 @@ func word(raw json.RawMessage) string {
 	if json.Unmarshal(raw, &s) != nil {
 		s = string(raw)
 	}
-	return clean(s, wordLimit)
-}
-
-// members returns those of a JSON object in their order, which is the order of the service's configuration, and which a map would lose.
-func members(raw []byte) ([]member, error) {
-	if !json.Valid(raw) || bytes.TrimLeft(raw, " \t\r\n")[0] != '{' {
-		return nil, errors.New("it is not a JSON object")
-	}
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	_, err := decoder.Token() // the brace
-	var list []member
-	for err == nil && decoder.More() {
-		var name json.Token
-		if name, err = decoder.Token(); err == nil {
-			m := member{name: name.(string)}
-			err = decoder.Decode(&m.value)
-			list = append(list, m)
-		}
-	}
-	return list, err
-}
-
-// find returns a member's value, or nil.
-func find(list []member, name string) json.RawMessage {
-	for _, m := range list {
-		if m.name == name {
-			return m.value
-		}
-	}
-	return nil
-}
-
-// str returns the string that raw is.
-func str(raw json.RawMessage) (string, bool) {
-	var s string
-	if raw == nil || json.Unmarshal(raw, &s) != nil || raw[0] != '"' {
-		return "", false
-	}
-	return s, true
-}
-
-// number returns the number that raw is.
-func number(raw json.RawMessage) (float64, bool) {
-	f, err := strconv.ParseFloat(string(raw), 64)
-	return f, err == nil
+	return cleanWord(s)
 }

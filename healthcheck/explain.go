@@ -29,8 +29,8 @@ func explain(err error, timeout time.Duration) string {
 		return "host not found"
 	case isDNS:
 		return "the name server can't be asked"
-	case isErrno && words[errno] != "":
-		return words[errno]
+	case isErrno && errnoTexts[errno] != "":
+		return errnoTexts[errno]
 	case errors.Is(err, fs.ErrNotExist):
 		return "there is no such socket"
 	case isErrno:
@@ -52,22 +52,22 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// words has Windows' socket errors by their numbers too: there the names of package syscall stand for numbers that the system never
-// returns.
-var words = map[syscall.Errno]string{
+// errnoTexts has Windows' socket errors by their numbers too: there the names of package syscall stand for numbers that
+// the system never returns.
+var errnoTexts = map[syscall.Errno]string{
 	syscall.ECONNREFUSED: "connection refused",
 	10061:                "connection refused",
 	syscall.ECONNRESET:   "connection reset",
 	syscall.ECONNABORTED: "connection reset",
-	syscall.EPIPE:        "connection reset", // what a write gets where a read would have been told the same
+	syscall.EPIPE:        "connection reset", // the error of a write where that of a read is ECONNRESET
 	10053:                "connection reset",
 	10054:                "connection reset",
 }
 
 // statusText names a status by net/http's words, never by the server's.
 func statusText(status int) string {
-	if text := http.StatusText(status); text != "" {
-		return strconv.Itoa(status) + " " + text
+	if name := http.StatusText(status); name != "" {
+		return strconv.Itoa(status) + " " + name
 	}
 	return strconv.Itoa(status)
 }

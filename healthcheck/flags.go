@@ -6,9 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net/http"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -17,14 +15,8 @@ type arguments struct {
 	*flag.FlagSet
 	urls    []string
 	headers []string
-	wrong   error // the first value of a flag that is none
+	wrong   error // the first value of a flag that is invalid
 	request requestSettings
-}
-
-// requestSettings is what all requests have in common.
-type requestSettings struct {
-	timeout time.Duration
-	header  http.Header
 }
 
 func newArguments() *arguments {
@@ -40,8 +32,8 @@ func newArguments() *arguments {
 	return a
 }
 
-// setting defines a flag with a value. Package flag would quote one that is wrong, whole: where the value was forgotten it is the URL that
-// follows, and the URL may have a password.
+// setting defines a flag with a value. Package flag would quote an invalid value as it is: where the value was
+// forgotten it is the URL that follows, and the URL may have a password.
 func (a *arguments) setting(name string, set func(string) error) {
 	a.Func(name, "", func(s string) error {
 		if err := set(s); err != nil && a.wrong == nil {
@@ -51,7 +43,7 @@ func (a *arguments) setting(name string, set func(string) error) {
 	})
 }
 
-// duration defines a flag that is held to a range.
+// duration defines a flag whose value must be least to most.
 func (a *arguments) duration(name string, value *time.Duration, least, most time.Duration) {
 	a.setting(name, func(s string) (err error) {
 		*value, err = time.ParseDuration(s)
@@ -62,7 +54,7 @@ func (a *arguments) duration(name string, value *time.Duration, least, most time
 	})
 }
 
-// number defines a flag that is held to 1 and most.
+// number defines a flag whose value must be 1 to most.
 func (a *arguments) number(name string, value *int, most int) {
 	a.setting(name, func(s string) (err error) {
 		*value, err = strconv.Atoi(s)
@@ -97,57 +89,12 @@ func (a *arguments) parse(args []string) error {
 	return err
 }
 
+// on reports whether a boolean flag is set.
+func (a *arguments) on(name string) bool { return a.Lookup(name).Value.String() == "true" }
+
 // given reports whether a flag was used.
 func (a *arguments) given(name string) bool {
 	used := false
 	a.Visit(func(f *flag.Flag) { used = used || f.Name == name })
 	return used
-}
-
-// parseHeader never quotes a value.
-func parseHeader(lines []string) (http.Header, error) {
-	header := http.Header{"User-Agent": {"echohealth-healthcheck"}}
-	for _, line := range lines {
-		key, value, found := strings.Cut(line, ":")
-		value = strings.TrimSpace(value)
-		switch {
-		case !found:
-			return nil, errors.New("--header: it is 'KEY: VALUE', and one has no colon")
-		case !isToken(key):
-			return nil, fmt.Errorf("--header: the key %q has something else than letters, digits and !#$%%&'*+-.^_`|~", key)
-		case !isFieldValue(value):
-			return nil, fmt.Errorf("--header: the value of %q has a control character", key)
-		case ownHeaders[http.CanonicalHeaderKey(key)]:
-			return nil, fmt.Errorf("--header: %q is not to be chosen", key)
-		}
-		if strings.EqualFold(key, "User-Agent") {
-			header.Del(key)
-		}
-		header.Add(key, value)
-	}
-	return header, nil
-}
-
-// ownHeaders say how a message is sent, and are set by what sends it.
-var ownHeaders = map[string]bool{"Connection": true, "Content-Length": true, "Transfer-Encoding": true, "Trailer": true, "Upgrade": true, "Te": true}
-
-// isToken reports whether s is a field name, as in RFC 9110, section 5.6.2.
-func isToken(s string) bool {
-	return s != "" && strings.Trim(s, letters+digits+"!#$%&'*+-.^_`|~") == ""
-}
-
-// isFieldValue reports whether s may be a field's value, as in RFC 9110, section 5.5.
-func isFieldValue(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
-}
-
-const (
-	lower   = "abcdefghijklmnopqrstuvwxyz"
-	letters = lower + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	digits  = "0123456789"
-)
-
-// isName reports whether s matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}, as the name of a check does.
-func isName(s string) bool {
-	return s != "" && len(s) <= 64 && strings.IndexByte("._-", s[0]) < 0 && strings.Trim(s, letters+digits+"._-") == ""
 }

@@ -1,25 +1,24 @@
 package healthcheck
 
 import (
-	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 )
 
-// lasting is for how long a check has been what it is, by the service's own clock. Both are empty for what is ok, for what
-// has just begun, and for a service that doesn't say.
+// lasting says for how long a check has had its status, by the service's own clock. Both fields are empty for a check
+// that is ok, for a status that has just begun, and for a service that doesn't say.
 type lasting struct {
 	span   string // such as "4m10s"
 	lastOK string // "never ok", or "last ok 2h5m ago" where that was some time before the span
 }
 
-// unseen is how long before an error the last ok is to be told: between two looks that are closer, nothing else was missed.
-const unseen = time.Minute
+// shownGap is how long before an error the last ok must be for it to be shown: between two looks that are closer, no
+// other look was missed.
+const shownGap = time.Minute
 
 // parseLasting reads the members since and last_ok of a check that is not ok. A zero now is unknown.
-func parseLasting(list []member, status string, now time.Time) (l lasting) {
-	since, ok := instant(find(list, "since"))
+func parseLasting(members object, status string, now time.Time) (l lasting) {
+	since, ok := asTime(members.find("since"))
 	if !ok || now.IsZero() || now.Sub(since) < time.Second {
 		return l
 	}
@@ -27,17 +26,18 @@ func parseLasting(list []member, status string, now time.Time) (l lasting) {
 	if status != "error" {
 		return l
 	}
-	raw := find(list, "last_ok")
-	lastOK, ok := instant(raw)
+	raw := members.find("last_ok")
+	lastOK, ok := asTime(raw)
 	switch {
 	case raw == nil:
 		l.lastOK = "never ok"
-	case ok && since.Sub(lastOK) >= unseen:
+	case ok && since.Sub(lastOK) >= shownGap:
 		l.lastOK = "last ok " + span(now.Sub(lastOK)) + " ago"
 	}
 	return l
 }
 
+// String is such as "for 4m10s (never ok)", or empty.
 func (l lasting) String() string {
 	switch {
 	case l.span == "":
@@ -46,13 +46,6 @@ func (l lasting) String() string {
 		return "for " + l.span
 	}
 	return "for " + l.span + " (" + l.lastOK + ")"
-}
-
-// instant returns the point in time that raw is: RFC 3339, in UTC.
-func instant(raw json.RawMessage) (time.Time, bool) {
-	s, _ := str(raw)
-	t, err := time.Parse(time.RFC3339, s)
-	return t, err == nil && strings.HasSuffix(s, "Z")
 }
 
 // span writes a duration of a second or more with its two largest units.

@@ -20,9 +20,6 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	return run(context.Background(), args, newOutput(stdout, stderr))
 }
 
-// action is what the arguments ask for. It reports whether all is well.
-type action func(ctx context.Context, out *output) bool
-
 func run(ctx context.Context, args []string, out *output) int {
 	usage, parse := usageText, parseAsk
 	if len(args) > 0 && args[0] == "rollout" {
@@ -34,7 +31,7 @@ func run(ctx context.Context, args []string, out *output) int {
 		out.print(usage)
 		return 0
 	case err != nil:
-		out.complain("%s\n\n%s", err, usage)
+		out.printError("%s\n\n%s", err, usage)
 		return 1
 	case act(ctx, out):
 		return 0

@@ -6,35 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 )
-
-// level is how bad something is.
-type level int
-
-const (
-	unjudged level = iota
-	well
-	warning
-	failing
-)
-
-// levels are those of the words that an answer and a check may have as their status.
-var levels = map[string]level{
-	"alive": well, "ready": well, "started": well, "healthy": well, "ok": well,
-	"degraded": warning, "warning": warning,
-	"unhealthy": failing, "not_ready": failing, "starting": failing, "error": failing,
-}
-
-// statusesOf are the words that each endpoint may have as its status; "" is the index, and "checks" one check alone. Another's word means
-// that a proxy, or a mistaken prefix, leads elsewhere: a service that is alive need not be ready.
-var statusesOf = map[string][]string{
-	"live":     {"alive"},
-	"ready":    {"ready", "not_ready"},
-	"startup":  {"started", "starting"},
-	"detailed": {"healthy", "degraded", "unhealthy"},
-	"":         {"healthy", "degraded", "unhealthy"},
-	"checks":   {"ok", "warning", "error"},
-}
 
 // outcome is what came of asking a target once.
 type outcome struct {
@@ -42,12 +15,12 @@ type outcome struct {
 	answer   *answer // nil if there was none
 	document document
 	level    level
-	problem  string // what is wrong, if it is not the document that says so
+	problem  string // what is wrong, where the document doesn't say it
 	note     string // more about the problem
 }
 
-// ask asks a target, and judges the answer.
-func (s requestSettings) ask(ctx context.Context, t target) outcome {
+// askTarget asks a target, and judges the answer.
+func askTarget(ctx context.Context, s requestSettings, t target) outcome {
 	a, err := s.askOnce(ctx, t, http.MethodGet)
 	if err != nil {
 		return outcome{target: t, level: failing, problem: explain(err, s.timeout)}
@@ -55,23 +28,35 @@ func (s requestSettings) ask(ctx context.Context, t target) outcome {
 	return judge(t, a)
 }
 
-// judge takes nothing for well but a health answer that says so: the 200 of a page for everything, at a mistaken path, is none, and
-// neither is the answer of another endpoint.
+// askTargets asks all targets side by side. The outcomes are in the order of the targets.
+func askTargets(ctx context.Context, s requestSettings, targets []target) []outcome {
+	outcomes := make([]outcome, len(targets))
+	var wg sync.WaitGroup
+	for i, t := range targets {
+		wg.Go(func() { outcomes[i] = askTarget(ctx, s, t) })
+	}
+	wg.Wait()
+	return outcomes
+}
+
+// judge calls only a health answer well that says so. The 200 of a page that answers every path is none, and neither
+// is the answer of another endpoint.
 func judge(t target, a *answer) outcome {
 	o := outcome{target: t, answer: a, level: failing}
 	var err error
 	sent, _ := http.ParseTime(a.header.Get("Date")) // for one check alone, which has no timestamp
 	o.document, err = parseDocument(a.body, sent)
-	said := levels[o.document.status]
+	said := levelOf(o.document.status)
 	switch {
-	case !isHealthStatus(a.status):
+	case !isHealthCode(a.status):
 		o.problem, o.note = statusText(a.status), note(a.status)
 	case err != nil:
 		o.problem, o.note = statusText(a.status), err.Error()
-	case said == unjudged:
+	case said == unknown:
 		o.problem, o.note = statusText(a.status), `no health answer has the status "`+o.document.status+`"`
 	case t.statuses != nil && !slices.Contains(t.statuses, o.document.status):
-		o.problem, o.note = statusText(a.status), fmt.Sprintf("its status is %q: here it is one of %q", o.document.status, t.statuses)
+		o.problem = statusText(a.status)
+		o.note = fmt.Sprintf("its status is %q: here it is one of %q", o.document.status, t.statuses)
 	case a.status == http.StatusServiceUnavailable && said != failing:
 		o.problem, o.note = statusText(a.status), `and yet its status is "`+o.document.status+`"`
 	case said == well && o.document.hasTrouble():
@@ -80,16 +65,6 @@ func judge(t target, a *answer) outcome {
 		o.level = said
 	}
 	return o
-}
-
-// hasTrouble reports whether a check is not ok. A service may be ready, or degraded and no more, all the same.
-func (d document) hasTrouble() bool {
-	for _, c := range d.checks {
-		if c.status != "ok" {
-			return true
-		}
-	}
-	return false
 }
 
 // note says what a status often comes from.
@@ -105,11 +80,6 @@ func note(status int) string {
 	return ""
 }
 
-// isHealthStatus reports whether a health answer may have this status.
-func isHealthStatus(status int) bool {
-	return status == http.StatusOK || status == http.StatusServiceUnavailable
-}
-
 // line is the outcome for a log and for Docker, which keeps 4096 bytes: what is not ok comes first.
 func (o outcome) line() string {
 	var bad, good []string
@@ -117,7 +87,7 @@ func (o outcome) line() string {
 		if c.status == "ok" {
 			good = append(good, c.name+" ok")
 		} else {
-			bad = append(bad, spaced(c.name, c.status, c.reason, c.lasting.String()))
+			bad = append(bad, joinWords(c.name, c.status, c.reason, c.lasting.String()))
 		}
 	}
 	var alone []string
@@ -142,11 +112,12 @@ func (o outcome) headline() string {
 	return o.state() + " in " + o.took()
 }
 
+// state is the status with its reason and phase, or the problem.
 func (o outcome) state() string {
 	if o.problem != "" {
 		return o.problem
 	}
-	return spaced(o.document.status, o.document.reason, o.document.phase)
+	return joinWords(o.document.status, o.document.reason, o.document.phase)
 }
 
 // took is empty where there was no answer.
@@ -154,5 +125,5 @@ func (o outcome) took() string {
 	if o.answer == nil {
 		return ""
 	}
-	return brief(o.answer.took)
+	return duration(o.answer.took)
 }

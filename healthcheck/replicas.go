@@ -17,14 +17,15 @@ type replicas struct {
 	origins   []target
 	known     [][]netip.Addr  // of each origin
 	answering map[string]bool // the addresses that gave a health answer at the last look
-	hidden    int             // how many more there are than are asked
+	notAsked  int             // how many more there are than are asked
 	resolve   func(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
 func newReplicas(origins []target) replicas {
-	return replicas{origins: origins, known: make([][]netip.Addr, len(origins)), resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
+	resolve := func(ctx context.Context, host string) ([]netip.Addr, error) {
 		return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	}}
+	}
+	return replicas{origins: origins, known: make([][]netip.Addr, len(origins)), resolve: resolve}
 }
 
 // targets returns one target for each address.
@@ -39,16 +40,16 @@ func (r *replicas) targets(ctx context.Context) []target {
 			all = append(all, origin.withAddress(addr))
 		}
 	}
-	r.hidden = max(len(all)-replicasLimit, 0)
-	return all[:len(all)-r.hidden]
+	r.notAsked = max(len(all)-replicasLimit, 0)
+	return all[:len(all)-r.notAsked]
 }
 
-// lookUp brings the addresses of an origin up to date. A name server that fails is no replica's fault, so all stay as they were. An address that
-// has left the name stays as long as it gives health answers: a headless Service drops a pod that isn't ready, which is the very one
-// that somebody wants to see.
+// lookUp updates the addresses of an origin. They stay as they were if the name server fails. An address that has left
+// the name stays as long as it gives health answers: a headless Service drops a pod that isn't ready, and that pod must
+// stay in view.
 func (r *replicas) lookUp(ctx context.Context, i int) {
 	origin := r.origins[i]
-	if !origin.isName() {
+	if !origin.hasHostName() {
 		return
 	}
 	found, err := r.resolve(ctx, origin.url.Hostname())
@@ -65,13 +66,14 @@ func (r *replicas) lookUp(ctx context.Context, i int) {
 	r.known[i] = addrs
 }
 
-// isNotFoundName reports whether a name server said that a name has no address, as it does for a headless Service without ready pods.
+// isNotFoundName reports whether a name server answered that a name has no address, as it does for a headless Service
+// without ready pods.
 func isNotFoundName(err error) bool {
 	dns, ok := errors.AsType[*net.DNSError](err)
 	return ok && dns.IsNotFound
 }
 
-// remember takes note of who gives health answers.
+// remember notes which addresses give health answers.
 func (r *replicas) remember(outcomes []outcome) {
 	r.answering = map[string]bool{}
 	for _, o := range outcomes {
@@ -79,13 +81,8 @@ func (r *replicas) remember(outcomes []outcome) {
 	}
 }
 
-// isName reports whether the host is to be looked up. "localhost" has two addresses and is one.
-func (t target) isName() bool {
-	_, err := netip.ParseAddr(t.url.Hostname())
-	return err != nil && t.socket == "" && t.url.Hostname() != "localhost"
-}
-
-// oneFamily returns the addresses of IPv4, or of IPv6 where there are none: with both families each replica has one of both.
+// oneFamily returns the addresses of IPv4, or of IPv6 where there are none: with both families each replica would be
+// there twice.
 func oneFamily(found []netip.Addr) []netip.Addr {
 	addrs := make([]netip.Addr, len(found))
 	for i, addr := range found {
@@ -98,7 +95,7 @@ func oneFamily(found []netip.Addr) []netip.Addr {
 	return slices.Compact(addrs)
 }
 
-// title says what is watched.
+// title names the origins.
 func (r *replicas) title() string {
 	names := make([]string, len(r.origins))
 	for i, origin := range r.origins {

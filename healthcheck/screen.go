@@ -14,34 +14,34 @@ type view struct {
 	interval time.Duration
 	at       time.Time
 	outcomes []outcome
-	hidden   int // replicas that were not asked
+	notAsked int // how many replicas were not asked
 }
 
-// screen draws a view: one replica with a row for each check, several as replicas × checks. It has at most height-1 lines, so that the
-// terminal doesn't scroll.
-func (out *output) screen(v view, width, height int) []string {
-	head := fmt.Sprintf("%s  every %s  %s", clock(v.at), v.interval, v.title)
+// draw returns the lines of a screen: one replica with a row for each check, several as replicas × checks. They are at
+// most height-1, so that the terminal doesn't scroll.
+func (v view) draw(out *output, width, height int) []string {
+	head := fmt.Sprintf("%s  every %s  %s", timeOfDay(v.at), v.interval, v.title)
 	lines := []string{cut(head, width), ""}
 	room := max(height-1-len(lines), 1)
 	if len(v.outcomes) == 1 {
-		lines = append(lines, firstOf(out.checklist(v.outcomes[0], width), room)...)
+		lines = append(lines, firstLines(checklist(out, v.outcomes[0], width), room)...)
 	} else {
-		lines = append(lines, out.matrix(v, width, room)...)
+		lines = append(lines, v.matrix(out, width, room)...)
 	}
-	return firstOf(lines, height-1)
+	return firstLines(lines, height-1)
 }
 
-func firstOf(lines []string, n int) []string { return lines[:min(len(lines), max(n, 1))] }
+func firstLines(lines []string, n int) []string { return lines[:min(len(lines), max(n, 1))] }
 
-// matrix draws a row for each replica, and below them says what has no room.
-func (out *output) matrix(v view, width, room int) []string {
-	outcomes, notes := v.kept(room)
-	rows, unseen := fitting(outcomes, width)
-	if unseen > 0 {
-		notes = append(notes, fmt.Sprintf("checks that are ok in all rows: %d", unseen))
+// matrix draws a row for each replica, and below them notes what has no room.
+func (v view) matrix(out *output, width, room int) []string {
+	outcomes, notes := v.worst(room)
+	rows, omitted := fittingRows(outcomes, width)
+	if omitted > 0 {
+		notes = append(notes, fmt.Sprintf("checks that are ok in all rows: %d", omitted))
 	}
-	if v.hidden > 0 {
-		notes = append(notes, fmt.Sprintf("replicas that are not asked: %d", v.hidden))
+	if v.notAsked > 0 {
+		notes = append(notes, fmt.Sprintf("replicas that are not asked: %d", v.notAsked))
 	}
 	lines := out.table(rows, width)
 	if len(notes) > 0 {
@@ -50,8 +50,8 @@ func (out *output) matrix(v view, width, room int) []string {
 	return lines
 }
 
-// kept returns the outcomes that have room. Where not all have, those that are well give way.
-func (v view) kept(room int) ([]outcome, []string) {
+// worst returns the outcomes that have room, the worst of them where not all have, and a note on the rest.
+func (v view) worst(room int) ([]outcome, []string) {
 	room -= 3 // the head, and a note below a blank line
 	if len(v.outcomes) <= room {
 		return v.outcomes, nil
@@ -68,22 +68,18 @@ func (v view) kept(room int) ([]outcome, []string) {
 	return sorted[:n], []string{fmt.Sprintf("… and %d more, %d of them not well", len(sorted)-n, bad)}
 }
 
-// fitting returns the matrix with a column for each check; where not all have room, those that are ok everywhere get none, and their number is
-// returned.
-func fitting(outcomes []outcome, width int) (rows [][]cell, unseen int) {
+// fittingRows returns the matrix with a column for each check. Where not all have room, it omits those that are ok in
+// all rows, and returns their number.
+func fittingRows(outcomes []outcome, width int) (rows [][]cell, omitted int) {
 	all, notOK := checkNames(outcomes)
 	rows = matrixRows(outcomes, all)
-	needed := -2
-	for _, w := range columnWidths(rows) {
-		needed += w + 2
-	}
-	if needed <= width {
+	if tableWidth(rows) <= width {
 		return rows, 0
 	}
 	return matrixRows(outcomes, notOK), len(all) - len(notOK)
 }
 
-// checkNames are those of all the outcomes' checks, and of those that are not ok somewhere.
+// checkNames returns the names of all checks, and of those that are not ok in some outcome.
 func checkNames(outcomes []outcome) (all, notOK []string) {
 	for _, o := range outcomes {
 		for _, c := range o.document.checks {
@@ -100,21 +96,22 @@ func checkNames(outcomes []outcome) (all, notOK []string) {
 
 func matrixRows(outcomes []outcome, checks []string) [][]cell {
 	labels := labels(outcomes)
-	rows := [][]cell{append(plain("REPLICA", "STATUS", "TIME", ""), plain(checks...)...)}
+	rows := [][]cell{append(plainCells("REPLICA", "STATUS", "TIME", ""), plainCells(checks...)...)}
 	for i, o := range outcomes {
-		row := []cell{{text: labels[i]}, {cut(o.state(), 30), o.level}, {text: o.took()}, {text: o.document.version}}
+		state := cell{text: cut(o.state(), 30), level: o.level}
+		row := []cell{{text: labels[i]}, state, {text: o.took()}, {text: o.document.version}}
 		if o.document.version != "" {
 			rows[0][3].text = "VERSION"
 		}
 		for _, name := range checks {
-			row = append(row, o.document.cell(name))
+			row = append(row, checkCell(o.document, name))
 		}
 		rows = append(rows, row)
 	}
 	return rows
 }
 
-// labels are the replicas' addresses, or their URLs where the addresses don't tell them apart.
+// labels returns the replicas' addresses, or their URLs where the addresses don't tell them apart.
 func labels(outcomes []outcome) []string {
 	labels := make([]string, len(outcomes))
 	seen := map[string]bool{}
@@ -130,11 +127,12 @@ func labels(outcomes []outcome) []string {
 	return labels
 }
 
-// cell is a check in one word, and for how long it has been so.
-func (d document) cell(name string) cell {
+// checkCell shows a check in one word, and for how long it has been so.
+func checkCell(d document, name string) cell {
 	for _, c := range d.checks {
 		if c.name == name {
-			return cell{spaced(cmp.Or(c.reason, c.status), c.lasting.span), levels[c.status]}
+			shown := joinWords(cmp.Or(c.reason, c.status), c.lasting.span)
+			return cell{text: shown, level: levelOf(c.status)}
 		}
 	}
 	return cell{}

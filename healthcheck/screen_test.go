@@ -19,12 +19,12 @@ func replica(t *testing.T, n, status int, body string) outcome {
 	t.Helper()
 	origin, err := parseTarget("http://shop:8000")
 	require.NoError(t, err)
-	address := origin.or("ready/").withAddress(netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}))
+	address := origin.orBelow("ready/").withAddress(netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}))
 	return judge(address, &answer{status: status, body: []byte(body), took: time.Duration(n) * time.Millisecond})
 }
 
 func (v view) plain(width, height int) string {
-	return strings.Join((&output{}).screen(v, width, height), "\n")
+	return strings.Join(v.draw(&output{}, width, height), "\n")
 }
 
 func TestScreenOfOneReplica(t *testing.T) {
@@ -90,7 +90,7 @@ REPLICA         STATUS              TIME   VERSION  red…
 10.0.0.10:8000  not_ready draining  10ms   1.4
 
 … and 1 more, 0 of them not well; checks that are ok in…`, v.plain(56, 9))
-	v.hidden = 3
+	v.notAsked = 3
 	assert.Contains(t, v.plain(80, 9), "\n\n… and 1 more, 0 of them not well; replicas that are not asked: 3")
 }
 
@@ -120,7 +120,7 @@ func TestScreenFits(t *testing.T) {
 		for _, width := range []int{1, 10, 80, 5000} {
 			for _, some := range [][]outcome{v.outcomes, v.outcomes[40:41], v.outcomes[:3]} {
 				v.outcomes, some = some, v.outcomes
-				lines := (&output{}).screen(v, width, height)
+				lines := v.draw(&output{}, width, height)
 				v.outcomes = some
 				assert.LessOrEqual(t, len(lines), height-1)
 				for _, line := range lines {
@@ -128,30 +128,5 @@ func TestScreenFits(t *testing.T) {
 				}
 			}
 		}
-	}
-}
-
-func TestColours(t *testing.T) {
-	out := &output{colour: true}
-	assert.Equal(t, "\x1b[31mbad\x1b[0m", out.paint(failing, "bad"))
-	assert.Equal(t, "none", out.paint(unjudged, "none"))
-	assert.Equal(t, "bad", (&output{}).paint(failing, "bad"))
-	rows := [][]cell{{{"a", well}, {"long", failing}, {"x", warning}}, {{"bb", well}, {}, {"y", well}}}
-	assert.Equal(t, []string{
-		"\x1b[32ma\x1b[0m   \x1b[31mlong\x1b[0m  \x1b[33mx\x1b[0m",
-		"\x1b[32mbb\x1b[0m        \x1b[32my\x1b[0m",
-	}, out.table(rows, 80), "colours take no room")
-	assert.Equal(t, "\x1b[32ma\x1b[0m   \x1b[31ml…\x1b[0m", out.table(rows, 6)[0], "and are closed where a row is cut")
-}
-
-func TestFigures(t *testing.T) {
-	for want, d := range map[string]time.Duration{"0.0ms": 0, "9.9ms": 9_900 * time.Microsecond, "12ms": 12_400 * time.Microsecond, "1.5s": 1500 * time.Millisecond, "2m3s": 123 * time.Second} {
-		assert.Equal(t, want, brief(d))
-	}
-	for want, d := range map[string]time.Duration{"1s": 1900 * time.Millisecond, "4m0s": 4 * time.Minute, "1h0m": time.Hour + 59*time.Second, "3d4h": 76*time.Hour + time.Minute} {
-		assert.Equal(t, want, span(d))
-	}
-	for want, n := range map[string]int{"0": 0, "999": 999, "1,000": 1000, "12,345": 12_345, "1,234,567": 1_234_567} {
-		assert.Equal(t, want, thousands(n))
 	}
 }

@@ -1,9 +1,21 @@
 package healthcheck
 
 import (
+	"context"
 	"os"
+	"os/signal"
 	"syscall"
 )
 
-// stopSignals end what would go on.
-var stopSignals = []os.Signal{os.Interrupt, syscall.SIGTERM}
+// action is what the arguments ask for. It reports whether all is well.
+type action func(ctx context.Context, out *output) bool
+
+// untilSignal returns an action that runs until SIGINT or SIGTERM. A second signal ends the process.
+func untilSignal(act action) action {
+	return func(ctx context.Context, out *output) bool {
+		ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		context.AfterFunc(ctx, stop)
+		defer stop()
+		return act(ctx, out)
+	}
+}

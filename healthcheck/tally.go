@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	kindsLimit = 20 // of failures that are told apart
-	firstLimit = 10 // failures that are named one by one
+	kindsLimit = 20 // kinds of failures that are counted apart
+	firstLimit = 10 // failures that are printed one by one
 	otherKinds = "something else"
 )
 
@@ -26,14 +26,14 @@ type failure struct {
 	why        string
 }
 
-// kind is all failures that have the same cause.
+// kind is all failures with the same cause.
 type kind struct {
 	why         string
 	count       int
 	first, last time.Time
 }
 
-// tally counts, for all connections.
+// tally counts what happens on all connections.
 type tally struct {
 	began time.Time // set before anything is counted
 
@@ -41,36 +41,36 @@ type tally struct {
 	asked    int
 	failed   int
 	conns    int // that were opened
-	told     int // answers that said "Connection: close"
+	closing  int // answers that said "Connection: close"
 	slowest  time.Duration
 	kinds    map[string]*kind
 	failures []failure // the first of them
 }
 
-// next counts a request and returns its number.
-func (t *tally) next() int {
+// countRequest counts a request, and returns its number.
+func (t *tally) countRequest() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.asked++
 	return t.asked
 }
 
-func (t *tally) opened() {
+func (t *tally) countConnection() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.conns++
 }
 
-func (t *tally) answered(a *answer) {
+func (t *tally) countAnswer(a *answer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.slowest = max(t.slowest, a.took)
 	if a.last {
-		t.told++
+		t.closing++
 	}
 }
 
-func (t *tally) fail(f failure) {
+func (t *tally) countFailure(f failure) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.failed++
@@ -93,8 +93,8 @@ func (t *tally) fail(f failure) {
 	k.last = f.at
 }
 
-// progress keeps one line of a terminal up to date until all is done.
-func (t *tally) progress(out *output, done <-chan struct{}) {
+// showProgress keeps one line of a terminal up to date until all is done.
+func (t *tally) showProgress(out *output, done <-chan struct{}) {
 	if !out.terminal {
 		<-done
 		return
@@ -104,15 +104,15 @@ func (t *tally) progress(out *output, done <-chan struct{}) {
 	for {
 		select {
 		case <-done:
-			out.relabel("")
+			out.rewriteLine("")
 			return
 		case <-ticker.C:
-			out.relabel(t.line(out) + "  " + brief(time.Since(t.began)))
+			out.rewriteLine(t.line(out) + "  " + duration(time.Since(t.began)))
 		}
 	}
 }
 
-// line is the sum in one line: 0 of 12,345 failed.
+// line returns the sum in one line: 0 of 12,345 failed.
 func (t *tally) line(out *output) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -123,12 +123,12 @@ func (t *tally) line(out *output) string {
 	return out.paint(l, fmt.Sprintf("%s of %s failed", thousands(t.failed), thousands(t.asked)))
 }
 
-// print says which requests failed, when and why, and reports whether none did.
+// print prints which requests failed, when and why, and reports whether none did.
 func (t *tally) print(out *output) bool {
 	out.print(t.line(out) + "\n")
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, line := range out.table(t.kindRows(), wide) {
+	for _, line := range out.table(t.kindRows(), unlimitedWidth) {
 		out.print(line + "\n")
 	}
 	if t.failed > firstLimit {
@@ -139,8 +139,10 @@ func (t *tally) print(out *output) bool {
 	for _, f := range t.failures {
 		out.print("  " + f.String() + "\n")
 	}
-	out.printf("%s connections were opened; %s answers said \"Connection: close\"; the slowest answer took %s; %s in all\n",
-		thousands(t.conns), thousands(t.told), brief(t.slowest), brief(time.Since(t.began)))
+	const sum = "%s connections were opened; %s answers said \"Connection: close\"; " +
+		"the slowest answer took %s; %s in all\n"
+	took := duration(time.Since(t.began))
+	out.printf(sum, thousands(t.conns), thousands(t.closing), duration(t.slowest), took)
 	return t.failed == 0 && t.asked > 0
 }
 
@@ -151,7 +153,7 @@ func (t *tally) kindRows() [][]cell {
 	})
 	rows := make([][]cell, len(kinds))
 	for i, k := range kinds {
-		rows[i] = plain("  "+thousands(k.count), k.why, "from "+moment(k.first)+" to "+moment(k.last))
+		rows[i] = plainCells("  "+thousands(k.count), k.why, "from "+moment(k.first)+" to "+moment(k.last))
 	}
 	return rows
 }

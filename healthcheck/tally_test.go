@@ -27,14 +27,14 @@ func TestTallyOfNothing(t *testing.T) {
 func TestTallyNamesEachFailure(t *testing.T) {
 	tally := &tally{began: time.Now()}
 	for range 12_345 {
-		tally.next()
+		tally.countRequest()
 	}
-	tally.opened()
-	tally.answered(&answer{took: 120 * time.Millisecond, last: true})
-	tally.answered(&answer{took: 20 * time.Millisecond})
-	tally.fail(failure{request: 4711, connection: 17, nth: 12, address: "10.0.0.7:8000", at: at, why: "connection reset"})
-	tally.fail(failure{request: 4712, connection: 17, address: "shop:8000", at: at.Add(time.Second), why: "connection refused"})
-	tally.fail(failure{request: 4713, connection: 17, address: "shop:8000", at: at.Add(2 * time.Second), why: "connection refused"})
+	tally.countConnection()
+	tally.countAnswer(&answer{took: 120 * time.Millisecond, last: true})
+	tally.countAnswer(&answer{took: 20 * time.Millisecond})
+	tally.countFailure(failure{request: 4711, connection: 17, nth: 12, address: "10.0.0.7:8000", at: at, why: "connection reset"})
+	tally.countFailure(failure{request: 4712, connection: 17, address: "shop:8000", at: at.Add(time.Second), why: "connection refused"})
+	tally.countFailure(failure{request: 4713, connection: 17, address: "shop:8000", at: at.Add(2 * time.Second), why: "connection refused"})
 	text, good := printed(tally)
 	assert.False(t, good)
 	sum, _, _ := strings.Cut(text, "; the slowest")
@@ -53,8 +53,8 @@ they were:
 func TestTallyIsBounded(t *testing.T) {
 	tally := &tally{began: time.Now()}
 	for i := range 10_000 {
-		tally.next()
-		tally.fail(failure{request: i, at: at, why: fmt.Sprint("cause ", i)})
+		tally.countRequest()
+		tally.countFailure(failure{request: i, at: at, why: fmt.Sprint("cause ", i)})
 	}
 	text, _ := printed(tally)
 	assert.Len(t, tally.kinds, kindsLimit+1)

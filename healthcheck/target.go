@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -21,9 +20,9 @@ type target struct {
 	network, address string
 	socket           string      // the path of a UNIX socket; empty over TCP
 	tls              *tls.Config // nil for http
-	url              *url.URL    // what is asked; over a UNIX socket the host in it is localhost
+	url              *url.URL    // over a UNIX socket the host in it is localhost
 	replica          bool        // address is one of those of the URL's host
-	statuses         []string    // what its answer may have as its status; nil for a path of the user's own, which may be any endpoint
+	statuses         []string    // that its answer may have; nil for a path of the user's own: it may be any endpoint
 }
 
 // parseTarget reads a URL: http, https or unix.
@@ -42,7 +41,7 @@ func parseTarget(raw string) (target, error) {
 	case u.Hostname() == "":
 		return target{}, fmt.Errorf("the URL %q has no host", masked(raw))
 	}
-	if why := stray(behindHost(raw)); why != "" {
+	if why := misplacedCharacter(behindHost(raw)); why != "" {
 		return target{}, fmt.Errorf("the URL %q has %s", masked(raw), why)
 	}
 	t := target{network: "tcp", url: u, address: net.JoinHostPort(u.Hostname(), port(u))}
@@ -52,7 +51,7 @@ func parseTarget(raw string) (target, error) {
 	return t, nil
 }
 
-// behindHost is the path, the query and the fragment, as they are written.
+// behindHost returns the path, the query and the fragment, as they are written.
 func behindHost(raw string) string {
 	_, rest, _ := strings.Cut(raw, "://")
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
@@ -61,9 +60,10 @@ func behindHost(raw string) string {
 	return ""
 }
 
-// stray says what is wrong with the part of a URL behind its host. A password with a #, a ? or a / in it ends there, its rest is found in
-// this part, and its user is taken for the host: what would be asked, and shown, is not what was meant.
-func stray(tail string) string {
+// misplacedCharacter says what is wrong with the part of a URL behind its host. A password with a #, a ? or a / in it
+// ends there, its rest is in this part, and its user is taken for the host: the request would go elsewhere, and the
+// password would be shown.
+func misplacedCharacter(tail string) string {
 	switch {
 	case strings.Contains(tail, "#"):
 		return "a #: what follows it is never sent, and in a password it is written as %23"
@@ -86,7 +86,7 @@ func whyUnreadable(err error, raw string) string {
 func parseSocket(rest string) (target, error) {
 	shown := masked(unixScheme + rest)
 	file, path := splitSocket(rest)
-	why := stray(path)
+	why := misplacedCharacter(path)
 	switch {
 	case !isSocketPath(file):
 		return target{}, fmt.Errorf("the URL %q names no socket: an absolute path follows unix://, without a user, a ? or a #", shown)
@@ -125,27 +125,6 @@ func port(u *url.URL) string {
 	return "80"
 }
 
-// masked is what may be shown of a text that may be a URL, and need not be a right one: neither a user, nor a password, nor a query.
-func masked(raw string) string {
-	scheme, rest, found := strings.Cut(raw, "://")
-	if found && strings.Trim(scheme, letters) == "" {
-		scheme += "://"
-	} else {
-		scheme, rest = "", raw
-	}
-	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-		scheme += "***"
-		if strings.ContainsAny(rest[:at], "?#") {
-			return scheme // what follows the @ may be of the query
-		}
-		rest = rest[at:]
-	}
-	if i := strings.IndexAny(rest, "?#"); i >= 0 {
-		rest = rest[:i+1] + "…"
-	}
-	return scheme + rest
-}
-
 // String is the URL as the user wrote it, with what may be secret in it hidden.
 func (t target) String() string {
 	switch {
@@ -157,7 +136,7 @@ func (t target) String() string {
 	return unixScheme + t.socket
 }
 
-// name is the target among others: its URL, and its address where its host may have several.
+// name tells the target from others: its URL, and its address where its host may have several.
 func (t target) name() string {
 	if t.replica {
 		return t.String() + " (" + t.address + ")"
@@ -165,13 +144,14 @@ func (t target) name() string {
 	return t.String()
 }
 
-// identity tells targets apart whose names are alike, such as by their queries. It may have a secret in it, and is not shown.
+// identity tells targets apart whose names are alike, such as by their queries. It may have a secret in it, and must
+// not be shown.
 func (t target) identity() string { return t.address + " " + t.url.String() }
 
 func (t target) hasPath() bool { return strings.Trim(t.url.Path, "/") != "" }
 
-// or returns the target as it is where its URL has a path, else that of an endpoint below the default prefix.
-func (t target) or(endpoint string) target {
+// orBelow returns the target as it is where its URL has a path, else that of an endpoint below the default prefix.
+func (t target) orBelow(endpoint string) target {
 	if t.hasPath() {
 		return t
 	}
@@ -186,23 +166,19 @@ func (t target) below(endpoint string) target {
 	}
 	t.url = u.JoinPath(endpoint)
 	kind, _, _ := strings.Cut(endpoint, "/")
-	t.statuses = statusesOf[kind]
+	t.statuses = statusesOf(kind)
 	return t
 }
 
-// withAddress returns the target at one of the addresses of its host. It is asked for by the host's name all the same.
+// hasHostName reports whether the host must be looked up. "localhost" has two addresses and is one host.
+func (t target) hasHostName() bool {
+	_, err := netip.ParseAddr(t.url.Hostname())
+	return err != nil && t.socket == "" && t.url.Hostname() != "localhost"
+}
+
+// withAddress returns the target at one of the addresses of its host. A request to it names the host all the same.
 func (t target) withAddress(addr netip.Addr) target {
 	t.address = net.JoinHostPort(addr.String(), port(t.url))
 	t.replica = true
 	return t
-}
-
-// newRequest makes what is sent to the target.
-func (t target) newRequest(method string, header http.Header) *http.Request {
-	r := &http.Request{Method: method, URL: t.url, Host: header.Get("Host"), Header: header.Clone()}
-	if user := t.url.User; user != nil && header.Get("Authorization") == "" {
-		password, _ := user.Password()
-		r.SetBasicAuth(user.Username(), password)
-	}
-	return r
 }

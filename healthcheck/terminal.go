@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// output is where to write, and what can be shown there.
+// output is what the command writes to, and what that can show.
 type output struct {
 	io.Writer
 	errors   io.Writer
 	terminal bool
 	colour   bool
-	size     func() (width, height int) // of the terminal, as it is now
+	size     func() (width, height int) // of the terminal, as it is now; nil where there is none
 }
 
 // newOutput finds out what stdout is. Everything but a terminal gets plain lines.
@@ -31,39 +31,41 @@ func newOutput(stdout, stderr io.Writer) *output {
 	out.size = func() (int, int) {
 		width, height, _ := windowSize(file.Fd())
 		if width <= 0 || height <= 0 {
-			return 80, 24 // some serial consoles don't know
+			return 80, 24 // some serial consoles don't know their size
 		}
 		return width, height
 	}
 	return out
 }
 
-// print writes a text. Where that fails nothing can be said about it; the exit code still tells.
-func (o *output) print(text string) { _, _ = io.WriteString(o, text) }
+// print writes a text. It ignores a failure, which cannot be reported: the exit code still tells the result.
+func (o *output) print(s string) { _, _ = io.WriteString(o, s) }
 
+// printf formats and writes a text.
 func (o *output) printf(format string, args ...any) { _, _ = fmt.Fprintf(o, format, args...) }
 
-// complain writes what is wrong to where it is in nobody's way.
-func (o *output) complain(format string, args ...any) {
+// printError writes what is wrong to stderr, apart from the answers.
+func (o *output) printError(format string, args ...any) {
 	_, _ = fmt.Fprintf(o.errors, "healthcheck: "+format, args...)
 }
 
 var colours = map[level]string{well: "\x1b[32m", warning: "\x1b[33m", failing: "\x1b[31m"}
 
-// paint gives text the colour of a level.
-func (o *output) paint(l level, text string) string {
+// paint gives a text the colour of a level.
+func (o *output) paint(l level, s string) string {
 	if !o.colour || colours[l] == "" {
-		return text
+		return s
 	}
-	return colours[l] + text + "\x1b[0m"
+	return colours[l] + s + "\x1b[0m"
 }
 
-const clearScreen = "\x1b[H\x1b[2J"
+// clear clears the screen.
+func (o *output) clear() { o.print("\x1b[H\x1b[2J") }
 
 // redraw writes a whole screen over the one before, line by line, so that nothing flickers.
 func (o *output) redraw(lines []string) {
 	o.print("\x1b[H" + strings.Join(lines, "\x1b[K\n") + "\x1b[K\n\x1b[J")
 }
 
-// relabel writes a line over itself.
-func (o *output) relabel(line string) { o.print("\r" + line + "\x1b[K") }
+// rewriteLine writes a line over itself.
+func (o *output) rewriteLine(line string) { o.print("\r" + line + "\x1b[K") }

@@ -9,8 +9,15 @@ import (
 	"unicode"
 )
 
-// clean makes text that came over the network fit for a terminal: printable ASCII, of at most limit bytes. The words of a health answer
-// have no other letters.
+// Sets of characters, for strings.Trim and the like.
+const (
+	lower   = "abcdefghijklmnopqrstuvwxyz"
+	letters = lower + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	digits  = "0123456789"
+)
+
+// clean makes text that came over the network fit for a terminal: printable ASCII, of at most limit bytes. The words
+// of a health answer have no other letters.
 func clean(s string, limit int) string {
 	dots := ""
 	if len(s) > limit {
@@ -24,7 +31,10 @@ func clean(s string, limit int) string {
 	}, s) + dots
 }
 
-// printable takes the control characters out of a document, and leaves its lines and its letters.
+// cleanWord is clean for one word: a name or a value.
+func cleanWord(s string) string { return clean(s, 64) }
+
+// printable removes the control characters from a document, and keeps its lines and its letters.
 func printable(document string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
@@ -43,13 +53,13 @@ func cut(s string, limit int) string {
 	return string(runes[:max(limit-1, 0)]) + "…"
 }
 
-// spaced joins those words that are not empty.
-func spaced(words ...string) string {
+// joinWords joins the words that are not empty with blanks.
+func joinWords(words ...string) string {
 	return strings.Join(slices.DeleteFunc(words, func(word string) bool { return word == "" }), " ")
 }
 
-// brief writes a duration with as many digits as one looks at.
-func brief(d time.Duration) string {
+// duration writes a duration in three digits or so.
+func duration(d time.Duration) string {
 	switch {
 	case d < 10*time.Millisecond:
 		return fmt.Sprintf("%.1fms", float64(d)/float64(time.Millisecond))
@@ -70,5 +80,5 @@ func thousands(n int) string {
 	return s
 }
 
-// clock is a moment as it is shown.
-func clock(t time.Time) string { return t.Format("15:04:05") }
+// timeOfDay writes the time of day to the second.
+func timeOfDay(t time.Time) string { return t.Format("15:04:05") }

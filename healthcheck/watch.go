@@ -2,45 +2,50 @@ package healthcheck
 
 import (
 	"context"
-	"os/signal"
 	"slices"
 	"time"
 )
 
+// watchSettings is what to watch, and how.
+type watchSettings struct {
+	request  requestSettings
+	targets  []target
+	failOn   level // from which level on an answer has failed
+	interval time.Duration
+}
+
 // watcher asks again and again.
 type watcher struct {
-	*askSettings
+	watchSettings
 	out      *output
 	replicas replicas
-	shown    map[string]said // without a terminal, by the targets' identities
+	shown    map[string]shownState // without a terminal, by the targets' identities
 	tally    watchTally
 }
 
-// said is what was last said of a target.
-type said struct{ name, signature string }
+// shownState is what was last printed of a target.
+type shownState struct{ name, signature string }
 
-// watchTally is what is said at the end.
+// watchTally is what is printed at the end.
 type watchTally struct {
 	began           time.Time
 	answers, failed int
 	lastFailure     string
 }
 
-// watch draws the answers until a signal comes, and then says what there was. All is well if it was at the last look.
-func (s *askSettings) watch(ctx context.Context, out *output) bool {
-	ctx, stop := signal.NotifyContext(ctx, stopSignals...)
-	context.AfterFunc(ctx, stop) // a second signal ends the process
-	defer stop()
-	w := &watcher{askSettings: s, out: out, replicas: newReplicas(s.targets), shown: map[string]said{}, tally: watchTally{began: time.Now()}}
+// run draws the answers until ctx ends, and then prints the sum. All is well if it was at the last look.
+func (s watchSettings) run(ctx context.Context, out *output) bool {
+	w := &watcher{watchSettings: s, out: out, replicas: newReplicas(s.targets)}
+	w.tally.began = time.Now()
 	if out.terminal {
-		out.print(clearScreen)
+		out.clear()
 	}
 	ticker := time.NewTicker(s.interval)
 	defer ticker.Stop()
 	good := false
 	for {
 		outcomes := w.look(ctx)
-		if ctx.Err() != nil { // it cut the look short
+		if ctx.Err() != nil { // the look is not complete
 			break
 		}
 		good = w.count(outcomes)
@@ -54,11 +59,11 @@ func (s *askSettings) watch(ctx context.Context, out *output) bool {
 	return good
 }
 
-// look asks all replicas once. The names' addresses are looked up anew, since replicas come and go.
+// look asks all replicas once. It looks up the names' addresses anew, since replicas come and go.
 func (w *watcher) look(ctx context.Context) []outcome {
 	lookup, cancel := context.WithTimeout(ctx, w.request.timeout)
 	defer cancel()
-	outcomes := w.request.askAll(ctx, w.replicas.targets(lookup))
+	outcomes := askTargets(ctx, w.request, w.replicas.targets(lookup))
 	w.replicas.remember(outcomes)
 	return outcomes
 }
@@ -73,7 +78,7 @@ func (w *watcher) count(outcomes []outcome) bool {
 		}
 		good = false
 		w.tally.failed++
-		w.tally.lastFailure = clock(time.Now()) + " " + o.target.name() + ": " + cut(o.line(), 200)
+		w.tally.lastFailure = timeOfDay(time.Now()) + " " + o.target.name() + ": " + cut(o.line(), 200)
 	}
 	return good
 }
@@ -81,30 +86,31 @@ func (w *watcher) count(outcomes []outcome) bool {
 func (w *watcher) show(outcomes []outcome) {
 	if w.out.terminal {
 		width, height := w.out.size()
-		v := view{title: w.replicas.title(), interval: w.interval, at: time.Now(), outcomes: outcomes, hidden: w.replicas.hidden}
-		w.out.redraw(w.out.screen(v, width, height))
+		v := view{title: w.replicas.title(), interval: w.interval, at: time.Now(), outcomes: outcomes}
+		v.notAsked = w.replicas.notAsked
+		w.out.redraw(v.draw(w.out, width, height))
 		return
 	}
 	w.showChanges(outcomes)
 }
 
-// showChanges prints a line for each target of which the state is another than before, and for each that is gone.
+// showChanges prints a line for each target whose state has changed, and for each that is gone.
 func (w *watcher) showChanges(outcomes []outcome) {
-	now := map[string]said{}
+	now := map[string]shownState{}
 	for _, o := range outcomes {
 		id := o.target.identity()
-		now[id] = said{o.target.name(), o.signature()}
+		now[id] = shownState{o.target.name(), signature(o)}
 		if w.shown[id] != now[id] {
-			w.out.printf("%s %s: %s\n", clock(time.Now()), now[id].name, o.line())
+			w.out.printf("%s %s: %s\n", timeOfDay(time.Now()), now[id].name, o.line())
 		}
 	}
 	for _, name := range gone(w.shown, now) {
-		w.out.printf("%s %s: is gone\n", clock(time.Now()), name)
+		w.out.printf("%s %s: is gone\n", timeOfDay(time.Now()), name)
 	}
 	w.shown = now
 }
 
-func gone(before, now map[string]said) []string {
+func gone(before, now map[string]shownState) []string {
 	var names []string
 	for id := range before {
 		if _, ok := now[id]; !ok {
@@ -115,17 +121,18 @@ func gone(before, now map[string]said) []string {
 	return names
 }
 
-// signature is what of an outcome makes a change: all but figures, times and an error's text.
-func (o outcome) signature() string {
-	signature := o.state()
+// signature is the part of an outcome that makes a change: all but figures, times and an error's text.
+func signature(o outcome) string {
+	s := o.state()
 	for _, c := range o.document.checks {
-		signature += "," + c.name + " " + c.status + " " + c.reason
+		s += "," + c.name + " " + c.status + " " + c.reason
 	}
-	return signature
+	return s
 }
 
 func (t watchTally) print(out *output) {
-	out.printf("%s of %s answers failed in %s", thousands(t.failed), thousands(t.answers), brief(time.Since(t.began)))
+	took := duration(time.Since(t.began))
+	out.printf("%s of %s answers failed in %s", thousands(t.failed), thousands(t.answers), took)
 	if t.failed > 0 {
 		out.printf(", the last at %s", t.lastFailure)
 	}

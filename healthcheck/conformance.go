@@ -1,0 +1,209 @@
+package healthcheck
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// testTimeout limits the test as a whole, however many checks there are and however slow they are.
+const testTimeout = time.Minute
+
+// conformanceTest asks every endpoint of a service, and validates each answer.
+type conformanceTest struct {
+	request requestSettings
+	target  target // the prefix, or no path
+	failOn  level  // from which level on the service has failed
+}
+
+// run prints what is wrong. All is well if nothing is, and if the answers say that the service is well too.
+func (c conformanceTest) run(ctx context.Context, out *output) bool {
+	ctx, cancel := context.WithTimeout(ctx, testTimeout)
+	defer cancel()
+	t := &testRun{ctx: ctx, request: c.request, target: c.target, level: well}
+	for _, e := range endpoints {
+		t.testEndpoint(e)
+	}
+	for _, name := range t.names {
+		t.testGet(endpoint{checkPath + name, false, validateSingle}, "/")
+	}
+	if t.valid.url == nil {
+		prefix := t.target.below("").String()
+		t.report.wrong = append(t.report.wrong, "no health endpoint is below "+prefix+": is the prefix another?")
+	} else {
+		t.testUnknownPath()
+		t.testOtherMethod()
+	}
+	t.report.print(out, t.target, t.service())
+	return len(t.report.wrong) == 0 && t.level < c.failOn
+}
+
+// testRun is one run of the test.
+type testRun struct {
+	ctx     context.Context
+	request requestSettings
+	target  target
+
+	report report
+	level  level    // the worst that the service says of itself
+	valid  target   // the first endpoint that gave a valid answer; its url is nil where none did
+	names  []string // of the checks, and of the metrics
+	open   bool     // no guard closes /detailed/
+	closed bool     // a guard closes something
+}
+
+const checkPath = "checks/"
+
+// endpoint is what to ask below the prefix, and how to validate its answer.
+type endpoint struct {
+	path     string
+	public   bool // no guard closes it
+	validate func(f *findings, status int, body object)
+}
+
+var endpoints = []endpoint{
+	{"live", true, validateLive},
+	{"ready", true, validateReady},
+	{"startup", true, validateStartup},
+	{"detailed", false, validateDetailed},
+	{"", false, validateDetailed},
+}
+
+// testEndpoint asks with and without the trailing slash, and for the head alone.
+func (t *testRun) testEndpoint(e endpoint) {
+	if t.testGet(e, "/") {
+		t.testGet(e, "")
+		t.testHead(e)
+	}
+}
+
+// testGet asks for an endpoint, and reports whether it is there and open.
+func (t *testRun) testGet(e endpoint, slash string) bool {
+	at := t.target.below(e.path + slash)
+	a := t.ask(http.MethodGet, at)
+	if a == nil {
+		return false
+	}
+	found := isHealthCode(a.status)
+	f := &findings{}
+	remark := ""
+	switch {
+	case found:
+		remark = t.testBody(f, e, at, a)
+	case isRefused(a) && !e.public:
+		remark, t.closed = "closed by a guard: not validated", true
+	case isNotFound(a):
+		remark = "hidden: not validated"
+	default:
+		f.add("the status is %s: a health answer has 200 or 503", statusText(a.status))
+	}
+	if len(*f) == 0 || found {
+		f.headers(a)
+		f.time(a)
+	}
+	t.report.add(http.MethodGet, at, a, remark, *f)
+	return found
+}
+
+// testBody validates a body, and notes what the service says of itself.
+func (t *testRun) testBody(f *findings, e endpoint, at target, a *answer) string {
+	body, err := parseObject(a.body)
+	if err != nil {
+		f.add("the body is not a JSON object")
+		return ""
+	}
+	e.validate(f, a.status, body)
+	if t.valid.url == nil && len(*f) == 0 {
+		t.valid = at
+	}
+	o := judge(at, a)
+	if o.problem == "" && !strings.HasPrefix(e.path, checkPath) { // a check may be optional: the service judges it
+		t.level = max(t.level, o.level)
+	}
+	for _, c := range o.document.checks {
+		if isCheckName(c.name) && !slices.Contains(t.names, c.name) {
+			t.names = append(t.names, c.name)
+		}
+	}
+	t.open = t.open || e.path == "detailed"
+	return o.state()
+}
+
+// testHead asks for the head alone, which must be that of GET.
+func (t *testRun) testHead(e endpoint) {
+	at := t.target.below(e.path + "/")
+	a := t.ask(http.MethodHead, at)
+	if a == nil {
+		return
+	}
+	f := &findings{}
+	f.headers(a)
+	f.time(a)
+	if !isHealthCode(a.status) {
+		f.add("the status is %s: HEAD is answered as GET is", statusText(a.status))
+	}
+	t.report.add(http.MethodHead, at, a, "", *f)
+}
+
+// testUnknownPath asks for a path that no service has: the answer must be 404, or what the guard answers to every path.
+func (t *testRun) testUnknownPath() {
+	at := t.target.below("there-is-no-such-endpoint/")
+	a := t.ask(http.MethodGet, at)
+	if a == nil {
+		return
+	}
+	f := &findings{}
+	f.headers(a)
+	if allowed := isNotFound(a) || isRefused(a) && !t.open; !allowed {
+		f.add(`an unknown path below the prefix is a 404 with {"error":"not_found"}`)
+	}
+	t.report.add(http.MethodGet, at, a, "", *f)
+}
+
+// testOtherMethod posts to an endpoint that gave a valid answer: at a wrong URL a POST could do harm.
+func (t *testRun) testOtherMethod() {
+	a := t.ask(http.MethodPost, t.valid)
+	if a == nil {
+		return
+	}
+	f := &findings{}
+	f.headers(a)
+	if a.status != http.StatusMethodNotAllowed {
+		f.add("the status is %s: any method but GET and HEAD is a 405", statusText(a.status))
+	}
+	if allow := a.header.Get("Allow"); allow != "GET, HEAD" {
+		f.add("Allow is %q: it is %q", cleanWord(allow), "GET, HEAD")
+	}
+	t.report.add(http.MethodPost, t.valid, a, "", *f)
+}
+
+// ask returns nil where there is no answer, and then has added the reason to the report.
+func (t *testRun) ask(method string, at target) *answer {
+	a, err := t.request.askOnce(t.ctx, at, method)
+	if err != nil {
+		problem := explain(err, t.request.timeout)
+		if t.ctx.Err() != nil {
+			problem = "not asked: the test as a whole took longer than " + testTimeout.String()
+		}
+		t.report.add(method, at, nil, "", findings{problem})
+		return nil
+	}
+	return a
+}
+
+// service says what the answers say of the service.
+func (t *testRun) service() string {
+	switch {
+	case t.valid.url == nil:
+		return "unknown"
+	case t.level == failing:
+		return "not well"
+	case t.level == warning:
+		return "degraded"
+	case t.closed:
+		return "well, as far as the guard lets it be seen"
+	}
+	return "well"
+}

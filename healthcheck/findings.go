@@ -1,0 +1,88 @@
+package healthcheck
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// findings is what is wrong with an answer, a sentence for each fault.
+type findings []string
+
+// findingsLimit is how many of one answer are kept.
+const findingsLimit = 20
+
+func (f *findings) add(format string, args ...any) {
+	if len(*f) < findingsLimit {
+		*f = append(*f, fmt.Sprintf(format, args...))
+	}
+}
+
+// requiredHeaders are the headers of every answer.
+var requiredHeaders = []struct{ name, value string }{
+	{"Content-Type", "application/json"},
+	{"Cache-Control", "no-store"},
+	{"X-Content-Type-Options", "nosniff"},
+}
+
+func (f *findings) headers(a *answer) {
+	for _, w := range requiredHeaders {
+		if got := a.header.Get(w.name); got != w.value {
+			f.add("%s is %q: it is %q", w.name, cleanWord(got), w.value)
+		}
+	}
+	if _, err := strconv.Atoi(a.header.Get("Content-Length")); err != nil {
+		f.add("there is no Content-Length")
+	}
+}
+
+// kubeletTimeout is a probe's timeoutSeconds where it is not set.
+const kubeletTimeout = time.Second
+
+func (f *findings) time(a *answer) {
+	if a.took > kubeletTimeout {
+		f.add("it took %s: a kubelet waits %s by default", duration(a.took), kubeletTimeout)
+	}
+}
+
+// isRefused reports whether a guard refused the request.
+func isRefused(a *answer) bool {
+	return a.status == http.StatusUnauthorized || a.status == http.StatusForbidden
+}
+
+// isNotFound reports whether the middleware, and not the application behind it, answers that there is no such path.
+func isNotFound(a *answer) bool {
+	return a.status == http.StatusNotFound && strings.TrimSpace(string(a.body)) == `{"error":"not_found"}`
+}
+
+// oneOf returns the string that raw is, if it is one of those allowed.
+func (f *findings) oneOf(name string, raw json.RawMessage, allowed ...string) string {
+	s, _ := asString(raw)
+	if !slices.Contains(allowed, s) {
+		f.add("%s is %s: it is one of %q", name, shown(raw), allowed)
+		return ""
+	}
+	return s
+}
+
+// shown quotes a JSON value in a finding.
+func shown(raw json.RawMessage) string {
+	if raw == nil {
+		return "missing"
+	}
+	return cleanWord(string(raw))
+}
+
+// instant returns the point in time that raw is, if it is one.
+func (f *findings) instant(name string, raw json.RawMessage) time.Time {
+	t, ok := asTime(raw)
+	if !ok {
+		f.add("%s is %s: it is RFC 3339 in UTC, such as 2025-12-27T10:00:00Z", name, shown(raw))
+		return time.Time{}
+	}
+	return t
+}

@@ -1,0 +1,47 @@
+package healthcheck
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// parseHeader reads lines such as "KEY: VALUE". Its errors never quote a value, which may be a secret.
+func parseHeader(lines []string) (http.Header, error) {
+	header := http.Header{"User-Agent": {"echohealth-healthcheck"}}
+	for _, line := range lines {
+		key, value, found := strings.Cut(line, ":")
+		value = strings.TrimSpace(value)
+		switch {
+		case !found:
+			return nil, errors.New("--header: it is 'KEY: VALUE', and one has no colon")
+		case !isToken(key):
+			return nil, fmt.Errorf("--header: the key %q has something else than letters, digits and !#$%%&'*+-.^_`|~", key)
+		case !isFieldValue(value):
+			return nil, fmt.Errorf("--header: the value of %q has a control character", key)
+		case ownHeaders[http.CanonicalHeaderKey(key)]:
+			return nil, fmt.Errorf("--header: %q is not to be chosen", key)
+		}
+		if strings.EqualFold(key, "User-Agent") {
+			header.Del(key)
+		}
+		header.Add(key, value)
+	}
+	return header, nil
+}
+
+// ownHeaders say how a message is sent. The sender sets them.
+var ownHeaders = map[string]bool{
+	"Connection": true, "Content-Length": true, "Transfer-Encoding": true, "Trailer": true, "Upgrade": true, "Te": true,
+}
+
+// isToken reports whether s is a field name, as in RFC 9110, section 5.6.2.
+func isToken(s string) bool {
+	return s != "" && strings.Trim(s, letters+digits+"!#$%&'*+-.^_`|~") == ""
+}
+
+// isFieldValue reports whether s may be a field's value, as in RFC 9110, section 5.5.
+func isFieldValue(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+}

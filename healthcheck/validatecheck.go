@@ -1,0 +1,120 @@
+package healthcheck
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// checks validates the member "checks" of an answer that was made at now, and returns the statuses in it.
+func (f *findings) checks(body object, now time.Time) []string {
+	raw := body.find("checks")
+	list, err := parseObject(raw)
+	if err != nil {
+		f.add("checks is %s: it is an object", shown(raw))
+		return nil
+	}
+	var statuses []string
+	for _, m := range list {
+		if !isCheckName(m.name) {
+			f.add("a check is named %q: a name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}", cleanWord(m.name))
+		}
+		check, err := parseObject(m.value)
+		if err != nil {
+			f.add("%s is %s: a check is an object", cleanWord(m.name), shown(m.value))
+			continue
+		}
+		statuses = append(statuses, f.check(cleanWord(m.name)+".", check, now))
+	}
+	return statuses
+}
+
+// check validates one check's object, and returns its status. The prefix comes before the names of its members. A zero
+// now is unknown.
+func (f *findings) check(prefix string, check object, now time.Time) string {
+	status := f.oneOf(prefix+"status", check.find("status"), statusesOf("checks")...)
+	f.reason(prefix, check.find("reason"), status)
+	f.times(prefix, check, status, now)
+	for _, m := range check {
+		switch m.name {
+		case "status", "reason", "since", "last_ok":
+		case "response_time_ms":
+			f.milliseconds(prefix, m.value)
+		case "error":
+			f.errorText(prefix, m.value, status)
+		default:
+			f.detail(prefix, m)
+		}
+	}
+	return status
+}
+
+func (f *findings) reason(prefix string, raw json.RawMessage, status string) {
+	reason, isString := asString(raw)
+	switch {
+	case status == "ok" && raw != nil:
+		f.add("%sreason is %s: what is ok has none", prefix, shown(raw))
+	case status != "ok" && (!isString || !isReason(reason)):
+		f.add("%sreason is %s: what is not ok has one, which matches [a-z][a-z0-9_]{0,31}", prefix, shown(raw))
+	}
+}
+
+// times validates since and last_ok. A service of an earlier version has neither.
+func (f *findings) times(prefix string, check object, status string, now time.Time) {
+	rawSince, rawOK := check.find("since"), check.find("last_ok")
+	var since time.Time
+	if rawSince != nil {
+		since = f.instant(prefix+"since", rawSince)
+	}
+	if !now.IsZero() && since.After(now) {
+		f.add("%ssince is %s: it is not after the timestamp", prefix, shown(rawSince))
+	}
+	if rawOK == nil {
+		return
+	}
+	lastOK := f.instant(prefix+"last_ok", rawOK)
+	switch {
+	case status != "error":
+		f.add("%slast_ok is %s: what is no error has none", prefix, shown(rawOK))
+	case rawSince == nil || !since.IsZero() && lastOK.After(since):
+		f.add("%slast_ok is %s: it is not after since, which is %s", prefix, shown(rawOK), shown(rawSince))
+	}
+}
+
+// errorLength is how long an error's text may be: 1 KiB and an ellipsis.
+const errorLength = 1024 + len("…")
+
+// errorText validates the error that a private port may show.
+func (f *findings) errorText(prefix string, raw json.RawMessage, status string) {
+	message, isString := asString(raw)
+	switch {
+	case status == "ok":
+		f.add("%serror is %s: what is ok has none", prefix, shown(raw))
+	case !isString || len(message) > errorLength:
+		f.add("%serror is %s: it is a string, of 1 KiB at most", prefix, shown(raw))
+	}
+}
+
+func isReason(s string) bool {
+	return s != "" && len(s) <= 32 && strings.IndexByte(lower, s[0]) >= 0 && strings.Trim(s, lower+digits+"_") == ""
+}
+
+func (f *findings) milliseconds(prefix string, raw json.RawMessage) {
+	ms, ok := asNumber(raw)
+	_, decimals, _ := strings.Cut(string(raw), ".")
+	if !ok || ms < 0 || len(decimals) > 2 {
+		f.add("%sresponse_time_ms is %s: it is a number, at most with two decimals", prefix, shown(raw))
+	}
+}
+
+// detail validates a further member, which must not be able to carry an address, a DSN or an error's text.
+func (f *findings) detail(prefix string, m member) {
+	s, isString := asString(m.value)
+	_, isNumber := asNumber(m.value)
+	isBool := string(m.value) == "true" || string(m.value) == "false"
+	isWord := isString && s != "" && len(s) <= 64 && strings.Trim(s, letters+digits+"._-") == ""
+	if !isNumber && !isBool && !isWord {
+		const rule = "%s%s is %s: it is a number, a boolean, or a string that matches [A-Za-z0-9._-]{1,64}"
+		f.add(rule, prefix, cleanWord(m.name), shown(m.value))
+	}
+}
