@@ -1,4 +1,4 @@
-package echohealth
+package echohealth_test
 
 import (
 	"go/ast"
@@ -15,11 +15,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// uses returns for each file of the root which other files it uses: what it names is declared there.
-func uses(t *testing.T) map[string]map[string]bool {
+// fileGraph returns for each file of a folder which other files of it that file uses: what it names is declared there.
+func fileGraph(t *testing.T, folder string) map[string]map[string]bool {
 	t.Helper()
 	fset := token.NewFileSet()
-	names, err := filepath.Glob("*.go")
+	names, err := filepath.Glob(filepath.Join(folder, "*.go"))
 	require.NoError(t, err)
 	var files []*ast.File
 	graph := map[string]map[string]bool{}
@@ -29,21 +29,25 @@ func uses(t *testing.T) map[string]map[string]bool {
 		}
 		file, err := parser.ParseFile(fset, name, nil, parser.SkipObjectResolution)
 		require.NoError(t, err)
-		files, graph[name] = append(files, file), map[string]bool{}
+		files, graph[filepath.Base(name)] = append(files, file), map[string]bool{}
 	}
 	info := &types.Info{Uses: map[*ast.Ident]types.Object{}}
 	// Without an importer what other packages declare stays unknown, which the files of this one do not depend on.
 	config := types.Config{Error: func(error) {}}
-	pkg, _ := config.Check("echohealth", fset, files, info)
+	pkg, _ := config.Check(folder, fset, files, info)
 	for ident, object := range info.Uses {
-		from := fset.Position(ident.Pos()).Filename
 		if object.Pkg() == pkg && object.Pos().IsValid() {
-			if to := fset.Position(object.Pos()).Filename; to != from {
+			from, to := fileOf(fset, ident.Pos()), fileOf(fset, object.Pos())
+			if to != from {
 				graph[from][to] = true
 			}
 		}
 	}
 	return graph
+}
+
+func fileOf(fset *token.FileSet, pos token.Pos) string {
+	return filepath.Base(fset.Position(pos).Filename)
 }
 
 // reach returns what can be reached from a file.
@@ -62,22 +66,39 @@ func reach(graph map[string]map[string]bool, from string) map[string]bool {
 	return seen
 }
 
-// Files that use each other in a cycle can only be understood together. The options set the config, which applies them.
-func TestFilesInACycle(t *testing.T) {
-	graph := uses(t)
-	require.Greater(t, len(graph["health.go"]), 3, "the test sees what a file uses")
+// filesInACycle returns the files of a folder that use each other in a cycle.
+func filesInACycle(t *testing.T, folder string) []string {
+	t.Helper()
+	graph := fileGraph(t, folder)
 	var cyclic []string
 	for _, file := range slices.Sorted(maps.Keys(graph)) {
 		if reach(graph, file)[file] {
 			cyclic = append(cyclic, file)
 		}
 	}
-	assert.Subset(t, []string{"config.go", "options.go"}, cyclic)
+	return cyclic
+}
+
+// Files that use each other in a cycle can only be understood together. The options set the config, which applies them.
+func TestFilesInACycle(t *testing.T) {
+	require.Greater(t, len(fileGraph(t, ".")["health.go"]), 3, "the test sees what a file uses")
+	assert.Subset(t, []string{"config.go", "options.go"}, filesInACycle(t, "."))
+}
+
+// The command has none, in no package of it.
+func TestFilesOfTheCommandInACycle(t *testing.T) {
+	require.Greater(t, len(fileGraph(t, "healthcheck")["main.go"]), 3, "the test sees what a file uses")
+	packages := list(t, "./healthcheck/...")
+	require.NotEmpty(t, packages)
+	for _, p := range packages {
+		folder := strings.TrimPrefix(p.ImportPath, module+"/")
+		assert.Empty(t, filesInACycle(t, folder), folder)
+	}
 }
 
 // What is known of the service does not know who asks, and neither knows Health.
 func TestWhoKnowsWhom(t *testing.T) {
-	graph := uses(t)
+	graph := fileGraph(t, ".")
 	for _, file := range []string{"monitor.go", "phase.go", "report.go", "system.go"} {
 		for _, asks := range []string{"router.go", "cached.go", "answer.go", "notifier.go", "handler.go"} {
 			assert.NotContains(t, reach(graph, file), asks, "%s uses %s", file, asks)
