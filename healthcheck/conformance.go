@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // testTimeout limits the test as a whole, however many checks there are and however slow they are.
@@ -174,7 +176,7 @@ func (t *testRun) testOtherMethod() {
 		f.add("the status is %s: any method but GET and HEAD is a 405", statusText(a.status))
 	}
 	if allow := a.header.Get("Allow"); allow != "GET, HEAD" {
-		f.add("Allow is %q: it is %q", cleanWord(allow), "GET, HEAD")
+		f.add("Allow is %q: it is %q", text.CleanWord(allow), "GET, HEAD")
 	}
 	t.report.add(http.MethodPost, t.valid, a, "", *f)
 }

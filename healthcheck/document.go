@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // What is shown of one answer at most, however much a server sends.
@@ -86,7 +88,7 @@ func parseChecks(raw json.RawMessage, now time.Time) []check {
 
 // parseCheck reads a check's members. Now is when the server sent them, by its clock.
 func parseCheck(name string, members object, now time.Time) check {
-	c := check{name: cleanWord(name)}
+	c := check{name: text.CleanWord(name)}
 	for _, m := range members {
 		switch m.name {
 		case "status":
@@ -98,7 +100,7 @@ func parseCheck(name string, members object, now time.Time) check {
 		case "since", "last_ok":
 		case "error":
 			message, _ := asString(m.value)
-			c.details = append(c.details, "error="+clean(message, errorLimit))
+			c.details = append(c.details, "error="+text.Clean(message, errorLimit))
 		default:
 			c.details = appendDetail(c.details, m)
 		}
@@ -113,7 +115,7 @@ func appendDetail(details []string, m member) []string {
 	if len(details) == detailsLimit {
 		return details
 	}
-	return append(details, cleanWord(m.name)+"="+word(m.value))
+	return append(details, text.CleanWord(m.name)+"="+word(m.value))
 }
 
 // word is what is shown of a JSON value.
@@ -122,5 +124,5 @@ func word(raw json.RawMessage) string {
 	if json.Unmarshal(raw, &s) != nil {
 		s = string(raw)
 	}
-	return cleanWord(s)
+	return text.CleanWord(s)
 }

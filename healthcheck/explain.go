@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // explain says in a few words why there is no answer.
@@ -36,13 +38,13 @@ func explain(err error, timeout time.Duration) string {
 	case isErrno:
 		return errno.Error()
 	case isCertificate:
-		return clean("the certificate is not accepted: "+certificate.Err.Error(), 160)
+		return text.Clean("the certificate is not accepted: "+certificate.Err.Error(), 160)
 	case isRecord:
 		return "the server does not speak TLS"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "connection closed without a whole answer"
 	}
-	return clean(err.Error(), 160)
+	return text.Clean(err.Error(), 160)
 }
 
 func isTimeout(err error) bool {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // findings is what is wrong with an answer, a sentence for each fault.
@@ -32,7 +34,7 @@ var requiredHeaders = []struct{ name, value string }{
 func (f *findings) headers(a *answer) {
 	for _, w := range requiredHeaders {
 		if got := a.header.Get(w.name); got != w.value {
-			f.add("%s is %q: it is %q", w.name, cleanWord(got), w.value)
+			f.add("%s is %q: it is %q", w.name, text.CleanWord(got), w.value)
 		}
 	}
 	if _, err := strconv.Atoi(a.header.Get("Content-Length")); err != nil {
@@ -45,7 +47,7 @@ const kubeletTimeout = time.Second
 
 func (f *findings) time(a *answer) {
 	if a.took > kubeletTimeout {
-		f.add("it took %s: a kubelet waits %s by default", duration(a.took), kubeletTimeout)
+		f.add("it took %s: a kubelet waits %s by default", text.Duration(a.took), kubeletTimeout)
 	}
 }
 
@@ -74,7 +76,7 @@ func shown(raw json.RawMessage) string {
 	if raw == nil {
 		return "missing"
 	}
-	return cleanWord(string(raw))
+	return text.CleanWord(string(raw))
 }
 
 // instant returns the point in time that raw is, if it is one.

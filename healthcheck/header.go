@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // parseHeader reads lines such as "KEY: VALUE". Its errors never quote a value, which may be a secret.
@@ -38,7 +40,7 @@ var ownHeaders = map[string]bool{
 
 // isToken reports whether s is a field name, as in RFC 9110, section 5.6.2.
 func isToken(s string) bool {
-	return s != "" && strings.Trim(s, letters+digits+"!#$%&'*+-.^_`|~") == ""
+	return s != "" && strings.Trim(s, text.Letters+text.Digits+"!#$%&'*+-.^_`|~") == ""
 }
 
 // isFieldValue reports whether s may be a field's value, as in RFC 9110, section 5.5.

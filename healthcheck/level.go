@@ -3,6 +3,8 @@ package healthcheck
 import (
 	"net/http"
 	"strings"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // level is how bad a status is.
@@ -45,6 +47,6 @@ func isHealthCode(code int) bool {
 
 // isCheckName reports whether s matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}, as the name of a check does.
 func isCheckName(s string) bool {
-	isName := strings.Trim(s, letters+digits+"._-") == ""
+	isName := strings.Trim(s, text.Letters+text.Digits+"._-") == ""
 	return isName && s != "" && len(s) <= 64 && strings.IndexByte("._-", s[0]) < 0
 }

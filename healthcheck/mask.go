@@ -1,12 +1,16 @@
 package healthcheck
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/text"
+)
 
 // masked returns what may be shown of a text that is meant for a URL, be it valid or not: neither a user, nor a
 // password, nor a query.
 func masked(raw string) string {
 	scheme, rest, found := strings.Cut(raw, "://")
-	if found && strings.Trim(scheme, letters) == "" {
+	if found && strings.Trim(scheme, text.Letters) == "" {
 		scheme += "://"
 	} else {
 		scheme, rest = "", raw

@@ -3,6 +3,8 @@ package healthcheck
 import (
 	"context"
 	"encoding/json"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // once asks each target once, and prints the answers.
@@ -43,7 +45,7 @@ func printBody(out *output, o outcome) {
 	}
 	body := string(o.answer.body)
 	if out.terminal {
-		body = printable(body)
+		body = text.Printable(body)
 	}
 	out.print(body)
 	if body[len(body)-1] != '\n' {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // outcome is what came of asking a target once.
@@ -87,7 +89,7 @@ func (o outcome) line() string {
 		if c.status == "ok" {
 			good = append(good, c.name+" ok")
 		} else {
-			bad = append(bad, joinWords(c.name, c.status, c.reason, c.lasting.String()))
+			bad = append(bad, text.JoinWords(c.name, c.status, c.reason, c.lasting.String()))
 		}
 	}
 	var alone []string
@@ -101,7 +103,7 @@ func (o outcome) line() string {
 	if rest == "" {
 		return o.headline()
 	}
-	return cut(o.headline()+": "+rest, 4000)
+	return text.Cut(o.headline()+": "+rest, 4000)
 }
 
 // headline is the outcome in a few words.
@@ -117,7 +119,7 @@ func (o outcome) state() string {
 	if o.problem != "" {
 		return o.problem
 	}
-	return joinWords(o.document.status, o.document.reason, o.document.phase)
+	return text.JoinWords(o.document.status, o.document.reason, o.document.phase)
 }
 
 // took is empty where there was no answer.
@@ -125,5 +127,5 @@ func (o outcome) took() string {
 	if o.answer == nil {
 		return ""
 	}
-	return duration(o.answer.took)
+	return text.Duration(o.answer.took)
 }

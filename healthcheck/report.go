@@ -1,6 +1,10 @@
 package healthcheck
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/text"
+)
 
 // report is what the test has asked, and what is wrong with the answers.
 type report struct {
@@ -16,7 +20,7 @@ func (r *report) add(method string, t target, a *answer, remark string, f findin
 	}
 	row := append([]cell{verdict}, plainCells(method, t.url.Path, "", "", remark)...)
 	if a != nil {
-		row[3].text, row[4].text = fmt.Sprint(a.status), duration(a.took)
+		row[3].text, row[4].text = fmt.Sprint(a.status), text.Duration(a.took)
 	}
 	r.rows = append(r.rows, row)
 	for _, finding := range f {

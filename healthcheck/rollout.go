@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // rolloutSettings is what to ask during a rollout, and how often.
@@ -28,7 +30,7 @@ func (s rolloutSettings) run(ctx context.Context, out *output) bool {
 		return false
 	}
 	const head = "%s over %s connections, each every %s, until Ctrl-C or for %s\n"
-	out.printf(head, s.target, thousands(s.connections), s.interval(), s.duration)
+	out.printf(head, s.target, text.Thousands(s.connections), s.interval(), s.duration)
 	ctx, cancel := context.WithTimeout(ctx, s.duration)
 	defer cancel()
 	t := &tally{began: time.Now()}

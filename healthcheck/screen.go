@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // view is all that a screen shows.
@@ -20,8 +22,8 @@ type view struct {
 // draw returns the lines of a screen: one replica with a row for each check, several as replicas × checks. They are at
 // most height-1, so that the terminal doesn't scroll.
 func (v view) draw(out *output, width, height int) []string {
-	head := fmt.Sprintf("%s  every %s  %s", timeOfDay(v.at), v.interval, v.title)
-	lines := []string{cut(head, width), ""}
+	head := fmt.Sprintf("%s  every %s  %s", text.TimeOfDay(v.at), v.interval, v.title)
+	lines := []string{text.Cut(head, width), ""}
 	room := max(height-1-len(lines), 1)
 	if len(v.outcomes) == 1 {
 		lines = append(lines, firstLines(checklist(out, v.outcomes[0], width), room)...)
@@ -45,7 +47,7 @@ func (v view) matrix(out *output, width, room int) []string {
 	}
 	lines := out.table(rows, width)
 	if len(notes) > 0 {
-		lines = append(lines, "", cut(strings.Join(notes, "; "), width))
+		lines = append(lines, "", text.Cut(strings.Join(notes, "; "), width))
 	}
 	return lines
 }
@@ -98,7 +100,7 @@ func matrixRows(outcomes []outcome, checks []string) [][]cell {
 	labels := labels(outcomes)
 	rows := [][]cell{append(plainCells("REPLICA", "STATUS", "TIME", ""), plainCells(checks...)...)}
 	for i, o := range outcomes {
-		state := cell{text: cut(o.state(), 30), level: o.level}
+		state := cell{text: text.Cut(o.state(), 30), level: o.level}
 		row := []cell{{text: labels[i]}, state, {text: o.took()}, {text: o.document.version}}
 		if o.document.version != "" {
 			rows[0][3].text = "VERSION"
@@ -131,7 +133,7 @@ func labels(outcomes []outcome) []string {
 func checkCell(d document, name string) cell {
 	for _, c := range d.checks {
 		if c.name == name {
-			shown := joinWords(cmp.Or(c.reason, c.status), c.lasting.span)
+			shown := text.JoinWords(cmp.Or(c.reason, c.status), c.lasting.span)
 			return cell{text: shown, level: levelOf(c.status)}
 		}
 	}

@@ -3,6 +3,8 @@ package healthcheck
 import (
 	"strings"
 	"unicode/utf8"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // unlimitedWidth is the width of a table that is not cut.
@@ -41,7 +43,7 @@ func (o *output) row(row []cell, widths []int, room int) string {
 			continue
 		}
 		if c.text != "" && room > pending {
-			shown := cut(c.text, room-pending)
+			shown := text.Cut(c.text, room-pending)
 			b.WriteString(strings.Repeat(" ", pending) + o.paint(c.level, shown))
 			room -= pending + utf8.RuneCountInString(shown)
 			pending = 0

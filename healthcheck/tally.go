@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 const (
@@ -107,7 +109,7 @@ func (t *tally) showProgress(out *output, done <-chan struct{}) {
 			out.rewriteLine("")
 			return
 		case <-ticker.C:
-			out.rewriteLine(t.line(out) + "  " + duration(time.Since(t.began)))
+			out.rewriteLine(t.line(out) + "  " + text.Duration(time.Since(t.began)))
 		}
 	}
 }
@@ -120,7 +122,7 @@ func (t *tally) line(out *output) string {
 	if t.failed > 0 {
 		l = failing
 	}
-	return out.paint(l, fmt.Sprintf("%s of %s failed", thousands(t.failed), thousands(t.asked)))
+	return out.paint(l, fmt.Sprintf("%s of %s failed", text.Thousands(t.failed), text.Thousands(t.asked)))
 }
 
 // print prints which requests failed, when and why, and reports whether none did.
@@ -141,8 +143,8 @@ func (t *tally) print(out *output) bool {
 	}
 	const sum = "%s connections were opened; %s answers said \"Connection: close\"; " +
 		"the slowest answer took %s; %s in all\n"
-	took := duration(time.Since(t.began))
-	out.printf(sum, thousands(t.conns), thousands(t.closing), duration(t.slowest), took)
+	took := text.Duration(time.Since(t.began))
+	out.printf(sum, text.Thousands(t.conns), text.Thousands(t.closing), text.Duration(t.slowest), took)
 	return t.failed == 0 && t.asked > 0
 }
 
@@ -153,14 +155,14 @@ func (t *tally) kindRows() [][]cell {
 	})
 	rows := make([][]cell, len(kinds))
 	for i, k := range kinds {
-		rows[i] = plainCells("  "+thousands(k.count), k.why, "from "+moment(k.first)+" to "+moment(k.last))
+		rows[i] = plainCells("  "+text.Thousands(k.count), k.why, "from "+moment(k.first)+" to "+moment(k.last))
 	}
 	return rows
 }
 
 // String says which request it was, when it failed, and why.
 func (f failure) String() string {
-	which := fmt.Sprintf("request %s at %s, ", thousands(f.request), moment(f.at))
+	which := fmt.Sprintf("request %s at %s, ", text.Thousands(f.request), moment(f.at))
 	if f.nth == 0 {
 		which += fmt.Sprintf("for which connection %d could not be opened to %s", f.connection, f.address)
 	} else {

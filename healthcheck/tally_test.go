@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
+var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+
 // printed is what a tally says.
 func printed(t *tally) (string, bool) {
 	var out bytes.Buffer
@@ -32,19 +34,19 @@ func TestTallyNamesEachFailure(t *testing.T) {
 	tally.countConnection()
 	tally.countAnswer(&answer{took: 120 * time.Millisecond, last: true})
 	tally.countAnswer(&answer{took: 20 * time.Millisecond})
-	tally.countFailure(failure{request: 4711, connection: 17, nth: 12, address: "10.0.0.7:8000", at: at, why: "connection reset"})
-	tally.countFailure(failure{request: 4712, connection: 17, address: "shop:8000", at: at.Add(time.Second), why: "connection refused"})
-	tally.countFailure(failure{request: 4713, connection: 17, address: "shop:8000", at: at.Add(2 * time.Second), why: "connection refused"})
+	tally.countFailure(failure{request: 4711, connection: 17, nth: 12, address: "10.0.0.7:8000", at: noon, why: "connection reset"})
+	tally.countFailure(failure{request: 4712, connection: 17, address: "shop:8000", at: noon.Add(time.Second), why: "connection refused"})
+	tally.countFailure(failure{request: 4713, connection: 17, address: "shop:8000", at: noon.Add(2 * time.Second), why: "connection refused"})
 	text, good := printed(tally)
 	assert.False(t, good)
 	sum, _, _ := strings.Cut(text, "; the slowest")
 	assert.Equal(t, `3 of 12,345 failed
-  2  connection refused  from 14:03:23.000 to 14:03:24.000
-  1  connection reset    from 14:03:22.000 to 14:03:22.000
+  2  connection refused  from 12:00:01.000 to 12:00:02.000
+  1  connection reset    from 12:00:00.000 to 12:00:00.000
 they were:
-  request 4,711 at 14:03:22.000, number 12 of connection 17, to 10.0.0.7:8000: connection reset
-  request 4,712 at 14:03:23.000, for which connection 17 could not be opened to shop:8000: connection refused
-  request 4,713 at 14:03:24.000, for which connection 17 could not be opened to shop:8000: connection refused
+  request 4,711 at 12:00:00.000, number 12 of connection 17, to 10.0.0.7:8000: connection reset
+  request 4,712 at 12:00:01.000, for which connection 17 could not be opened to shop:8000: connection refused
+  request 4,713 at 12:00:02.000, for which connection 17 could not be opened to shop:8000: connection refused
 1 connections were opened; 1 answers said "Connection: close"`, sum)
 	assert.Regexp(t, `; the slowest answer took 120ms; [\d.]+m?s in all\n$`, text)
 }
@@ -54,7 +56,7 @@ func TestTallyIsBounded(t *testing.T) {
 	tally := &tally{began: time.Now()}
 	for i := range 10_000 {
 		tally.countRequest()
-		tally.countFailure(failure{request: i, at: at, why: fmt.Sprint("cause ", i)})
+		tally.countFailure(failure{request: i, at: noon, why: fmt.Sprint("cause ", i)})
 	}
 	text, _ := printed(tally)
 	assert.Len(t, tally.kinds, kindsLimit+1)

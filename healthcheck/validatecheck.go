@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // checks validates the member "checks" of an answer that was made at now, and returns the statuses in it.
@@ -17,14 +19,14 @@ func (f *findings) checks(body object, now time.Time) []string {
 	var statuses []string
 	for _, m := range list {
 		if !isCheckName(m.name) {
-			f.add("a check is named %q: a name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}", cleanWord(m.name))
+			f.add("a check is named %q: a name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}", text.CleanWord(m.name))
 		}
 		check, err := parseObject(m.value)
 		if err != nil {
-			f.add("%s is %s: a check is an object", cleanWord(m.name), shown(m.value))
+			f.add("%s is %s: a check is an object", text.CleanWord(m.name), shown(m.value))
 			continue
 		}
-		statuses = append(statuses, f.check(cleanWord(m.name)+".", check, now))
+		statuses = append(statuses, f.check(text.CleanWord(m.name)+".", check, now))
 	}
 	return statuses
 }
@@ -96,7 +98,7 @@ func (f *findings) errorText(prefix string, raw json.RawMessage, status string) 
 }
 
 func isReason(s string) bool {
-	return s != "" && len(s) <= 32 && strings.IndexByte(lower, s[0]) >= 0 && strings.Trim(s, lower+digits+"_") == ""
+	return s != "" && len(s) <= 32 && strings.IndexByte(text.Lower, s[0]) >= 0 && strings.Trim(s, text.Lower+text.Digits+"_") == ""
 }
 
 func (f *findings) milliseconds(prefix string, raw json.RawMessage) {
@@ -112,9 +114,9 @@ func (f *findings) detail(prefix string, m member) {
 	s, isString := asString(m.value)
 	_, isNumber := asNumber(m.value)
 	isBool := string(m.value) == "true" || string(m.value) == "false"
-	isWord := isString && s != "" && len(s) <= 64 && strings.Trim(s, letters+digits+"._-") == ""
+	isWord := isString && s != "" && len(s) <= 64 && strings.Trim(s, text.Letters+text.Digits+"._-") == ""
 	if !isNumber && !isBool && !isWord {
 		const rule = "%s%s is %s: it is a number, a boolean, or a string that matches [A-Za-z0-9._-]{1,64}"
-		f.add(rule, prefix, cleanWord(m.name), shown(m.value))
+		f.add(rule, prefix, text.CleanWord(m.name), shown(m.value))
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // watchSettings is what to watch, and how.
@@ -78,7 +80,7 @@ func (w *watcher) count(outcomes []outcome) bool {
 		}
 		good = false
 		w.tally.failed++
-		w.tally.lastFailure = timeOfDay(time.Now()) + " " + o.target.name() + ": " + cut(o.line(), 200)
+		w.tally.lastFailure = text.TimeOfDay(time.Now()) + " " + o.target.name() + ": " + text.Cut(o.line(), 200)
 	}
 	return good
 }
@@ -101,11 +103,11 @@ func (w *watcher) showChanges(outcomes []outcome) {
 		id := o.target.identity()
 		now[id] = shownState{o.target.name(), signature(o)}
 		if w.shown[id] != now[id] {
-			w.out.printf("%s %s: %s\n", timeOfDay(time.Now()), now[id].name, o.line())
+			w.out.printf("%s %s: %s\n", text.TimeOfDay(time.Now()), now[id].name, o.line())
 		}
 	}
 	for _, name := range gone(w.shown, now) {
-		w.out.printf("%s %s: is gone\n", timeOfDay(time.Now()), name)
+		w.out.printf("%s %s: is gone\n", text.TimeOfDay(time.Now()), name)
 	}
 	w.shown = now
 }
@@ -131,8 +133,8 @@ func signature(o outcome) string {
 }
 
 func (t watchTally) print(out *output) {
-	took := duration(time.Since(t.began))
-	out.printf("%s of %s answers failed in %s", thousands(t.failed), thousands(t.answers), took)
+	took := text.Duration(time.Since(t.began))
+	out.printf("%s of %s answers failed in %s", text.Thousands(t.failed), text.Thousands(t.answers), took)
 	if t.failed > 0 {
 		out.printf(", the last at %s", t.lastFailure)
 	}

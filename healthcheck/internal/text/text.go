@@ -1,4 +1,4 @@
-package healthcheck
+package text
 
 import (
 	"fmt"
@@ -11,14 +11,14 @@ import (
 
 // Sets of characters, for strings.Trim and the like.
 const (
-	lower   = "abcdefghijklmnopqrstuvwxyz"
-	letters = lower + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	digits  = "0123456789"
+	Lower   = "abcdefghijklmnopqrstuvwxyz"
+	Letters = Lower + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	Digits  = "0123456789"
 )
 
-// clean makes text that came over the network fit for a terminal: printable ASCII, of at most limit bytes. The words
+// Clean makes text that came over the network fit for a terminal: printable ASCII, of at most limit bytes. The words
 // of a health answer have no other letters.
-func clean(s string, limit int) string {
+func Clean(s string, limit int) string {
 	dots := ""
 	if len(s) > limit {
 		s, dots = s[:limit], "..."
@@ -31,11 +31,11 @@ func clean(s string, limit int) string {
 	}, s) + dots
 }
 
-// cleanWord is clean for one word: a name or a value.
-func cleanWord(s string) string { return clean(s, 64) }
+// CleanWord is clean for one word: a name or a value.
+func CleanWord(s string) string { return Clean(s, 64) }
 
-// printable removes the control characters from a document, and keeps its lines and its letters.
-func printable(document string) string {
+// Printable removes the control characters from a document, and keeps its lines and its letters.
+func Printable(document string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
 			return r
@@ -44,8 +44,8 @@ func printable(document string) string {
 	}, document)
 }
 
-// cut shortens text of our own to limit columns.
-func cut(s string, limit int) string {
+// Cut shortens text of our own to limit columns.
+func Cut(s string, limit int) string {
 	runes := []rune(s)
 	if len(runes) <= limit {
 		return s
@@ -53,13 +53,13 @@ func cut(s string, limit int) string {
 	return string(runes[:max(limit-1, 0)]) + "…"
 }
 
-// joinWords joins the words that are not empty with blanks.
-func joinWords(words ...string) string {
+// JoinWords joins the words that are not empty with blanks.
+func JoinWords(words ...string) string {
 	return strings.Join(slices.DeleteFunc(words, func(word string) bool { return word == "" }), " ")
 }
 
-// duration writes a duration in three digits or so.
-func duration(d time.Duration) string {
+// Duration writes a duration in three digits or so.
+func Duration(d time.Duration) string {
 	switch {
 	case d < 10*time.Millisecond:
 		return fmt.Sprintf("%.1fms", float64(d)/float64(time.Millisecond))
@@ -71,8 +71,8 @@ func duration(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// thousands writes a number as 12,345.
-func thousands(n int) string {
+// Thousands writes a number as 12,345.
+func Thousands(n int) string {
 	s := strconv.Itoa(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]
@@ -80,5 +80,5 @@ func thousands(n int) string {
 	return s
 }
 
-// timeOfDay writes the time of day to the second.
-func timeOfDay(t time.Time) string { return t.Format("15:04:05") }
+// TimeOfDay writes the time of day to the second.
+func TimeOfDay(t time.Time) string { return t.Format("15:04:05") }

@@ -1,4 +1,4 @@
-package healthcheck
+package text
 
 import (
 	"testing"
@@ -15,7 +15,7 @@ func TestDurations(t *testing.T) {
 		"1.5s":  1500 * time.Millisecond,
 		"2m3s":  123 * time.Second,
 	} {
-		assert.Equal(t, want, duration(d))
+		assert.Equal(t, want, Duration(d))
 	}
 }
 
@@ -23,6 +23,6 @@ func TestThousands(t *testing.T) {
 	for want, n := range map[string]int{
 		"0": 0, "999": 999, "1,000": 1000, "12,345": 12_345, "1,234,567": 1_234_567,
 	} {
-		assert.Equal(t, want, thousands(n))
+		assert.Equal(t, want, Thousands(n))
 	}
 }
