@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 )
 
 // askSettings is what the flags of the command set, but those of rollout.
 type askSettings struct {
 	request  requestSettings
-	failOn   level
+	failOn   health.Level
 	interval time.Duration
 	json     bool
 }
@@ -22,7 +24,7 @@ var endpointFlags = []struct{ flag, path string }{
 
 // parseAsk reads the arguments of the command.
 func parseAsk(args []string) (action, error) {
-	s := &askSettings{failOn: failing, interval: 2 * time.Second}
+	s := &askSettings{failOn: health.Failing, interval: 2 * time.Second}
 	a := newArguments()
 	for _, e := range endpointFlags[:4] {
 		a.Bool(e.flag, false, "")
@@ -47,9 +49,9 @@ func parseAsk(args []string) (action, error) {
 func (s *askSettings) setFailOn(word string) error {
 	switch word {
 	case "error":
-		s.failOn = failing
+		s.failOn = health.Failing
 	case "warning":
-		s.failOn = warning
+		s.failOn = health.Warning
 	default:
 		return errors.New("it is error or warning")
 	}
@@ -69,7 +71,7 @@ func chosenEndpoint(a *arguments, name string) (string, error) {
 	switch {
 	case len(chosen) > 1:
 		return "", fmt.Errorf("%s can't be had together: choose one", strings.Join(chosen, " and "))
-	case a.given("check") && !isCheckName(name):
+	case a.given("check") && !health.IsCheckName(name):
 		const rule = "--check: a check's name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}, and %q does not"
 		return "", fmt.Errorf(rule, masked(name))
 	case a.given("check"):

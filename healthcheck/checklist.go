@@ -1,6 +1,10 @@
 package healthcheck
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+)
 
 // checklist is the outcome for people: a row for each check.
 func checklist(out *output, o outcome, width int) []string {
@@ -19,7 +23,7 @@ func checkCells(c check) []cell {
 	if milliseconds != "" {
 		milliseconds += "ms"
 	}
-	l := levelOf(c.status)
+	l := health.LevelOf(c.status)
 	cells := []cell{{text: "  " + c.name}, {text: c.status, level: l}, {text: c.reason, level: l}}
 	return append(cells, plainCells(c.lasting.String(), milliseconds, strings.Join(c.details, " "))...)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
@@ -17,14 +18,14 @@ const testTimeout = time.Minute
 type conformanceTest struct {
 	request requestSettings
 	target  target // the prefix, or no path
-	failOn  level  // from which level on the service has failed
+	failOn  health.Level  // from which level on the service has failed
 }
 
 // run prints what is wrong. All is well if nothing is, and if the answers say that the service is well too.
 func (c conformanceTest) run(ctx context.Context, out *output) bool {
 	ctx, cancel := context.WithTimeout(ctx, testTimeout)
 	defer cancel()
-	t := &testRun{ctx: ctx, request: c.request, target: c.target, level: well}
+	t := &testRun{ctx: ctx, request: c.request, target: c.target, level: health.Well}
 	for _, e := range endpoints {
 		t.testEndpoint(e)
 	}
@@ -49,7 +50,7 @@ type testRun struct {
 	target  target
 
 	report report
-	level  level    // the worst that the service says of itself
+	level  health.Level    // the worst that the service says of itself
 	valid  target   // the first endpoint that gave a valid answer; its url is nil where none did
 	names  []string // of the checks, and of the metrics
 	open   bool     // no guard closes /detailed/
@@ -88,7 +89,7 @@ func (t *testRun) testGet(e endpoint, slash string) bool {
 	if a == nil {
 		return false
 	}
-	found := isHealthCode(a.status)
+	found := health.IsStatusCode(a.status)
 	f := &findings{}
 	remark := ""
 	switch {
@@ -125,7 +126,7 @@ func (t *testRun) testBody(f *findings, e endpoint, at target, a *answer) string
 		t.level = max(t.level, o.level)
 	}
 	for _, c := range o.document.checks {
-		if isCheckName(c.name) && !slices.Contains(t.names, c.name) {
+		if health.IsCheckName(c.name) && !slices.Contains(t.names, c.name) {
 			t.names = append(t.names, c.name)
 		}
 	}
@@ -143,7 +144,7 @@ func (t *testRun) testHead(e endpoint) {
 	f := &findings{}
 	f.headers(a)
 	f.time(a)
-	if !isHealthCode(a.status) {
+	if !health.IsStatusCode(a.status) {
 		f.add("the status is %s: HEAD is answered as GET is", statusText(a.status))
 	}
 	t.report.add(http.MethodHead, at, a, "", *f)
@@ -200,9 +201,9 @@ func (t *testRun) service() string {
 	switch {
 	case t.valid.url == nil:
 		return "unknown"
-	case t.level == failing:
+	case t.level == health.Failing:
 		return "not well"
-	case t.level == warning:
+	case t.level == health.Warning:
 		return "degraded"
 	case t.closed:
 		return "well, as far as the guard lets it be seen"

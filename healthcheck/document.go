@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
@@ -42,7 +43,7 @@ func parseDocument(body []byte, sent time.Time) (document, error) {
 	if err != nil || status == "" {
 		return document{}, errNoDocument
 	}
-	if members.find("checks") == nil && slices.Contains(statusesOf("checks"), status) {
+	if members.find("checks") == nil && slices.Contains(health.StatusesOf("checks"), status) {
 		c := parseCheck("", members, sent)
 		return document{status: c.status, reason: c.reason, lasting: c.lasting, details: c.details}, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
@@ -11,7 +12,7 @@ import (
 type once struct {
 	request requestSettings
 	targets []target
-	failOn  level
+	failOn  health.Level
 	json    bool // print the bodies as they are
 }
 

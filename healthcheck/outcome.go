@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
@@ -16,7 +17,7 @@ type outcome struct {
 	target   target
 	answer   *answer // nil if there was none
 	document document
-	level    level
+	level    health.Level
 	problem  string // what is wrong, where the document doesn't say it
 	note     string // more about the problem
 }
@@ -25,7 +26,7 @@ type outcome struct {
 func askTarget(ctx context.Context, s requestSettings, t target) outcome {
 	a, err := s.askOnce(ctx, t, http.MethodGet)
 	if err != nil {
-		return outcome{target: t, level: failing, problem: explain(err, s.timeout)}
+		return outcome{target: t, level: health.Failing, problem: explain(err, s.timeout)}
 	}
 	return judge(t, a)
 }
@@ -44,25 +45,25 @@ func askTargets(ctx context.Context, s requestSettings, targets []target) []outc
 // judge calls only a health answer well that says so. The 200 of a page that answers every path is none, and neither
 // is the answer of another endpoint.
 func judge(t target, a *answer) outcome {
-	o := outcome{target: t, answer: a, level: failing}
+	o := outcome{target: t, answer: a, level: health.Failing}
 	var err error
 	sent, _ := http.ParseTime(a.header.Get("Date")) // for one check alone, which has no timestamp
 	o.document, err = parseDocument(a.body, sent)
-	said := levelOf(o.document.status)
+	said := health.LevelOf(o.document.status)
 	switch {
-	case !isHealthCode(a.status):
+	case !health.IsStatusCode(a.status):
 		o.problem, o.note = statusText(a.status), note(a.status)
 	case err != nil:
 		o.problem, o.note = statusText(a.status), err.Error()
-	case said == unknown:
+	case said == health.Unknown:
 		o.problem, o.note = statusText(a.status), `no health answer has the status "`+o.document.status+`"`
 	case t.statuses != nil && !slices.Contains(t.statuses, o.document.status):
 		o.problem = statusText(a.status)
 		o.note = fmt.Sprintf("its status is %q: here it is one of %q", o.document.status, t.statuses)
-	case a.status == http.StatusServiceUnavailable && said != failing:
+	case a.status == http.StatusServiceUnavailable && said != health.Failing:
 		o.problem, o.note = statusText(a.status), `and yet its status is "`+o.document.status+`"`
-	case said == well && o.document.hasTrouble():
-		o.level = warning
+	case said == health.Well && o.document.hasTrouble():
+		o.level = health.Warning
 	default:
 		o.level = said
 	}

@@ -3,6 +3,7 @@ package healthcheck
 import (
 	"fmt"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
@@ -14,9 +15,9 @@ type report struct {
 
 // add adds a row for a request, and what was found. The answer is nil where there was none.
 func (r *report) add(method string, t target, a *answer, remark string, f findings) {
-	verdict := cell{text: "ok", level: well}
+	verdict := cell{text: "ok", level: health.Well}
 	if len(f) > 0 {
-		verdict = cell{text: "WRONG", level: failing}
+		verdict = cell{text: "WRONG", level: health.Failing}
 	}
 	row := append([]cell{verdict}, plainCells(method, t.url.Path, "", "", remark)...)
 	if a != nil {
@@ -35,7 +36,7 @@ func (r *report) print(out *output, t target, service string) {
 		out.print(line + "\n")
 	}
 	if len(r.wrong) > 0 {
-		out.printf("\n%s\n", out.paint(failing, "wrong:"))
+		out.printf("\n%s\n", out.paint(health.Failing, "wrong:"))
 	}
 	for _, wrong := range r.wrong {
 		out.printf("  %s\n", wrong)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
@@ -63,7 +64,7 @@ func (v view) worst(room int) ([]outcome, []string) {
 	n := max(room, 1)
 	bad := 0
 	for _, o := range sorted[n:] {
-		if o.level != well {
+		if o.level != health.Well {
 			bad++
 		}
 	}
@@ -134,7 +135,7 @@ func checkCell(d document, name string) cell {
 	for _, c := range d.checks {
 		if c.name == name {
 			shown := text.JoinWords(cmp.Or(c.reason, c.status), c.lasting.span)
-			return cell{text: shown, level: levelOf(c.status)}
+			return cell{text: shown, level: health.LevelOf(c.status)}
 		}
 	}
 	return cell{}

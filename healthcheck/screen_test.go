@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -63,7 +64,7 @@ REPLICA        STATUS     TIME   redis
 	v := view{title: "http://shop:8000/api/health/ready/", interval: 2 * time.Second, at: at, outcomes: []outcome{
 		replica(t, 7, 200, `{"status":"ready","version":"1.4","checks":{"database":{"status":"ok"},"redis":{"status":"ok"}}}`),
 		replica(t, 8, 503, `{"status":"not_ready","version":"1.5","checks":{"database":{"status":"ok"},"redis":{"status":"error","reason":"timeout"},"queue":{"status":"warning","reason":"backlog"}}}`),
-		{target: replica(t, 9, 200, "").target, level: failing, problem: "connection refused"},
+		{target: replica(t, 9, 200, "").target, level: health.Failing, problem: "connection refused"},
 		replica(t, 10, 503, `{"status":"not_ready","reason":"draining","version":"1.4"}`),
 	}}
 	assert.Equal(t, `14:03:22  every 2s  http://shop:8000/api/health/ready/

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
@@ -13,7 +14,7 @@ const unlimitedWidth = 1000
 // cell is one field of a table.
 type cell struct {
 	text  string
-	level level // unknown has no colour
+	level health.Level // unknown has no colour
 }
 
 // plainCells returns cells without a colour.

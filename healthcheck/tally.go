@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
@@ -118,9 +119,9 @@ func (t *tally) showProgress(out *output, done <-chan struct{}) {
 func (t *tally) line(out *output) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	l := well
+	l := health.Well
 	if t.failed > 0 {
-		l = failing
+		l = health.Failing
 	}
 	return out.paint(l, fmt.Sprintf("%s of %s failed", text.Thousands(t.failed), text.Thousands(t.asked)))
 }

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 )
 
 const (
@@ -166,7 +168,7 @@ func (t target) below(endpoint string) target {
 	}
 	t.url = u.JoinPath(endpoint)
 	kind, _, _ := strings.Cut(endpoint, "/")
-	t.statuses = statusesOf(kind)
+	t.statuses = health.StatusesOf(kind)
 	return t
 }
 

@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 )
 
 // output is what the command writes to, and what that can show.
@@ -49,10 +51,10 @@ func (o *output) printError(format string, args ...any) {
 	_, _ = fmt.Fprintf(o.errors, "healthcheck: "+format, args...)
 }
 
-var colours = map[level]string{well: "\x1b[32m", warning: "\x1b[33m", failing: "\x1b[31m"}
+var colours = map[health.Level]string{health.Well: "\x1b[32m", health.Warning: "\x1b[33m", health.Failing: "\x1b[31m"}
 
 // paint gives a text the colour of a level.
-func (o *output) paint(l level, s string) string {
+func (o *output) paint(l health.Level, s string) string {
 	if !o.colour || colours[l] == "" {
 		return s
 	}

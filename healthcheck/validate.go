@@ -4,10 +4,12 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 )
 
 func validateLive(f *findings, status int, body object) {
-	f.status(body, statusesOf("live"))
+	f.status(body, health.StatusesOf("live"))
 	f.code(status, false)
 	f.timestamp(body)
 }
@@ -16,7 +18,7 @@ func validateLive(f *findings, status int, body object) {
 var phases = []string{"starting", "draining"}
 
 func validateReady(f *findings, status int, body object) {
-	said := f.status(body, statusesOf("ready"))
+	said := f.status(body, health.StatusesOf("ready"))
 	f.code(status, said == "not_ready")
 	now := f.timestamp(body)
 	if body.find("checks") == nil {
@@ -37,13 +39,13 @@ func validateReady(f *findings, status int, body object) {
 }
 
 func validateStartup(f *findings, status int, body object) {
-	said := f.status(body, statusesOf("startup"))
+	said := f.status(body, health.StatusesOf("startup"))
 	f.code(status, said == "starting")
 	f.timestamp(body)
 }
 
 func validateDetailed(f *findings, status int, body object) {
-	said := f.status(body, statusesOf("detailed"))
+	said := f.status(body, health.StatusesOf("detailed"))
 	f.code(status, false)
 	if phase := body.find("phase"); phase != nil {
 		f.oneOf("phase", phase, phases...)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
@@ -18,7 +19,7 @@ func (f *findings) checks(body object, now time.Time) []string {
 	}
 	var statuses []string
 	for _, m := range list {
-		if !isCheckName(m.name) {
+		if !health.IsCheckName(m.name) {
 			f.add("a check is named %q: a name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}", text.CleanWord(m.name))
 		}
 		check, err := parseObject(m.value)
@@ -34,7 +35,7 @@ func (f *findings) checks(body object, now time.Time) []string {
 // check validates one check's object, and returns its status. The prefix comes before the names of its members. A zero
 // now is unknown.
 func (f *findings) check(prefix string, check object, now time.Time) string {
-	status := f.oneOf(prefix+"status", check.find("status"), statusesOf("checks")...)
+	status := f.oneOf(prefix+"status", check.find("status"), health.StatusesOf("checks")...)
 	f.reason(prefix, check.find("reason"), status)
 	f.times(prefix, check, status, now)
 	for _, m := range check {

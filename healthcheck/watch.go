@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
@@ -12,7 +13,7 @@ import (
 type watchSettings struct {
 	request  requestSettings
 	targets  []target
-	failOn   level // from which level on an answer has failed
+	failOn   health.Level // from which level on an answer has failed
 	interval time.Duration
 }
 

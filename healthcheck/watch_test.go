@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -88,7 +89,7 @@ const (
 // newSettings watches the readiness of each URL.
 func newSettings(t *testing.T, urls ...string) watchSettings {
 	t.Helper()
-	s := watchSettings{request: requestSettings{timeout: 10 * time.Second}, failOn: failing, interval: 100 * time.Millisecond}
+	s := watchSettings{request: requestSettings{timeout: 10 * time.Second}, failOn: health.Failing, interval: 100 * time.Millisecond}
 	for _, url := range urls {
 		target, err := parseTarget(url)
 		require.NoError(t, err)
@@ -270,8 +271,8 @@ func TestWatchOfAName(t *testing.T) {
 	}
 	outcomes := w.look(t.Context())
 	require.Len(t, outcomes, 2)
-	assert.Equal(t, well, outcomes[0].level)
-	assert.Equal(t, failing, outcomes[1].level, "nothing listens there")
+	assert.Equal(t, health.Well, outcomes[0].level)
+	assert.Equal(t, health.Failing, outcomes[1].level, "nothing listens there")
 	assert.False(t, w.count(outcomes))
 	w.show(outcomes)
 	w.show(outcomes[:1])
