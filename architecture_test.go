@@ -87,7 +87,7 @@ func TestFilesInACycle(t *testing.T) {
 
 // The command has none, in no package of it.
 func TestFilesOfTheCommandInACycle(t *testing.T) {
-	require.Greater(t, len(fileGraph(t, "healthcheck")["main.go"]), 3, "the test sees what a file uses")
+	require.NotEmpty(t, fileGraph(t, "healthcheck")["main.go"], "the test sees what a file uses")
 	packages := list(t, "./healthcheck/...")
 	require.NotEmpty(t, packages)
 	for _, p := range packages {

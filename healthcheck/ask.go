@@ -6,12 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 )
 
 // askSettings is what the flags of the command set, but those of rollout.
 type askSettings struct {
-	request  requestSettings
+	request  client.Settings
 	failOn   health.Level
 	interval time.Duration
 	json     bool
@@ -73,7 +74,7 @@ func chosenEndpoint(a *arguments, name string) (string, error) {
 		return "", fmt.Errorf("%s can't be had together: choose one", strings.Join(chosen, " and "))
 	case a.given("check") && !health.IsCheckName(name):
 		const rule = "--check: a check's name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}, and %q does not"
-		return "", fmt.Errorf(rule, masked(name))
+		return "", fmt.Errorf(rule, client.Masked(name))
 	case a.given("check"):
 		path += name + "/"
 	}
@@ -110,11 +111,11 @@ func (s *askSettings) act(a *arguments, endpoint string) (action, error) {
 	return once{request: s.request, targets: targets, failOn: s.failOn, json: s.json}.run, nil
 }
 
-func parseTargets(urls []string) ([]target, error) {
-	targets := make([]target, len(urls))
+func parseTargets(urls []string) ([]client.Target, error) {
+	targets := make([]client.Target, len(urls))
 	for i, raw := range urls {
 		var err error
-		if targets[i], err = parseTarget(raw); err != nil {
+		if targets[i], err = client.ParseTarget(raw); err != nil {
 			return nil, err
 		}
 	}
@@ -123,9 +124,9 @@ func parseTargets(urls []string) ([]target, error) {
 
 // chooseEndpoint applies the rule of the usage: a chosen endpoint is below the URL's path; without a choice the path is
 // asked as it is, and without a path readiness.
-func chooseEndpoint(t target, endpoint string) target {
+func chooseEndpoint(t client.Target, endpoint string) client.Target {
 	if endpoint == "" {
-		return t.orBelow("ready/")
+		return t.OrBelow("ready/")
 	}
-	return t.below(endpoint)
+	return t.Below(endpoint)
 }

@@ -7,7 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+	"github.com/echo-probes/echohealth/healthcheck/internal/jsonvalue"
+	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
@@ -16,13 +19,13 @@ const testTimeout = time.Minute
 
 // conformanceTest asks every endpoint of a service, and validates each answer.
 type conformanceTest struct {
-	request requestSettings
-	target  target // the prefix, or no path
+	request client.Settings
+	target  client.Target // the prefix, or no path
 	failOn  health.Level  // from which level on the service has failed
 }
 
 // run prints what is wrong. All is well if nothing is, and if the answers say that the service is well too.
-func (c conformanceTest) run(ctx context.Context, out *output) bool {
+func (c conformanceTest) run(ctx context.Context, out *terminal.Output) bool {
 	ctx, cancel := context.WithTimeout(ctx, testTimeout)
 	defer cancel()
 	t := &testRun{ctx: ctx, request: c.request, target: c.target, level: health.Well}
@@ -32,8 +35,8 @@ func (c conformanceTest) run(ctx context.Context, out *output) bool {
 	for _, name := range t.names {
 		t.testGet(endpoint{checkPath + name, false, validateSingle}, "/")
 	}
-	if t.valid.url == nil {
-		prefix := t.target.below("").String()
+	if t.valid.URL == nil {
+		prefix := t.target.Below("").String()
 		t.report.wrong = append(t.report.wrong, "no health endpoint is below "+prefix+": is the prefix another?")
 	} else {
 		t.testUnknownPath()
@@ -46,15 +49,15 @@ func (c conformanceTest) run(ctx context.Context, out *output) bool {
 // testRun is one run of the test.
 type testRun struct {
 	ctx     context.Context
-	request requestSettings
-	target  target
+	request client.Settings
+	target  client.Target
 
 	report report
-	level  health.Level    // the worst that the service says of itself
-	valid  target   // the first endpoint that gave a valid answer; its url is nil where none did
-	names  []string // of the checks, and of the metrics
-	open   bool     // no guard closes /detailed/
-	closed bool     // a guard closes something
+	level  health.Level  // the worst that the service says of itself
+	valid  client.Target // the first endpoint that gave a valid answer; its url is nil where none did
+	names  []string      // of the checks, and of the metrics
+	open   bool          // no guard closes /detailed/
+	closed bool          // a guard closes something
 }
 
 const checkPath = "checks/"
@@ -63,7 +66,7 @@ const checkPath = "checks/"
 type endpoint struct {
 	path     string
 	public   bool // no guard closes it
-	validate func(f *findings, status int, body object)
+	validate func(f *findings, status int, body jsonvalue.Object)
 }
 
 var endpoints = []endpoint{
@@ -84,12 +87,12 @@ func (t *testRun) testEndpoint(e endpoint) {
 
 // testGet asks for an endpoint, and reports whether it is there and open.
 func (t *testRun) testGet(e endpoint, slash string) bool {
-	at := t.target.below(e.path + slash)
+	at := t.target.Below(e.path + slash)
 	a := t.ask(http.MethodGet, at)
 	if a == nil {
 		return false
 	}
-	found := health.IsStatusCode(a.status)
+	found := health.IsStatusCode(a.Status)
 	f := &findings{}
 	remark := ""
 	switch {
@@ -100,7 +103,7 @@ func (t *testRun) testGet(e endpoint, slash string) bool {
 	case isNotFound(a):
 		remark = "hidden: not validated"
 	default:
-		f.add("the status is %s: a health answer has 200 or 503", statusText(a.status))
+		f.add("the status is %s: a health answer has 200 or 503", client.StatusText(a.Status))
 	}
 	if len(*f) == 0 || found {
 		f.headers(a)
@@ -111,14 +114,14 @@ func (t *testRun) testGet(e endpoint, slash string) bool {
 }
 
 // testBody validates a body, and notes what the service says of itself.
-func (t *testRun) testBody(f *findings, e endpoint, at target, a *answer) string {
-	body, err := parseObject(a.body)
+func (t *testRun) testBody(f *findings, e endpoint, at client.Target, a *client.Answer) string {
+	body, err := jsonvalue.ParseObject(a.Body)
 	if err != nil {
 		f.add("the body is not a JSON object")
 		return ""
 	}
-	e.validate(f, a.status, body)
-	if t.valid.url == nil && len(*f) == 0 {
+	e.validate(f, a.Status, body)
+	if t.valid.URL == nil && len(*f) == 0 {
 		t.valid = at
 	}
 	o := judge(at, a)
@@ -136,7 +139,7 @@ func (t *testRun) testBody(f *findings, e endpoint, at target, a *answer) string
 
 // testHead asks for the head alone, which must be that of GET.
 func (t *testRun) testHead(e endpoint) {
-	at := t.target.below(e.path + "/")
+	at := t.target.Below(e.path + "/")
 	a := t.ask(http.MethodHead, at)
 	if a == nil {
 		return
@@ -144,15 +147,15 @@ func (t *testRun) testHead(e endpoint) {
 	f := &findings{}
 	f.headers(a)
 	f.time(a)
-	if !health.IsStatusCode(a.status) {
-		f.add("the status is %s: HEAD is answered as GET is", statusText(a.status))
+	if !health.IsStatusCode(a.Status) {
+		f.add("the status is %s: HEAD is answered as GET is", client.StatusText(a.Status))
 	}
 	t.report.add(http.MethodHead, at, a, "", *f)
 }
 
 // testUnknownPath asks for a path that no service has: the answer must be 404, or what the guard answers to every path.
 func (t *testRun) testUnknownPath() {
-	at := t.target.below("there-is-no-such-endpoint/")
+	at := t.target.Below("there-is-no-such-endpoint/")
 	a := t.ask(http.MethodGet, at)
 	if a == nil {
 		return
@@ -173,20 +176,20 @@ func (t *testRun) testOtherMethod() {
 	}
 	f := &findings{}
 	f.headers(a)
-	if a.status != http.StatusMethodNotAllowed {
-		f.add("the status is %s: any method but GET and HEAD is a 405", statusText(a.status))
+	if a.Status != http.StatusMethodNotAllowed {
+		f.add("the status is %s: any method but GET and HEAD is a 405", client.StatusText(a.Status))
 	}
-	if allow := a.header.Get("Allow"); allow != "GET, HEAD" {
+	if allow := a.Header.Get("Allow"); allow != "GET, HEAD" {
 		f.add("Allow is %q: it is %q", text.CleanWord(allow), "GET, HEAD")
 	}
 	t.report.add(http.MethodPost, t.valid, a, "", *f)
 }
 
 // ask returns nil where there is no answer, and then has added the reason to the report.
-func (t *testRun) ask(method string, at target) *answer {
-	a, err := t.request.askOnce(t.ctx, at, method)
+func (t *testRun) ask(method string, at client.Target) *client.Answer {
+	a, err := t.request.Ask(t.ctx, at, method)
 	if err != nil {
-		problem := explain(err, t.request.timeout)
+		problem := client.Explain(err, t.request.Timeout)
 		if t.ctx.Err() != nil {
 			problem = "not asked: the test as a whole took longer than " + testTimeout.String()
 		}
@@ -199,7 +202,7 @@ func (t *testRun) ask(method string, at target) *answer {
 // service says what the answers say of the service.
 func (t *testRun) service() string {
 	switch {
-	case t.valid.url == nil:
+	case t.valid.URL == nil:
 		return "unknown"
 	case t.level == health.Failing:
 		return "not well"

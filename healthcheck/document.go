@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+	"github.com/echo-probes/echohealth/healthcheck/internal/jsonvalue"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
@@ -38,29 +39,29 @@ var errNoDocument = errors.New("the body is not a health document")
 // parseDocument reads a body. Sent is when it was sent, by the server's clock; zero is unknown. It accepts what is
 // missing or strange: --all reports that.
 func parseDocument(body []byte, sent time.Time) (document, error) {
-	members, err := parseObject(body)
-	status := word(members.find("status"))
+	members, err := jsonvalue.ParseObject(body)
+	status := word(members.Find("status"))
 	if err != nil || status == "" {
 		return document{}, errNoDocument
 	}
-	if members.find("checks") == nil && slices.Contains(health.StatusesOf("checks"), status) {
+	if members.Find("checks") == nil && slices.Contains(health.StatusesOf("checks"), status) {
 		c := parseCheck("", members, sent)
 		return document{status: c.status, reason: c.reason, lasting: c.lasting, details: c.details}, nil
 	}
-	if made, ok := asTime(members.find("timestamp")); ok {
+	if made, ok := jsonvalue.AsTime(members.Find("timestamp")); ok {
 		sent = made
 	}
 	d := document{status: status}
 	for _, m := range members {
-		switch m.name {
+		switch m.Name {
 		case "reason":
-			d.reason = word(m.value)
+			d.reason = word(m.Value)
 		case "phase":
-			d.phase = word(m.value)
+			d.phase = word(m.Value)
 		case "version":
-			d.version = word(m.value)
+			d.version = word(m.Value)
 		case "checks":
-			d.checks = parseChecks(m.value, sent)
+			d.checks = parseChecks(m.Value, sent)
 		case "status", "timestamp":
 		default:
 			d.details = appendDetail(d.details, m)
@@ -75,32 +76,32 @@ func (d document) hasTrouble() bool {
 }
 
 func parseChecks(raw json.RawMessage, now time.Time) []check {
-	members, err := parseObject(raw)
+	members, err := jsonvalue.ParseObject(raw)
 	if err != nil {
 		return nil
 	}
 	var checks []check
 	for _, m := range members[:min(len(members), checksLimit)] {
-		of, _ := parseObject(m.value) // what is no object has no members
-		checks = append(checks, parseCheck(m.name, of, now))
+		of, _ := jsonvalue.ParseObject(m.Value) // what is no object has no members
+		checks = append(checks, parseCheck(m.Name, of, now))
 	}
 	return checks
 }
 
 // parseCheck reads a check's members. Now is when the server sent them, by its clock.
-func parseCheck(name string, members object, now time.Time) check {
+func parseCheck(name string, members jsonvalue.Object, now time.Time) check {
 	c := check{name: text.CleanWord(name)}
 	for _, m := range members {
-		switch m.name {
+		switch m.Name {
 		case "status":
-			c.status = word(m.value)
+			c.status = word(m.Value)
 		case "reason":
-			c.reason = word(m.value)
+			c.reason = word(m.Value)
 		case "response_time_ms":
-			c.milliseconds = word(m.value)
+			c.milliseconds = word(m.Value)
 		case "since", "last_ok":
 		case "error":
-			message, _ := asString(m.value)
+			message, _ := jsonvalue.AsString(m.Value)
 			c.details = append(c.details, "error="+text.Clean(message, errorLimit))
 		default:
 			c.details = appendDetail(c.details, m)
@@ -112,11 +113,11 @@ func parseCheck(name string, members object, now time.Time) check {
 	return c
 }
 
-func appendDetail(details []string, m member) []string {
+func appendDetail(details []string, m jsonvalue.Member) []string {
 	if len(details) == detailsLimit {
 		return details
 	}
-	return append(details, text.CleanWord(m.name)+"="+word(m.value))
+	return append(details, text.CleanWord(m.Name)+"="+word(m.Value))
 }
 
 // word is what is shown of a JSON value.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/client"
+	"github.com/echo-probes/echohealth/healthcheck/internal/jsonvalue"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
@@ -31,13 +33,13 @@ var requiredHeaders = []struct{ name, value string }{
 	{"X-Content-Type-Options", "nosniff"},
 }
 
-func (f *findings) headers(a *answer) {
+func (f *findings) headers(a *client.Answer) {
 	for _, w := range requiredHeaders {
-		if got := a.header.Get(w.name); got != w.value {
+		if got := a.Header.Get(w.name); got != w.value {
 			f.add("%s is %q: it is %q", w.name, text.CleanWord(got), w.value)
 		}
 	}
-	if _, err := strconv.Atoi(a.header.Get("Content-Length")); err != nil {
+	if _, err := strconv.Atoi(a.Header.Get("Content-Length")); err != nil {
 		f.add("there is no Content-Length")
 	}
 }
@@ -45,25 +47,25 @@ func (f *findings) headers(a *answer) {
 // kubeletTimeout is a probe's timeoutSeconds where it is not set.
 const kubeletTimeout = time.Second
 
-func (f *findings) time(a *answer) {
-	if a.took > kubeletTimeout {
-		f.add("it took %s: a kubelet waits %s by default", text.Duration(a.took), kubeletTimeout)
+func (f *findings) time(a *client.Answer) {
+	if a.Took > kubeletTimeout {
+		f.add("it took %s: a kubelet waits %s by default", text.Duration(a.Took), kubeletTimeout)
 	}
 }
 
 // isRefused reports whether a guard refused the request.
-func isRefused(a *answer) bool {
-	return a.status == http.StatusUnauthorized || a.status == http.StatusForbidden
+func isRefused(a *client.Answer) bool {
+	return a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden
 }
 
 // isNotFound reports whether the middleware, and not the application behind it, answers that there is no such path.
-func isNotFound(a *answer) bool {
-	return a.status == http.StatusNotFound && strings.TrimSpace(string(a.body)) == `{"error":"not_found"}`
+func isNotFound(a *client.Answer) bool {
+	return a.Status == http.StatusNotFound && strings.TrimSpace(string(a.Body)) == `{"error":"not_found"}`
 }
 
 // oneOf returns the string that raw is, if it is one of those allowed.
 func (f *findings) oneOf(name string, raw json.RawMessage, allowed ...string) string {
-	s, _ := asString(raw)
+	s, _ := jsonvalue.AsString(raw)
 	if !slices.Contains(allowed, s) {
 		f.add("%s is %s: it is one of %q", name, shown(raw), allowed)
 		return ""
@@ -81,7 +83,7 @@ func shown(raw json.RawMessage) string {
 
 // instant returns the point in time that raw is, if it is one.
 func (f *findings) instant(name string, raw json.RawMessage) time.Time {
-	t, ok := asTime(raw)
+	t, ok := jsonvalue.AsTime(raw)
 	if !ok {
 		f.add("%s is %s: it is RFC 3339 in UTC, such as 2025-12-27T10:00:00Z", name, shown(raw))
 		return time.Time{}

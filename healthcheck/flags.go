@@ -8,6 +8,8 @@ import (
 	"io"
 	"strconv"
 	"time"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 )
 
 // arguments is a set of flags, and the URLs among them.
@@ -16,14 +18,14 @@ type arguments struct {
 	urls    []string
 	headers []string
 	wrong   error // the first value of a flag that is invalid
-	request requestSettings
+	request client.Settings
 }
 
 func newArguments() *arguments {
 	a := &arguments{FlagSet: flag.NewFlagSet("healthcheck", flag.ContinueOnError)}
 	a.SetOutput(io.Discard) // what is wrong is in the error
-	a.request.timeout = 3 * time.Second
-	a.duration("timeout", &a.request.timeout, time.Millisecond, time.Hour)
+	a.request.Timeout = 3 * time.Second
+	a.duration("timeout", &a.request.Timeout, time.Millisecond, time.Hour)
 	// A value may be a secret, so it is judged afterwards, where it is not quoted.
 	a.Func("header", "", func(s string) error {
 		a.headers = append(a.headers, s)
@@ -37,7 +39,7 @@ func newArguments() *arguments {
 func (a *arguments) setting(name string, set func(string) error) {
 	a.Func(name, "", func(s string) error {
 		if err := set(s); err != nil && a.wrong == nil {
-			a.wrong = fmt.Errorf("invalid value %q for flag -%s: %w", masked(s), name, err)
+			a.wrong = fmt.Errorf("invalid value %q for flag -%s: %w", client.Masked(s), name, err)
 		}
 		return nil
 	})
@@ -82,7 +84,7 @@ func (a *arguments) parse(args []string) error {
 	if err = cmp.Or(err, a.wrong); err != nil {
 		return err
 	}
-	a.request.header, err = parseHeader(a.headers)
+	a.request.Header, err = client.ParseHeader(a.headers)
 	if err == nil && len(a.urls) == 0 {
 		err = errors.New("it needs a URL, such as http://localhost:8000")
 	}

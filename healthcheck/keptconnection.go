@@ -4,18 +4,20 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 )
 
 // keptConnection is one connection after the other. It opens the next only if an answer says "Connection: close", or if
 // the one before failed.
 type keptConnection struct {
-	request requestSettings
-	target  target
+	request client.Settings
+	target  client.Target
 	tally   *tally
 	number  int // among the connections, from 1
 
-	conn   *connection // nil where none is open
-	served int         // answers on conn
+	conn   *client.Connection // nil where none is open
+	served int                // answers on conn
 }
 
 // askRepeatedly asks after the delay, and then at each interval until ctx ends.
@@ -42,13 +44,13 @@ func (k *keptConnection) askRepeatedly(ctx context.Context, delay, interval time
 // ask sends one request, and never a second time. The end of the rollout does not interrupt it, since that would look
 // like a failure.
 func (k *keptConnection) ask() {
-	ctx, cancel := context.WithTimeout(context.Background(), k.request.timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), k.request.Timeout)
 	defer cancel()
 	number := k.tally.countRequest()
 	a, err := k.exchange(ctx)
 	var why string
 	if err != nil {
-		why = explain(contextError(ctx, err), k.request.timeout)
+		why = client.Explain(client.ContextError(ctx, err), k.request.Timeout)
 	} else {
 		why = failedStatus(a)
 		k.tally.countAnswer(a)
@@ -58,23 +60,23 @@ func (k *keptConnection) ask() {
 		f := failure{request: number, connection: k.number, nth: k.nth(err), address: k.address(), at: time.Now(), why: why}
 		k.tally.countFailure(f)
 	}
-	if err != nil || a.last {
+	if err != nil || a.Last {
 		k.close()
 	}
 }
 
 // exchange sends a request and reads the answer. It opens a connection where there is none.
-func (k *keptConnection) exchange(ctx context.Context) (*answer, error) {
+func (k *keptConnection) exchange(ctx context.Context) (*client.Answer, error) {
 	if k.conn == nil {
-		conn, err := dial(ctx, k.target)
+		conn, err := client.Dial(ctx, k.target)
 		if err != nil {
 			return nil, err
 		}
-		conn.discardBodies = true // a thousand connections would keep a thousand bodies
+		conn.DiscardBodies = true // a thousand connections would keep a thousand bodies
 		k.conn, k.served = conn, 0
 		k.tally.countConnection()
 	}
-	return k.conn.ask(ctx, k.target.newRequest(http.MethodGet, k.request.header))
+	return k.conn.Ask(ctx, k.target.NewRequest(http.MethodGet, k.request.Header))
 }
 
 // nth returns which request on its connection the last one was, from 1; zero where there was no connection.
@@ -90,7 +92,7 @@ func (k *keptConnection) nth(err error) int {
 
 func (k *keptConnection) address() string {
 	if k.conn == nil {
-		return k.target.address
+		return k.target.Address
 	}
 	return k.conn.RemoteAddr().String()
 }
@@ -103,9 +105,9 @@ func (k *keptConnection) close() {
 }
 
 // failedStatus is empty for an answer that a client can use.
-func failedStatus(a *answer) string {
-	if a.status >= http.StatusBadRequest {
-		return statusText(a.status)
+func failedStatus(a *client.Answer) string {
+	if a.Status >= http.StatusBadRequest {
+		return client.StatusText(a.Status)
 	}
 	return ""
 }

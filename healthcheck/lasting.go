@@ -3,6 +3,8 @@ package healthcheck
 import (
 	"fmt"
 	"time"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/jsonvalue"
 )
 
 // lasting says for how long a check has had its status, by the service's own clock. Both fields are empty for a check
@@ -17,8 +19,8 @@ type lasting struct {
 const shownGap = time.Minute
 
 // parseLasting reads the members since and last_ok of a check that is not ok. A zero now is unknown.
-func parseLasting(members object, status string, now time.Time) (l lasting) {
-	since, ok := asTime(members.find("since"))
+func parseLasting(members jsonvalue.Object, status string, now time.Time) (l lasting) {
+	since, ok := jsonvalue.AsTime(members.Find("since"))
 	if !ok || now.IsZero() || now.Sub(since) < time.Second {
 		return l
 	}
@@ -26,8 +28,8 @@ func parseLasting(members object, status string, now time.Time) (l lasting) {
 	if status != "error" {
 		return l
 	}
-	raw := members.find("last_ok")
-	lastOK, ok := asTime(raw)
+	raw := members.Find("last_ok")
+	lastOK, ok := jsonvalue.AsTime(raw)
 	switch {
 	case raw == nil:
 		l.lastOK = "never ok"

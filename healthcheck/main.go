@@ -5,6 +5,8 @@ import (
 	"errors"
 	"flag"
 	"io"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 )
 
 // Main runs the command with args, which don't include its name, and returns its exit code: 0 if the service is well, and if the
@@ -17,10 +19,10 @@ import (
 // Where stdout is a terminal the answer is a table, with colours unless the environment has NO_COLOR; elsewhere, and where TERM is dumb, it
 // is one line.
 func Main(args []string, stdout, stderr io.Writer) int {
-	return run(context.Background(), args, newOutput(stdout, stderr))
+	return run(context.Background(), args, terminal.NewOutput(stdout, stderr))
 }
 
-func run(ctx context.Context, args []string, out *output) int {
+func run(ctx context.Context, args []string, out *terminal.Output) int {
 	usage, parse := usageText, parseAsk
 	if len(args) > 0 && args[0] == "rollout" {
 		usage, parse, args = rolloutUsageText, parseRollout, args[1:]
@@ -28,10 +30,10 @@ func run(ctx context.Context, args []string, out *output) int {
 	act, err := parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		out.print(usage)
+		out.Print(usage)
 		return 0
 	case err != nil:
-		out.printError("%s\n\n%s", err, usage)
+		out.PrintError("%s\n\n%s", err, usage)
 		return 1
 	case act(ctx, out):
 		return 0

@@ -4,34 +4,36 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // once asks each target once, and prints the answers.
 type once struct {
-	request requestSettings
-	targets []target
+	request client.Settings
+	targets []client.Target
 	failOn  health.Level
 	json    bool // print the bodies as they are
 }
 
-func (s once) run(ctx context.Context, out *output) bool {
+func (s once) run(ctx context.Context, out *terminal.Output) bool {
 	good := true
 	for _, o := range askTargets(ctx, s.request, s.targets) {
 		good = good && o.level < s.failOn
 		switch {
 		case s.json:
 			printBody(out, o)
-		case out.terminal:
-			width, _ := out.size()
+		case out.Terminal:
+			width, _ := out.Size()
 			for _, line := range checklist(out, o, width) {
-				out.print(line + "\n")
+				out.Print(line + "\n")
 			}
 		case len(s.targets) > 1:
-			out.printf("%s: %s\n", o.target, o.line())
+			out.Printf("%s: %s\n", o.target, o.line())
 		default:
-			out.print(o.line() + "\n")
+			out.Print(o.line() + "\n")
 		}
 	}
 	return good
@@ -39,17 +41,17 @@ func (s once) run(ctx context.Context, out *output) bool {
 
 // printBody prints a JSON body to the byte; to a terminal, without control characters. Where there is no JSON, it
 // prints why to stderr: a program may read stdout.
-func printBody(out *output, o outcome) {
-	if o.answer == nil || !json.Valid(o.answer.body) {
-		out.printError("%s: %s\n", o.target, o.line())
+func printBody(out *terminal.Output, o outcome) {
+	if o.answer == nil || !json.Valid(o.answer.Body) {
+		out.PrintError("%s: %s\n", o.target, o.line())
 		return
 	}
-	body := string(o.answer.body)
-	if out.terminal {
+	body := string(o.answer.Body)
+	if out.Terminal {
 		body = text.Printable(body)
 	}
-	out.print(body)
+	out.Print(body)
 	if body[len(body)-1] != '\n' {
-		out.print("\n")
+		out.Print("\n")
 	}
 }

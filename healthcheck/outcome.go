@@ -8,14 +8,15 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // outcome is what came of asking a target once.
 type outcome struct {
-	target   target
-	answer   *answer // nil if there was none
+	target   client.Target
+	answer   *client.Answer // nil if there was none
 	document document
 	level    health.Level
 	problem  string // what is wrong, where the document doesn't say it
@@ -23,16 +24,16 @@ type outcome struct {
 }
 
 // askTarget asks a target, and judges the answer.
-func askTarget(ctx context.Context, s requestSettings, t target) outcome {
-	a, err := s.askOnce(ctx, t, http.MethodGet)
+func askTarget(ctx context.Context, s client.Settings, t client.Target) outcome {
+	a, err := s.Ask(ctx, t, http.MethodGet)
 	if err != nil {
-		return outcome{target: t, level: health.Failing, problem: explain(err, s.timeout)}
+		return outcome{target: t, level: health.Failing, problem: client.Explain(err, s.Timeout)}
 	}
 	return judge(t, a)
 }
 
 // askTargets asks all targets side by side. The outcomes are in the order of the targets.
-func askTargets(ctx context.Context, s requestSettings, targets []target) []outcome {
+func askTargets(ctx context.Context, s client.Settings, targets []client.Target) []outcome {
 	outcomes := make([]outcome, len(targets))
 	var wg sync.WaitGroup
 	for i, t := range targets {
@@ -44,24 +45,24 @@ func askTargets(ctx context.Context, s requestSettings, targets []target) []outc
 
 // judge calls only a health answer well that says so. The 200 of a page that answers every path is none, and neither
 // is the answer of another endpoint.
-func judge(t target, a *answer) outcome {
+func judge(t client.Target, a *client.Answer) outcome {
 	o := outcome{target: t, answer: a, level: health.Failing}
 	var err error
-	sent, _ := http.ParseTime(a.header.Get("Date")) // for one check alone, which has no timestamp
-	o.document, err = parseDocument(a.body, sent)
+	sent, _ := http.ParseTime(a.Header.Get("Date")) // for one check alone, which has no timestamp
+	o.document, err = parseDocument(a.Body, sent)
 	said := health.LevelOf(o.document.status)
 	switch {
-	case !health.IsStatusCode(a.status):
-		o.problem, o.note = statusText(a.status), note(a.status)
+	case !health.IsStatusCode(a.Status):
+		o.problem, o.note = client.StatusText(a.Status), note(a.Status)
 	case err != nil:
-		o.problem, o.note = statusText(a.status), err.Error()
+		o.problem, o.note = client.StatusText(a.Status), err.Error()
 	case said == health.Unknown:
-		o.problem, o.note = statusText(a.status), `no health answer has the status "`+o.document.status+`"`
-	case t.statuses != nil && !slices.Contains(t.statuses, o.document.status):
-		o.problem = statusText(a.status)
-		o.note = fmt.Sprintf("its status is %q: here it is one of %q", o.document.status, t.statuses)
-	case a.status == http.StatusServiceUnavailable && said != health.Failing:
-		o.problem, o.note = statusText(a.status), `and yet its status is "`+o.document.status+`"`
+		o.problem, o.note = client.StatusText(a.Status), `no health answer has the status "`+o.document.status+`"`
+	case t.Statuses != nil && !slices.Contains(t.Statuses, o.document.status):
+		o.problem = client.StatusText(a.Status)
+		o.note = fmt.Sprintf("its status is %q: here it is one of %q", o.document.status, t.Statuses)
+	case a.Status == http.StatusServiceUnavailable && said != health.Failing:
+		o.problem, o.note = client.StatusText(a.Status), `and yet its status is "`+o.document.status+`"`
 	case said == health.Well && o.document.hasTrouble():
 		o.level = health.Warning
 	default:
@@ -128,5 +129,5 @@ func (o outcome) took() string {
 	if o.answer == nil {
 		return ""
 	}
-	return text.Duration(o.answer.took)
+	return text.Duration(o.answer.Took)
 }

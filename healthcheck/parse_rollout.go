@@ -3,6 +3,8 @@ package healthcheck
 import (
 	"errors"
 	"time"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 )
 
 // parseRollout reads the arguments of healthcheck rollout.
@@ -18,11 +20,11 @@ func parseRollout(args []string) (action, error) {
 	if len(a.urls) > 1 {
 		return nil, errors.New("rollout takes one URL")
 	}
-	t, err := parseTarget(a.urls[0])
+	t, err := client.ParseTarget(a.urls[0])
 	if err != nil {
 		return nil, err
 	}
 	s.request = a.request
-	s.target = t.orBelow("live/")
+	s.target = t.OrBelow("live/")
 	return untilSignal(s.run), nil
 }

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 )
 
 // replicasLimit is how many are asked at once.
@@ -14,14 +16,14 @@ const replicasLimit = 64
 
 // replicas finds the addresses behind the targets' names.
 type replicas struct {
-	origins   []target
+	origins   []client.Target
 	known     [][]netip.Addr  // of each origin
 	answering map[string]bool // the addresses that gave a health answer at the last look
 	notAsked  int             // how many more there are than are asked
 	resolve   func(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
-func newReplicas(origins []target) replicas {
+func newReplicas(origins []client.Target) replicas {
 	resolve := func(ctx context.Context, host string) ([]netip.Addr, error) {
 		return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	}
@@ -29,15 +31,15 @@ func newReplicas(origins []target) replicas {
 }
 
 // targets returns one target for each address.
-func (r *replicas) targets(ctx context.Context) []target {
-	var all []target
+func (r *replicas) targets(ctx context.Context) []client.Target {
+	var all []client.Target
 	for i, origin := range r.origins {
 		r.lookUp(ctx, i)
 		if len(r.known[i]) == 0 {
 			all = append(all, origin)
 		}
 		for _, addr := range r.known[i] {
-			all = append(all, origin.withAddress(addr))
+			all = append(all, origin.WithAddress(addr))
 		}
 	}
 	r.notAsked = max(len(all)-replicasLimit, 0)
@@ -49,16 +51,16 @@ func (r *replicas) targets(ctx context.Context) []target {
 // stay in view.
 func (r *replicas) lookUp(ctx context.Context, i int) {
 	origin := r.origins[i]
-	if !origin.hasHostName() {
+	if !origin.HasHostName() {
 		return
 	}
-	found, err := r.resolve(ctx, origin.url.Hostname())
+	found, err := r.resolve(ctx, origin.URL.Hostname())
 	if err != nil && !isNotFoundName(err) {
 		return
 	}
 	addrs := oneFamily(found)
 	for _, addr := range r.known[i] {
-		if r.answering[origin.withAddress(addr).address] && !slices.Contains(addrs, addr) {
+		if r.answering[origin.WithAddress(addr).Address] && !slices.Contains(addrs, addr) {
 			addrs = append(addrs, addr)
 		}
 	}
@@ -77,7 +79,7 @@ func isNotFoundName(err error) bool {
 func (r *replicas) remember(outcomes []outcome) {
 	r.answering = map[string]bool{}
 	for _, o := range outcomes {
-		r.answering[o.target.address] = o.problem == ""
+		r.answering[o.target.Address] = o.problem == ""
 	}
 }
 

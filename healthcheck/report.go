@@ -3,43 +3,45 @@ package healthcheck
 import (
 	"fmt"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // report is what the test has asked, and what is wrong with the answers.
 type report struct {
-	rows  [][]cell
+	rows  [][]terminal.Cell
 	wrong []string
 }
 
 // add adds a row for a request, and what was found. The answer is nil where there was none.
-func (r *report) add(method string, t target, a *answer, remark string, f findings) {
-	verdict := cell{text: "ok", level: health.Well}
+func (r *report) add(method string, t client.Target, a *client.Answer, remark string, f findings) {
+	verdict := terminal.Cell{Text: "ok", Level: health.Well}
 	if len(f) > 0 {
-		verdict = cell{text: "WRONG", level: health.Failing}
+		verdict = terminal.Cell{Text: "WRONG", Level: health.Failing}
 	}
-	row := append([]cell{verdict}, plainCells(method, t.url.Path, "", "", remark)...)
+	row := append([]terminal.Cell{verdict}, terminal.PlainCells(method, t.URL.Path, "", "", remark)...)
 	if a != nil {
-		row[3].text, row[4].text = fmt.Sprint(a.status), text.Duration(a.took)
+		row[3].Text, row[4].Text = fmt.Sprint(a.Status), text.Duration(a.Took)
 	}
 	r.rows = append(r.rows, row)
 	for _, finding := range f {
-		r.wrong = append(r.wrong, method+" "+t.url.Path+": "+finding)
+		r.wrong = append(r.wrong, method+" "+t.URL.Path+": "+finding)
 	}
 }
 
 // print prints the report of a target, and what the service is in one word or a few.
-func (r *report) print(out *output, t target, service string) {
-	out.printf("%s\n\n", t)
-	for _, line := range out.table(r.rows, unlimitedWidth) {
-		out.print(line + "\n")
+func (r *report) print(out *terminal.Output, t client.Target, service string) {
+	out.Printf("%s\n\n", t)
+	for _, line := range out.Table(r.rows, terminal.UnlimitedWidth) {
+		out.Print(line + "\n")
 	}
 	if len(r.wrong) > 0 {
-		out.printf("\n%s\n", out.paint(health.Failing, "wrong:"))
+		out.Printf("\n%s\n", out.Paint(health.Failing, "wrong:"))
 	}
 	for _, wrong := range r.wrong {
-		out.printf("  %s\n", wrong)
+		out.Printf("  %s\n", wrong)
 	}
-	out.printf("\n%d answers; things wrong: %d; the service is %s\n", len(r.rows), len(r.wrong), service)
+	out.Printf("\n%d answers; things wrong: %d; the service is %s\n", len(r.rows), len(r.wrong), service)
 }

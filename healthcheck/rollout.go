@@ -6,13 +6,15 @@ import (
 	"sync"
 	"time"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/client"
+	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // rolloutSettings is what to ask during a rollout, and how often.
 type rolloutSettings struct {
-	request     requestSettings
-	target      target
+	request     client.Settings
+	target      client.Target
 	connections int
 	rate        int // requests a second, of all connections together
 	duration    time.Duration
@@ -24,13 +26,13 @@ func (s rolloutSettings) interval() time.Duration {
 }
 
 // run asks over the connections until ctx ends or the time is over, and prints what failed. All is well if nothing did.
-func (s rolloutSettings) run(ctx context.Context, out *output) bool {
+func (s rolloutSettings) run(ctx context.Context, out *terminal.Output) bool {
 	if why := s.askFirst(ctx); why != "" {
-		out.printf("nothing to begin with: %s: %s\n", s.target, why)
+		out.Printf("nothing to begin with: %s: %s\n", s.target, why)
 		return false
 	}
 	const head = "%s over %s connections, each every %s, until Ctrl-C or for %s\n"
-	out.printf(head, s.target, text.Thousands(s.connections), s.interval(), s.duration)
+	out.Printf(head, s.target, text.Thousands(s.connections), s.interval(), s.duration)
 	ctx, cancel := context.WithTimeout(ctx, s.duration)
 	defer cancel()
 	t := &tally{began: time.Now()}
@@ -45,9 +47,9 @@ func (s rolloutSettings) run(ctx context.Context, out *output) bool {
 
 // askFirst asks once, and says what is wrong: a rollout must not send thousands of requests to a wrong URL.
 func (s rolloutSettings) askFirst(ctx context.Context) string {
-	a, err := s.request.askOnce(ctx, s.target, http.MethodGet)
+	a, err := s.request.Ask(ctx, s.target, http.MethodGet)
 	if err != nil {
-		return explain(err, s.request.timeout)
+		return client.Explain(err, s.request.Timeout)
 	}
 	return failedStatus(a)
 }

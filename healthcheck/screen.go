@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
@@ -22,7 +23,7 @@ type view struct {
 
 // draw returns the lines of a screen: one replica with a row for each check, several as replicas × checks. They are at
 // most height-1, so that the terminal doesn't scroll.
-func (v view) draw(out *output, width, height int) []string {
+func (v view) draw(out *terminal.Output, width, height int) []string {
 	head := fmt.Sprintf("%s  every %s  %s", text.TimeOfDay(v.at), v.interval, v.title)
 	lines := []string{text.Cut(head, width), ""}
 	room := max(height-1-len(lines), 1)
@@ -37,7 +38,7 @@ func (v view) draw(out *output, width, height int) []string {
 func firstLines(lines []string, n int) []string { return lines[:min(len(lines), max(n, 1))] }
 
 // matrix draws a row for each replica, and below them notes what has no room.
-func (v view) matrix(out *output, width, room int) []string {
+func (v view) matrix(out *terminal.Output, width, room int) []string {
 	outcomes, notes := v.worst(room)
 	rows, omitted := fittingRows(outcomes, width)
 	if omitted > 0 {
@@ -46,7 +47,7 @@ func (v view) matrix(out *output, width, room int) []string {
 	if v.notAsked > 0 {
 		notes = append(notes, fmt.Sprintf("replicas that are not asked: %d", v.notAsked))
 	}
-	lines := out.table(rows, width)
+	lines := out.Table(rows, width)
 	if len(notes) > 0 {
 		lines = append(lines, "", text.Cut(strings.Join(notes, "; "), width))
 	}
@@ -73,10 +74,10 @@ func (v view) worst(room int) ([]outcome, []string) {
 
 // fittingRows returns the matrix with a column for each check. Where not all have room, it omits those that are ok in
 // all rows, and returns their number.
-func fittingRows(outcomes []outcome, width int) (rows [][]cell, omitted int) {
+func fittingRows(outcomes []outcome, width int) (rows [][]terminal.Cell, omitted int) {
 	all, notOK := checkNames(outcomes)
 	rows = matrixRows(outcomes, all)
-	if tableWidth(rows) <= width {
+	if terminal.TableWidth(rows) <= width {
 		return rows, 0
 	}
 	return matrixRows(outcomes, notOK), len(all) - len(notOK)
@@ -97,14 +98,14 @@ func checkNames(outcomes []outcome) (all, notOK []string) {
 	return all, notOK
 }
 
-func matrixRows(outcomes []outcome, checks []string) [][]cell {
+func matrixRows(outcomes []outcome, checks []string) [][]terminal.Cell {
 	labels := labels(outcomes)
-	rows := [][]cell{append(plainCells("REPLICA", "STATUS", "TIME", ""), plainCells(checks...)...)}
+	rows := [][]terminal.Cell{append(terminal.PlainCells("REPLICA", "STATUS", "TIME", ""), terminal.PlainCells(checks...)...)}
 	for i, o := range outcomes {
-		state := cell{text: text.Cut(o.state(), 30), level: o.level}
-		row := []cell{{text: labels[i]}, state, {text: o.took()}, {text: o.document.version}}
+		state := terminal.Cell{Text: text.Cut(o.state(), 30), Level: o.level}
+		row := []terminal.Cell{{Text: labels[i]}, state, {Text: o.took()}, {Text: o.document.version}}
 		if o.document.version != "" {
-			rows[0][3].text = "VERSION"
+			rows[0][3].Text = "VERSION"
 		}
 		for _, name := range checks {
 			row = append(row, checkCell(o.document, name))
@@ -119,24 +120,24 @@ func labels(outcomes []outcome) []string {
 	labels := make([]string, len(outcomes))
 	seen := map[string]bool{}
 	for i, o := range outcomes {
-		labels[i] = o.target.address
+		labels[i] = o.target.Address
 		seen[labels[i]] = true
 	}
 	if len(seen) < len(outcomes) {
 		for i, o := range outcomes {
-			labels[i] = o.target.name()
+			labels[i] = o.target.Name()
 		}
 	}
 	return labels
 }
 
 // checkCell shows a check in one word, and for how long it has been so.
-func checkCell(d document, name string) cell {
+func checkCell(d document, name string) terminal.Cell {
 	for _, c := range d.checks {
 		if c.name == name {
 			shown := text.JoinWords(cmp.Or(c.reason, c.status), c.lasting.span)
-			return cell{text: shown, level: health.LevelOf(c.status)}
+			return terminal.Cell{Text: shown, Level: health.LevelOf(c.status)}
 		}
 	}
-	return cell{}
+	return terminal.Cell{}
 }

@@ -8,7 +8,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -18,14 +20,14 @@ var at = time.Date(2026, 11, 25, 14, 3, 22, 0, time.UTC)
 // replica is what came of asking the address 10.0.0.n for a document.
 func replica(t *testing.T, n, status int, body string) outcome {
 	t.Helper()
-	origin, err := parseTarget("http://shop:8000")
+	origin, err := client.ParseTarget("http://shop:8000")
 	require.NoError(t, err)
-	address := origin.orBelow("ready/").withAddress(netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}))
-	return judge(address, &answer{status: status, body: []byte(body), took: time.Duration(n) * time.Millisecond})
+	address := origin.OrBelow("ready/").WithAddress(netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}))
+	return judge(address, &client.Answer{Status: status, Body: []byte(body), Took: time.Duration(n) * time.Millisecond})
 }
 
 func (v view) plain(width, height int) string {
-	return strings.Join(v.draw(&output{}, width, height), "\n")
+	return strings.Join(v.draw(&terminal.Output{}, width, height), "\n")
 }
 
 func TestScreenOfOneReplica(t *testing.T) {
@@ -34,9 +36,9 @@ func TestScreenOfOneReplica(t *testing.T) {
 			`"redis":{"status":"error","reason":"connection_refused","response_time_ms":12.5}}}`),
 	}}
 	detailed := replica(t, 3, 200, "").target
-	detailed.statuses = nil
+	detailed.Statuses = nil
 	dated := view{title: v.title, interval: v.interval, at: at, outcomes: []outcome{
-		judge(detailed, &answer{status: 200, took: 3 * time.Millisecond, body: []byte(`{"status":"unhealthy","timestamp":"2026-11-25T10:00:00Z","phase":"draining","checks":{` +
+		judge(detailed, &client.Answer{Status: 200, Took: 3 * time.Millisecond, Body: []byte(`{"status":"unhealthy","timestamp":"2026-11-25T10:00:00Z","phase":"draining","checks":{` +
 			`"database":{"status":"ok","response_time_ms":0.31,"since":"2026-11-25T08:00:00Z","pool_max":4},` +
 			`"redis":{"status":"error","reason":"timeout","response_time_ms":800,"since":"2026-11-25T09:55:50Z"}}}`)}),
 	}}
@@ -99,9 +101,9 @@ REPLICA         STATUS              TIME   VERSION  red…
 func TestScreenOfURLsAtOneAddress(t *testing.T) {
 	var v view
 	for _, raw := range []string{"http://shop/a", "http://shop/b"} {
-		target, err := parseTarget(raw)
+		target, err := client.ParseTarget(raw)
 		require.NoError(t, err)
-		v.outcomes = append(v.outcomes, judge(target, &answer{status: 200, body: []byte(`{"status":"ready"}`)}))
+		v.outcomes = append(v.outcomes, judge(target, &client.Answer{Status: 200, Body: []byte(`{"status":"ready"}`)}))
 	}
 	assert.Contains(t, v.plain(80, 24), "\nhttp://shop/a  ready   0.0ms\nhttp://shop/b  ready   0.0ms")
 }
@@ -121,7 +123,7 @@ func TestScreenFits(t *testing.T) {
 		for _, width := range []int{1, 10, 80, 5000} {
 			for _, some := range [][]outcome{v.outcomes, v.outcomes[40:41], v.outcomes[:3]} {
 				v.outcomes, some = some, v.outcomes
-				lines := v.draw(&output{}, width, height)
+				lines := v.draw(&terminal.Output{}, width, height)
 				v.outcomes = some
 				assert.LessOrEqual(t, len(lines), height-1)
 				for _, line := range lines {

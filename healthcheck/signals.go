@@ -5,14 +5,16 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 )
 
 // action is what the arguments ask for. It reports whether all is well.
-type action func(ctx context.Context, out *output) bool
+type action func(ctx context.Context, out *terminal.Output) bool
 
 // untilSignal returns an action that runs until SIGINT or SIGTERM. A second signal ends the process.
 func untilSignal(act action) action {
-	return func(ctx context.Context, out *output) bool {
+	return func(ctx context.Context, out *terminal.Output) bool {
 		ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 		context.AfterFunc(ctx, stop)
 		defer stop()

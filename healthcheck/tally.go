@@ -9,7 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
@@ -64,11 +66,11 @@ func (t *tally) countConnection() {
 	t.conns++
 }
 
-func (t *tally) countAnswer(a *answer) {
+func (t *tally) countAnswer(a *client.Answer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.slowest = max(t.slowest, a.took)
-	if a.last {
+	t.slowest = max(t.slowest, a.Took)
+	if a.Last {
 		t.closing++
 	}
 }
@@ -97,8 +99,8 @@ func (t *tally) countFailure(f failure) {
 }
 
 // showProgress keeps one line of a terminal up to date until all is done.
-func (t *tally) showProgress(out *output, done <-chan struct{}) {
-	if !out.terminal {
+func (t *tally) showProgress(out *terminal.Output, done <-chan struct{}) {
+	if !out.Terminal {
 		<-done
 		return
 	}
@@ -107,56 +109,56 @@ func (t *tally) showProgress(out *output, done <-chan struct{}) {
 	for {
 		select {
 		case <-done:
-			out.rewriteLine("")
+			out.RewriteLine("")
 			return
 		case <-ticker.C:
-			out.rewriteLine(t.line(out) + "  " + text.Duration(time.Since(t.began)))
+			out.RewriteLine(t.line(out) + "  " + text.Duration(time.Since(t.began)))
 		}
 	}
 }
 
 // line returns the sum in one line: 0 of 12,345 failed.
-func (t *tally) line(out *output) string {
+func (t *tally) line(out *terminal.Output) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l := health.Well
 	if t.failed > 0 {
 		l = health.Failing
 	}
-	return out.paint(l, fmt.Sprintf("%s of %s failed", text.Thousands(t.failed), text.Thousands(t.asked)))
+	return out.Paint(l, fmt.Sprintf("%s of %s failed", text.Thousands(t.failed), text.Thousands(t.asked)))
 }
 
 // print prints which requests failed, when and why, and reports whether none did.
-func (t *tally) print(out *output) bool {
-	out.print(t.line(out) + "\n")
+func (t *tally) print(out *terminal.Output) bool {
+	out.Print(t.line(out) + "\n")
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, line := range out.table(t.kindRows(), unlimitedWidth) {
-		out.print(line + "\n")
+	for _, line := range out.Table(t.kindRows(), terminal.UnlimitedWidth) {
+		out.Print(line + "\n")
 	}
 	if t.failed > firstLimit {
-		out.printf("the first %d of them:\n", firstLimit)
+		out.Printf("the first %d of them:\n", firstLimit)
 	} else if t.failed > 0 {
-		out.print("they were:\n")
+		out.Print("they were:\n")
 	}
 	for _, f := range t.failures {
-		out.print("  " + f.String() + "\n")
+		out.Print("  " + f.String() + "\n")
 	}
 	const sum = "%s connections were opened; %s answers said \"Connection: close\"; " +
 		"the slowest answer took %s; %s in all\n"
 	took := text.Duration(time.Since(t.began))
-	out.printf(sum, text.Thousands(t.conns), text.Thousands(t.closing), text.Duration(t.slowest), took)
+	out.Printf(sum, text.Thousands(t.conns), text.Thousands(t.closing), text.Duration(t.slowest), took)
 	return t.failed == 0 && t.asked > 0
 }
 
 // kindRows has the most frequent cause first.
-func (t *tally) kindRows() [][]cell {
+func (t *tally) kindRows() [][]terminal.Cell {
 	kinds := slices.SortedFunc(maps.Values(t.kinds), func(a, b *kind) int {
 		return cmp.Or(cmp.Compare(b.count, a.count), strings.Compare(a.why, b.why))
 	})
-	rows := make([][]cell, len(kinds))
+	rows := make([][]terminal.Cell, len(kinds))
 	for i, k := range kinds {
-		rows[i] = plainCells("  "+text.Thousands(k.count), k.why, "from "+moment(k.first)+" to "+moment(k.last))
+		rows[i] = terminal.PlainCells("  "+text.Thousands(k.count), k.why, "from "+moment(k.first)+" to "+moment(k.last))
 	}
 	return rows
 }

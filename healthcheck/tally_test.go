@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/client"
+	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 	"github.com/stretchr/testify/assert"
 )
 
@@ -16,7 +18,7 @@ var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 // printed is what a tally says.
 func printed(t *tally) (string, bool) {
 	var out bytes.Buffer
-	good := t.print(newOutput(&out, io.Discard))
+	good := t.print(terminal.NewOutput(&out, io.Discard))
 	return out.String(), good
 }
 
@@ -32,8 +34,8 @@ func TestTallyNamesEachFailure(t *testing.T) {
 		tally.countRequest()
 	}
 	tally.countConnection()
-	tally.countAnswer(&answer{took: 120 * time.Millisecond, last: true})
-	tally.countAnswer(&answer{took: 20 * time.Millisecond})
+	tally.countAnswer(&client.Answer{Took: 120 * time.Millisecond, Last: true})
+	tally.countAnswer(&client.Answer{Took: 20 * time.Millisecond})
 	tally.countFailure(failure{request: 4711, connection: 17, nth: 12, address: "10.0.0.7:8000", at: noon, why: "connection reset"})
 	tally.countFailure(failure{request: 4712, connection: 17, address: "shop:8000", at: noon.Add(time.Second), why: "connection refused"})
 	tally.countFailure(failure{request: 4713, connection: 17, address: "shop:8000", at: noon.Add(2 * time.Second), why: "connection refused"})

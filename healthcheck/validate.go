@@ -6,9 +6,10 @@ import (
 	"time"
 
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+	"github.com/echo-probes/echohealth/healthcheck/internal/jsonvalue"
 )
 
-func validateLive(f *findings, status int, body object) {
+func validateLive(f *findings, status int, body jsonvalue.Object) {
 	f.status(body, health.StatusesOf("live"))
 	f.code(status, false)
 	f.timestamp(body)
@@ -17,15 +18,15 @@ func validateLive(f *findings, status int, body object) {
 // phases are those that an answer names.
 var phases = []string{"starting", "draining"}
 
-func validateReady(f *findings, status int, body object) {
+func validateReady(f *findings, status int, body jsonvalue.Object) {
 	said := f.status(body, health.StatusesOf("ready"))
 	f.code(status, said == "not_ready")
 	now := f.timestamp(body)
-	if body.find("checks") == nil {
+	if body.Find("checks") == nil {
 		return // a guard leaves the status alone
 	}
 	statuses := f.checks(body, now)
-	reason := body.find("reason")
+	reason := body.Find("reason")
 	if reason != nil {
 		f.oneOf("reason", reason, phases...)
 	}
@@ -38,16 +39,16 @@ func validateReady(f *findings, status int, body object) {
 	}
 }
 
-func validateStartup(f *findings, status int, body object) {
+func validateStartup(f *findings, status int, body jsonvalue.Object) {
 	said := f.status(body, health.StatusesOf("startup"))
 	f.code(status, said == "starting")
 	f.timestamp(body)
 }
 
-func validateDetailed(f *findings, status int, body object) {
+func validateDetailed(f *findings, status int, body jsonvalue.Object) {
 	said := f.status(body, health.StatusesOf("detailed"))
 	f.code(status, false)
-	if phase := body.find("phase"); phase != nil {
+	if phase := body.Find("phase"); phase != nil {
 		f.oneOf("phase", phase, phases...)
 	}
 	statuses := f.checks(body, f.timestamp(body))
@@ -63,7 +64,7 @@ func validateDetailed(f *findings, status int, body object) {
 	}
 }
 
-func validateSingle(f *findings, status int, body object) {
+func validateSingle(f *findings, status int, body jsonvalue.Object) {
 	said := f.check("", body, time.Time{})
 	f.code(status, said == "error")
 }
@@ -79,10 +80,10 @@ func (f *findings) code(status int, unavailable bool) {
 	}
 }
 
-func (f *findings) status(body object, allowed []string) string {
-	return f.oneOf("status", body.find("status"), allowed...)
+func (f *findings) status(body jsonvalue.Object, allowed []string) string {
+	return f.oneOf("status", body.Find("status"), allowed...)
 }
 
-func (f *findings) timestamp(body object) time.Time {
-	return f.instant("timestamp", body.find("timestamp"))
+func (f *findings) timestamp(body jsonvalue.Object) time.Time {
+	return f.instant("timestamp", body.Find("timestamp"))
 }

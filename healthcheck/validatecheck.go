@@ -6,45 +6,46 @@ import (
 	"time"
 
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+	"github.com/echo-probes/echohealth/healthcheck/internal/jsonvalue"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // checks validates the member "checks" of an answer that was made at now, and returns the statuses in it.
-func (f *findings) checks(body object, now time.Time) []string {
-	raw := body.find("checks")
-	list, err := parseObject(raw)
+func (f *findings) checks(body jsonvalue.Object, now time.Time) []string {
+	raw := body.Find("checks")
+	list, err := jsonvalue.ParseObject(raw)
 	if err != nil {
 		f.add("checks is %s: it is an object", shown(raw))
 		return nil
 	}
 	var statuses []string
 	for _, m := range list {
-		if !health.IsCheckName(m.name) {
-			f.add("a check is named %q: a name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}", text.CleanWord(m.name))
+		if !health.IsCheckName(m.Name) {
+			f.add("a check is named %q: a name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}", text.CleanWord(m.Name))
 		}
-		check, err := parseObject(m.value)
+		check, err := jsonvalue.ParseObject(m.Value)
 		if err != nil {
-			f.add("%s is %s: a check is an object", text.CleanWord(m.name), shown(m.value))
+			f.add("%s is %s: a check is an object", text.CleanWord(m.Name), shown(m.Value))
 			continue
 		}
-		statuses = append(statuses, f.check(text.CleanWord(m.name)+".", check, now))
+		statuses = append(statuses, f.check(text.CleanWord(m.Name)+".", check, now))
 	}
 	return statuses
 }
 
 // check validates one check's object, and returns its status. The prefix comes before the names of its members. A zero
 // now is unknown.
-func (f *findings) check(prefix string, check object, now time.Time) string {
-	status := f.oneOf(prefix+"status", check.find("status"), health.StatusesOf("checks")...)
-	f.reason(prefix, check.find("reason"), status)
+func (f *findings) check(prefix string, check jsonvalue.Object, now time.Time) string {
+	status := f.oneOf(prefix+"status", check.Find("status"), health.StatusesOf("checks")...)
+	f.reason(prefix, check.Find("reason"), status)
 	f.times(prefix, check, status, now)
 	for _, m := range check {
-		switch m.name {
+		switch m.Name {
 		case "status", "reason", "since", "last_ok":
 		case "response_time_ms":
-			f.milliseconds(prefix, m.value)
+			f.milliseconds(prefix, m.Value)
 		case "error":
-			f.errorText(prefix, m.value, status)
+			f.errorText(prefix, m.Value, status)
 		default:
 			f.detail(prefix, m)
 		}
@@ -53,7 +54,7 @@ func (f *findings) check(prefix string, check object, now time.Time) string {
 }
 
 func (f *findings) reason(prefix string, raw json.RawMessage, status string) {
-	reason, isString := asString(raw)
+	reason, isString := jsonvalue.AsString(raw)
 	switch {
 	case status == "ok" && raw != nil:
 		f.add("%sreason is %s: what is ok has none", prefix, shown(raw))
@@ -63,8 +64,8 @@ func (f *findings) reason(prefix string, raw json.RawMessage, status string) {
 }
 
 // times validates since and last_ok. A service of an earlier version has neither.
-func (f *findings) times(prefix string, check object, status string, now time.Time) {
-	rawSince, rawOK := check.find("since"), check.find("last_ok")
+func (f *findings) times(prefix string, check jsonvalue.Object, status string, now time.Time) {
+	rawSince, rawOK := check.Find("since"), check.Find("last_ok")
 	var since time.Time
 	if rawSince != nil {
 		since = f.instant(prefix+"since", rawSince)
@@ -89,7 +90,7 @@ const errorLength = 1024 + len("…")
 
 // errorText validates the error that a private port may show.
 func (f *findings) errorText(prefix string, raw json.RawMessage, status string) {
-	message, isString := asString(raw)
+	message, isString := jsonvalue.AsString(raw)
 	switch {
 	case status == "ok":
 		f.add("%serror is %s: what is ok has none", prefix, shown(raw))
@@ -103,7 +104,7 @@ func isReason(s string) bool {
 }
 
 func (f *findings) milliseconds(prefix string, raw json.RawMessage) {
-	ms, ok := asNumber(raw)
+	ms, ok := jsonvalue.AsNumber(raw)
 	_, decimals, _ := strings.Cut(string(raw), ".")
 	if !ok || ms < 0 || len(decimals) > 2 {
 		f.add("%sresponse_time_ms is %s: it is a number, at most with two decimals", prefix, shown(raw))
@@ -111,13 +112,13 @@ func (f *findings) milliseconds(prefix string, raw json.RawMessage) {
 }
 
 // detail validates a further member, which must not be able to carry an address, a DSN or an error's text.
-func (f *findings) detail(prefix string, m member) {
-	s, isString := asString(m.value)
-	_, isNumber := asNumber(m.value)
-	isBool := string(m.value) == "true" || string(m.value) == "false"
+func (f *findings) detail(prefix string, m jsonvalue.Member) {
+	s, isString := jsonvalue.AsString(m.Value)
+	_, isNumber := jsonvalue.AsNumber(m.Value)
+	isBool := string(m.Value) == "true" || string(m.Value) == "false"
 	isWord := isString && s != "" && len(s) <= 64 && strings.Trim(s, text.Letters+text.Digits+"._-") == ""
 	if !isNumber && !isBool && !isWord {
 		const rule = "%s%s is %s: it is a number, a boolean, or a string that matches [A-Za-z0-9._-]{1,64}"
-		f.add(rule, prefix, text.CleanWord(m.name), shown(m.value))
+		f.add(rule, prefix, text.CleanWord(m.Name), shown(m.Value))
 	}
 }

@@ -5,14 +5,16 @@ import (
 	"slices"
 	"time"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // watchSettings is what to watch, and how.
 type watchSettings struct {
-	request  requestSettings
-	targets  []target
+	request  client.Settings
+	targets  []client.Target
 	failOn   health.Level // from which level on an answer has failed
 	interval time.Duration
 }
@@ -20,7 +22,7 @@ type watchSettings struct {
 // watcher asks again and again.
 type watcher struct {
 	watchSettings
-	out      *output
+	out      *terminal.Output
 	replicas replicas
 	shown    map[string]shownState // without a terminal, by the targets' identities
 	tally    watchTally
@@ -37,11 +39,11 @@ type watchTally struct {
 }
 
 // run draws the answers until ctx ends, and then prints the sum. All is well if it was at the last look.
-func (s watchSettings) run(ctx context.Context, out *output) bool {
+func (s watchSettings) run(ctx context.Context, out *terminal.Output) bool {
 	w := &watcher{watchSettings: s, out: out, replicas: newReplicas(s.targets)}
 	w.tally.began = time.Now()
-	if out.terminal {
-		out.clear()
+	if out.Terminal {
+		out.Clear()
 	}
 	ticker := time.NewTicker(s.interval)
 	defer ticker.Stop()
@@ -64,7 +66,7 @@ func (s watchSettings) run(ctx context.Context, out *output) bool {
 
 // look asks all replicas once. It looks up the names' addresses anew, since replicas come and go.
 func (w *watcher) look(ctx context.Context) []outcome {
-	lookup, cancel := context.WithTimeout(ctx, w.request.timeout)
+	lookup, cancel := context.WithTimeout(ctx, w.request.Timeout)
 	defer cancel()
 	outcomes := askTargets(ctx, w.request, w.replicas.targets(lookup))
 	w.replicas.remember(outcomes)
@@ -81,17 +83,17 @@ func (w *watcher) count(outcomes []outcome) bool {
 		}
 		good = false
 		w.tally.failed++
-		w.tally.lastFailure = text.TimeOfDay(time.Now()) + " " + o.target.name() + ": " + text.Cut(o.line(), 200)
+		w.tally.lastFailure = text.TimeOfDay(time.Now()) + " " + o.target.Name() + ": " + text.Cut(o.line(), 200)
 	}
 	return good
 }
 
 func (w *watcher) show(outcomes []outcome) {
-	if w.out.terminal {
-		width, height := w.out.size()
+	if w.out.Terminal {
+		width, height := w.out.Size()
 		v := view{title: w.replicas.title(), interval: w.interval, at: time.Now(), outcomes: outcomes}
 		v.notAsked = w.replicas.notAsked
-		w.out.redraw(v.draw(w.out, width, height))
+		w.out.Redraw(v.draw(w.out, width, height))
 		return
 	}
 	w.showChanges(outcomes)
@@ -101,14 +103,14 @@ func (w *watcher) show(outcomes []outcome) {
 func (w *watcher) showChanges(outcomes []outcome) {
 	now := map[string]shownState{}
 	for _, o := range outcomes {
-		id := o.target.identity()
-		now[id] = shownState{o.target.name(), signature(o)}
+		id := o.target.Identity()
+		now[id] = shownState{o.target.Name(), signature(o)}
 		if w.shown[id] != now[id] {
-			w.out.printf("%s %s: %s\n", text.TimeOfDay(time.Now()), now[id].name, o.line())
+			w.out.Printf("%s %s: %s\n", text.TimeOfDay(time.Now()), now[id].name, o.line())
 		}
 	}
 	for _, name := range gone(w.shown, now) {
-		w.out.printf("%s %s: is gone\n", text.TimeOfDay(time.Now()), name)
+		w.out.Printf("%s %s: is gone\n", text.TimeOfDay(time.Now()), name)
 	}
 	w.shown = now
 }
@@ -133,11 +135,11 @@ func signature(o outcome) string {
 	return s
 }
 
-func (t watchTally) print(out *output) {
+func (t watchTally) print(out *terminal.Output) {
 	took := text.Duration(time.Since(t.began))
-	out.printf("%s of %s answers failed in %s", text.Thousands(t.failed), text.Thousands(t.answers), took)
+	out.Printf("%s of %s answers failed in %s", text.Thousands(t.failed), text.Thousands(t.answers), took)
 	if t.failed > 0 {
-		out.printf(", the last at %s", t.lastFailure)
+		out.Printf(", the last at %s", t.lastFailure)
 	}
-	out.print("\n")
+	out.Print("\n")
 }

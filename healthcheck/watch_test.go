@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -89,17 +91,17 @@ const (
 // newSettings watches the readiness of each URL.
 func newSettings(t *testing.T, urls ...string) watchSettings {
 	t.Helper()
-	s := watchSettings{request: requestSettings{timeout: 10 * time.Second}, failOn: health.Failing, interval: 100 * time.Millisecond}
+	s := watchSettings{request: client.Settings{Timeout: 10 * time.Second}, failOn: health.Failing, interval: 100 * time.Millisecond}
 	for _, url := range urls {
-		target, err := parseTarget(url)
+		target, err := client.ParseTarget(url)
 		require.NoError(t, err)
-		s.targets = append(s.targets, target.orBelow("ready/"))
+		s.targets = append(s.targets, target.OrBelow("ready/"))
 	}
 	return s
 }
 
 // startWatch watches until the returned function is called, which returns whether all was well.
-func startWatch(t *testing.T, out *output, urls ...string) (stop func() bool) {
+func startWatch(t *testing.T, out *terminal.Output, urls ...string) (stop func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	well := make(chan bool, 1)
@@ -117,7 +119,7 @@ func TestWatchWithoutATerminal(t *testing.T) {
 	server := httptest.NewServer(service)
 	defer server.Close()
 	log := &screenlog{}
-	stop := startWatch(t, newOutput(log, io.Discard), server.URL)
+	stop := startWatch(t, terminal.NewOutput(log, io.Discard), server.URL)
 	log.waitFor(t, ": ready in ")
 	service.sayInTurn(t, 200, isReady) // a figure or a time is no change
 	service.say(503, strings.ReplaceAll(notReady, "%", "1"))
@@ -138,7 +140,9 @@ func TestWatchWithoutATerminal(t *testing.T) {
 
 // A phase is a change, and so is another reason.
 func TestWhatIsAChange(t *testing.T) {
-	signatureOf := func(body string) string { return signature(judge(target{}, &answer{status: 200, body: []byte(body)})) }
+	signatureOf := func(body string) string {
+		return signature(judge(client.Target{}, &client.Answer{Status: 200, Body: []byte(body)}))
+	}
 	const before = `{"status":"degraded","timestamp":"2026-11-25T10:00:00Z","checks":{"a":{"status":"warning","reason":"slow","since":"2026-11-25T09:00:00Z"}}}`
 	for change, same := range map[[2]string]bool{
 		{"10:00", "10:01"}:                   true,
@@ -160,13 +164,13 @@ func TestWatchOfQueries(t *testing.T) {
 	}))
 	defer server.Close()
 	log := &screenlog{}
-	w := &watcher{out: newOutput(log, io.Discard)}
+	w := &watcher{out: terminal.NewOutput(log, io.Discard)}
 	for range 3 {
 		var outcomes []outcome
 		for _, query := range []string{"?ready", "?alive"} {
-			target, err := parseTarget(server.URL + "/live" + query)
+			target, err := client.ParseTarget(server.URL + "/live" + query)
 			require.NoError(t, err)
-			outcomes = append(outcomes, askTarget(t.Context(), requestSettings{timeout: 10 * time.Second}, target))
+			outcomes = append(outcomes, askTarget(t.Context(), client.Settings{Timeout: 10 * time.Second}, target))
 		}
 		w.showChanges(outcomes)
 	}
@@ -181,7 +185,7 @@ func TestWatchRedraws(t *testing.T) {
 	server := httptest.NewServer(service)
 	defer server.Close()
 	log := &screenlog{}
-	out := &output{Writer: log, errors: io.Discard, terminal: true, colour: true, size: func() (int, int) { return 80, 24 }}
+	out := &terminal.Output{Writer: log, Errors: io.Discard, Terminal: true, Colour: true, Size: func() (int, int) { return 80, 24 }}
 	stop := startWatch(t, out, server.URL, server.URL)
 	require.Eventually(t, func() bool { return strings.Count(log.String(), "\x1b[H") > 4 }, 20*time.Second, 5*time.Millisecond)
 	assert.False(t, stop(), "it is not well in the end")
@@ -193,15 +197,15 @@ func TestWatchRedraws(t *testing.T) {
 }
 
 func TestReplicas(t *testing.T) {
-	named, err := parseTarget("http://shop:8000/health")
+	named, err := client.ParseTarget("http://shop:8000/health")
 	require.NoError(t, err)
-	fixed, err := parseTarget("http://10.1.1.1")
+	fixed, err := client.ParseTarget("http://10.1.1.1")
 	require.NoError(t, err)
-	local, err := parseTarget("http://localhost")
+	local, err := client.ParseTarget("http://localhost")
 	require.NoError(t, err)
-	socket, err := parseTarget("unix:///run/app.sock")
+	socket, err := client.ParseTarget("unix:///run/app.sock")
 	require.NoError(t, err)
-	r := newReplicas([]target{named, fixed, local, socket})
+	r := newReplicas([]client.Target{named, fixed, local, socket})
 	var found []netip.Addr
 	var failure error
 	r.resolve = func(_ context.Context, host string) ([]netip.Addr, error) {
@@ -211,7 +215,7 @@ func TestReplicas(t *testing.T) {
 	addresses := func() string {
 		var all []string
 		for _, target := range r.targets(t.Context()) {
-			all = append(all, target.address)
+			all = append(all, target.Address)
 		}
 		return strings.Join(all, " ")
 	}
@@ -237,10 +241,10 @@ func TestReplicas(t *testing.T) {
 	assert.Equal(t, "[fd00::1]:8000 [fd00::2]:8000"+others, addresses())
 
 	// One that is not ready leaves the name of a headless Service, and is watched as long as it answers.
-	r.remember([]outcome{{target: named.withAddress(netip.MustParseAddr("fd00::1"))}})
+	r.remember([]outcome{{target: named.WithAddress(netip.MustParseAddr("fd00::1"))}})
 	found = addrs("fd00::2")
 	assert.Equal(t, "[fd00::1]:8000 [fd00::2]:8000"+others, addresses())
-	r.remember([]outcome{{target: named.withAddress(netip.MustParseAddr("fd00::1")), problem: "connection refused"}})
+	r.remember([]outcome{{target: named.WithAddress(netip.MustParseAddr("fd00::1")), problem: "connection refused"}})
 	assert.Equal(t, "[fd00::2]:8000"+others, addresses())
 
 	found = nil
@@ -265,7 +269,7 @@ func TestWatchOfAName(t *testing.T) {
 	host := "shop.test:" + strings.TrimPrefix(server.URL, "http://127.0.0.1:")
 	s := newSettings(t, "http://"+host)
 	log := &screenlog{}
-	w := &watcher{watchSettings: s, out: newOutput(log, io.Discard), replicas: newReplicas(s.targets)}
+	w := &watcher{watchSettings: s, out: terminal.NewOutput(log, io.Discard), replicas: newReplicas(s.targets)}
 	w.replicas.resolve = func(context.Context, string) ([]netip.Addr, error) {
 		return []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.255.255.254")}, nil
 	}

@@ -1,4 +1,4 @@
-package healthcheck
+package client
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// explain says in a few words why there is no answer.
-func explain(err error, timeout time.Duration) string {
+// Explain says in a few words why there is no answer.
+func Explain(err error, timeout time.Duration) string {
 	dns, isDNS := errors.AsType[*net.DNSError](err)
 	errno, isErrno := errors.AsType[syscall.Errno](err)
 	certificate, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
@@ -66,8 +66,8 @@ var errnoTexts = map[syscall.Errno]string{
 	10054:                "connection reset",
 }
 
-// statusText names a status by net/http's words, never by the server's.
-func statusText(status int) string {
+// StatusText names a status by net/http's words, never by the server's.
+func StatusText(status int) string {
 	if name := http.StatusText(status); name != "" {
 		return strconv.Itoa(status) + " " + name
 	}

@@ -1,6 +1,6 @@
 //go:build linux || darwin || freebsd
 
-package healthcheck
+package terminal
 
 import (
 	"syscall"

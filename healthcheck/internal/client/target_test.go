@@ -1,4 +1,4 @@
-package healthcheck
+package client
 
 import (
 	"strings"
@@ -15,9 +15,9 @@ func TestSocketURLs(t *testing.T) {
 		"unix:///run/a:b.sock:/live?u=http://x":    {"/run/a:b.sock", "/live?u=http://x"},
 		"unix:///run/app@1.sock:/live/?mail=a%40b": {"/run/app@1.sock", "/live/?mail=a%40b"},
 	} {
-		got, err := parseTarget(raw)
+		got, err := ParseTarget(raw)
 		require.NoError(t, err)
-		assert.Equal(t, want, [2]string{got.socket, strings.TrimPrefix(got.url.String(), "http://localhost")})
+		assert.Equal(t, want, [2]string{got.socket, strings.TrimPrefix(got.URL.String(), "http://localhost")})
 	}
 }
 
@@ -30,7 +30,7 @@ func TestWhatIsShownOfAURL(t *testing.T) {
 		"unix:///run/app@1.sock":            "unix:///run/app@1.sock",
 		"unix:///run/app.sock:/live?a=b":    "unix:///run/app.sock:/live?…",
 	} {
-		got, err := parseTarget(raw)
+		got, err := ParseTarget(raw)
 		require.NoError(t, err)
 		assert.Equal(t, want, got.String())
 	}

@@ -1,4 +1,4 @@
-package healthcheck
+package client
 
 import (
 	"errors"
@@ -9,8 +9,8 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// parseHeader reads lines such as "KEY: VALUE". Its errors never quote a value, which may be a secret.
-func parseHeader(lines []string) (http.Header, error) {
+// ParseHeader reads lines such as "KEY: VALUE". Its errors never quote a value, which may be a secret.
+func ParseHeader(lines []string) (http.Header, error) {
 	header := http.Header{"User-Agent": {"echohealth-healthcheck"}}
 	for _, line := range lines {
 		key, value, found := strings.Cut(line, ":")

@@ -1,4 +1,4 @@
-package healthcheck
+package client
 
 import (
 	"strings"
@@ -6,9 +6,9 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// masked returns what may be shown of a text that is meant for a URL, be it valid or not: neither a user, nor a
+// Masked returns what may be shown of a text that is meant for a URL, be it valid or not: neither a user, nor a
 // password, nor a query.
-func masked(raw string) string {
+func Masked(raw string) string {
 	scheme, rest, found := strings.Cut(raw, "://")
 	if found && strings.Trim(scheme, text.Letters) == "" {
 		scheme += "://"

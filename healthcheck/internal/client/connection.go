@@ -1,4 +1,4 @@
-package healthcheck
+package client
 
 import (
 	"bufio"
@@ -20,45 +20,45 @@ var (
 	errExcess   = errors.New("the server sent more than its answer")
 )
 
-// connection is one connection to a target. It does nothing of what http.Transport does beside sending a request, and
+// Connection is one connection to a target. It does nothing of what http.Transport does beside sending a request, and
 // what would hide the faults that a rollout has: no retry on another connection, no redirect, no proxy.
-type connection struct {
+type Connection struct {
 	net.Conn
 	reader *bufio.Reader
 	limit  *io.LimitedReader // below reader
 
-	discardBodies bool // read bodies, and don't keep them
+	DiscardBodies bool // read bodies, and don't keep them
 }
 
-// dial connects to a target. The caller must close the connection.
-func dial(ctx context.Context, t target) (*connection, error) {
+// Dial connects to a target. The caller must close the connection.
+func Dial(ctx context.Context, t Target) (*Connection, error) {
 	conn, err := t.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	limit := &io.LimitedReader{R: conn}
-	return &connection{Conn: conn, limit: limit, reader: bufio.NewReader(limit)}, nil
+	return &Connection{Conn: conn, limit: limit, reader: bufio.NewReader(limit)}, nil
 }
 
-func (t target) connect(ctx context.Context) (net.Conn, error) {
+func (t Target) connect(ctx context.Context) (net.Conn, error) {
 	if t.tls != nil {
-		return (&tls.Dialer{Config: t.tls}).DialContext(ctx, t.network, t.address)
+		return (&tls.Dialer{Config: t.tls}).DialContext(ctx, t.network, t.Address)
 	}
-	return (&net.Dialer{}).DialContext(ctx, t.network, t.address)
+	return (&net.Dialer{}).DialContext(ctx, t.network, t.Address)
 }
 
-// answer is what a server sent.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-	last   bool // the server closes the connection after it, or says that it does
-	took   time.Duration
+// Answer is what a server sent.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+	Last   bool // the server closes the connection after it, or says that it does
+	Took   time.Duration
 }
 
-// ask sends a request and reads the whole answer, before the deadline of ctx. After an error the connection must not
+// Ask sends a request and reads the whole answer, before the deadline of ctx. After an error the connection must not
 // be used again.
-func (c *connection) ask(ctx context.Context, r *http.Request) (*answer, error) {
+func (c *Connection) Ask(ctx context.Context, r *http.Request) (*Answer, error) {
 	began := time.Now()
 	deadline, _ := ctx.Deadline()
 	if err := c.SetDeadline(deadline); err != nil {
@@ -77,18 +77,18 @@ func (c *connection) ask(ctx context.Context, r *http.Request) (*answer, error) 
 	case c.reader.Buffered() > 0:
 		return nil, errExcess
 	}
-	a.took = time.Since(began)
+	a.Took = time.Since(began)
 	return a, nil
 }
 
-func (c *connection) read(r *http.Request) (*answer, error) {
+func (c *Connection) read(r *http.Request) (*Answer, error) {
 	response, err := c.readHead(r)
 	if err != nil {
 		return nil, err
 	}
 	defer response.Body.Close()
 	var body []byte
-	if c.discardBodies {
+	if c.DiscardBodies {
 		_, err = io.Copy(io.Discard, response.Body)
 	} else {
 		body, err = io.ReadAll(response.Body)
@@ -96,11 +96,11 @@ func (c *connection) read(r *http.Request) (*answer, error) {
 	if err != nil {
 		return nil, notHTTP(err)
 	}
-	return &answer{status: response.StatusCode, header: response.Header, body: body, last: response.Close}, nil
+	return &Answer{Status: response.StatusCode, Header: response.Header, Body: body, Last: response.Close}, nil
 }
 
 // readHead reads the head of the answer, and before it a few that only announce it, such as 103 Early Hints.
-func (c *connection) readHead(r *http.Request) (*http.Response, error) {
+func (c *Connection) readHead(r *http.Request) (*http.Response, error) {
 	for range 5 {
 		response, err := http.ReadResponse(c.reader, r)
 		if err != nil {

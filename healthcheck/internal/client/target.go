@@ -1,4 +1,4 @@
-package healthcheck
+package client
 
 import (
 	"crypto/tls"
@@ -17,36 +17,36 @@ const (
 	unixScheme    = "unix://"
 )
 
-// target is what to ask: a URL, and the address to connect to.
-type target struct {
-	network, address string
+// Target is what to ask: a URL, and the address to connect to.
+type Target struct {
+	network, Address string
 	socket           string      // the path of a UNIX socket; empty over TCP
 	tls              *tls.Config // nil for http
-	url              *url.URL    // over a UNIX socket the host in it is localhost
+	URL              *url.URL    // over a UNIX socket the host in it is localhost
 	replica          bool        // address is one of those of the URL's host
-	statuses         []string    // that its answer may have; nil for a path of the user's own: it may be any endpoint
+	Statuses         []string    // that its answer may have; nil for a path of the user's own: it may be any endpoint
 }
 
-// parseTarget reads a URL: http, https or unix.
-func parseTarget(raw string) (target, error) {
+// ParseTarget reads a URL: http, https or unix.
+func ParseTarget(raw string) (Target, error) {
 	if rest, ok := strings.CutPrefix(raw, unixScheme); ok {
 		return parseSocket(rest)
 	}
 	u, err := url.Parse(raw)
 	switch {
 	case !strings.Contains(raw, "://"):
-		return target{}, fmt.Errorf("the URL %q begins with neither http:// nor https:// nor unix://", masked(raw))
+		return Target{}, fmt.Errorf("the URL %q begins with neither http:// nor https:// nor unix://", Masked(raw))
 	case err != nil:
-		return target{}, fmt.Errorf("the URL %q can't be read: %s", masked(raw), whyUnreadable(err, raw))
+		return Target{}, fmt.Errorf("the URL %q can't be read: %s", Masked(raw), whyUnreadable(err, raw))
 	case u.Scheme != "http" && u.Scheme != "https":
-		return target{}, fmt.Errorf("the URL %q begins with neither http:// nor https:// nor unix://", masked(raw))
+		return Target{}, fmt.Errorf("the URL %q begins with neither http:// nor https:// nor unix://", Masked(raw))
 	case u.Hostname() == "":
-		return target{}, fmt.Errorf("the URL %q has no host", masked(raw))
+		return Target{}, fmt.Errorf("the URL %q has no host", Masked(raw))
 	}
 	if why := misplacedCharacter(behindHost(raw)); why != "" {
-		return target{}, fmt.Errorf("the URL %q has %s", masked(raw), why)
+		return Target{}, fmt.Errorf("the URL %q has %s", Masked(raw), why)
 	}
-	t := target{network: "tcp", url: u, address: net.JoinHostPort(u.Hostname(), port(u))}
+	t := Target{network: "tcp", URL: u, Address: net.JoinHostPort(u.Hostname(), port(u))}
 	if u.Scheme == "https" {
 		t.tls = &tls.Config{ServerName: u.Hostname(), NextProtos: []string{"http/1.1"}}
 	}
@@ -85,21 +85,21 @@ func whyUnreadable(err error, raw string) string {
 }
 
 // parseSocket reads what follows unix://, a file and perhaps a path to ask for: /run/app.sock:/api/health/live/.
-func parseSocket(rest string) (target, error) {
-	shown := masked(unixScheme + rest)
+func parseSocket(rest string) (Target, error) {
+	shown := Masked(unixScheme + rest)
 	file, path := splitSocket(rest)
 	why := misplacedCharacter(path)
 	switch {
 	case !isSocketPath(file):
-		return target{}, fmt.Errorf("the URL %q names no socket: an absolute path follows unix://, without a user, a ? or a #", shown)
+		return Target{}, fmt.Errorf("the URL %q names no socket: an absolute path follows unix://, without a user, a ? or a #", shown)
 	case why != "":
-		return target{}, fmt.Errorf("the URL %q has %s", shown, why)
+		return Target{}, fmt.Errorf("the URL %q has %s", shown, why)
 	}
 	u, err := url.Parse("http://localhost" + path)
 	if err != nil {
-		return target{}, fmt.Errorf("the URL %q can't be read: what follows the colon is no path of a URL", shown)
+		return Target{}, fmt.Errorf("the URL %q can't be read: what follows the colon is no path of a URL", shown)
 	}
-	return target{network: "unix", address: file, socket: file, url: u}, nil
+	return Target{network: "unix", Address: file, socket: file, URL: u}, nil
 }
 
 // splitSocket splits at the last colon before a slash, unless that is in a query.
@@ -128,59 +128,59 @@ func port(u *url.URL) string {
 }
 
 // String is the URL as the user wrote it, with what may be secret in it hidden.
-func (t target) String() string {
+func (t Target) String() string {
 	switch {
 	case t.socket == "":
-		return masked(t.url.String())
+		return Masked(t.URL.String())
 	case t.hasPath():
-		return unixScheme + t.socket + ":" + masked(t.url.RequestURI())
+		return unixScheme + t.socket + ":" + Masked(t.URL.RequestURI())
 	}
 	return unixScheme + t.socket
 }
 
-// name tells the target from others: its URL, and its address where its host may have several.
-func (t target) name() string {
+// Name tells the target from others: its URL, and its address where its host may have several.
+func (t Target) Name() string {
 	if t.replica {
-		return t.String() + " (" + t.address + ")"
+		return t.String() + " (" + t.Address + ")"
 	}
 	return t.String()
 }
 
-// identity tells targets apart whose names are alike, such as by their queries. It may have a secret in it, and must
+// Identity tells targets apart whose names are alike, such as by their queries. It may have a secret in it, and must
 // not be shown.
-func (t target) identity() string { return t.address + " " + t.url.String() }
+func (t Target) Identity() string { return t.Address + " " + t.URL.String() }
 
-func (t target) hasPath() bool { return strings.Trim(t.url.Path, "/") != "" }
+func (t Target) hasPath() bool { return strings.Trim(t.URL.Path, "/") != "" }
 
-// orBelow returns the target as it is where its URL has a path, else that of an endpoint below the default prefix.
-func (t target) orBelow(endpoint string) target {
+// OrBelow returns the target as it is where its URL has a path, else that of an endpoint below the default prefix.
+func (t Target) OrBelow(endpoint string) Target {
 	if t.hasPath() {
 		return t
 	}
-	return t.below(endpoint)
+	return t.Below(endpoint)
 }
 
-// below returns the target of an endpoint, such as "ready/". The URL's path is the prefix, if it has one.
-func (t target) below(endpoint string) target {
-	u := *t.url
+// Below returns the target of an endpoint, such as "ready/". The URL's path is the prefix, if it has one.
+func (t Target) Below(endpoint string) Target {
+	u := *t.URL
 	if !t.hasPath() {
 		u.Path, u.RawPath = defaultPrefix, ""
 	}
-	t.url = u.JoinPath(endpoint)
+	t.URL = u.JoinPath(endpoint)
 	kind, _, _ := strings.Cut(endpoint, "/")
-	t.statuses = health.StatusesOf(kind)
+	t.Statuses = health.StatusesOf(kind)
 	return t
 }
 
-// hasHostName reports whether the host must be looked up. "localhost" has two addresses and is one host.
-func (t target) hasHostName() bool {
-	_, err := netip.ParseAddr(t.url.Hostname())
-	return err != nil && t.socket == "" && t.url.Hostname() != "localhost"
+// HasHostName reports whether the host must be looked up. "localhost" has two addresses and is one host.
+func (t Target) HasHostName() bool {
+	_, err := netip.ParseAddr(t.URL.Hostname())
+	return err != nil && t.socket == "" && t.URL.Hostname() != "localhost"
 }
 
-// withAddress returns the target at one of the addresses of its host. A request to it names the host all the same.
-func (t target) withAddress(addr netip.Addr) target {
-	t.address = net.JoinHostPort(addr.String(), port(t.url))
+// WithAddress returns the target at one of the addresses of its host. A request to it names the host all the same.
+func (t Target) WithAddress(addr netip.Addr) Target {
+	t.Address = net.JoinHostPort(addr.String(), port(t.URL))
 	t.replica = true
 	return t
 }

@@ -1,0 +1,53 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// Settings is what all requests have in common.
+type Settings struct {
+	Timeout time.Duration // of a whole answer
+	Header  http.Header
+}
+
+// Ask asks a target on a new connection, and takes no longer than the timeout.
+func (s Settings) Ask(ctx context.Context, t Target, method string) (*Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
+	defer cancel()
+	began := time.Now()
+	c, err := Dial(ctx, t)
+	if err != nil {
+		return nil, ContextError(ctx, err)
+	}
+	defer c.Close()
+	// Without it an interrupted --watch would wait for a server that hangs.
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+	r := t.NewRequest(method, s.Header)
+	r.Close = true
+	a, err := c.Ask(ctx, r)
+	if err != nil {
+		return nil, ContextError(ctx, err)
+	}
+	a.Took = time.Since(began)
+	return a, nil
+}
+
+// ContextError returns the error of ctx where its end is why something failed, else err.
+func ContextError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// NewRequest returns the request to send to the target.
+func (t Target) NewRequest(method string, header http.Header) *http.Request {
+	r := &http.Request{Method: method, URL: t.URL, Host: header.Get("Host"), Header: header.Clone()}
+	if user := t.URL.User; user != nil && header.Get("Authorization") == "" {
+		password, _ := user.Password()
+		r.SetBasicAuth(user.Username(), password)
+	}
+	return r
+}

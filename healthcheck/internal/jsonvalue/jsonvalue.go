@@ -1,0 +1,71 @@
+package jsonvalue
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Object is a JSON object: its members in their order, which is that of the service's configuration. A map would
+// lose it.
+type Object []Member
+
+// Member is a member of a JSON object.
+type Member struct {
+	Name  string
+	Value json.RawMessage
+}
+
+// ParseObject reads a JSON object.
+func ParseObject(raw []byte) (Object, error) {
+	if !json.Valid(raw) || bytes.TrimLeft(raw, " \t\r\n")[0] != '{' {
+		return nil, errors.New("it is not a JSON object")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	_, err := decoder.Token() // the brace
+	var o Object
+	for err == nil && decoder.More() {
+		var name json.Token
+		if name, err = decoder.Token(); err == nil {
+			m := Member{Name: name.(string)}
+			err = decoder.Decode(&m.Value)
+			o = append(o, m)
+		}
+	}
+	return o, err
+}
+
+// Find returns the value of a member, or nil.
+func (o Object) Find(name string) json.RawMessage {
+	for _, m := range o {
+		if m.Name == name {
+			return m.Value
+		}
+	}
+	return nil
+}
+
+// AsString returns the string that raw is.
+func AsString(raw json.RawMessage) (string, bool) {
+	var s string
+	if raw == nil || json.Unmarshal(raw, &s) != nil || raw[0] != '"' {
+		return "", false
+	}
+	return s, true
+}
+
+// AsNumber returns the number that raw is.
+func AsNumber(raw json.RawMessage) (float64, bool) {
+	f, err := strconv.ParseFloat(string(raw), 64)
+	return f, err == nil
+}
+
+// AsTime returns the point in time that raw is: RFC 3339, in UTC.
+func AsTime(raw json.RawMessage) (time.Time, bool) {
+	s, _ := AsString(raw)
+	t, err := time.Parse(time.RFC3339, s)
+	return t, err == nil && strings.HasSuffix(s, "Z")
+}

@@ -1,0 +1,73 @@
+package terminal
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+)
+
+// Output is what the command writes to, and what that can show.
+type Output struct {
+	io.Writer
+	Errors   io.Writer
+	Terminal bool
+	Colour   bool
+	Size     func() (width, height int) // of the terminal, as it is now; nil where there is none
+}
+
+// NewOutput finds out what stdout is. Everything but a terminal gets plain lines.
+func NewOutput(stdout, stderr io.Writer) *Output {
+	out := &Output{Writer: stdout, Errors: stderr}
+	file, ok := stdout.(*os.File)
+	if !ok || os.Getenv("TERM") == "dumb" {
+		return out
+	}
+	if _, _, ok := windowSize(file.Fd()); !ok {
+		return out
+	}
+	out.Terminal = true
+	out.Colour = os.Getenv("NO_COLOR") == ""
+	out.Size = func() (int, int) {
+		width, height, _ := windowSize(file.Fd())
+		if width <= 0 || height <= 0 {
+			return 80, 24 // some serial consoles don't know their size
+		}
+		return width, height
+	}
+	return out
+}
+
+// Print writes a text. It ignores a failure, which cannot be reported: the exit code still tells the result.
+func (o *Output) Print(s string) { _, _ = io.WriteString(o, s) }
+
+// Printf formats and writes a text.
+func (o *Output) Printf(format string, args ...any) { _, _ = fmt.Fprintf(o, format, args...) }
+
+// PrintError writes what is wrong to stderr, apart from the answers.
+func (o *Output) PrintError(format string, args ...any) {
+	_, _ = fmt.Fprintf(o.Errors, "healthcheck: "+format, args...)
+}
+
+var colours = map[health.Level]string{health.Well: "\x1b[32m", health.Warning: "\x1b[33m", health.Failing: "\x1b[31m"}
+
+// Paint gives a text the colour of a level.
+func (o *Output) Paint(l health.Level, s string) string {
+	if !o.Colour || colours[l] == "" {
+		return s
+	}
+	return colours[l] + s + "\x1b[0m"
+}
+
+// Clear clears the screen.
+func (o *Output) Clear() { o.Print("\x1b[H\x1b[2J") }
+
+// Redraw writes a whole screen over the one before, line by line, so that nothing flickers.
+func (o *Output) Redraw(lines []string) {
+	o.Print("\x1b[H" + strings.Join(lines, "\x1b[K\n") + "\x1b[K\n\x1b[J")
+}
+
+// RewriteLine writes a line over itself.
+func (o *Output) RewriteLine(line string) { o.Print("\r" + line + "\x1b[K") }
