@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/echo-probes/echohealth/healthcheck/internal/client"
+	"github.com/echo-probes/echohealth/healthcheck/internal/conformance"
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+	"github.com/echo-probes/echohealth/healthcheck/internal/watch"
 )
 
 // askSettings is what the flags of the command set, but those of rollout.
@@ -99,14 +101,14 @@ func (s *askSettings) act(a *arguments, endpoint string) (action, error) {
 		return nil, err
 	}
 	if tests {
-		return conformanceTest{request: s.request, target: targets[0], failOn: s.failOn}.run, nil
+		return conformance.Test{Request: s.request, Target: targets[0], FailOn: s.failOn}.Run, nil
 	}
 	for i, t := range targets {
 		targets[i] = chooseEndpoint(t, endpoint)
 	}
 	if watches {
-		w := watchSettings{request: s.request, targets: targets, failOn: s.failOn, interval: s.interval}
-		return untilSignal(w.run), nil
+		w := watch.Settings{Request: s.request, Targets: targets, FailOn: s.failOn, Interval: s.interval}
+		return untilSignal(w.Run), nil
 	}
 	return once{request: s.request, targets: targets, failOn: s.failOn, json: s.json}.run, nil
 }

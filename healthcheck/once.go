@@ -6,6 +6,7 @@ import (
 
 	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+	"github.com/echo-probes/echohealth/healthcheck/internal/outcome"
 	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
@@ -20,20 +21,20 @@ type once struct {
 
 func (s once) run(ctx context.Context, out *terminal.Output) bool {
 	good := true
-	for _, o := range askTargets(ctx, s.request, s.targets) {
-		good = good && o.level < s.failOn
+	for _, o := range outcome.AskAll(ctx, s.request, s.targets) {
+		good = good && o.Level < s.failOn
 		switch {
 		case s.json:
 			printBody(out, o)
 		case out.Terminal:
 			width, _ := out.Size()
-			for _, line := range checklist(out, o, width) {
+			for _, line := range outcome.Checklist(out, o, width) {
 				out.Print(line + "\n")
 			}
 		case len(s.targets) > 1:
-			out.Printf("%s: %s\n", o.target, o.line())
+			out.Printf("%s: %s\n", o.Target, o.Line())
 		default:
-			out.Print(o.line() + "\n")
+			out.Print(o.Line() + "\n")
 		}
 	}
 	return good
@@ -41,12 +42,12 @@ func (s once) run(ctx context.Context, out *terminal.Output) bool {
 
 // printBody prints a JSON body to the byte; to a terminal, without control characters. Where there is no JSON, it
 // prints why to stderr: a program may read stdout.
-func printBody(out *terminal.Output, o outcome) {
-	if o.answer == nil || !json.Valid(o.answer.Body) {
-		out.PrintError("%s: %s\n", o.target, o.line())
+func printBody(out *terminal.Output, o outcome.Outcome) {
+	if o.Answer == nil || !json.Valid(o.Answer.Body) {
+		out.PrintError("%s: %s\n", o.Target, o.Line())
 		return
 	}
-	body := string(o.answer.Body)
+	body := string(o.Answer.Body)
 	if out.Terminal {
 		body = text.Printable(body)
 	}

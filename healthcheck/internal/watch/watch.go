@@ -1,4 +1,4 @@
-package healthcheck
+package watch
 
 import (
 	"context"
@@ -7,21 +7,22 @@ import (
 
 	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+	"github.com/echo-probes/echohealth/healthcheck/internal/outcome"
 	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// watchSettings is what to watch, and how.
-type watchSettings struct {
-	request  client.Settings
-	targets  []client.Target
-	failOn   health.Level // from which level on an answer has failed
-	interval time.Duration
+// Settings is what to watch, and how.
+type Settings struct {
+	Request  client.Settings
+	Targets  []client.Target
+	FailOn   health.Level // from which level on an answer has failed
+	Interval time.Duration
 }
 
 // watcher asks again and again.
 type watcher struct {
-	watchSettings
+	Settings
 	out      *terminal.Output
 	replicas replicas
 	shown    map[string]shownState // without a terminal, by the targets' identities
@@ -38,14 +39,14 @@ type watchTally struct {
 	lastFailure     string
 }
 
-// run draws the answers until ctx ends, and then prints the sum. All is well if it was at the last look.
-func (s watchSettings) run(ctx context.Context, out *terminal.Output) bool {
-	w := &watcher{watchSettings: s, out: out, replicas: newReplicas(s.targets)}
+// Run draws the answers until ctx ends, and then prints the sum. All is well if it was at the last look.
+func (s Settings) Run(ctx context.Context, out *terminal.Output) bool {
+	w := &watcher{Settings: s, out: out, replicas: newReplicas(s.Targets)}
 	w.tally.began = time.Now()
 	if out.Terminal {
 		out.Clear()
 	}
-	ticker := time.NewTicker(s.interval)
+	ticker := time.NewTicker(s.Interval)
 	defer ticker.Stop()
 	good := false
 	for {
@@ -65,33 +66,33 @@ func (s watchSettings) run(ctx context.Context, out *terminal.Output) bool {
 }
 
 // look asks all replicas once. It looks up the names' addresses anew, since replicas come and go.
-func (w *watcher) look(ctx context.Context) []outcome {
-	lookup, cancel := context.WithTimeout(ctx, w.request.Timeout)
+func (w *watcher) look(ctx context.Context) []outcome.Outcome {
+	lookup, cancel := context.WithTimeout(ctx, w.Request.Timeout)
 	defer cancel()
-	outcomes := askTargets(ctx, w.request, w.replicas.targets(lookup))
+	outcomes := outcome.AskAll(ctx, w.Request, w.replicas.targets(lookup))
 	w.replicas.remember(outcomes)
 	return outcomes
 }
 
 // count adds a look to the tally, and reports whether all was well.
-func (w *watcher) count(outcomes []outcome) bool {
+func (w *watcher) count(outcomes []outcome.Outcome) bool {
 	good := true
 	for _, o := range outcomes {
 		w.tally.answers++
-		if o.level < w.failOn {
+		if o.Level < w.FailOn {
 			continue
 		}
 		good = false
 		w.tally.failed++
-		w.tally.lastFailure = text.TimeOfDay(time.Now()) + " " + o.target.Name() + ": " + text.Cut(o.line(), 200)
+		w.tally.lastFailure = text.TimeOfDay(time.Now()) + " " + o.Target.Name() + ": " + text.Cut(o.Line(), 200)
 	}
 	return good
 }
 
-func (w *watcher) show(outcomes []outcome) {
+func (w *watcher) show(outcomes []outcome.Outcome) {
 	if w.out.Terminal {
 		width, height := w.out.Size()
-		v := view{title: w.replicas.title(), interval: w.interval, at: time.Now(), outcomes: outcomes}
+		v := view{title: w.replicas.title(), interval: w.Interval, at: time.Now(), outcomes: outcomes}
 		v.notAsked = w.replicas.notAsked
 		w.out.Redraw(v.draw(w.out, width, height))
 		return
@@ -100,13 +101,13 @@ func (w *watcher) show(outcomes []outcome) {
 }
 
 // showChanges prints a line for each target whose state has changed, and for each that is gone.
-func (w *watcher) showChanges(outcomes []outcome) {
+func (w *watcher) showChanges(outcomes []outcome.Outcome) {
 	now := map[string]shownState{}
 	for _, o := range outcomes {
-		id := o.target.Identity()
-		now[id] = shownState{o.target.Name(), signature(o)}
+		id := o.Target.Identity()
+		now[id] = shownState{o.Target.Name(), signature(o)}
 		if w.shown[id] != now[id] {
-			w.out.Printf("%s %s: %s\n", text.TimeOfDay(time.Now()), now[id].name, o.line())
+			w.out.Printf("%s %s: %s\n", text.TimeOfDay(time.Now()), now[id].name, o.Line())
 		}
 	}
 	for _, name := range gone(w.shown, now) {
@@ -127,10 +128,10 @@ func gone(before, now map[string]shownState) []string {
 }
 
 // signature is the part of an outcome that makes a change: all but figures, times and an error's text.
-func signature(o outcome) string {
-	s := o.state()
-	for _, c := range o.document.checks {
-		s += "," + c.name + " " + c.status + " " + c.reason
+func signature(o outcome.Outcome) string {
+	s := o.State()
+	for _, c := range o.Document.Checks {
+		s += "," + c.Name + " " + c.Status + " " + c.Reason
 	}
 	return s
 }

@@ -1,4 +1,4 @@
-package healthcheck
+package watch
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+	"github.com/echo-probes/echohealth/healthcheck/internal/outcome"
 	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -18,12 +19,12 @@ import (
 var at = time.Date(2026, 11, 25, 14, 3, 22, 0, time.UTC)
 
 // replica is what came of asking the address 10.0.0.n for a document.
-func replica(t *testing.T, n, status int, body string) outcome {
+func replica(t *testing.T, n, status int, body string) outcome.Outcome {
 	t.Helper()
 	origin, err := client.ParseTarget("http://shop:8000")
 	require.NoError(t, err)
 	address := origin.OrBelow("ready/").WithAddress(netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}))
-	return judge(address, &client.Answer{Status: status, Body: []byte(body), Took: time.Duration(n) * time.Millisecond})
+	return outcome.Judge(address, &client.Answer{Status: status, Body: []byte(body), Took: time.Duration(n) * time.Millisecond})
 }
 
 func (v view) plain(width, height int) string {
@@ -31,14 +32,14 @@ func (v view) plain(width, height int) string {
 }
 
 func TestScreenOfOneReplica(t *testing.T) {
-	v := view{title: "http://shop:8000/api/health/ready/", interval: 2 * time.Second, at: at, outcomes: []outcome{
+	v := view{title: "http://shop:8000/api/health/ready/", interval: 2 * time.Second, at: at, outcomes: []outcome.Outcome{
 		replica(t, 3, 503, `{"status":"not_ready","checks":{"database":{"status":"ok","response_time_ms":0.31,"pool_max":4,"pool_idle":3},`+
 			`"redis":{"status":"error","reason":"connection_refused","response_time_ms":12.5}}}`),
 	}}
-	detailed := replica(t, 3, 200, "").target
+	detailed := replica(t, 3, 200, "").Target
 	detailed.Statuses = nil
-	dated := view{title: v.title, interval: v.interval, at: at, outcomes: []outcome{
-		judge(detailed, &client.Answer{Status: 200, Took: 3 * time.Millisecond, Body: []byte(`{"status":"unhealthy","timestamp":"2026-11-25T10:00:00Z","phase":"draining","checks":{` +
+	dated := view{title: v.title, interval: v.interval, at: at, outcomes: []outcome.Outcome{
+		outcome.Judge(detailed, &client.Answer{Status: 200, Took: 3 * time.Millisecond, Body: []byte(`{"status":"unhealthy","timestamp":"2026-11-25T10:00:00Z","phase":"draining","checks":{` +
 			`"database":{"status":"ok","response_time_ms":0.31,"since":"2026-11-25T08:00:00Z","pool_max":4},` +
 			`"redis":{"status":"error","reason":"timeout","response_time_ms":800,"since":"2026-11-25T09:55:50Z"}}}`)}),
 	}}
@@ -55,7 +56,7 @@ not_ready  3.0ms  http://shop:8000/api/health/ready/
 }
 
 func TestScreenOfReplicas(t *testing.T) {
-	dated := view{outcomes: []outcome{
+	dated := view{outcomes: []outcome.Outcome{
 		replica(t, 7, 200, `{"status":"ready","timestamp":"2026-11-25T10:00:00Z","checks":{"redis":{"status":"ok","since":"2026-11-25T09:55:50Z"}}}`),
 		replica(t, 8, 503, `{"status":"not_ready","timestamp":"2026-11-25T10:00:00Z","checks":{"redis":{"status":"error","reason":"timeout","since":"2026-11-25T09:55:50Z"}}}`),
 	}}
@@ -63,10 +64,10 @@ func TestScreenOfReplicas(t *testing.T) {
 REPLICA        STATUS     TIME   redis
 10.0.0.7:8000  ready      7.0ms  ok
 10.0.0.8:8000  not_ready  8.0ms  timeout 4m10s`)
-	v := view{title: "http://shop:8000/api/health/ready/", interval: 2 * time.Second, at: at, outcomes: []outcome{
+	v := view{title: "http://shop:8000/api/health/ready/", interval: 2 * time.Second, at: at, outcomes: []outcome.Outcome{
 		replica(t, 7, 200, `{"status":"ready","version":"1.4","checks":{"database":{"status":"ok"},"redis":{"status":"ok"}}}`),
 		replica(t, 8, 503, `{"status":"not_ready","version":"1.5","checks":{"database":{"status":"ok"},"redis":{"status":"error","reason":"timeout"},"queue":{"status":"warning","reason":"backlog"}}}`),
-		{target: replica(t, 9, 200, "").target, level: health.Failing, problem: "connection refused"},
+		{Target: replica(t, 9, 200, "").Target, Level: health.Failing, Problem: "connection refused"},
 		replica(t, 10, 503, `{"status":"not_ready","reason":"draining","version":"1.4"}`),
 	}}
 	assert.Equal(t, `14:03:22  every 2s  http://shop:8000/api/health/ready/
@@ -103,7 +104,7 @@ func TestScreenOfURLsAtOneAddress(t *testing.T) {
 	for _, raw := range []string{"http://shop/a", "http://shop/b"} {
 		target, err := client.ParseTarget(raw)
 		require.NoError(t, err)
-		v.outcomes = append(v.outcomes, judge(target, &client.Answer{Status: 200, Body: []byte(`{"status":"ready"}`)}))
+		v.outcomes = append(v.outcomes, outcome.Judge(target, &client.Answer{Status: 200, Body: []byte(`{"status":"ready"}`)}))
 	}
 	assert.Contains(t, v.plain(80, 24), "\nhttp://shop/a  ready   0.0ms\nhttp://shop/b  ready   0.0ms")
 }
@@ -121,7 +122,7 @@ func TestScreenFits(t *testing.T) {
 	}
 	for _, height := range []int{2, 3, 5, 10, 50, 500} {
 		for _, width := range []int{1, 10, 80, 5000} {
-			for _, some := range [][]outcome{v.outcomes, v.outcomes[40:41], v.outcomes[:3]} {
+			for _, some := range [][]outcome.Outcome{v.outcomes, v.outcomes[40:41], v.outcomes[:3]} {
 				v.outcomes, some = some, v.outcomes
 				lines := v.draw(&terminal.Output{}, width, height)
 				v.outcomes = some

@@ -1,4 +1,4 @@
-package healthcheck
+package document
 
 import (
 	"testing"

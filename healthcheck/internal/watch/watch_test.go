@@ -1,4 +1,4 @@
-package healthcheck
+package watch
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+	"github.com/echo-probes/echohealth/healthcheck/internal/outcome"
 	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -89,13 +90,13 @@ const (
 )
 
 // newSettings watches the readiness of each URL.
-func newSettings(t *testing.T, urls ...string) watchSettings {
+func newSettings(t *testing.T, urls ...string) Settings {
 	t.Helper()
-	s := watchSettings{request: client.Settings{Timeout: 10 * time.Second}, failOn: health.Failing, interval: 100 * time.Millisecond}
+	s := Settings{Request: client.Settings{Timeout: 10 * time.Second}, FailOn: health.Failing, Interval: 100 * time.Millisecond}
 	for _, url := range urls {
 		target, err := client.ParseTarget(url)
 		require.NoError(t, err)
-		s.targets = append(s.targets, target.OrBelow("ready/"))
+		s.Targets = append(s.Targets, target.OrBelow("ready/"))
 	}
 	return s
 }
@@ -105,7 +106,7 @@ func startWatch(t *testing.T, out *terminal.Output, urls ...string) (stop func()
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	well := make(chan bool, 1)
-	go func() { well <- newSettings(t, urls...).run(ctx, out) }()
+	go func() { well <- newSettings(t, urls...).Run(ctx, out) }()
 	return func() bool {
 		cancel()
 		return <-well
@@ -141,7 +142,7 @@ func TestWatchWithoutATerminal(t *testing.T) {
 // A phase is a change, and so is another reason.
 func TestWhatIsAChange(t *testing.T) {
 	signatureOf := func(body string) string {
-		return signature(judge(client.Target{}, &client.Answer{Status: 200, Body: []byte(body)}))
+		return signature(outcome.Judge(client.Target{}, &client.Answer{Status: 200, Body: []byte(body)}))
 	}
 	const before = `{"status":"degraded","timestamp":"2026-11-25T10:00:00Z","checks":{"a":{"status":"warning","reason":"slow","since":"2026-11-25T09:00:00Z"}}}`
 	for change, same := range map[[2]string]bool{
@@ -166,11 +167,11 @@ func TestWatchOfQueries(t *testing.T) {
 	log := &screenlog{}
 	w := &watcher{out: terminal.NewOutput(log, io.Discard)}
 	for range 3 {
-		var outcomes []outcome
+		var outcomes []outcome.Outcome
 		for _, query := range []string{"?ready", "?alive"} {
 			target, err := client.ParseTarget(server.URL + "/live" + query)
 			require.NoError(t, err)
-			outcomes = append(outcomes, askTarget(t.Context(), client.Settings{Timeout: 10 * time.Second}, target))
+			outcomes = append(outcomes, outcome.Ask(t.Context(), client.Settings{Timeout: 10 * time.Second}, target))
 		}
 		w.showChanges(outcomes)
 	}
@@ -235,16 +236,16 @@ func TestReplicas(t *testing.T) {
 	assert.Equal(t, "10.0.0.8:8000 10.0.0.9:8000"+others, addresses())
 	failure = &net.DNSError{IsNotFound: true}
 	found = nil
-	r.remember([]outcome{{target: r.targets(t.Context())[0], problem: "connection refused"}})
+	r.remember([]outcome.Outcome{{Target: r.targets(t.Context())[0], Problem: "connection refused"}})
 	assert.Equal(t, "shop:8000"+others, addresses(), "all have gone")
 	found, failure = addrs("fd00::2", "fd00::1"), nil
 	assert.Equal(t, "[fd00::1]:8000 [fd00::2]:8000"+others, addresses())
 
 	// One that is not ready leaves the name of a headless Service, and is watched as long as it answers.
-	r.remember([]outcome{{target: named.WithAddress(netip.MustParseAddr("fd00::1"))}})
+	r.remember([]outcome.Outcome{{Target: named.WithAddress(netip.MustParseAddr("fd00::1"))}})
 	found = addrs("fd00::2")
 	assert.Equal(t, "[fd00::1]:8000 [fd00::2]:8000"+others, addresses())
-	r.remember([]outcome{{target: named.WithAddress(netip.MustParseAddr("fd00::1")), problem: "connection refused"}})
+	r.remember([]outcome.Outcome{{Target: named.WithAddress(netip.MustParseAddr("fd00::1")), Problem: "connection refused"}})
 	assert.Equal(t, "[fd00::2]:8000"+others, addresses())
 
 	found = nil
@@ -269,14 +270,14 @@ func TestWatchOfAName(t *testing.T) {
 	host := "shop.test:" + strings.TrimPrefix(server.URL, "http://127.0.0.1:")
 	s := newSettings(t, "http://"+host)
 	log := &screenlog{}
-	w := &watcher{watchSettings: s, out: terminal.NewOutput(log, io.Discard), replicas: newReplicas(s.targets)}
+	w := &watcher{Settings: s, out: terminal.NewOutput(log, io.Discard), replicas: newReplicas(s.Targets)}
 	w.replicas.resolve = func(context.Context, string) ([]netip.Addr, error) {
 		return []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.255.255.254")}, nil
 	}
 	outcomes := w.look(t.Context())
 	require.Len(t, outcomes, 2)
-	assert.Equal(t, health.Well, outcomes[0].level)
-	assert.Equal(t, health.Failing, outcomes[1].level, "nothing listens there")
+	assert.Equal(t, health.Well, outcomes[0].Level)
+	assert.Equal(t, health.Failing, outcomes[1].Level, "nothing listens there")
 	assert.False(t, w.count(outcomes))
 	w.show(outcomes)
 	w.show(outcomes[:1])

@@ -1,4 +1,4 @@
-package healthcheck
+package watch
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/echo-probes/echohealth/healthcheck/internal/client"
+	"github.com/echo-probes/echohealth/healthcheck/internal/outcome"
 )
 
 // replicasLimit is how many are asked at once.
@@ -76,10 +77,10 @@ func isNotFoundName(err error) bool {
 }
 
 // remember notes which addresses give health answers.
-func (r *replicas) remember(outcomes []outcome) {
+func (r *replicas) remember(outcomes []outcome.Outcome) {
 	r.answering = map[string]bool{}
 	for _, o := range outcomes {
-		r.answering[o.target.Address] = o.problem == ""
+		r.answering[o.Target.Address] = o.Problem == ""
 	}
 }
 

@@ -1,4 +1,4 @@
-package healthcheck
+package conformance
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 	"github.com/echo-probes/echohealth/healthcheck/internal/jsonvalue"
+	"github.com/echo-probes/echohealth/healthcheck/internal/outcome"
 	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
@@ -17,18 +18,18 @@ import (
 // testTimeout limits the test as a whole, however many checks there are and however slow they are.
 const testTimeout = time.Minute
 
-// conformanceTest asks every endpoint of a service, and validates each answer.
-type conformanceTest struct {
-	request client.Settings
-	target  client.Target // the prefix, or no path
-	failOn  health.Level  // from which level on the service has failed
+// Test asks every endpoint of a service, and validates each answer.
+type Test struct {
+	Request client.Settings
+	Target  client.Target // the prefix, or no path
+	FailOn  health.Level  // from which level on the service has failed
 }
 
-// run prints what is wrong. All is well if nothing is, and if the answers say that the service is well too.
-func (c conformanceTest) run(ctx context.Context, out *terminal.Output) bool {
+// Run prints what is wrong. All is well if nothing is, and if the answers say that the service is well too.
+func (c Test) Run(ctx context.Context, out *terminal.Output) bool {
 	ctx, cancel := context.WithTimeout(ctx, testTimeout)
 	defer cancel()
-	t := &testRun{ctx: ctx, request: c.request, target: c.target, level: health.Well}
+	t := &testRun{ctx: ctx, request: c.Request, target: c.Target, level: health.Well}
 	for _, e := range endpoints {
 		t.testEndpoint(e)
 	}
@@ -43,7 +44,7 @@ func (c conformanceTest) run(ctx context.Context, out *terminal.Output) bool {
 		t.testOtherMethod()
 	}
 	t.report.print(out, t.target, t.service())
-	return len(t.report.wrong) == 0 && t.level < c.failOn
+	return len(t.report.wrong) == 0 && t.level < c.FailOn
 }
 
 // testRun is one run of the test.
@@ -124,17 +125,17 @@ func (t *testRun) testBody(f *findings, e endpoint, at client.Target, a *client.
 	if t.valid.URL == nil && len(*f) == 0 {
 		t.valid = at
 	}
-	o := judge(at, a)
-	if o.problem == "" && !strings.HasPrefix(e.path, checkPath) { // a check may be optional: the service judges it
-		t.level = max(t.level, o.level)
+	o := outcome.Judge(at, a)
+	if o.Problem == "" && !strings.HasPrefix(e.path, checkPath) { // a check may be optional: the service judges it
+		t.level = max(t.level, o.Level)
 	}
-	for _, c := range o.document.checks {
-		if health.IsCheckName(c.name) && !slices.Contains(t.names, c.name) {
-			t.names = append(t.names, c.name)
+	for _, c := range o.Document.Checks {
+		if health.IsCheckName(c.Name) && !slices.Contains(t.names, c.Name) {
+			t.names = append(t.names, c.Name)
 		}
 	}
 	t.open = t.open || e.path == "detailed"
-	return o.state()
+	return o.State()
 }
 
 // testHead asks for the head alone, which must be that of GET.

@@ -1,4 +1,4 @@
-package healthcheck
+package document
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 // lasting says for how long a check has had its status, by the service's own clock. Both fields are empty for a check
 // that is ok, for a status that has just begun, and for a service that doesn't say.
 type lasting struct {
-	span   string // such as "4m10s"
+	Span   string // such as "4m10s"
 	lastOK string // "never ok", or "last ok 2h5m ago" where that was some time before the span
 }
 
@@ -24,7 +24,7 @@ func parseLasting(members jsonvalue.Object, status string, now time.Time) (l las
 	if !ok || now.IsZero() || now.Sub(since) < time.Second {
 		return l
 	}
-	l.span = span(now.Sub(since))
+	l.Span = span(now.Sub(since))
 	if status != "error" {
 		return l
 	}
@@ -42,15 +42,15 @@ func parseLasting(members jsonvalue.Object, status string, now time.Time) (l las
 // String is such as "for 4m10s (never ok)", or empty.
 func (l lasting) String() string {
 	switch {
-	case l.span == "":
+	case l.Span == "":
 		return ""
 	case l.lastOK == "":
-		return "for " + l.span
+		return "for " + l.Span
 	}
-	return "for " + l.span + " (" + l.lastOK + ")"
+	return "for " + l.Span + " (" + l.lastOK + ")"
 }
 
-// span writes a duration of a second or more with its two largest units.
+// Span writes a duration of a second or more with its two largest units.
 func span(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {

@@ -1,4 +1,4 @@
-package healthcheck
+package document
 
 import (
 	"encoding/json"
@@ -18,69 +18,69 @@ const (
 	detailsLimit = 20
 )
 
-// document is the body of a health answer, fit to be shown.
-type document struct {
-	status, reason, phase, version string
-	checks                         []check
-	lasting                        lasting  // of the answer for one check alone
-	details                        []string // likewise
+// Document is the body of a health answer, fit to be shown.
+type Document struct {
+	Status, Reason, Phase, Version string
+	Checks                         []Check
+	Lasting                        lasting  // of the answer for one check alone
+	Details                        []string // likewise
 }
 
-// check is one member of "checks".
-type check struct {
-	name, status, reason string
-	milliseconds         string // empty where it says no time
-	lasting              lasting
-	details              []string
+// Check is one member of "checks".
+type Check struct {
+	Name, Status, Reason string
+	Milliseconds         string // empty where it says no time
+	Lasting              lasting
+	Details              []string
 }
 
 var errNoDocument = errors.New("the body is not a health document")
 
-// parseDocument reads a body. Sent is when it was sent, by the server's clock; zero is unknown. It accepts what is
+// Parse reads a body. Sent is when it was sent, by the server's clock; zero is unknown. It accepts what is
 // missing or strange: --all reports that.
-func parseDocument(body []byte, sent time.Time) (document, error) {
+func Parse(body []byte, sent time.Time) (Document, error) {
 	members, err := jsonvalue.ParseObject(body)
 	status := word(members.Find("status"))
 	if err != nil || status == "" {
-		return document{}, errNoDocument
+		return Document{}, errNoDocument
 	}
 	if members.Find("checks") == nil && slices.Contains(health.StatusesOf("checks"), status) {
 		c := parseCheck("", members, sent)
-		return document{status: c.status, reason: c.reason, lasting: c.lasting, details: c.details}, nil
+		return Document{Status: c.Status, Reason: c.Reason, Lasting: c.Lasting, Details: c.Details}, nil
 	}
 	if made, ok := jsonvalue.AsTime(members.Find("timestamp")); ok {
 		sent = made
 	}
-	d := document{status: status}
+	d := Document{Status: status}
 	for _, m := range members {
 		switch m.Name {
 		case "reason":
-			d.reason = word(m.Value)
+			d.Reason = word(m.Value)
 		case "phase":
-			d.phase = word(m.Value)
+			d.Phase = word(m.Value)
 		case "version":
-			d.version = word(m.Value)
+			d.Version = word(m.Value)
 		case "checks":
-			d.checks = parseChecks(m.Value, sent)
+			d.Checks = parseChecks(m.Value, sent)
 		case "status", "timestamp":
 		default:
-			d.details = appendDetail(d.details, m)
+			d.Details = appendDetail(d.Details, m)
 		}
 	}
 	return d, nil
 }
 
-// hasTrouble reports whether a check is not ok. A service may be ready, or degraded and no more, all the same.
-func (d document) hasTrouble() bool {
-	return slices.ContainsFunc(d.checks, func(c check) bool { return c.status != "ok" })
+// HasTrouble reports whether a check is not ok. A service may be ready, or degraded and no more, all the same.
+func (d Document) HasTrouble() bool {
+	return slices.ContainsFunc(d.Checks, func(c Check) bool { return c.Status != "ok" })
 }
 
-func parseChecks(raw json.RawMessage, now time.Time) []check {
+func parseChecks(raw json.RawMessage, now time.Time) []Check {
 	members, err := jsonvalue.ParseObject(raw)
 	if err != nil {
 		return nil
 	}
-	var checks []check
+	var checks []Check
 	for _, m := range members[:min(len(members), checksLimit)] {
 		of, _ := jsonvalue.ParseObject(m.Value) // what is no object has no members
 		checks = append(checks, parseCheck(m.Name, of, now))
@@ -89,26 +89,26 @@ func parseChecks(raw json.RawMessage, now time.Time) []check {
 }
 
 // parseCheck reads a check's members. Now is when the server sent them, by its clock.
-func parseCheck(name string, members jsonvalue.Object, now time.Time) check {
-	c := check{name: text.CleanWord(name)}
+func parseCheck(name string, members jsonvalue.Object, now time.Time) Check {
+	c := Check{Name: text.CleanWord(name)}
 	for _, m := range members {
 		switch m.Name {
 		case "status":
-			c.status = word(m.Value)
+			c.Status = word(m.Value)
 		case "reason":
-			c.reason = word(m.Value)
+			c.Reason = word(m.Value)
 		case "response_time_ms":
-			c.milliseconds = word(m.Value)
+			c.Milliseconds = word(m.Value)
 		case "since", "last_ok":
 		case "error":
 			message, _ := jsonvalue.AsString(m.Value)
-			c.details = append(c.details, "error="+text.Clean(message, errorLimit))
+			c.Details = append(c.Details, "error="+text.Clean(message, errorLimit))
 		default:
-			c.details = appendDetail(c.details, m)
+			c.Details = appendDetail(c.Details, m)
 		}
 	}
-	if c.status != "ok" {
-		c.lasting = parseLasting(members, c.status, now)
+	if c.Status != "ok" {
+		c.Lasting = parseLasting(members, c.Status, now)
 	}
 	return c
 }

@@ -1,4 +1,4 @@
-package healthcheck
+package conformance
 
 import (
 	"net/http"

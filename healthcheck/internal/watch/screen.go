@@ -1,4 +1,4 @@
-package healthcheck
+package watch
 
 import (
 	"cmp"
@@ -7,7 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/echo-probes/echohealth/healthcheck/internal/document"
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+	"github.com/echo-probes/echohealth/healthcheck/internal/outcome"
 	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
@@ -17,7 +19,7 @@ type view struct {
 	title    string
 	interval time.Duration
 	at       time.Time
-	outcomes []outcome
+	outcomes []outcome.Outcome
 	notAsked int // how many replicas were not asked
 }
 
@@ -28,7 +30,7 @@ func (v view) draw(out *terminal.Output, width, height int) []string {
 	lines := []string{text.Cut(head, width), ""}
 	room := max(height-1-len(lines), 1)
 	if len(v.outcomes) == 1 {
-		lines = append(lines, firstLines(checklist(out, v.outcomes[0], width), room)...)
+		lines = append(lines, firstLines(outcome.Checklist(out, v.outcomes[0], width), room)...)
 	} else {
 		lines = append(lines, v.matrix(out, width, room)...)
 	}
@@ -55,17 +57,17 @@ func (v view) matrix(out *terminal.Output, width, room int) []string {
 }
 
 // worst returns the outcomes that have room, the worst of them where not all have, and a note on the rest.
-func (v view) worst(room int) ([]outcome, []string) {
+func (v view) worst(room int) ([]outcome.Outcome, []string) {
 	room -= 3 // the head, and a note below a blank line
 	if len(v.outcomes) <= room {
 		return v.outcomes, nil
 	}
 	sorted := slices.Clone(v.outcomes)
-	slices.SortStableFunc(sorted, func(a, b outcome) int { return int(b.level) - int(a.level) })
+	slices.SortStableFunc(sorted, func(a, b outcome.Outcome) int { return int(b.Level) - int(a.Level) })
 	n := max(room, 1)
 	bad := 0
 	for _, o := range sorted[n:] {
-		if o.level != health.Well {
+		if o.Level != health.Well {
 			bad++
 		}
 	}
@@ -74,7 +76,7 @@ func (v view) worst(room int) ([]outcome, []string) {
 
 // fittingRows returns the matrix with a column for each check. Where not all have room, it omits those that are ok in
 // all rows, and returns their number.
-func fittingRows(outcomes []outcome, width int) (rows [][]terminal.Cell, omitted int) {
+func fittingRows(outcomes []outcome.Outcome, width int) (rows [][]terminal.Cell, omitted int) {
 	all, notOK := checkNames(outcomes)
 	rows = matrixRows(outcomes, all)
 	if terminal.TableWidth(rows) <= width {
@@ -84,31 +86,31 @@ func fittingRows(outcomes []outcome, width int) (rows [][]terminal.Cell, omitted
 }
 
 // checkNames returns the names of all checks, and of those that are not ok in some outcome.
-func checkNames(outcomes []outcome) (all, notOK []string) {
+func checkNames(outcomes []outcome.Outcome) (all, notOK []string) {
 	for _, o := range outcomes {
-		for _, c := range o.document.checks {
-			if !slices.Contains(all, c.name) {
-				all = append(all, c.name)
+		for _, c := range o.Document.Checks {
+			if !slices.Contains(all, c.Name) {
+				all = append(all, c.Name)
 			}
-			if c.status != "ok" && !slices.Contains(notOK, c.name) {
-				notOK = append(notOK, c.name)
+			if c.Status != "ok" && !slices.Contains(notOK, c.Name) {
+				notOK = append(notOK, c.Name)
 			}
 		}
 	}
 	return all, notOK
 }
 
-func matrixRows(outcomes []outcome, checks []string) [][]terminal.Cell {
+func matrixRows(outcomes []outcome.Outcome, checks []string) [][]terminal.Cell {
 	labels := labels(outcomes)
 	rows := [][]terminal.Cell{append(terminal.PlainCells("REPLICA", "STATUS", "TIME", ""), terminal.PlainCells(checks...)...)}
 	for i, o := range outcomes {
-		state := terminal.Cell{Text: text.Cut(o.state(), 30), Level: o.level}
-		row := []terminal.Cell{{Text: labels[i]}, state, {Text: o.took()}, {Text: o.document.version}}
-		if o.document.version != "" {
+		state := terminal.Cell{Text: text.Cut(o.State(), 30), Level: o.Level}
+		row := []terminal.Cell{{Text: labels[i]}, state, {Text: o.Took()}, {Text: o.Document.Version}}
+		if o.Document.Version != "" {
 			rows[0][3].Text = "VERSION"
 		}
 		for _, name := range checks {
-			row = append(row, checkCell(o.document, name))
+			row = append(row, checkCell(o.Document, name))
 		}
 		rows = append(rows, row)
 	}
@@ -116,27 +118,27 @@ func matrixRows(outcomes []outcome, checks []string) [][]terminal.Cell {
 }
 
 // labels returns the replicas' addresses, or their URLs where the addresses don't tell them apart.
-func labels(outcomes []outcome) []string {
+func labels(outcomes []outcome.Outcome) []string {
 	labels := make([]string, len(outcomes))
 	seen := map[string]bool{}
 	for i, o := range outcomes {
-		labels[i] = o.target.Address
+		labels[i] = o.Target.Address
 		seen[labels[i]] = true
 	}
 	if len(seen) < len(outcomes) {
 		for i, o := range outcomes {
-			labels[i] = o.target.Name()
+			labels[i] = o.Target.Name()
 		}
 	}
 	return labels
 }
 
 // checkCell shows a check in one word, and for how long it has been so.
-func checkCell(d document, name string) terminal.Cell {
-	for _, c := range d.checks {
-		if c.name == name {
-			shown := text.JoinWords(cmp.Or(c.reason, c.status), c.lasting.span)
-			return terminal.Cell{Text: shown, Level: health.LevelOf(c.status)}
+func checkCell(d document.Document, name string) terminal.Cell {
+	for _, c := range d.Checks {
+		if c.Name == name {
+			shown := text.JoinWords(cmp.Or(c.Reason, c.Status), c.Lasting.Span)
+			return terminal.Cell{Text: shown, Level: health.LevelOf(c.Status)}
 		}
 	}
 	return terminal.Cell{}

@@ -1,0 +1,31 @@
+package outcome
+
+import (
+	"strings"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/document"
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
+)
+
+// Checklist is the outcome for people: a row for each check.
+func Checklist(out *terminal.Output, o Outcome, width int) []string {
+	head := []terminal.Cell{{Text: o.State(), Level: o.Level}}
+	head = append(head, terminal.PlainCells(o.Document.Lasting.String(), o.Took(), o.Target.String(), o.note)...)
+	head = append(head, terminal.PlainCells(o.Document.Details...)...)
+	rows := make([][]terminal.Cell, len(o.Document.Checks))
+	for i, c := range o.Document.Checks {
+		rows[i] = checkCells(c)
+	}
+	return append(out.Table([][]terminal.Cell{head}, width), out.Table(rows, width)...)
+}
+
+func checkCells(c document.Check) []terminal.Cell {
+	milliseconds := c.Milliseconds
+	if milliseconds != "" {
+		milliseconds += "ms"
+	}
+	l := health.LevelOf(c.Status)
+	cells := []terminal.Cell{{Text: "  " + c.Name}, {Text: c.Status, Level: l}, {Text: c.Reason, Level: l}}
+	return append(cells, terminal.PlainCells(c.Lasting.String(), milliseconds, strings.Join(c.Details, " "))...)
+}

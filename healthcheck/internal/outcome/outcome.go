@@ -1,0 +1,134 @@
+package outcome
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/echo-probes/echohealth/healthcheck/internal/client"
+	"github.com/echo-probes/echohealth/healthcheck/internal/document"
+	"github.com/echo-probes/echohealth/healthcheck/internal/health"
+	"github.com/echo-probes/echohealth/healthcheck/internal/text"
+)
+
+// Outcome is what came of asking a target once.
+type Outcome struct {
+	Target   client.Target
+	Answer   *client.Answer // nil if there was none
+	Document document.Document
+	Level    health.Level
+	Problem  string // what is wrong, where the document doesn't say it
+	note     string // more about the problem
+}
+
+// Ask asks a target, and judges the answer.
+func Ask(ctx context.Context, s client.Settings, t client.Target) Outcome {
+	a, err := s.Ask(ctx, t, http.MethodGet)
+	if err != nil {
+		return Outcome{Target: t, Level: health.Failing, Problem: client.Explain(err, s.Timeout)}
+	}
+	return Judge(t, a)
+}
+
+// AskAll asks all targets side by side. The outcomes are in the order of the targets.
+func AskAll(ctx context.Context, s client.Settings, targets []client.Target) []Outcome {
+	outcomes := make([]Outcome, len(targets))
+	var wg sync.WaitGroup
+	for i, t := range targets {
+		wg.Go(func() { outcomes[i] = Ask(ctx, s, t) })
+	}
+	wg.Wait()
+	return outcomes
+}
+
+// Judge calls only a health answer well that says so. The 200 of a page that answers every path is none, and neither
+// is the answer of another endpoint.
+func Judge(t client.Target, a *client.Answer) Outcome {
+	o := Outcome{Target: t, Answer: a, Level: health.Failing}
+	var err error
+	sent, _ := http.ParseTime(a.Header.Get("Date")) // for one check alone, which has no timestamp
+	o.Document, err = document.Parse(a.Body, sent)
+	said := health.LevelOf(o.Document.Status)
+	switch {
+	case !health.IsStatusCode(a.Status):
+		o.Problem, o.note = client.StatusText(a.Status), note(a.Status)
+	case err != nil:
+		o.Problem, o.note = client.StatusText(a.Status), err.Error()
+	case said == health.Unknown:
+		o.Problem, o.note = client.StatusText(a.Status), `no health answer has the status "`+o.Document.Status+`"`
+	case t.Statuses != nil && !slices.Contains(t.Statuses, o.Document.Status):
+		o.Problem = client.StatusText(a.Status)
+		o.note = fmt.Sprintf("its status is %q: here it is one of %q", o.Document.Status, t.Statuses)
+	case a.Status == http.StatusServiceUnavailable && said != health.Failing:
+		o.Problem, o.note = client.StatusText(a.Status), `and yet its status is "`+o.Document.Status+`"`
+	case said == health.Well && o.Document.HasTrouble():
+		o.Level = health.Warning
+	default:
+		o.Level = said
+	}
+	return o
+}
+
+// note says what a status often comes from.
+func note(status int) string {
+	switch {
+	case status/100 == 3:
+		return "redirects are not followed"
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return "it may need a --header"
+	case status == http.StatusNotFound:
+		return "there is no such check or endpoint, or the prefix is another"
+	}
+	return ""
+}
+
+// Line is the outcome for a log and for Docker, which keeps 4096 bytes: what is not ok comes first.
+func (o Outcome) Line() string {
+	var bad, good []string
+	for _, c := range o.Document.Checks {
+		if c.Status == "ok" {
+			good = append(good, c.Name+" ok")
+		} else {
+			bad = append(bad, text.JoinWords(c.Name, c.Status, c.Reason, c.Lasting.String()))
+		}
+	}
+	var alone []string
+	if o.Document.Lasting.Span != "" {
+		alone = []string{o.Document.Lasting.String()}
+	}
+	rest := strings.Join(slices.Concat(bad, good, alone, o.Document.Details), ", ")
+	if o.Problem != "" {
+		rest = o.note
+	}
+	if rest == "" {
+		return o.headline()
+	}
+	return text.Cut(o.headline()+": "+rest, 4000)
+}
+
+// headline is the outcome in a few words.
+func (o Outcome) headline() string {
+	if o.Answer == nil {
+		return o.State()
+	}
+	return o.State() + " in " + o.Took()
+}
+
+// State is the status with its reason and phase, or the problem.
+func (o Outcome) State() string {
+	if o.Problem != "" {
+		return o.Problem
+	}
+	return text.JoinWords(o.Document.Status, o.Document.Reason, o.Document.Phase)
+}
+
+// Took is empty where there was no answer.
+func (o Outcome) Took() string {
+	if o.Answer == nil {
+		return ""
+	}
+	return text.Duration(o.Answer.Took)
+}
