@@ -22,7 +22,8 @@ type askSettings struct {
 
 // endpointFlags are the flags that choose an endpoint, with its path below the prefix.
 var endpointFlags = []struct{ flag, path string }{
-	{"live", "live/"}, {"ready", "ready/"}, {"startup", "startup/"}, {"detailed", "detailed/"}, {"check", "checks/"},
+	{"live", "live/"}, {"ready", "ready/"}, {"startup", "startup/"}, {"detailed", "detailed/"},
+	{"check", "checks/"},
 }
 
 // parseAsk reads the arguments of the command.
@@ -124,8 +125,8 @@ func parseTargets(urls []string) ([]client.Target, error) {
 	return targets, nil
 }
 
-// chooseEndpoint applies the rule of the usage: a chosen endpoint is below the URL's path; without a choice the path is
-// asked as it is, and without a path readiness.
+// chooseEndpoint applies the rule of the usage: a chosen endpoint is below the URL's path; without a choice
+// the path is asked as it is, and without a path readiness.
 func chooseEndpoint(t client.Target, endpoint string) client.Target {
 	if endpoint == "" {
 		return t.OrBelow("ready/")

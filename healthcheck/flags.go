@@ -34,8 +34,8 @@ func newArguments() *arguments {
 	return a
 }
 
-// setting defines a flag with a value. Package flag would quote an invalid value as it is: where the value was
-// forgotten it is the URL that follows, and the URL may have a password.
+// setting defines a flag with a value. Package flag would quote an invalid value as it is: where the value
+// was forgotten it is the URL that follows, and the URL may have a password.
 func (a *arguments) setting(name string, set func(string) error) {
 	a.Func(name, "", func(s string) error {
 		if err := set(s); err != nil && a.wrong == nil {

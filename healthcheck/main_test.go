@@ -85,7 +85,8 @@ func command(args ...string) (code int, stdout, stderr string) {
 
 var lasting = regexp.MustCompile(`:? for \d+s( \(never ok\))?`)
 
-// timeless takes out for how long a check has failed: a test's service has just begun, but a machine may be slow.
+// timeless takes out for how long a check has failed: a test's service has just begun, but a machine may be
+// slow.
 func timeless(output string) string { return lasting.ReplaceAllString(output, "") }
 
 func TestVerdicts(t *testing.T) {
@@ -182,7 +183,8 @@ func TestWhatIsNoHealthAnswer(t *testing.T) {
 	}
 }
 
-// A service that is alive need not be ready: each endpoint has words of its own. A path of the user's may be any endpoint.
+// A service that is alive need not be ready: each endpoint has words of its own. A path of the user's may be
+// any endpoint.
 func TestAnotherEndpointsWord(t *testing.T) {
 	endpoints := []struct {
 		args  []string
@@ -211,7 +213,8 @@ func TestAnotherEndpointsWord(t *testing.T) {
 	}
 }
 
-// For how long a check has failed is told by the service's clock alone. The documents of earlier versions don't say.
+// For how long a check has failed is told by the service's clock alone. The documents of earlier versions
+// don't say.
 func TestForHowLong(t *testing.T) {
 	const (
 		at  = `"timestamp":"2026-11-25T10:00:00Z"`

@@ -40,8 +40,8 @@ func (s once) run(ctx context.Context, out *terminal.Output) bool {
 	return good
 }
 
-// printBody prints a JSON body to the byte; to a terminal, without control characters. Where there is no JSON, it
-// prints why to stderr: a program may read stdout.
+// printBody prints a JSON body to the byte; to a terminal, without control characters. Where there is no
+// JSON, it prints why to stderr: a program may read stdout.
 func printBody(out *terminal.Output, o outcome.Outcome) {
 	if o.Answer == nil || !json.Valid(o.Answer.Body) {
 		out.PrintError("%s: %s\n", o.Target, o.Line())

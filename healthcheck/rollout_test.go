@@ -21,7 +21,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// balancer passes each new connection on to the backend of the moment, as a Service does: those that exist stay where they are.
+// balancer passes each new connection on to the backend of the moment, as a Service does: those that exist
+// stay where they are.
 type balancer struct {
 	listener net.Listener
 	backend  atomic.Pointer[string]

@@ -20,8 +20,9 @@ var (
 	errExcess   = errors.New("the server sent more than its answer")
 )
 
-// Connection is one connection to a target. It does nothing of what http.Transport does beside sending a request, and
-// what would hide the faults that a rollout has: no retry on another connection, no redirect, no proxy.
+// Connection is one connection to a target. It does nothing of what http.Transport does beside sending a
+// request, and what would hide the faults that a rollout has: no retry on another connection, no redirect, no
+// proxy.
 type Connection struct {
 	net.Conn
 	reader *bufio.Reader
@@ -56,8 +57,8 @@ type Answer struct {
 	Took   time.Duration
 }
 
-// Ask sends a request and reads the whole answer, before the deadline of ctx. After an error the connection must not
-// be used again.
+// Ask sends a request and reads the whole answer, before the deadline of ctx. After an error the connection
+// must not be used again.
 func (c *Connection) Ask(ctx context.Context, r *http.Request) (*Answer, error) {
 	began := time.Now()
 	deadline, _ := ctx.Deadline()

@@ -54,8 +54,8 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// errnoTexts has Windows' socket errors by their numbers too: there the names of package syscall stand for numbers that
-// the system never returns.
+// errnoTexts has Windows' socket errors by their numbers too: there the names of package syscall stand for
+// numbers that the system never returns.
 var errnoTexts = map[syscall.Errno]string{
 	syscall.ECONNREFUSED: "connection refused",
 	10061:                "connection refused",

@@ -35,7 +35,8 @@ func ParseHeader(lines []string) (http.Header, error) {
 
 // ownHeaders say how a message is sent. The sender sets them.
 var ownHeaders = map[string]bool{
-	"Connection": true, "Content-Length": true, "Transfer-Encoding": true, "Trailer": true, "Upgrade": true, "Te": true,
+	"Connection": true, "Content-Length": true, "Transfer-Encoding": true,
+	"Trailer": true, "Upgrade": true, "Te": true,
 }
 
 // isToken reports whether s is a field name, as in RFC 9110, section 5.6.2.

@@ -6,8 +6,8 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// Masked returns what may be shown of a text that is meant for a URL, be it valid or not: neither a user, nor a
-// password, nor a query.
+// Masked returns what may be shown of a text that is meant for a URL, be it valid or not: neither a user, nor
+// a password, nor a query.
 func Masked(raw string) string {
 	scheme, rest, found := strings.Cut(raw, "://")
 	if found && strings.Trim(scheme, text.Letters) == "" {

@@ -1,3 +1,5 @@
+// Package client sends requests to a target and reads the answers. It speaks HTTP/1.1 over connections of its
+// own, without proxies, redirects and retries.
 package client
 
 import (
@@ -24,7 +26,7 @@ type Target struct {
 	tls              *tls.Config // nil for http
 	URL              *url.URL    // over a UNIX socket the host in it is localhost
 	replica          bool        // address is one of those of the URL's host
-	Statuses         []string    // that its answer may have; nil for a path of the user's own: it may be any endpoint
+	Statuses         []string    // that its answer may have; nil for a path of the user's own
 }
 
 // ParseTarget reads a URL: http, https or unix.
@@ -62,9 +64,9 @@ func behindHost(raw string) string {
 	return ""
 }
 
-// misplacedCharacter says what is wrong with the part of a URL behind its host. A password with a #, a ? or a / in it
-// ends there, its rest is in this part, and its user is taken for the host: the request would go elsewhere, and the
-// password would be shown.
+// misplacedCharacter says what is wrong with the part of a URL behind its host. A password with a #, a ? or a /
+// in it ends there, its rest is in this part, and its user is taken for the host: the request would go
+// elsewhere, and the password would be shown.
 func misplacedCharacter(tail string) string {
 	switch {
 	case strings.Contains(tail, "#"):
@@ -84,7 +86,8 @@ func whyUnreadable(err error, raw string) string {
 	return parse.Err.Error()
 }
 
-// parseSocket reads what follows unix://, a file and perhaps a path to ask for: /run/app.sock:/api/health/live/.
+// parseSocket reads what follows unix://, a file and perhaps a path to ask for:
+// /run/app.sock:/api/health/live/.
 func parseSocket(rest string) (Target, error) {
 	shown := Masked(unixScheme + rest)
 	file, path := splitSocket(rest)
@@ -111,7 +114,8 @@ func splitSocket(rest string) (file, path string) {
 	return rest, ""
 }
 
-// isSocketPath reports whether s is an absolute path, and is not meant for more than that. An @ may be in one: systemd's app@1.sock.
+// isSocketPath reports whether s is an absolute path, and is not meant for more than that. An @ may be in
+// one: systemd's app@1.sock.
 func isSocketPath(s string) bool {
 	hasPassword := strings.Contains(s[:max(strings.LastIndexByte(s, '@'), 0)], ":")
 	return strings.HasPrefix(s, "/") && !strings.ContainsAny(s, "?#") && !hasPassword
@@ -146,13 +150,14 @@ func (t Target) Name() string {
 	return t.String()
 }
 
-// Identity tells targets apart whose names are alike, such as by their queries. It may have a secret in it, and must
-// not be shown.
+// Identity tells targets apart whose names are alike, such as by their queries. It may have a secret in it,
+// and must not be shown.
 func (t Target) Identity() string { return t.Address + " " + t.URL.String() }
 
 func (t Target) hasPath() bool { return strings.Trim(t.URL.Path, "/") != "" }
 
-// OrBelow returns the target as it is where its URL has a path, else that of an endpoint below the default prefix.
+// OrBelow returns the target as it is where its URL has a path, else that of an endpoint below the default
+// prefix.
 func (t Target) OrBelow(endpoint string) Target {
 	if t.hasPath() {
 		return t
@@ -178,7 +183,8 @@ func (t Target) HasHostName() bool {
 	return err != nil && t.socket == "" && t.URL.Hostname() != "localhost"
 }
 
-// WithAddress returns the target at one of the addresses of its host. A request to it names the host all the same.
+// WithAddress returns the target at one of the addresses of its host. A request to it names the host all the
+// same.
 func (t Target) WithAddress(addr netip.Addr) Target {
 	t.Address = net.JoinHostPort(addr.String(), port(t.URL))
 	t.replica = true

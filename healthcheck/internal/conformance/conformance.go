@@ -1,3 +1,4 @@
+// Package conformance asks every endpoint of a service, and validates each answer.
 package conformance
 
 import (
@@ -38,7 +39,8 @@ func (c Test) Run(ctx context.Context, out *terminal.Output) bool {
 	}
 	if t.valid.URL == nil {
 		prefix := t.target.Below("").String()
-		t.report.wrong = append(t.report.wrong, "no health endpoint is below "+prefix+": is the prefix another?")
+		nothing := "no health endpoint is below " + prefix + ": is the prefix another?"
+		t.report.wrong = append(t.report.wrong, nothing)
 	} else {
 		t.testUnknownPath()
 		t.testOtherMethod()
@@ -126,7 +128,8 @@ func (t *testRun) testBody(f *findings, e endpoint, at client.Target, a *client.
 		t.valid = at
 	}
 	o := outcome.Judge(at, a)
-	if o.Problem == "" && !strings.HasPrefix(e.path, checkPath) { // a check may be optional: the service judges it
+	// A check may be optional: the service judges it.
+	if o.Problem == "" && !strings.HasPrefix(e.path, checkPath) {
 		t.level = max(t.level, o.Level)
 	}
 	for _, c := range o.Document.Checks {
@@ -154,7 +157,8 @@ func (t *testRun) testHead(e endpoint) {
 	t.report.add(http.MethodHead, at, a, "", *f)
 }
 
-// testUnknownPath asks for a path that no service has: the answer must be 404, or what the guard answers to every path.
+// testUnknownPath asks for a path that no service has: the answer must be 404, or what the guard answers to
+// every path.
 func (t *testRun) testUnknownPath() {
 	at := t.target.Below("there-is-no-such-endpoint/")
 	a := t.ask(http.MethodGet, at)

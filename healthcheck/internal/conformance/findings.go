@@ -58,7 +58,8 @@ func isRefused(a *client.Answer) bool {
 	return a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden
 }
 
-// isNotFound reports whether the middleware, and not the application behind it, answers that there is no such path.
+// isNotFound reports whether the middleware, and not the application behind it, answers that there is no such
+// path.
 func isNotFound(a *client.Answer) bool {
 	return a.Status == http.StatusNotFound && strings.TrimSpace(string(a.Body)) == `{"error":"not_found"}`
 }

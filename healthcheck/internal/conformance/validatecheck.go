@@ -33,8 +33,8 @@ func (f *findings) checks(body jsonvalue.Object, now time.Time) []string {
 	return statuses
 }
 
-// check validates one check's object, and returns its status. The prefix comes before the names of its members. A zero
-// now is unknown.
+// check validates one check's object, and returns its status. The prefix comes before the names of its
+// members. A zero now is unknown.
 func (f *findings) check(prefix string, check jsonvalue.Object, now time.Time) string {
 	status := f.oneOf(prefix+"status", check.Find("status"), health.StatusesOf("checks")...)
 	f.reason(prefix, check.Find("reason"), status)
@@ -100,7 +100,8 @@ func (f *findings) errorText(prefix string, raw json.RawMessage, status string) 
 }
 
 func isReason(s string) bool {
-	return s != "" && len(s) <= 32 && strings.IndexByte(text.Lower, s[0]) >= 0 && strings.Trim(s, text.Lower+text.Digits+"_") == ""
+	isWord := strings.Trim(s, text.Lower+text.Digits+"_") == ""
+	return isWord && s != "" && len(s) <= 32 && strings.IndexByte(text.Lower, s[0]) >= 0
 }
 
 func (f *findings) milliseconds(prefix string, raw json.RawMessage) {

@@ -1,3 +1,4 @@
+// Package document reads the body of a health answer, to be shown.
 package document
 
 import (
@@ -22,7 +23,7 @@ const (
 type Document struct {
 	Status, Reason, Phase, Version string
 	Checks                         []Check
-	Lasting                        lasting  // of the answer for one check alone
+	Lasting                        Lasting  // of the answer for one check alone
 	Details                        []string // likewise
 }
 
@@ -30,7 +31,7 @@ type Document struct {
 type Check struct {
 	Name, Status, Reason string
 	Milliseconds         string // empty where it says no time
-	Lasting              lasting
+	Lasting              Lasting
 	Details              []string
 }
 
@@ -70,7 +71,8 @@ func Parse(body []byte, sent time.Time) (Document, error) {
 	return d, nil
 }
 
-// HasTrouble reports whether a check is not ok. A service may be ready, or degraded and no more, all the same.
+// HasTrouble reports whether a check is not ok. A service may be ready, or degraded and no more, all the
+// same.
 func (d Document) HasTrouble() bool {
 	return slices.ContainsFunc(d.Checks, func(c Check) bool { return c.Status != "ok" })
 }

@@ -7,19 +7,19 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/jsonvalue"
 )
 
-// lasting says for how long a check has had its status, by the service's own clock. Both fields are empty for a check
-// that is ok, for a status that has just begun, and for a service that doesn't say.
-type lasting struct {
+// Lasting says for how long a check has had its status, by the service's own clock. Both fields are empty for
+// a check that is ok, for a status that has just begun, and for a service that doesn't say.
+type Lasting struct {
 	Span   string // such as "4m10s"
 	lastOK string // "never ok", or "last ok 2h5m ago" where that was some time before the span
 }
 
-// shownGap is how long before an error the last ok must be for it to be shown: between two looks that are closer, no
-// other look was missed.
+// shownGap is how long before an error the last ok must be for it to be shown: between two looks that are
+// closer, no other look was missed.
 const shownGap = time.Minute
 
 // parseLasting reads the members since and last_ok of a check that is not ok. A zero now is unknown.
-func parseLasting(members jsonvalue.Object, status string, now time.Time) (l lasting) {
+func parseLasting(members jsonvalue.Object, status string, now time.Time) (l Lasting) {
 	since, ok := jsonvalue.AsTime(members.Find("since"))
 	if !ok || now.IsZero() || now.Sub(since) < time.Second {
 		return l
@@ -40,7 +40,7 @@ func parseLasting(members jsonvalue.Object, status string, now time.Time) (l las
 }
 
 // String is such as "for 4m10s (never ok)", or empty.
-func (l lasting) String() string {
+func (l Lasting) String() string {
 	switch {
 	case l.Span == "":
 		return ""

@@ -1,3 +1,4 @@
+// Package health knows the words of health answers: which statuses an endpoint may have, and how bad each is.
 package health
 
 import (
@@ -35,9 +36,9 @@ var statuses = map[string][]string{
 	"checks":   {"ok", "warning", "error"},
 }
 
-// StatusesOf returns the statuses that an endpoint may have; "" is the index, and "checks" one check alone. The
-// status of another endpoint means that a proxy, or a wrong prefix, leads elsewhere: a service that is alive need
-// not be ready.
+// StatusesOf returns the statuses that an endpoint may have; "" is the index, and "checks" one check alone.
+// The status of another endpoint means that a proxy, or a wrong prefix, leads elsewhere: a service that is
+// alive need not be ready.
 func StatusesOf(endpoint string) []string { return statuses[endpoint] }
 
 // IsStatusCode reports whether a health answer may have this HTTP status.

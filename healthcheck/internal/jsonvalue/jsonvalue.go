@@ -1,3 +1,4 @@
+// Package jsonvalue reads JSON whose structure is not known, and keeps the order of the members.
 package jsonvalue
 
 import (
@@ -9,8 +10,8 @@ import (
 	"time"
 )
 
-// Object is a JSON object: its members in their order, which is that of the service's configuration. A map would
-// lose it.
+// Object is a JSON object: its members in their order, which is that of the service's configuration. A map
+// would lose it.
 type Object []Member
 
 // Member is a member of a JSON object.

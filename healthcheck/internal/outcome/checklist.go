@@ -11,7 +11,8 @@ import (
 // Checklist is the outcome for people: a row for each check.
 func Checklist(out *terminal.Output, o Outcome, width int) []string {
 	head := []terminal.Cell{{Text: o.State(), Level: o.Level}}
-	head = append(head, terminal.PlainCells(o.Document.Lasting.String(), o.Took(), o.Target.String(), o.note)...)
+	lasting := o.Document.Lasting.String()
+	head = append(head, terminal.PlainCells(lasting, o.Took(), o.Target.String(), o.note)...)
 	head = append(head, terminal.PlainCells(o.Document.Details...)...)
 	rows := make([][]terminal.Cell, len(o.Document.Checks))
 	for i, c := range o.Document.Checks {
@@ -27,5 +28,6 @@ func checkCells(c document.Check) []terminal.Cell {
 	}
 	l := health.LevelOf(c.Status)
 	cells := []terminal.Cell{{Text: "  " + c.Name}, {Text: c.Status, Level: l}, {Text: c.Reason, Level: l}}
-	return append(cells, terminal.PlainCells(c.Lasting.String(), milliseconds, strings.Join(c.Details, " "))...)
+	details := strings.Join(c.Details, " ")
+	return append(cells, terminal.PlainCells(c.Lasting.String(), milliseconds, details)...)
 }

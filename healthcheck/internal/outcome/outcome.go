@@ -1,3 +1,4 @@
+// Package outcome asks targets once, and judges the answers.
 package outcome
 
 import (
@@ -44,8 +45,8 @@ func AskAll(ctx context.Context, s client.Settings, targets []client.Target) []O
 	return outcomes
 }
 
-// Judge calls only a health answer well that says so. The 200 of a page that answers every path is none, and neither
-// is the answer of another endpoint.
+// Judge calls only a health answer well that says so. The 200 of a page that answers every path is none, and
+// neither is the answer of another endpoint.
 func Judge(t client.Target, a *client.Answer) Outcome {
 	o := Outcome{Target: t, Answer: a, Level: health.Failing}
 	var err error
@@ -58,7 +59,8 @@ func Judge(t client.Target, a *client.Answer) Outcome {
 	case err != nil:
 		o.Problem, o.note = client.StatusText(a.Status), err.Error()
 	case said == health.Unknown:
-		o.Problem, o.note = client.StatusText(a.Status), `no health answer has the status "`+o.Document.Status+`"`
+		o.Problem = client.StatusText(a.Status)
+		o.note = `no health answer has the status "` + o.Document.Status + `"`
 	case t.Statuses != nil && !slices.Contains(t.Statuses, o.Document.Status):
 		o.Problem = client.StatusText(a.Status)
 		o.note = fmt.Sprintf("its status is %q: here it is one of %q", o.Document.Status, t.Statuses)

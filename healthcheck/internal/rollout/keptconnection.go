@@ -8,8 +8,8 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 )
 
-// keptConnection is one connection after the other. It opens the next only if an answer says "Connection: close", or if
-// the one before failed.
+// keptConnection is one connection after the other. It opens the next only if an answer says "Connection:
+// close", or if the one before failed.
 type keptConnection struct {
 	request client.Settings
 	target  client.Target
@@ -41,8 +41,8 @@ func (k *keptConnection) askRepeatedly(ctx context.Context, delay, interval time
 	}
 }
 
-// ask sends one request, and never a second time. The end of the rollout does not interrupt it, since that would look
-// like a failure.
+// ask sends one request, and never a second time. The end of the rollout does not interrupt it, since that
+// would look like a failure.
 func (k *keptConnection) ask() {
 	ctx, cancel := context.WithTimeout(context.Background(), k.request.Timeout)
 	defer cancel()
@@ -57,7 +57,8 @@ func (k *keptConnection) ask() {
 		k.served++
 	}
 	if why != "" {
-		f := failure{request: number, connection: k.number, nth: k.nth(err), address: k.address(), at: time.Now(), why: why}
+		f := failure{request: number, connection: k.number, nth: k.nth(err), at: time.Now(), why: why}
+		f.address = k.address()
 		k.tally.countFailure(f)
 	}
 	if err != nil || a.Last {

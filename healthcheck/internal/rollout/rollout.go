@@ -1,3 +1,4 @@
+// Package rollout asks over kept connections while a service is deployed, and counts the requests that fail.
 package rollout
 
 import (
@@ -25,7 +26,8 @@ func (s Settings) interval() time.Duration {
 	return time.Duration(s.Connections) * time.Second / time.Duration(s.Rate)
 }
 
-// Run asks over the connections until ctx ends or the time is over, and prints what failed. All is well if nothing did.
+// Run asks over the connections until ctx ends or the time is over, and prints what failed. All is well if
+// nothing did.
 func (s Settings) Run(ctx context.Context, out *terminal.Output) bool {
 	if why := s.askFirst(ctx); why != "" {
 		out.Printf("nothing to begin with: %s: %s\n", s.Target, why)

@@ -158,7 +158,8 @@ func (t *tally) kindRows() [][]terminal.Cell {
 	})
 	rows := make([][]terminal.Cell, len(kinds))
 	for i, k := range kinds {
-		rows[i] = terminal.PlainCells("  "+text.Thousands(k.count), k.why, "from "+moment(k.first)+" to "+moment(k.last))
+		span := "from " + moment(k.first) + " to " + moment(k.last)
+		rows[i] = terminal.PlainCells("  "+text.Thousands(k.count), k.why, span)
 	}
 	return rows
 }

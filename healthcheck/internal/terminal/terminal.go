@@ -1,3 +1,4 @@
+// Package terminal writes the output: plain lines, or tables and colours where stdout is a terminal.
 package terminal
 
 import (
@@ -51,7 +52,9 @@ func (o *Output) PrintError(format string, args ...any) {
 	_, _ = fmt.Fprintf(o.Errors, "healthcheck: "+format, args...)
 }
 
-var colours = map[health.Level]string{health.Well: "\x1b[32m", health.Warning: "\x1b[33m", health.Failing: "\x1b[31m"}
+var colours = map[health.Level]string{
+	health.Well: "\x1b[32m", health.Warning: "\x1b[33m", health.Failing: "\x1b[31m",
+}
 
 // Paint gives a text the colour of a level.
 func (o *Output) Paint(l health.Level, s string) string {

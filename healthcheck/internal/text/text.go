@@ -1,3 +1,4 @@
+// Package text formats what the command prints: words from the network, durations, numbers.
 package text
 
 import (
@@ -16,8 +17,8 @@ const (
 	Digits  = "0123456789"
 )
 
-// Clean makes text that came over the network fit for a terminal: printable ASCII, of at most limit bytes. The words
-// of a health answer have no other letters.
+// Clean makes text that came over the network fit for a terminal: printable ASCII, of at most limit bytes.
+// The words of a health answer have no other letters.
 func Clean(s string, limit int) string {
 	dots := ""
 	if len(s) > limit {

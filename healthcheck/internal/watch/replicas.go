@@ -47,9 +47,9 @@ func (r *replicas) targets(ctx context.Context) []client.Target {
 	return all[:len(all)-r.notAsked]
 }
 
-// lookUp updates the addresses of an origin. They stay as they were if the name server fails. An address that has left
-// the name stays as long as it gives health answers: a headless Service drops a pod that isn't ready, and that pod must
-// stay in view.
+// lookUp updates the addresses of an origin. They stay as they were if the name server fails. An address that
+// has left the name stays as long as it gives health answers: a headless Service drops a pod that isn't
+// ready, and that pod must stay in view.
 func (r *replicas) lookUp(ctx context.Context, i int) {
 	origin := r.origins[i]
 	if !origin.HasHostName() {
@@ -69,8 +69,8 @@ func (r *replicas) lookUp(ctx context.Context, i int) {
 	r.known[i] = addrs
 }
 
-// isNotFoundName reports whether a name server answered that a name has no address, as it does for a headless Service
-// without ready pods.
+// isNotFoundName reports whether a name server answered that a name has no address, as it does for a headless
+// Service without ready pods.
 func isNotFoundName(err error) bool {
 	dns, ok := errors.AsType[*net.DNSError](err)
 	return ok && dns.IsNotFound
@@ -84,8 +84,8 @@ func (r *replicas) remember(outcomes []outcome.Outcome) {
 	}
 }
 
-// oneFamily returns the addresses of IPv4, or of IPv6 where there are none: with both families each replica would be
-// there twice.
+// oneFamily returns the addresses of IPv4, or of IPv6 where there are none: with both families each replica
+// would be there twice.
 func oneFamily(found []netip.Addr) []netip.Addr {
 	addrs := make([]netip.Addr, len(found))
 	for i, addr := range found {

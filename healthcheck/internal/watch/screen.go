@@ -23,8 +23,8 @@ type view struct {
 	notAsked int // how many replicas were not asked
 }
 
-// draw returns the lines of a screen: one replica with a row for each check, several as replicas × checks. They are at
-// most height-1, so that the terminal doesn't scroll.
+// draw returns the lines of a screen: one replica with a row for each check, several as replicas × checks.
+// They are at most height-1, so that the terminal doesn't scroll.
 func (v view) draw(out *terminal.Output, width, height int) []string {
 	head := fmt.Sprintf("%s  every %s  %s", text.TimeOfDay(v.at), v.interval, v.title)
 	lines := []string{text.Cut(head, width), ""}
@@ -74,8 +74,8 @@ func (v view) worst(room int) ([]outcome.Outcome, []string) {
 	return sorted[:n], []string{fmt.Sprintf("… and %d more, %d of them not well", len(sorted)-n, bad)}
 }
 
-// fittingRows returns the matrix with a column for each check. Where not all have room, it omits those that are ok in
-// all rows, and returns their number.
+// fittingRows returns the matrix with a column for each check. Where not all have room, it omits those that
+// are ok in all rows, and returns their number.
 func fittingRows(outcomes []outcome.Outcome, width int) (rows [][]terminal.Cell, omitted int) {
 	all, notOK := checkNames(outcomes)
 	rows = matrixRows(outcomes, all)
@@ -102,7 +102,8 @@ func checkNames(outcomes []outcome.Outcome) (all, notOK []string) {
 
 func matrixRows(outcomes []outcome.Outcome, checks []string) [][]terminal.Cell {
 	labels := labels(outcomes)
-	rows := [][]terminal.Cell{append(terminal.PlainCells("REPLICA", "STATUS", "TIME", ""), terminal.PlainCells(checks...)...)}
+	head := terminal.PlainCells("REPLICA", "STATUS", "TIME", "")
+	rows := [][]terminal.Cell{append(head, terminal.PlainCells(checks...)...)}
 	for i, o := range outcomes {
 		state := terminal.Cell{Text: text.Cut(o.State(), 30), Level: o.Level}
 		row := []terminal.Cell{{Text: labels[i]}, state, {Text: o.Took()}, {Text: o.Document.Version}}

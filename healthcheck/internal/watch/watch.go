@@ -1,3 +1,4 @@
+// Package watch asks targets again and again, and draws the answers.
 package watch
 
 import (
@@ -84,7 +85,8 @@ func (w *watcher) count(outcomes []outcome.Outcome) bool {
 		}
 		good = false
 		w.tally.failed++
-		w.tally.lastFailure = text.TimeOfDay(time.Now()) + " " + o.Target.Name() + ": " + text.Cut(o.Line(), 200)
+		line := text.Cut(o.Line(), 200)
+		w.tally.lastFailure = text.TimeOfDay(time.Now()) + " " + o.Target.Name() + ": " + line
 	}
 	return good
 }
