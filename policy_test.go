@@ -55,6 +55,8 @@ var policy = map[string][]string{
 	// Only tests import it.
 	"internal/testserver": {"github.com/jackc/pgx/v5"},
 	"internal/contract":   {"", "probes", "github.com/stretchr/testify"},
+
+	"healthcheck/internal/testservice": {"", "probes", "github.com/stretchr/testify"},
 }
 
 type listed struct {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/echo-probes/echohealth/healthcheck"
+	"github.com/echo-probes/echohealth/healthcheck/internal/testservice"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -60,7 +61,7 @@ func patience(want string) string {
 	if strings.Contains(want, "no answer") {
 		return "300ms"
 	}
-	return enough.String()
+	return testservice.Enough.String()
 }
 
 func TestBrokenServers(t *testing.T) {
@@ -105,7 +106,7 @@ func TestBrokenServers(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			began := time.Now()
 			code, stdout, _ := command("--timeout", patience(test.want), rawServer(t, test.then))
-			assert.Less(t, time.Since(began), enough)
+			assert.Less(t, time.Since(began), testservice.Enough)
 			assert.Contains(t, stdout, test.want)
 			assert.NotContains(t, stdout, "\x1b")
 			assert.Equal(t, strings.Contains(test.want, "ready"), code == 0)
@@ -115,7 +116,7 @@ func TestBrokenServers(t *testing.T) {
 
 func TestUnreachable(t *testing.T) {
 	for want, url := range map[string]string{
-		"connection refused\n": "http://" + closedPort(t),
+		"connection refused\n": "http://" + testservice.ClosedPort(t),
 		"host not found\n":     "http://no-such-host.invalid",
 	} {
 		code, stdout, _ := command("--timeout", "10s", url)
@@ -129,7 +130,7 @@ func TestUnreachable(t *testing.T) {
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	asked := 0
-	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	url := testservice.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked++
 		http.Redirect(w, r, "/elsewhere", http.StatusMovedPermanently)
 	}))
@@ -141,7 +142,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
-	handler := saying(200, `{"status":"ready"}`)
+	handler := testservice.Saying(200, `{"status":"ready"}`)
 	server := newTLSServer(handler)
 	t.Cleanup(server.Close)
 	tests := []struct {
@@ -149,7 +150,7 @@ func TestTLS(t *testing.T) {
 	}{
 		{"another's certificate", strings.Replace(server.URL, "127.0.0.1", "localhost", 1), "^the certificate is not accepted: x509: .*localhost\n$"},
 		{"http to https", strings.Replace(server.URL, "https", "http", 1), "^400 Bad Request in .*\n$"},
-		{"https to http", strings.Replace(serve(t, handler), "http", "https", 1), "^the server does not speak TLS\n$"},
+		{"https to http", strings.Replace(testservice.Serve(t, handler), "http", "https", 1), "^the server does not speak TLS\n$"},
 		{"no handshake", "https://" + silent(t), "^no answer within 300ms\n$"},
 		{"a server of HTTP/2 is asked by HTTP/1.1", server.URL, "^ready in .*\n$"},
 	}
@@ -208,7 +209,7 @@ func TestControlCharacters(t *testing.T) {
 		"{\"status\":\"ready\",\"a\":\"\x7f\xff\xc2\x9b\"}",
 	}
 	for _, body := range bodies {
-		url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		url := testservice.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "\x9b31m\u202e")
 			_, _ = io.WriteString(w, body)
 		}))
@@ -238,7 +239,7 @@ func TestAnInterruptedWatchDoesNotWait(t *testing.T) {
 	case code := <-done:
 		assert.Equal(t, 1, code, "nothing was well yet")
 		assert.Regexp(t, `^0 of 0 answers failed in .*\n$`, out.String())
-	case <-time.After(enough):
+	case <-time.After(testservice.Enough):
 		t.Fatal("it waits")
 	}
 }

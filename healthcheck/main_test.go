@@ -2,14 +2,10 @@ package healthcheck_test
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,13 +13,11 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/echo-probes/echohealth"
 	"github.com/echo-probes/echohealth/healthcheck"
-	"github.com/echo-probes/echohealth/probes"
+	"github.com/echo-probes/echohealth/healthcheck/internal/testservice"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -44,38 +38,6 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// enough is more than anything takes that is not meant to hang.
-const enough = 20 * time.Second
-
-var (
-	up   = probes.Func(func(context.Context) error { return nil })
-	down = probes.Func(func(context.Context) error { return syscall.ECONNREFUSED })
-	odd  = probes.Func(func(context.Context) error { return probes.Warn("licence_expires", errors.New("12 days left")) })
-)
-
-func newHealth(t testing.TB, opts ...echohealth.Option) *echohealth.Health {
-	t.Helper()
-	h, err := echohealth.New(append(opts, echohealth.WithLogger(slog.New(slog.DiscardHandler)))...)
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, h.Close()) })
-	return h
-}
-
-func serve(t testing.TB, handler http.Handler) string {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
-// saying is a server that answers everything alike.
-func saying(status int, body string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body)
-	})
-}
-
 // command runs it, and returns what it said and its exit code.
 func command(args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
@@ -91,16 +53,16 @@ func timeless(output string) string { return lasting.ReplaceAllString(output, ""
 
 func TestVerdicts(t *testing.T) {
 	noMetrics := echohealth.WithoutSystemMetrics()
-	good := serve(t, newHealth(t, noMetrics, echohealth.WithDatabase(up), echohealth.WithRedis(up)))
-	bad := serve(t, newHealth(t, noMetrics, echohealth.WithDatabase(up), echohealth.WithRedis(down)))
-	degraded := serve(t, newHealth(t, noMetrics, echohealth.WithDatabase(up), echohealth.WithCheck("licence", odd)))
-	lame := serve(t, newHealth(t, noMetrics, echohealth.WithDatabase(up), echohealth.WithCheck("cache", down, echohealth.Optional())))
-	gated := serve(t, newHealth(t, noMetrics, echohealth.WithStartupGate()))
-	leaving := newHealth(t, noMetrics, echohealth.WithRedis(up), echohealth.WithDrainDelay(0))
+	good := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithDatabase(testservice.Up), echohealth.WithRedis(testservice.Up)))
+	bad := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithDatabase(testservice.Up), echohealth.WithRedis(testservice.Down)))
+	degraded := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithDatabase(testservice.Up), echohealth.WithCheck("licence", testservice.Odd)))
+	lame := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithDatabase(testservice.Up), echohealth.WithCheck("cache", testservice.Down, echohealth.Optional())))
+	gated := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithStartupGate()))
+	leaving := testservice.New(t, noMetrics, echohealth.WithRedis(testservice.Up), echohealth.WithDrainDelay(0))
 	require.NoError(t, leaving.Drain(t.Context()))
-	draining := serve(t, leaving)
-	elsewhere := serve(t, newHealth(t, noMetrics, echohealth.WithPrefix("/internal/health"), echohealth.WithAlias("/readyz", echohealth.Ready), echohealth.WithRedis(down)))
-	guarded := serve(t, newHealth(t, noMetrics, echohealth.WithRedis(up), echohealth.WithGuard(echohealth.BearerToken("s3cret"))))
+	draining := testservice.Serve(t, leaving)
+	elsewhere := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithPrefix("/internal/health"), echohealth.WithAlias("/readyz", echohealth.Ready), echohealth.WithRedis(testservice.Down)))
+	guarded := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithRedis(testservice.Up), echohealth.WithGuard(echohealth.BearerToken("s3cret"))))
 	tests := []struct {
 		name string
 		args []string
@@ -176,7 +138,7 @@ func TestWhatIsNoHealthAnswer(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			code, stdout, _ := command(serve(t, saying(test.status, test.body)))
+			code, stdout, _ := command(testservice.Serve(t, testservice.Saying(test.status, test.body)))
 			assert.Equal(t, 1, code)
 			assert.Regexp(t, "^"+strings.ReplaceAll(test.want, "IN", `in [\d.]+m?s`)+"\n$", stdout)
 		})
@@ -198,7 +160,7 @@ func TestAnotherEndpointsWord(t *testing.T) {
 		{[]string{"--check", "redis"}, []string{"ok", "warning", "error"}},
 	}
 	for _, word := range []string{"alive", "ready", "not_ready", "started", "starting", "healthy", "degraded", "unhealthy", "ok", "warning", "error"} {
-		url := serve(t, saying(200, `{"status":"`+word+`"}`))
+		url := testservice.Serve(t, testservice.Saying(200, `{"status":"`+word+`"}`))
 		for _, endpoint := range endpoints {
 			code, stdout, _ := command(append(endpoint.args, url)...)
 			if slices.Contains(endpoint.words, word) {
@@ -245,7 +207,7 @@ func TestForHowLong(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			url := testservice.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Date", "Wed, 25 Nov 2026 10:01:00 GMT")
 				_, _ = io.WriteString(w, test.body)
 			}))
@@ -257,7 +219,7 @@ func TestForHowLong(t *testing.T) {
 
 func TestChecksThatMakeNoSenseAreShownAsTheyCome(t *testing.T) {
 	body := `{"status":"ready","checks":{"a":7,"b":{"status":["x"]},"c":{},"d":{"status":"ok","n":{"deep":1}}}}`
-	code, stdout, _ := command(serve(t, saying(200, body)))
+	code, stdout, _ := command(testservice.Serve(t, testservice.Saying(200, body)))
 	assert.Zero(t, code)
 	assert.Regexp(t, `^ready in [\d.]+ms: a, b \["x"\], c, d ok\n$`, stdout)
 }
@@ -341,7 +303,7 @@ func TestHelp(t *testing.T) {
 }
 
 func TestSecretsAreNotRepeated(t *testing.T) {
-	closed := closedPort(t)
+	closed := testservice.ClosedPort(t)
 	for _, args := range [][]string{
 		{"ftp://user:s3cret@host"},
 		{"user:s3cret@host"},
@@ -388,18 +350,9 @@ func TestSecretsAreNotRepeated(t *testing.T) {
 	}
 }
 
-// closedPort is an address where nothing listens.
-func closedPort(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	return listener.Addr().String()
-}
-
 func TestWhatIsSent(t *testing.T) {
 	var last atomic.Pointer[http.Request]
-	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	url := testservice.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		last.Store(r)
 		_, _ = io.WriteString(w, `{"status":"ok"}`)
 	}))
@@ -423,23 +376,23 @@ func TestWhatIsSent(t *testing.T) {
 
 func TestJSON(t *testing.T) {
 	body := "{\"status\":\"not_ready\", \"z\":\"\u202e\\u001b[31m\",\n\"a\":1.50}\n"
-	url := serve(t, saying(503, body))
+	url := testservice.Serve(t, testservice.Saying(503, body))
 	code, stdout, stderr := command("--json", url)
 	assert.Equal(t, 1, code)
 	assert.Equal(t, body, stdout, "as it is, to the byte")
 	assert.Empty(t, stderr)
 
-	good := serve(t, newHealth(t, echohealth.WithRedis(up), echohealth.WithoutSystemMetrics()))
+	good := testservice.Serve(t, testservice.New(t, echohealth.WithRedis(testservice.Up), echohealth.WithoutSystemMetrics()))
 	code, stdout, _ = command("--json", good, good)
 	assert.Zero(t, code)
 	assert.Regexp(t, `^(\{"status":"ready",.*\}\n){2}$`, stdout, "one line each")
 
-	code, stdout, stderr = command("--json", serve(t, saying(200, "<html>")))
+	code, stdout, stderr = command("--json", testservice.Serve(t, testservice.Saying(200, "<html>")))
 	assert.Equal(t, 1, code)
 	assert.Empty(t, stdout, "nothing but JSON")
 	assert.Regexp(t, `^healthcheck: http://.*/api/health/ready/: 200 OK in .*: the body is not a health document\n$`, stderr)
 
-	code, stdout, stderr = command("--json", "http://"+closedPort(t))
+	code, stdout, stderr = command("--json", "http://"+testservice.ClosedPort(t))
 	assert.Equal(t, 1, code)
 	assert.Empty(t, stdout)
 	assert.Contains(t, stderr, "connection refused")
@@ -455,7 +408,7 @@ func TestUnixSocket(t *testing.T) {
 	path := filepath.Join(dir, "app.sock")
 	listener, err := net.Listen("unix", path)
 	require.NoError(t, err)
-	server := &http.Server{Handler: newHealth(t, echohealth.WithRedis(down), echohealth.WithoutSystemMetrics())}
+	server := &http.Server{Handler: testservice.New(t, echohealth.WithRedis(testservice.Down), echohealth.WithoutSystemMetrics())}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
 
@@ -486,7 +439,7 @@ func TestALineFitsDocker(t *testing.T) {
 	for range 1000 {
 		checks = append(checks, `"`+strings.Repeat("n", 60)+`":{"status":"error","reason":"`+strings.Repeat("r", 30)+`"}`)
 	}
-	_, stdout, _ := command(serve(t, saying(503, `{"status":"not_ready","checks":{`+strings.Join(checks, ",")+`}}`)))
+	_, stdout, _ := command(testservice.Serve(t, testservice.Saying(503, `{"status":"not_ready","checks":{`+strings.Join(checks, ",")+`}}`)))
 	assert.Less(t, len(stdout), 4096)
 	assert.Equal(t, 1, strings.Count(stdout, "\n"))
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/healthcheck/internal/testservice"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -38,7 +39,7 @@ func build(t testing.TB) string {
 }
 
 func TestTheProgram(t *testing.T) {
-	url := serve(t, newHealth(t, echohealth.WithRedis(down), echohealth.WithoutSystemMetrics()))
+	url := testservice.Serve(t, testservice.New(t, echohealth.WithRedis(testservice.Down), echohealth.WithoutSystemMetrics()))
 	for _, test := range []struct {
 		args   []string
 		code   int
@@ -62,9 +63,9 @@ func TestTheProgram(t *testing.T) {
 
 // A signal ends what would go on, with the sum.
 func TestSignals(t *testing.T) {
-	health := newHealth(t, echohealth.WithoutSystemMetrics())
+	health := testservice.New(t, echohealth.WithoutSystemMetrics())
 	var asked atomic.Int64
-	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	url := testservice.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
 		health.ServeHTTP(w, r)
 	}))
@@ -81,7 +82,7 @@ func TestSignals(t *testing.T) {
 			command.Stdout = out
 			require.NoError(t, command.Start())
 			from := asked.Load()
-			require.Eventually(t, func() bool { return asked.Load() > from+3 }, enough, 5*time.Millisecond)
+			require.Eventually(t, func() bool { return asked.Load() > from+3 }, testservice.Enough, 5*time.Millisecond)
 			require.NoError(t, command.Process.Signal(signal))
 			assert.NoError(t, command.Wait(), "all was well")
 			assert.Regexp(t, test.last, out.String())
@@ -90,7 +91,7 @@ func TestSignals(t *testing.T) {
 }
 
 func BenchmarkTheProgram(b *testing.B) {
-	url := serve(b, newHealth(b, echohealth.WithRedis(up), echohealth.WithoutSystemMetrics()))
+	url := testservice.Serve(b, testservice.New(b, echohealth.WithRedis(testservice.Up), echohealth.WithoutSystemMetrics()))
 	path := build(b)
 	for b.Loop() {
 		require.NoError(b, exec.Command(path, url).Run())

@@ -12,6 +12,7 @@ import (
 
 	"github.com/echo-probes/echohealth"
 	"github.com/echo-probes/echohealth/healthcheck"
+	"github.com/echo-probes/echohealth/healthcheck/internal/testservice"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -58,7 +59,7 @@ func onTerminal(t *testing.T, args ...string) string {
 
 func TestOnATerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm")
-	url := serve(t, newHealth(t, echohealth.WithDatabase(up), echohealth.WithRedis(down), echohealth.WithoutSystemMetrics()))
+	url := testservice.Serve(t, testservice.New(t, echohealth.WithDatabase(testservice.Up), echohealth.WithRedis(testservice.Down), echohealth.WithoutSystemMetrics()))
 	const coloured = `^\x1b\[31mnot_ready\x1b\[0m +[\d.]+ms  http://.*/api/health/ready/\n` +
 		`  database  \x1b\[32mok\x1b\[0m +[\d.]+ms\n` +
 		`  redis     \x1b\[31merror\x1b\[0m  \x1b\[31mconnection_refused\x1b\[0m  (for \d+s \(never ok\)  )?[\d.]+ms\n$`
@@ -75,20 +76,20 @@ func TestOnATerminal(t *testing.T) {
 
 func TestJSONOnATerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm")
-	url := serve(t, saying(200, "{\"status\":\"ready\",\n\"a\":\"é\u009b31m\u202e\x7f\"}"))
+	url := testservice.Serve(t, testservice.Saying(200, "{\"status\":\"ready\",\n\"a\":\"é\u009b31m\u202e\x7f\"}"))
 	assert.Equal(t, "{\"status\":\"ready\",\n\"a\":\"é31m\"}\n", onTerminal(t, "--json", url))
 }
 
 func TestRolloutOnATerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm")
-	drawn := onTerminal(t, "rollout", "--connections=1", "--rate=10", "--duration=2s", serve(t, saying(200, "")))
+	drawn := onTerminal(t, "rollout", "--connections=1", "--rate=10", "--duration=2s", testservice.Serve(t, testservice.Saying(200, "")))
 	assert.Regexp(t, `\n\r\x1b\[32m0 of \d+ failed\x1b\[0m  [\d.]+s\x1b\[K.*\r\x1b\[K\x1b\[32m0 of \d+ failed\x1b\[0m\n1 connections`, drawn)
 }
 
 // Neither a file nor a pipe nor /dev/null, a device as a terminal is, gets colours.
 func TestNotOnATerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm")
-	url := serve(t, newHealth(t, echohealth.WithRedis(down), echohealth.WithoutSystemMetrics()))
+	url := testservice.Serve(t, testservice.New(t, echohealth.WithRedis(testservice.Down), echohealth.WithoutSystemMetrics()))
 	file, err := os.Create(t.TempDir() + "/out")
 	require.NoError(t, err)
 	defer file.Close()

@@ -1,7 +1,8 @@
-package healthcheck_test
+package rollout_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -16,10 +17,30 @@ import (
 	"time"
 
 	"github.com/echo-probes/echohealth"
-	"github.com/echo-probes/echohealth/healthcheck"
+	"github.com/echo-probes/echohealth/healthcheck/internal/client"
+	"github.com/echo-probes/echohealth/healthcheck/internal/rollout"
+	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
+	"github.com/echo-probes/echohealth/healthcheck/internal/testservice"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// run runs a rollout of an hour unless the settings have another duration. It returns whether all was well, and what
+// it prints.
+func run(ctx context.Context, t *testing.T, url string, s rollout.Settings) (well bool, printed string) {
+	t.Helper()
+	target, err := client.ParseTarget(url)
+	require.NoError(t, err)
+	s.Request = client.Settings{Timeout: testservice.Enough}
+	s.Target = target.OrBelow("live/")
+	s.Duration = cmp.Or(s.Duration, time.Hour)
+	var out bytes.Buffer
+	well = s.Run(ctx, terminal.NewOutput(&out, io.Discard))
+	return well, out.String()
+}
 
 // balancer passes each new connection on to the backend of the moment, as a Service does: those that exist
 // stay where they are.
@@ -79,7 +100,7 @@ type release struct {
 
 func (b *balancer) deploy(t testing.TB, opts ...echohealth.Option) *release {
 	t.Helper()
-	r := &release{health: newHealth(t, append(opts, echohealth.WithoutSystemMetrics())...)}
+	r := &release{health: testservice.New(t, append(opts, echohealth.WithoutSystemMetrics())...)}
 	r.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		r.asked.Add(1)
 		r.health.ServeHTTP(w, req)
@@ -93,20 +114,19 @@ func (b *balancer) deploy(t testing.TB, opts ...echohealth.Option) *release {
 func (r *release) waitForTraffic(t testing.TB) {
 	t.Helper()
 	from := r.asked.Load()
-	require.Eventually(t, func() bool { return r.asked.Load() > from+100 }, enough, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return r.asked.Load() > from+100 }, testservice.Enough, 5*time.Millisecond)
 }
 
 // rollOut replaces a release by the next under a rollout, and returns what that says.
-func rollOut(t *testing.T, leave func(old *release), opts ...echohealth.Option) (code int, stdout string) {
+func rollOut(t *testing.T, leave func(old *release), opts ...echohealth.Option) (well bool, printed string) {
 	b := newBalancer(t)
 	old := b.deploy(t, opts...)
 	ctx, cancel := context.WithCancel(t.Context())
-	var out bytes.Buffer
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		args := []string{"rollout", "--connections=20", "--rate=400", "--timeout=20s", "http://" + b.listener.Addr().String()}
-		code = healthcheck.Run(ctx, args, &out, io.Discard)
+		url := "http://" + b.listener.Addr().String()
+		well, printed = run(ctx, t, url, rollout.Settings{Connections: 20, Rate: 400})
 	}()
 	old.waitForTraffic(t)
 	next := b.deploy(t)
@@ -114,22 +134,22 @@ func rollOut(t *testing.T, leave func(old *release), opts ...echohealth.Option) 
 	next.waitForTraffic(t)
 	cancel()
 	<-done
-	return code, out.String()
+	return well, printed
 }
 
 func TestRolloutWithADrain(t *testing.T) {
-	code, stdout := rollOut(t, func(old *release) {
+	well, stdout := rollOut(t, func(old *release) {
 		assert.NoError(t, old.health.Shutdown(context.Background(), old.server.Config))
 	}, echohealth.WithDrainDelay(2*time.Second)) // each connection asks 40 times in it
-	assert.Zero(t, code, stdout)
+	assert.True(t, well, stdout)
 	assert.Regexp(t, `^http://127\.0\.0\.1:\d+/api/health/live/ over 20 connections, each every 50ms, until Ctrl-C or for 1h0m0s\n`+
 		`0 of [1-9][\d,]* failed\n`+
 		`40 connections were opened; 20 answers said "Connection: close"; the slowest answer took [\d.]+m?s; [\d.]+s in all\n$`, stdout)
 }
 
 func TestRolloutWithoutADrain(t *testing.T) {
-	code, stdout := rollOut(t, func(old *release) { old.server.CloseClientConnections() })
-	assert.Equal(t, 1, code)
+	well, stdout := rollOut(t, func(old *release) { old.server.CloseClientConnections() })
+	assert.False(t, well)
 	assert.Regexp(t, `\n20 of [1-9][\d,]* failed\n`, stdout, "each of the pinned connections")
 	moment := `\d\d:\d\d:\d\d\.\d{3}`
 	assert.Regexp(t, `\n  +\d+  connection (closed without a whole answer|reset) +from `+moment+` to `+moment+`\n`, stdout)
@@ -144,7 +164,7 @@ func TestRolloutFailures(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var asked atomic.Int64
-	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	url := testservice.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch n := asked.Add(1); {
 		case n == 1:
 		case n == last:
@@ -156,11 +176,12 @@ func TestRolloutFailures(t *testing.T) {
 		}
 		_, _ = fmt.Fprint(w, r.URL.Path)
 	}))
-	var out bytes.Buffer
-	assert.Equal(t, 1, healthcheck.Run(ctx, []string{"rollout", "--connections=2", "--rate=200", "--duration=10m", url + "/shop?x=1"}, &out, io.Discard))
-	assert.Contains(t, out.String(), url+"/shop?… over 2 connections, each every 10ms, until Ctrl-C or for 10m0s\n")
-	assert.Regexp(t, `\n +\d+  502 Bad Gateway +from `, out.String())
-	assert.Regexp(t, `\n +\d+  connection closed without a whole answer +from `, out.String())
+	s := rollout.Settings{Connections: 2, Rate: 200, Duration: 10 * time.Minute}
+	well, stdout := run(ctx, t, url+"/shop?x=1", s)
+	assert.False(t, well)
+	assert.Contains(t, stdout, url+"/shop?… over 2 connections, each every 10ms, until Ctrl-C or for 10m0s\n")
+	assert.Regexp(t, `\n +\d+  502 Bad Gateway +from `, stdout)
+	assert.Regexp(t, `\n +\d+  connection closed without a whole answer +from `, stdout)
 }
 
 // A request is sent once, even where net/http would send it again on another connection.
@@ -170,8 +191,9 @@ func TestRolloutNeverRetries(t *testing.T) {
 	server.Config.IdleTimeout = 20 * time.Millisecond // before the next request comes
 	server.Start()
 	t.Cleanup(server.Close)
-	code, stdout, _ := command("rollout", "--connections=1", "--rate=5", "--duration=900ms", server.URL)
-	assert.Equal(t, 1, code)
+	s := rollout.Settings{Connections: 1, Rate: 5, Duration: 900 * time.Millisecond}
+	well, stdout := run(t.Context(), t, server.URL, s)
+	assert.False(t, well)
 	sum := regexp.MustCompile(`\n(\d+) of (\d+) failed\n`).FindStringSubmatch(stdout)
 	require.NotNil(t, sum, stdout)
 	assert.Equal(t, sum[2], fmt.Sprint(requests.Load()-1+atoi(t, sum[1])), "what failed was never handled, and the first request is not counted")
@@ -187,17 +209,18 @@ func atoi(t *testing.T, s string) (n int64) {
 // A mistaken URL is no reason for thousands of requests.
 func TestRolloutBeginsWithOneRequest(t *testing.T) {
 	var asked atomic.Int64
-	missing := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	missing := testservice.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
 		http.NotFound(w, r)
 	}))
-	code, stdout, _ := command("rollout", missing)
-	assert.Equal(t, 1, code)
+	s := rollout.Settings{Connections: 100, Rate: 200}
+	well, stdout := run(t.Context(), t, missing, s)
+	assert.False(t, well)
 	assert.Equal(t, "nothing to begin with: "+missing+"/api/health/live/: 404 Not Found\n", stdout)
 	assert.EqualValues(t, 1, asked.Load())
 
-	code, stdout, _ = command("rollout", "http://"+closedPort(t))
-	assert.Equal(t, 1, code)
+	well, stdout = run(t.Context(), t, "http://"+testservice.ClosedPort(t), s)
+	assert.False(t, well)
 	assert.True(t, strings.HasSuffix(stdout, ": connection refused\n"), stdout)
 }
 
@@ -205,7 +228,7 @@ func TestRolloutBeginsWithOneRequest(t *testing.T) {
 func TestRolloutLetsRequestsFinish(t *testing.T) {
 	began := make(chan struct{}, 10)
 	var asked atomic.Int64
-	url := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	url := testservice.Serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		if asked.Add(1) > 1 {
 			began <- struct{}{}
 			time.Sleep(300 * time.Millisecond)
@@ -216,8 +239,7 @@ func TestRolloutLetsRequestsFinish(t *testing.T) {
 		<-began
 		cancel()
 	}()
-	var out bytes.Buffer
-	code := healthcheck.Run(ctx, []string{"rollout", "--connections=1", url}, &out, io.Discard)
-	assert.Zero(t, code)
-	assert.Contains(t, out.String(), "\n0 of 1 failed\n")
+	well, stdout := run(ctx, t, url, rollout.Settings{Connections: 1, Rate: 200})
+	assert.True(t, well)
+	assert.Contains(t, stdout, "\n0 of 1 failed\n")
 }

@@ -1,6 +1,7 @@
-package healthcheck_test
+package conformance_test
 
 import (
+	"bytes"
 	"io"
 	"maps"
 	"net/http"
@@ -10,12 +11,24 @@ import (
 	"time"
 
 	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/healthcheck"
+	"github.com/echo-probes/echohealth/healthcheck/internal/testservice"
 	"github.com/stretchr/testify/assert"
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// command runs the command, and returns its exit code and what it prints.
+func command(args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = healthcheck.Main(args, &out, &errs)
+	return code, out.String(), errs.String()
+}
 
 // The library's own answers are without fault, whatever its options and its state.
 func TestAllFindsNothingWrongWithEchohealth(t *testing.T) {
-	database, redis := echohealth.WithDatabase(up), echohealth.WithRedis(down)
+	database, redis := echohealth.WithDatabase(testservice.Up), echohealth.WithRedis(testservice.Down)
 	guard := echohealth.WithGuard(echohealth.BearerToken("s3cret"))
 	tests := []struct {
 		name string
@@ -30,10 +43,10 @@ func TestAllFindsNothingWrongWithEchohealth(t *testing.T) {
 		{"no checks", []echohealth.Option{echohealth.WithoutSystemMetrics()}, nil, "", 0, []string{"17 answers; things wrong: 0; the service is well\n"}},
 		{"not ready", []echohealth.Option{database, redis, echohealth.WithoutSystemMetrics()}, nil, "", 1,
 			[]string{"503", "not_ready", "error connection_refused", "19 answers; things wrong: 0; the service is not well\n"}},
-		{"degraded", []echohealth.Option{echohealth.WithCheck("licence", odd), echohealth.WithoutSystemMetrics()}, nil, "", 0, []string{"the service is degraded\n"}},
-		{"an optional check is down", []echohealth.Option{database, echohealth.WithRedis(down, echohealth.Optional()), echohealth.WithoutSystemMetrics()}, nil, "", 0,
+		{"degraded", []echohealth.Option{echohealth.WithCheck("licence", testservice.Odd), echohealth.WithoutSystemMetrics()}, nil, "", 0, []string{"the service is degraded\n"}},
+		{"an optional check is down", []echohealth.Option{database, echohealth.WithRedis(testservice.Down, echohealth.Optional()), echohealth.WithoutSystemMetrics()}, nil, "", 0,
 			[]string{"error connection_refused", "wrong: 0; the service is degraded\n"}},
-		{"degraded, and that is too bad", []echohealth.Option{echohealth.WithCheck("licence", odd), echohealth.WithoutSystemMetrics()}, []string{"--fail-on=warning"}, "", 1, []string{"wrong: 0;"}},
+		{"degraded, and that is too bad", []echohealth.Option{echohealth.WithCheck("licence", testservice.Odd), echohealth.WithoutSystemMetrics()}, []string{"--fail-on=warning"}, "", 1, []string{"wrong: 0;"}},
 		{"starting", []echohealth.Option{database, echohealth.WithStartupGate(), echohealth.WithoutSystemMetrics()}, nil, "", 1, []string{"not_ready starting", "wrong: 0;"}},
 		{"elsewhere", []echohealth.Option{database, echohealth.WithPrefix("/internal"), echohealth.WithVersion("1.2 \x1b[31m"), echohealth.WithoutSystemMetrics()}, nil, "/internal", 0,
 			[]string{"/internal/checks/database/", "wrong: 0; the service is well\n"}},
@@ -46,12 +59,12 @@ func TestAllFindsNothingWrongWithEchohealth(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			h := newHealth(t, test.opts...)
+			h := testservice.New(t, test.opts...)
 			var handler http.Handler = h
 			if test.name == "the errors are shown" {
 				handler = h.Private(echohealth.ShowErrors())
 			}
-			url := serve(t, handler)
+			url := testservice.Serve(t, handler)
 			code, stdout, stderr := command(append(append([]string{"--all"}, test.args...), url+test.path)...)
 			assert.Equal(t, test.code, code, stdout)
 			for _, want := range test.want {
@@ -71,13 +84,13 @@ func TestAllAtAMistakenPrefix(t *testing.T) {
 		"nothing there": {http.NotFoundHandler(), []string{
 			"GET /api/health/live/: the status is 404 Not Found: a health answer has 200 or 503\n",
 			"5 answers; things wrong: 6; the service is unknown\n"}},
-		"another prefix of ours": {newHealth(t, echohealth.WithPrefix("/other")), []string{"things wrong: 1; the service is unknown\n"}},
-		"a page for everything":  {saying(200, "<html>"), []string{"GET /api/health/live/: the body is not a JSON object\n", "the service is unknown\n"}},
+		"another prefix of ours": {testservice.New(t, echohealth.WithPrefix("/other")), []string{"things wrong: 1; the service is unknown\n"}},
+		"a page for everything":  {testservice.Saying(200, "<html>"), []string{"GET /api/health/live/: the body is not a JSON object\n", "the service is unknown\n"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			methods := &recorder{next: test.handler}
-			url := serve(t, methods)
+			url := testservice.Serve(t, methods)
 			code, stdout, _ := command("--all", url)
 			assert.Equal(t, 1, code)
 			assert.Contains(t, stdout, "no health endpoint is below "+url+"/api/health: is the prefix another?\n")
@@ -145,7 +158,7 @@ func (c *captured) Write(p []byte) (int, error) {
 }
 
 func TestAllFindsWhatIsWrong(t *testing.T) {
-	h := newHealth(t, echohealth.WithDatabase(up), echohealth.WithoutSystemMetrics())
+	h := testservice.New(t, echohealth.WithDatabase(testservice.Up), echohealth.WithoutSystemMetrics())
 	body := func(old, replacement string) func(*int, http.Header, *string) {
 		return func(_ *int, _ http.Header, body *string) { *body = strings.Replace(*body, old, replacement, 1) }
 	}
@@ -222,7 +235,7 @@ func TestAllFindsWhatIsWrong(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.path+" "+test.want, func(t *testing.T) {
 			t.Parallel()
-			code, stdout, _ := command("--all", serve(t, flawed(h, test.path, test.change)))
+			code, stdout, _ := command("--all", testservice.Serve(t, flawed(h, test.path, test.change)))
 			assert.Equal(t, 1, code)
 			assert.Contains(t, stdout, "\n  GET /api/health/"+test.path+": ")
 			assert.Contains(t, stdout, test.want)
@@ -232,7 +245,7 @@ func TestAllFindsWhatIsWrong(t *testing.T) {
 }
 
 func TestAllTriesOtherMethods(t *testing.T) {
-	h := newHealth(t, echohealth.WithoutSystemMetrics())
+	h := testservice.New(t, echohealth.WithoutSystemMetrics())
 	asGet := func(method string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
@@ -246,15 +259,15 @@ func TestAllTriesOtherMethods(t *testing.T) {
 			}
 		})
 	}
-	_, stdout, _ := command("--all", serve(t, asGet(http.MethodPost)))
+	_, stdout, _ := command("--all", testservice.Serve(t, asGet(http.MethodPost)))
 	assert.Contains(t, stdout, "\n  POST /api/health/live/: the status is 200 OK: any method but GET and HEAD is a 405\n")
 	assert.Contains(t, stdout, "\n  POST /api/health/live/: Allow is \"\": it is \"GET, HEAD\"\n")
-	_, stdout, _ = command("--all", serve(t, asGet(http.MethodHead)))
+	_, stdout, _ = command("--all", testservice.Serve(t, asGet(http.MethodHead)))
 	assert.Contains(t, stdout, "\n  HEAD /api/health/ready/: the status is 404 Not Found: HEAD is answered as GET is\n")
 }
 
 func TestAllOfADeadService(t *testing.T) {
-	code, stdout, _ := command("--all", "http://"+closedPort(t))
+	code, stdout, _ := command("--all", "http://"+testservice.ClosedPort(t))
 	assert.Equal(t, 1, code)
 	assert.Contains(t, stdout, "\n  GET /api/health/live/: connection refused\n")
 	assert.Contains(t, stdout, "the service is unknown\n")

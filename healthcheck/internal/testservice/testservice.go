@@ -1,0 +1,66 @@
+// Package testservice serves health answers for the tests of the command: those of echohealth, and others.
+package testservice
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Enough is more than anything takes that is not meant to hang.
+const Enough = 20 * time.Second
+
+// Probes that are always ok, always an error, and always a warning.
+var (
+	Up   = probes.Func(func(context.Context) error { return nil })
+	Down = probes.Func(func(context.Context) error { return syscall.ECONNREFUSED })
+	Odd  = probes.Func(func(context.Context) error {
+		return probes.Warn("licence_expires", errors.New("12 days left"))
+	})
+)
+
+// New returns a Health without a log, which is closed at the end of the test.
+func New(t testing.TB, opts ...echohealth.Option) *echohealth.Health {
+	t.Helper()
+	h, err := echohealth.New(append(opts, echohealth.WithLogger(slog.New(slog.DiscardHandler)))...)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, h.Close()) })
+	return h
+}
+
+// Serve serves handler until the end of the test, and returns the URL.
+func Serve(t testing.TB, handler http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// Saying returns a handler that answers every request alike.
+func Saying(status int, body string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	})
+}
+
+// ClosedPort returns an address where nothing listens.
+func ClosedPort(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	return listener.Addr().String()
+}
