@@ -40,18 +40,36 @@ var policy = map[string][]string{
 	"internal/classify":    {"probes"},
 	"sysmetrics":           {"github.com/shirou/gopsutil/v4", "golang.org/x/sys"},
 	// The command, which imports nothing of the rest.
-	"cmd/healthcheck":                  {"healthcheck"},
-	"healthcheck":                      {"healthcheck/internal/conformance", "healthcheck/internal/rollout", "healthcheck/internal/watch", "healthcheck/internal/outcome", "healthcheck/internal/client", "healthcheck/internal/terminal", "healthcheck/internal/health", "healthcheck/internal/text"},
-	"healthcheck/internal/conformance": {"healthcheck/internal/outcome", "healthcheck/internal/client", "healthcheck/internal/terminal", "healthcheck/internal/jsonvalue", "healthcheck/internal/health", "healthcheck/internal/text"},
-	"healthcheck/internal/rollout":     {"healthcheck/internal/client", "healthcheck/internal/terminal", "healthcheck/internal/health", "healthcheck/internal/text"},
-	"healthcheck/internal/watch":       {"healthcheck/internal/outcome", "healthcheck/internal/document", "healthcheck/internal/client", "healthcheck/internal/terminal", "healthcheck/internal/health", "healthcheck/internal/text"},
-	"healthcheck/internal/outcome":     {"healthcheck/internal/document", "healthcheck/internal/client", "healthcheck/internal/terminal", "healthcheck/internal/health", "healthcheck/internal/text"},
-	"healthcheck/internal/document":    {"healthcheck/internal/jsonvalue", "healthcheck/internal/health", "healthcheck/internal/text"},
-	"healthcheck/internal/client":      {"healthcheck/internal/health", "healthcheck/internal/text"},
-	"healthcheck/internal/terminal":    {"healthcheck/internal/health", "healthcheck/internal/text"},
-	"healthcheck/internal/jsonvalue":   {},
-	"healthcheck/internal/health":      {"healthcheck/internal/text"},
-	"healthcheck/internal/text":        {},
+	"cmd/healthcheck": {"healthcheck"},
+	"healthcheck": {
+		"healthcheck/internal/conformance", "healthcheck/internal/rollout",
+		"healthcheck/internal/watch", "healthcheck/internal/outcome", "healthcheck/internal/client",
+		"healthcheck/internal/terminal", "healthcheck/internal/health", "healthcheck/internal/text",
+	},
+	"healthcheck/internal/conformance": {
+		"healthcheck/internal/outcome", "healthcheck/internal/client", "healthcheck/internal/terminal",
+		"healthcheck/internal/jsonvalue", "healthcheck/internal/health", "healthcheck/internal/text",
+	},
+	"healthcheck/internal/rollout": {
+		"healthcheck/internal/client", "healthcheck/internal/terminal", "healthcheck/internal/health",
+		"healthcheck/internal/text",
+	},
+	"healthcheck/internal/watch": {
+		"healthcheck/internal/outcome", "healthcheck/internal/document", "healthcheck/internal/client",
+		"healthcheck/internal/terminal", "healthcheck/internal/health", "healthcheck/internal/text",
+	},
+	"healthcheck/internal/outcome": {
+		"healthcheck/internal/document", "healthcheck/internal/client", "healthcheck/internal/terminal",
+		"healthcheck/internal/health", "healthcheck/internal/text",
+	},
+	"healthcheck/internal/document": {
+		"healthcheck/internal/jsonvalue", "healthcheck/internal/health", "healthcheck/internal/text",
+	},
+	"healthcheck/internal/client":    {"healthcheck/internal/health", "healthcheck/internal/text"},
+	"healthcheck/internal/terminal":  {"healthcheck/internal/health", "healthcheck/internal/text"},
+	"healthcheck/internal/jsonvalue": {},
+	"healthcheck/internal/health":    {"healthcheck/internal/text"},
+	"healthcheck/internal/text":      {},
 	// Only tests import it.
 	"internal/testserver": {"github.com/jackc/pgx/v5"},
 	"internal/contract":   {"", "probes", "github.com/stretchr/testify"},
