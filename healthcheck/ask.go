@@ -77,7 +77,7 @@ func chosenEndpoint(a *arguments, name string) (string, error) {
 		return "", fmt.Errorf("%s can't be had together: choose one", strings.Join(chosen, " and "))
 	case a.given("check") && !health.IsCheckName(name):
 		const rule = "--check: a check's name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}, and %q does not"
-		return "", fmt.Errorf(rule, client.Masked(name))
+		return "", fmt.Errorf(rule, client.Mask(name))
 	case a.given("check"):
 		path += name + "/"
 	}

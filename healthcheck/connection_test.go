@@ -56,8 +56,8 @@ func writing(text string) func(net.Conn) {
 // hang says nothing until the client has gone away.
 func hang(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
 
-// patience is a short timeout where there is to be one, and else one that nothing comes near.
-func patience(want string) string {
+// timeoutFor returns a short timeout where the answer must not come, else one that no answer comes near.
+func timeoutFor(want string) string {
 	if strings.Contains(want, "no answer") {
 		return "300ms"
 	}
@@ -105,7 +105,7 @@ func TestBrokenServers(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			began := time.Now()
-			code, stdout, _ := command("--timeout", patience(test.want), rawServer(t, test.then))
+			code, stdout, _ := command("--timeout", timeoutFor(test.want), rawServer(t, test.then))
 			assert.Less(t, time.Since(began), testservice.Enough)
 			assert.Contains(t, stdout, test.want)
 			assert.NotContains(t, stdout, "\x1b")
@@ -159,7 +159,7 @@ func TestTLS(t *testing.T) {
 			if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
 				t.Skip("SSL_CERT_FILE means nothing here")
 			}
-			code, stdout, _ := command("--timeout", patience(test.want), test.url)
+			code, stdout, _ := command("--timeout", timeoutFor(test.want), test.url)
 			assert.Regexp(t, test.want, stdout)
 			assert.Equal(t, strings.HasPrefix(test.want, "^ready"), code == 0)
 		})

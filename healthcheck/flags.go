@@ -39,7 +39,7 @@ func newArguments() *arguments {
 func (a *arguments) setting(name string, set func(string) error) {
 	a.Func(name, "", func(s string) error {
 		if err := set(s); err != nil && a.wrong == nil {
-			a.wrong = fmt.Errorf("invalid value %q for flag -%s: %w", client.Masked(s), name, err)
+			a.wrong = fmt.Errorf("invalid value %q for flag -%s: %w", client.Mask(s), name, err)
 		}
 		return nil
 	})

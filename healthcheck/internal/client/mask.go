@@ -6,9 +6,9 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// Masked returns what may be shown of a text that is meant for a URL, be it valid or not: neither a user, nor
+// Mask returns what may be shown of a text that is meant for a URL, be it valid or not: neither a user, nor
 // a password, nor a query.
-func Masked(raw string) string {
+func Mask(raw string) string {
 	scheme, rest, found := strings.Cut(raw, "://")
 	if found && strings.Trim(scheme, text.Letters) == "" {
 		scheme += "://"

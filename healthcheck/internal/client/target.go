@@ -37,16 +37,16 @@ func ParseTarget(raw string) (Target, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case !strings.Contains(raw, "://"):
-		return Target{}, fmt.Errorf("the URL %q begins with neither http:// nor https:// nor unix://", Masked(raw))
+		return Target{}, fmt.Errorf("the URL %q begins with neither http:// nor https:// nor unix://", Mask(raw))
 	case err != nil:
-		return Target{}, fmt.Errorf("the URL %q can't be read: %s", Masked(raw), whyUnreadable(err, raw))
+		return Target{}, fmt.Errorf("the URL %q can't be read: %s", Mask(raw), whyUnreadable(err, raw))
 	case u.Scheme != "http" && u.Scheme != "https":
-		return Target{}, fmt.Errorf("the URL %q begins with neither http:// nor https:// nor unix://", Masked(raw))
+		return Target{}, fmt.Errorf("the URL %q begins with neither http:// nor https:// nor unix://", Mask(raw))
 	case u.Hostname() == "":
-		return Target{}, fmt.Errorf("the URL %q has no host", Masked(raw))
+		return Target{}, fmt.Errorf("the URL %q has no host", Mask(raw))
 	}
 	if why := misplacedCharacter(behindHost(raw)); why != "" {
-		return Target{}, fmt.Errorf("the URL %q has %s", Masked(raw), why)
+		return Target{}, fmt.Errorf("the URL %q has %s", Mask(raw), why)
 	}
 	t := Target{network: "tcp", URL: u, Address: net.JoinHostPort(u.Hostname(), port(u))}
 	if u.Scheme == "https" {
@@ -89,7 +89,7 @@ func whyUnreadable(err error, raw string) string {
 // parseSocket reads what follows unix://, a file and perhaps a path to ask for:
 // /run/app.sock:/api/health/live/.
 func parseSocket(rest string) (Target, error) {
-	shown := Masked(unixScheme + rest)
+	shown := Mask(unixScheme + rest)
 	file, path := splitSocket(rest)
 	why := misplacedCharacter(path)
 	switch {
@@ -135,9 +135,9 @@ func port(u *url.URL) string {
 func (t Target) String() string {
 	switch {
 	case t.socket == "":
-		return Masked(t.URL.String())
+		return Mask(t.URL.String())
 	case t.hasPath():
-		return unixScheme + t.socket + ":" + Masked(t.URL.RequestURI())
+		return unixScheme + t.socket + ":" + Mask(t.URL.RequestURI())
 	}
 	return unixScheme + t.socket
 }

@@ -109,8 +109,8 @@ func (t *testRun) testGet(e endpoint, slash string) bool {
 		f.add("the status is %s: a health answer has 200 or 503", client.StatusText(a.Status))
 	}
 	if len(*f) == 0 || found {
-		f.headers(a)
-		f.time(a)
+		f.validateHeaders(a)
+		f.validateTime(a)
 	}
 	t.report.add(http.MethodGet, at, a, remark, *f)
 	return found
@@ -149,8 +149,8 @@ func (t *testRun) testHead(e endpoint) {
 		return
 	}
 	f := &findings{}
-	f.headers(a)
-	f.time(a)
+	f.validateHeaders(a)
+	f.validateTime(a)
 	if !health.IsStatusCode(a.Status) {
 		f.add("the status is %s: HEAD is answered as GET is", client.StatusText(a.Status))
 	}
@@ -166,7 +166,7 @@ func (t *testRun) testUnknownPath() {
 		return
 	}
 	f := &findings{}
-	f.headers(a)
+	f.validateHeaders(a)
 	if allowed := isNotFound(a) || isRefused(a) && !t.open; !allowed {
 		f.add(`an unknown path below the prefix is a 404 with {"error":"not_found"}`)
 	}
@@ -180,7 +180,7 @@ func (t *testRun) testOtherMethod() {
 		return
 	}
 	f := &findings{}
-	f.headers(a)
+	f.validateHeaders(a)
 	if a.Status != http.StatusMethodNotAllowed {
 		f.add("the status is %s: any method but GET and HEAD is a 405", client.StatusText(a.Status))
 	}

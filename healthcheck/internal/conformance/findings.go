@@ -33,7 +33,7 @@ var requiredHeaders = []struct{ name, value string }{
 	{"X-Content-Type-Options", "nosniff"},
 }
 
-func (f *findings) headers(a *client.Answer) {
+func (f *findings) validateHeaders(a *client.Answer) {
 	for _, w := range requiredHeaders {
 		if got := a.Header.Get(w.name); got != w.value {
 			f.add("%s is %q: it is %q", w.name, text.CleanWord(got), w.value)
@@ -47,7 +47,7 @@ func (f *findings) headers(a *client.Answer) {
 // kubeletTimeout is a probe's timeoutSeconds where it is not set.
 const kubeletTimeout = time.Second
 
-func (f *findings) time(a *client.Answer) {
+func (f *findings) validateTime(a *client.Answer) {
 	if a.Took > kubeletTimeout {
 		f.add("it took %s: a kubelet waits %s by default", text.Duration(a.Took), kubeletTimeout)
 	}
@@ -64,8 +64,8 @@ func isNotFound(a *client.Answer) bool {
 	return a.Status == http.StatusNotFound && strings.TrimSpace(string(a.Body)) == `{"error":"not_found"}`
 }
 
-// oneOf returns the string that raw is, if it is one of those allowed.
-func (f *findings) oneOf(name string, raw json.RawMessage, allowed ...string) string {
+// validateOneOf returns the string that raw is, if it is one of those allowed.
+func (f *findings) validateOneOf(name string, raw json.RawMessage, allowed ...string) string {
 	s, _ := jsonvalue.AsString(raw)
 	if !slices.Contains(allowed, s) {
 		f.add("%s is %s: it is one of %q", name, shown(raw), allowed)
@@ -82,8 +82,8 @@ func shown(raw json.RawMessage) string {
 	return text.CleanWord(string(raw))
 }
 
-// instant returns the point in time that raw is, if it is one.
-func (f *findings) instant(name string, raw json.RawMessage) time.Time {
+// validateInstant returns the point in time that raw is, if it is one.
+func (f *findings) validateInstant(name string, raw json.RawMessage) time.Time {
 	t, ok := jsonvalue.AsTime(raw)
 	if !ok {
 		f.add("%s is %s: it is RFC 3339 in UTC, such as 2025-12-27T10:00:00Z", name, shown(raw))

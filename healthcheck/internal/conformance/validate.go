@@ -10,25 +10,25 @@ import (
 )
 
 func validateLive(f *findings, status int, body jsonvalue.Object) {
-	f.status(body, health.StatusesOf("live"))
-	f.code(status, false)
-	f.timestamp(body)
+	f.validateStatus(body, health.StatusesOf("live"))
+	f.validateCode(status, false)
+	f.validateTimestamp(body)
 }
 
 // phases are those that an answer names.
 var phases = []string{"starting", "draining"}
 
 func validateReady(f *findings, status int, body jsonvalue.Object) {
-	said := f.status(body, health.StatusesOf("ready"))
-	f.code(status, said == "not_ready")
-	now := f.timestamp(body)
+	said := f.validateStatus(body, health.StatusesOf("ready"))
+	f.validateCode(status, said == "not_ready")
+	now := f.validateTimestamp(body)
 	if body.Find("checks") == nil {
 		return // a guard leaves the status alone
 	}
-	statuses := f.checks(body, now)
+	statuses := f.validateChecks(body, now)
 	reason := body.Find("reason")
 	if reason != nil {
-		f.oneOf("reason", reason, phases...)
+		f.validateOneOf("reason", reason, phases...)
 	}
 	failed := slices.Contains(statuses, "error")
 	switch {
@@ -40,18 +40,18 @@ func validateReady(f *findings, status int, body jsonvalue.Object) {
 }
 
 func validateStartup(f *findings, status int, body jsonvalue.Object) {
-	said := f.status(body, health.StatusesOf("startup"))
-	f.code(status, said == "starting")
-	f.timestamp(body)
+	said := f.validateStatus(body, health.StatusesOf("startup"))
+	f.validateCode(status, said == "starting")
+	f.validateTimestamp(body)
 }
 
 func validateDetailed(f *findings, status int, body jsonvalue.Object) {
-	said := f.status(body, health.StatusesOf("detailed"))
-	f.code(status, false)
+	said := f.validateStatus(body, health.StatusesOf("detailed"))
+	f.validateCode(status, false)
 	if phase := body.Find("phase"); phase != nil {
-		f.oneOf("phase", phase, phases...)
+		f.validateOneOf("phase", phase, phases...)
 	}
-	statuses := f.checks(body, f.timestamp(body))
+	statuses := f.validateChecks(body, f.validateTimestamp(body))
 	failed := slices.Contains(statuses, "error")
 	allWell := !failed && !slices.Contains(statuses, "warning")
 	switch {
@@ -65,12 +65,12 @@ func validateDetailed(f *findings, status int, body jsonvalue.Object) {
 }
 
 func validateSingle(f *findings, status int, body jsonvalue.Object) {
-	said := f.check("", body, time.Time{})
-	f.code(status, said == "error")
+	said := f.validateCheck("", body, time.Time{})
+	f.validateCode(status, said == "error")
 }
 
-// code finds an HTTP status that contradicts the document.
-func (f *findings) code(status int, unavailable bool) {
+// validateCode finds an HTTP status that contradicts the document.
+func (f *findings) validateCode(status int, unavailable bool) {
 	want := http.StatusOK
 	if unavailable {
 		want = http.StatusServiceUnavailable
@@ -80,10 +80,10 @@ func (f *findings) code(status int, unavailable bool) {
 	}
 }
 
-func (f *findings) status(body jsonvalue.Object, allowed []string) string {
-	return f.oneOf("status", body.Find("status"), allowed...)
+func (f *findings) validateStatus(body jsonvalue.Object, allowed []string) string {
+	return f.validateOneOf("status", body.Find("status"), allowed...)
 }
 
-func (f *findings) timestamp(body jsonvalue.Object) time.Time {
-	return f.instant("timestamp", body.Find("timestamp"))
+func (f *findings) validateTimestamp(body jsonvalue.Object) time.Time {
+	return f.validateInstant("timestamp", body.Find("timestamp"))
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// checks validates the member "checks" of an answer that was made at now, and returns the statuses in it.
-func (f *findings) checks(body jsonvalue.Object, now time.Time) []string {
+// validateChecks validates the member "checks" of an answer that was made at now, and returns the statuses in it.
+func (f *findings) validateChecks(body jsonvalue.Object, now time.Time) []string {
 	raw := body.Find("checks")
 	list, err := jsonvalue.ParseObject(raw)
 	if err != nil {
@@ -28,32 +28,32 @@ func (f *findings) checks(body jsonvalue.Object, now time.Time) []string {
 			f.add("%s is %s: a check is an object", text.CleanWord(m.Name), shown(m.Value))
 			continue
 		}
-		statuses = append(statuses, f.check(text.CleanWord(m.Name)+".", check, now))
+		statuses = append(statuses, f.validateCheck(text.CleanWord(m.Name)+".", check, now))
 	}
 	return statuses
 }
 
-// check validates one check's object, and returns its status. The prefix comes before the names of its
+// validateCheck validates one check's object, and returns its status. The prefix comes before the names of its
 // members. A zero now is unknown.
-func (f *findings) check(prefix string, check jsonvalue.Object, now time.Time) string {
-	status := f.oneOf(prefix+"status", check.Find("status"), health.StatusesOf("checks")...)
-	f.reason(prefix, check.Find("reason"), status)
-	f.times(prefix, check, status, now)
+func (f *findings) validateCheck(prefix string, check jsonvalue.Object, now time.Time) string {
+	status := f.validateOneOf(prefix+"status", check.Find("status"), health.StatusesOf("checks")...)
+	f.validateReason(prefix, check.Find("reason"), status)
+	f.validateTimes(prefix, check, status, now)
 	for _, m := range check {
 		switch m.Name {
 		case "status", "reason", "since", "last_ok":
 		case "response_time_ms":
-			f.milliseconds(prefix, m.Value)
+			f.validateMilliseconds(prefix, m.Value)
 		case "error":
-			f.errorText(prefix, m.Value, status)
+			f.validateErrorText(prefix, m.Value, status)
 		default:
-			f.detail(prefix, m)
+			f.validateMember(prefix, m)
 		}
 	}
 	return status
 }
 
-func (f *findings) reason(prefix string, raw json.RawMessage, status string) {
+func (f *findings) validateReason(prefix string, raw json.RawMessage, status string) {
 	reason, isString := jsonvalue.AsString(raw)
 	switch {
 	case status == "ok" && raw != nil:
@@ -63,12 +63,12 @@ func (f *findings) reason(prefix string, raw json.RawMessage, status string) {
 	}
 }
 
-// times validates since and last_ok. A service of an earlier version has neither.
-func (f *findings) times(prefix string, check jsonvalue.Object, status string, now time.Time) {
+// validateTimes validates since and last_ok. A service of an earlier version has neither.
+func (f *findings) validateTimes(prefix string, check jsonvalue.Object, status string, now time.Time) {
 	rawSince, rawOK := check.Find("since"), check.Find("last_ok")
 	var since time.Time
 	if rawSince != nil {
-		since = f.instant(prefix+"since", rawSince)
+		since = f.validateInstant(prefix+"since", rawSince)
 	}
 	if !now.IsZero() && since.After(now) {
 		f.add("%ssince is %s: it is not after the timestamp", prefix, shown(rawSince))
@@ -76,7 +76,7 @@ func (f *findings) times(prefix string, check jsonvalue.Object, status string, n
 	if rawOK == nil {
 		return
 	}
-	lastOK := f.instant(prefix+"last_ok", rawOK)
+	lastOK := f.validateInstant(prefix+"last_ok", rawOK)
 	switch {
 	case status != "error":
 		f.add("%slast_ok is %s: what is no error has none", prefix, shown(rawOK))
@@ -88,8 +88,8 @@ func (f *findings) times(prefix string, check jsonvalue.Object, status string, n
 // errorLength is how long an error's text may be: 1 KiB and an ellipsis.
 const errorLength = 1024 + len("…")
 
-// errorText validates the error that a private port may show.
-func (f *findings) errorText(prefix string, raw json.RawMessage, status string) {
+// validateErrorText validates the error that a private port may show.
+func (f *findings) validateErrorText(prefix string, raw json.RawMessage, status string) {
 	message, isString := jsonvalue.AsString(raw)
 	switch {
 	case status == "ok":
@@ -104,7 +104,7 @@ func isReason(s string) bool {
 	return isWord && s != "" && len(s) <= 32 && strings.IndexByte(text.Lower, s[0]) >= 0
 }
 
-func (f *findings) milliseconds(prefix string, raw json.RawMessage) {
+func (f *findings) validateMilliseconds(prefix string, raw json.RawMessage) {
 	ms, ok := jsonvalue.AsNumber(raw)
 	_, decimals, _ := strings.Cut(string(raw), ".")
 	if !ok || ms < 0 || len(decimals) > 2 {
@@ -112,8 +112,8 @@ func (f *findings) milliseconds(prefix string, raw json.RawMessage) {
 	}
 }
 
-// detail validates a further member, which must not be able to carry an address, a DSN or an error's text.
-func (f *findings) detail(prefix string, m jsonvalue.Member) {
+// validateMember validates a further member, which must not be able to carry an address, a DSN or an error's text.
+func (f *findings) validateMember(prefix string, m jsonvalue.Member) {
 	s, isString := jsonvalue.AsString(m.Value)
 	_, isNumber := jsonvalue.AsNumber(m.Value)
 	isBool := string(m.Value) == "true" || string(m.Value) == "false"

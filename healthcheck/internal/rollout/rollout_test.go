@@ -150,7 +150,7 @@ func TestRolloutWithADrain(t *testing.T) {
 func TestRolloutWithoutADrain(t *testing.T) {
 	well, stdout := rollOut(t, func(old *release) { old.server.CloseClientConnections() })
 	assert.False(t, well)
-	assert.Regexp(t, `\n20 of [1-9][\d,]* failed\n`, stdout, "each of the pinned connections")
+	assert.Regexp(t, `\n20 of [1-9][\d,]* failed\n`, stdout, "each of the kept connections")
 	moment := `\d\d:\d\d:\d\d\.\d{3}`
 	assert.Regexp(t, `\n  +\d+  connection (closed without a whole answer|reset) +from `+moment+` to `+moment+`\n`, stdout)
 	assert.Contains(t, stdout, "\nthe first 10 of them:\n")
