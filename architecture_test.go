@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fileGraph returns for each file of a folder which other files of it that file uses: what it names is declared there.
+// fileGraph returns for each file of a folder which other files of the folder it uses: what it names is
+// declared there.
 func fileGraph(t *testing.T, folder string) map[string]map[string]bool {
 	t.Helper()
 	fset := token.NewFileSet()
@@ -32,7 +33,7 @@ func fileGraph(t *testing.T, folder string) map[string]map[string]bool {
 		files, graph[filepath.Base(name)] = append(files, file), map[string]bool{}
 	}
 	info := &types.Info{Uses: map[*ast.Ident]types.Object{}}
-	// Without an importer what other packages declare stays unknown, which the files of this one do not depend on.
+	// Without an importer what other packages declare stays unknown. Files of one package don't depend on it.
 	config := types.Config{Error: func(error) {}}
 	pkg, _ := config.Check(folder, fset, files, info)
 	for ident, object := range info.Uses {
@@ -79,13 +80,14 @@ func filesInACycle(t *testing.T, folder string) []string {
 	return cyclic
 }
 
-// Files that use each other in a cycle can only be understood together. The options set the config, which applies them.
+// Files that use each other in a cycle can only be understood together. The options set the config, which
+// applies them.
 func TestFilesInACycle(t *testing.T) {
 	require.Greater(t, len(fileGraph(t, ".")["health.go"]), 3, "the test sees what a file uses")
 	assert.Subset(t, []string{"config.go", "options.go"}, filesInACycle(t, "."))
 }
 
-// The command has none, in no package of it.
+// No package of the command has files that use each other in a cycle.
 func TestFilesOfTheCommandInACycle(t *testing.T) {
 	require.NotEmpty(t, fileGraph(t, "healthcheck")["main.go"], "the test sees what a file uses")
 	packages := list(t, "./healthcheck/...")

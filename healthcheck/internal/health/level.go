@@ -11,6 +11,7 @@ import (
 // Level is how bad a status is.
 type Level int
 
+// The levels, the worst of them last.
 const (
 	Unknown Level = iota // no health answer has the status
 	Well

@@ -28,8 +28,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// run runs a rollout of an hour unless the settings have another duration. It returns whether all was well, and what
-// it prints.
+// run runs a rollout of an hour unless the settings have another duration. It returns whether all was well,
+// and what it prints.
 func run(ctx context.Context, t *testing.T, url string, s rollout.Settings) (well bool, printed string) {
 	t.Helper()
 	target, err := client.ParseTarget(url)
@@ -118,7 +118,9 @@ func (r *release) waitForTraffic(t testing.TB) {
 }
 
 // rollOut replaces a release by the next under a rollout, and returns what that says.
-func rollOut(t *testing.T, leave func(old *release), opts ...echohealth.Option) (well bool, printed string) {
+func rollOut(
+	t *testing.T, leave func(old *release), opts ...echohealth.Option,
+) (well bool, printed string) {
 	b := newBalancer(t)
 	old := b.deploy(t, opts...)
 	ctx, cancel := context.WithCancel(t.Context())

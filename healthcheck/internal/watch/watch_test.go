@@ -95,7 +95,8 @@ const (
 // newSettings watches the readiness of each URL.
 func newSettings(t *testing.T, urls ...string) Settings {
 	t.Helper()
-	s := Settings{Request: client.Settings{Timeout: 10 * time.Second}, FailOn: health.Failing, Interval: 100 * time.Millisecond}
+	s := Settings{FailOn: health.Failing, Interval: 100 * time.Millisecond}
+	s.Request.Timeout = 10 * time.Second
 	for _, url := range urls {
 		target, err := client.ParseTarget(url)
 		require.NoError(t, err)
