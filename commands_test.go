@@ -36,6 +36,7 @@ import (
 var elsewhere = map[string]string{
 	"go get github.com/echo-probes/echohealth": "it installs",
 	"make test":                           "it runs this test",
+	"go test -short ./...":                "it runs this test",
 	"make lint":                           "it builds the linters",
 	"bash .ci/run":                        "it runs this test",
 	"cd bench && go run .":                "it measures for minutes; the bench module has tests of its own",
@@ -50,6 +51,9 @@ var elsewhere = map[string]string{
 // so is the command of this module, and its answer has to be what stands below. A command that is none of these and not in elsewhere is an error: either it is harmless, and
 // something here should run it, or it isn't, and should say why.
 func TestCommands(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds programs")
+	}
 	pages, err := filepath.Glob("docs/*.md")
 	require.NoError(t, err)
 	for _, page := range append(pages, "CONTRIBUTING.md") {

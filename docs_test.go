@@ -33,6 +33,9 @@ var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 
 // TestDocumentsCompile builds every Go block of the README, the documents and the packages' own READMEs.
 func TestDocumentsCompile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds every block")
+	}
 	files := []string{"README.md"}
 	more, err := filepath.Glob("docs/*.md")
 	require.NoError(t, err)

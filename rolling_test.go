@@ -29,6 +29,9 @@ const (
 // TestRollingRestart stops one of two instances under load, behind a balancer that knows connections and nothing of requests, while clients
 // keep theirs and never send a request twice: what an instance does at its end is all that can keep a request from being lost.
 func TestRollingRestart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it drains for seconds")
+	}
 	tests := []struct {
 		name     string
 		drain    time.Duration

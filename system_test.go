@@ -106,6 +106,9 @@ func TestWhatIsLoggedOfAThreshold(t *testing.T) {
 
 // A look that does not show the metrics measures them all the same, and waits for nothing.
 func TestMetricsAreRenewedByEveryLook(t *testing.T) {
+	if testing.Short() {
+		t.Skip("metrics serve for a second")
+	}
 	h, err := New(WithLogger(slog.New(slog.DiscardHandler)))
 	require.NoError(t, err)
 	look := func(path string) *metrics {

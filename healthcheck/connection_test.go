@@ -104,6 +104,7 @@ func TestBrokenServers(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			began := time.Now()
 			code, stdout, _ := command("--timeout", timeoutFor(test.want), rawServer(t, test.then))
 			assert.Less(t, time.Since(began), testservice.Enough)

@@ -33,6 +33,9 @@ var program = sync.OnceValues(func() (string, error) {
 
 func build(t testing.TB) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it builds a program")
+	}
 	path, err := program()
 	require.NoError(t, err)
 	return path

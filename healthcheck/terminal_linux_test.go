@@ -81,6 +81,9 @@ func TestJSONOnATerminal(t *testing.T) {
 }
 
 func TestRolloutOnATerminal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it lasts for two seconds")
+	}
 	t.Setenv("TERM", "xterm")
 	drawn := onTerminal(t, "rollout", "--connections=1", "--rate=10", "--duration=2s", testservice.Serve(t, testservice.Saying(200, "")))
 	assert.Regexp(t, `\n\r\x1b\[32m0 of \d+ failed\x1b\[0m  [\d.]+s\x1b\[K.*\r\x1b\[K\x1b\[32m0 of \d+ failed\x1b\[0m\n1 connections`, drawn)

@@ -2,7 +2,7 @@
 // and brought back at random, all of them at once at times.
 //
 //	go test -C e2e -race -v ./soak/                           # three minutes
-//	go test -C e2e -race -v -short ./soak/                    # half a minute, one or two faults for each server
+//	ECHOHEALTH_SOAK=5s go test -C e2e -race -v ./soak/        # half a minute, one or two faults for each server
 //	ECHOHEALTH_SOAK=1h go test -C e2e -v -timeout 2h ./soak/  # as long as you like
 //	ECHOHEALTH_SOAK_SEED=42 …                                 # the faults of the run that has logged this seed, in the same order
 //

@@ -67,9 +67,6 @@ func TestSoak(t *testing.T) {
 func settings(t *testing.T) (length time.Duration, seed uint64) {
 	t.Helper()
 	length, seed = 3*time.Minute, rand.Uint64()
-	if testing.Short() {
-		length = 5 * time.Second
-	}
 	var err error
 	if text := os.Getenv("ECHOHEALTH_SOAK"); text != "" {
 		length, err = time.ParseDuration(text)

@@ -64,9 +64,12 @@ func (c command) mustRun(t testing.TB, dir, stdin string) string {
 
 // find returns the path of a program: the match of patterns with the highest version
 // in its path, else the one in PATH. Where there is none the test is skipped, or fails
-// if ECHOHEALTH_REQUIRE_SERVERS is set.
+// if ECHOHEALTH_REQUIRE_SERVERS is set. Without that, -short skips it in any case.
 func find(t testing.TB, program, debianPackage string, patterns ...string) string {
 	t.Helper()
+	if testing.Short() && os.Getenv("ECHOHEALTH_REQUIRE_SERVERS") == "" {
+		t.Skip("-short starts no server unless ECHOHEALTH_REQUIRE_SERVERS is set")
+	}
 	if !supported {
 		missing(t, program+" is started on Linux only")
 	}

@@ -14,7 +14,7 @@
 // the whole test binary; a test must leave it as it was. A server whose program is
 // not installed skips the test with a message that names the Debian package; with
 // ECHOHEALTH_REQUIRE_SERVERS set to anything but the empty string it fails the test
-// instead. Away from Linux every server counts as not installed; the proxy works
+// instead. Without that variable, -short skips every such test. Away from Linux every server counts as not installed; the proxy works
 // everywhere.
 //
 // Nothing outlives the test binary, however it ends: each server has a guard, a small

@@ -182,6 +182,8 @@ func processesIn(t *testing.T, dir string) []string {
 }
 
 func TestNothingStays(t *testing.T) {
+	testserver.SharedRedis(t) // skips where the child would
+	testserver.SharedPostgres(t)
 	dir := enterable(t)
 	out, err := child(t, "TESTSERVER_CHILD=to end", "TMPDIR="+dir).CombinedOutput()
 	require.NoError(t, err, "%s", out)
@@ -228,6 +230,15 @@ func TestMissingProgram(t *testing.T) {
 		assert.Equal(t, required == "1", err != nil)
 		assert.Contains(t, string(out), want)
 		assert.Contains(t, string(out), "redis-server is not installed (on Debian: apt-get install redis-server)")
+	}
+}
+
+func TestShortStartsNoServer(t *testing.T) {
+	for required, want := range map[string]string{"": "-short starts no server", "1": "redis-server is not installed"} {
+		cmd := child(t, "TESTSERVER_CHILD=to skip", "ECHOHEALTH_REQUIRE_SERVERS="+required, "PATH=/nonexistent")
+		cmd.Args = append(cmd.Args, "-test.short")
+		out, _ := cmd.CombinedOutput()
+		assert.Contains(t, string(out), want)
 	}
 }
 

@@ -140,6 +140,9 @@ func rollOut(
 }
 
 func TestRolloutWithADrain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it drains for two seconds")
+	}
 	well, stdout := rollOut(t, func(old *release) {
 		assert.NoError(t, old.health.Shutdown(context.Background(), old.server.Config))
 	}, echohealth.WithDrainDelay(2*time.Second)) // each connection asks 40 times in it
@@ -188,6 +191,9 @@ func TestRolloutFailures(t *testing.T) {
 
 // A request is sent once, even where net/http would send it again on another connection.
 func TestRolloutNeverRetries(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it lasts for a second")
+	}
 	var requests atomic.Int64
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
 	server.Config.IdleTimeout = 20 * time.Millisecond // before the next request comes
