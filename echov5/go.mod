@@ -3,7 +3,7 @@ module github.com/echo-probes/echohealth/echov5
 go 1.26.0
 
 require (
-	github.com/echo-probes/echohealth v0.0.0
+	github.com/echo-probes/echohealth v0.1.0
 	github.com/labstack/echo/v5 v5.4.4
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
