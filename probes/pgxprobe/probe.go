@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/basecontext"
-	"github.com/echo-probes/echohealth/internal/flight"
 	"github.com/echo-probes/echohealth/internal/newconn"
+	"github.com/echo-probes/echohealth/internal/sharedrun"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -25,7 +25,7 @@ type Probe struct {
 	every    time.Duration   // between new connections
 	patience time.Duration   // how long a run may take, unless its check's timeout is longer
 	now      func() time.Time
-	flight   *flight.Flight
+	runner   *sharedrun.Runner
 	newConns *newconn.Tester
 
 	// What follows belongs to the run in flight.
@@ -52,7 +52,7 @@ func New(pool *pgxpool.Pool, opts ...Option) *Probe {
 		opt(p)
 	}
 	p.own = &ownConn{config: p.config, hooks: hooksOf(p.config), now: func() time.Time { return p.now() }}
-	p.flight = flight.New(p.own.close)
+	p.runner = sharedrun.New(p.own.close)
 	p.newConns = newconn.New(p.every, p.connectAnew)
 	return p
 }
@@ -77,7 +77,7 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 
 func (p *Probe) answer(ctx context.Context) probes.Result {
 	for asked := time.Now(); ; {
-		r := p.flight.Join(ctx, p.patience, p.observe)
+		r := p.runner.Join(ctx, p.patience, p.observe)
 		if r == nil {
 			return probes.Result{Status: probes.Error, Reason: probes.ReasonClientClosed, Err: errors.New("the probe is closed")}
 		}
@@ -106,7 +106,7 @@ func (p *Probe) connectAnew(ctx context.Context) error {
 func (p *Probe) Close() error {
 	var closing sync.WaitGroup
 	closing.Go(func() { p.newConns.Close(time.Second) })
-	p.flight.Close(time.Second)
+	p.runner.Close(time.Second)
 	closing.Wait()
 	return nil
 }

@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/echo-probes/echohealth/internal/flight"
 	"github.com/echo-probes/echohealth/internal/newconn"
+	"github.com/echo-probes/echohealth/internal/sharedrun"
 	"github.com/echo-probes/echohealth/probes"
 )
 
@@ -40,7 +40,7 @@ type Probe struct {
 	connects  bool // Connector was used
 	every     time.Duration
 	everySet  bool // NewConnectionEvery was used
-	flight    *flight.Flight
+	runner    *sharedrun.Runner
 	newConns  *newconn.Tester
 	run       run
 
@@ -58,7 +58,7 @@ func New(db *sql.DB, opts ...Option) *Probe {
 		opt(p)
 	}
 	p.own.connector = p.connector
-	p.flight = flight.New(p.own.close)
+	p.runner = sharedrun.New(p.own.close)
 	every := p.every
 	if p.connector == nil {
 		every = 0
@@ -79,7 +79,7 @@ func (p *Probe) answer(ctx context.Context) probes.Result {
 	look := time.NewTimer(queueLimit)
 	defer look.Stop()
 	for asked := time.Now(); ; {
-		r := p.flight.Join(ctx, patience, p.observe)
+		r := p.runner.Join(ctx, patience, p.observe)
 		if r == nil {
 			return probes.Result{Status: probes.Error, Reason: probes.ReasonClientClosed, Err: errors.New("the probe is closed")}
 		}
@@ -105,7 +105,7 @@ func (p *Probe) answer(ctx context.Context) probes.Result {
 func (p *Probe) Close() error {
 	var closing sync.WaitGroup
 	closing.Go(func() { p.newConns.Close(time.Second) })
-	p.flight.Close(time.Second)
+	p.runner.Close(time.Second)
 	closing.Wait()
 	return nil
 }

@@ -1,4 +1,4 @@
-package flight_test
+package sharedrun_test
 
 import (
 	"context"
@@ -7,33 +7,33 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/echo-probes/echohealth/internal/flight"
+	"github.com/echo-probes/echohealth/internal/sharedrun"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/stretchr/testify/assert"
 )
 
-func TestThereIsOneRunForAllWhoWait(t *testing.T) {
+func TestChecksShareOneRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var runs, cleanups atomic.Int64
-		f := flight.New(func() { cleanups.Add(1) })
+		runner := sharedrun.New(func() { cleanups.Add(1) })
 		observe := func(ctx context.Context) probes.Result {
 			runs.Add(1)
 			<-ctx.Done() // at the limit
 			return probes.Result{Status: probes.OK}
 		}
 		began := time.Now()
-		first := f.Join(t.Context(), time.Second, observe)
+		first := runner.Join(t.Context(), time.Second, observe)
 		assert.Equal(t, began, first.Began)
-		assert.Same(t, first, f.Join(t.Context(), time.Hour, observe))
+		assert.Same(t, first, runner.Join(t.Context(), time.Hour, observe))
 		<-first.Done
 		assert.Equal(t, time.Second, time.Since(began))
 		assert.Equal(t, probes.OK, first.Result.Status)
-		assert.NotSame(t, first, f.Join(t.Context(), time.Hour, observe))
+		assert.NotSame(t, first, runner.Join(t.Context(), time.Hour, observe))
 		synctest.Wait()
 		assert.EqualValues(t, 2, runs.Load())
 
-		f.Close(time.Second)
-		assert.Nil(t, f.Join(t.Context(), time.Second, observe))
+		runner.Close(time.Second)
+		assert.Nil(t, runner.Join(t.Context(), time.Second, observe))
 		assert.Positive(t, cleanups.Load())
 	})
 }
@@ -41,11 +41,11 @@ func TestThereIsOneRunForAllWhoWait(t *testing.T) {
 // A run may take as long as the check that began it, where that is longer.
 func TestHowLongARunMayTake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := flight.New(func() {})
-		defer f.Close(time.Second)
+		runner := sharedrun.New(func() {})
+		defer runner.Close(time.Second)
 		for timeout, want := range map[time.Duration]time.Duration{time.Minute: time.Minute, time.Second: 10 * time.Second} {
 			ctx, cancel := context.WithTimeout(t.Context(), timeout)
-			r := f.Join(ctx, 10*time.Second, func(ctx context.Context) probes.Result { <-ctx.Done(); return probes.Result{} })
+			r := runner.Join(ctx, 10*time.Second, func(ctx context.Context) probes.Result { <-ctx.Done(); return probes.Result{} })
 			<-r.Done
 			assert.Equal(t, want, time.Since(r.Began))
 			cancel()
@@ -55,13 +55,13 @@ func TestHowLongARunMayTake(t *testing.T) {
 
 func TestCloseWithoutARunCleansUp(t *testing.T) {
 	cleanups := 0
-	f := flight.New(func() { cleanups++ })
-	f.Close(time.Second)
+	runner := sharedrun.New(func() { cleanups++ })
+	runner.Close(time.Second)
 	assert.Equal(t, 1, cleanups)
 }
 
-// A failure is everybody's. A success is only theirs who had asked before it was looked for.
-func TestWhoseAnswerItIs(t *testing.T) {
+// A failure answers every check. A success answers only the checks that began before the run.
+func TestARunAnswers(t *testing.T) {
 	asked := time.Now()
 	tests := map[string]struct {
 		began  time.Time
@@ -75,30 +75,30 @@ func TestWhoseAnswerItIs(t *testing.T) {
 		"had failed before": {asked.Add(-time.Second), probes.Error, true},
 	}
 	for name, test := range tests {
-		r := flight.Run{Began: test.began, Result: probes.Result{Status: test.status}}
+		r := sharedrun.Run{Began: test.began, Result: probes.Result{Status: test.status}}
 		assert.Equal(t, test.want, r.Answers(asked), name)
 	}
 }
 
 func TestAPanicIsAResult(t *testing.T) {
-	f := flight.New(func() {})
-	defer f.Close(time.Second)
-	r := f.Join(t.Context(), time.Second, func(context.Context) probes.Result { panic("a hook's") })
+	runner := sharedrun.New(func() {})
+	defer runner.Close(time.Second)
+	r := runner.Join(t.Context(), time.Second, func(context.Context) probes.Result { panic("a hook's") })
 	<-r.Done
 	assert.Equal(t, probes.ReasonPanic, r.Result.Reason)
 	assert.ErrorContains(t, r.Result.Err, "panic: a hook's")
 }
 
-func TestCloseDoesNotWaitForWhatHeedsNoContext(t *testing.T) {
+func TestCloseDoesNotWaitForARunThatIgnoresItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cleanups atomic.Int64
-		f := flight.New(func() { cleanups.Add(1) })
-		r := f.Join(t.Context(), time.Second, func(context.Context) probes.Result {
+		runner := sharedrun.New(func() { cleanups.Add(1) })
+		r := runner.Join(t.Context(), time.Second, func(context.Context) probes.Result {
 			time.Sleep(time.Minute)
 			return probes.Result{Status: probes.OK}
 		})
 		began := time.Now()
-		f.Close(time.Second)
+		runner.Close(time.Second)
 		assert.Equal(t, time.Second, time.Since(began))
 		assert.Zero(t, cleanups.Load(), "the run may be using what is cleaned up")
 		<-r.Done

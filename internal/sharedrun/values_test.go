@@ -1,11 +1,11 @@
-package flight_test
+package sharedrun_test
 
 import (
 	"context"
 	"testing"
 	"time"
 
-	"github.com/echo-probes/echohealth/internal/flight"
+	"github.com/echo-probes/echohealth/internal/sharedrun"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/stretchr/testify/assert"
 )
@@ -23,10 +23,10 @@ func with(values ...string) context.Context {
 }
 
 // What a check's context says, such as the check's name, is seen by the hooks and tracers of the client.
-func TestARunHasTheValuesOfTheCheckThatBeganIt(t *testing.T) {
-	f := flight.New(func() {})
-	defer f.Close(time.Second)
-	r := f.Join(with("check", "database"), time.Hour, func(ctx context.Context) probes.Result {
+func TestARunHasTheValuesOfTheCheckThatStartedIt(t *testing.T) {
+	runner := sharedrun.New(func() {})
+	defer runner.Close(time.Second)
+	r := runner.Join(with("check", "database"), time.Hour, func(ctx context.Context) probes.Result {
 		assert.Equal(t, "database", ctx.Value(key("check")))
 		deadline, _ := ctx.Deadline()
 		assert.Greater(t, time.Until(deadline), time.Minute)
