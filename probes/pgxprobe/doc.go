@@ -2,63 +2,70 @@
 //
 //	echohealth.WithDatabase(pgxprobe.New(pool))
 //
-// A check is one SELECT 1 in the simple protocol: one round trip, some 0.05 ms and 30 allocations on the loopback
-// interface, two round trips where pgxpool pings a connection first that was idle for more than a second. Nothing is
-// prepared, so that PgBouncer is no obstacle. What it proves is that the database answers and whether the
-// application's pool has a connection to spare. It reads no table: a lost permission or a full disk is not seen.
+// A check is one SELECT 1 in the simple protocol. It costs one round trip, about 0.05 ms and 30 allocations
+// on the loopback interface. It costs two round trips if pgxpool first pings a connection that was idle for
+// more than a second. The probe prepares no statement, so it works through PgBouncer. A check proves that
+// the database answers, and whether the application's pool has a free connection. It reads no table, so it
+// does not notice a lost permission or a full disk.
 //
 // # Which connection
 //
-// The probe must not make worse what it looks at. It takes a connection of the pool only when the pool shows an idle
-// one, and gives it back at once. Otherwise it has one of its own, which costs the server one more: made from the
-// pool's configuration, with its BeforeConnect, AfterConnect, BeforeClose and dialer, and kept while the pool has no
-// idle one. In pg_stat_activity it is named "echohealth", unless the configuration sets an application_name.
+// The probe takes a connection of the pool only when the pool has an idle one, and releases it at once.
+// Otherwise it uses a connection of its own, which costs the server one more connection. The probe makes it
+// from the pool's configuration, with its BeforeConnect, AfterConnect, BeforeClose and dialer, and keeps it
+// while the pool has no idle connection. In pg_stat_activity its name is "echohealth", unless the
+// configuration sets an application_name.
 //
-// A pool with one of the hooks PrepareConn, BeforeAcquire and AfterRelease is not asked at all: it closes
-// each connection that its hook refuses, and a hook that wants a tenant from its context refuses a check. The
-// probe then asks on its own connection, and calls the hooks on this one, as the pool does, after the
-// database has answered. BaseContext gives them the values that they need.
+// The probe takes no connection of a pool that has one of the hooks PrepareConn, BeforeAcquire and
+// AfterRelease. Such a pool closes each connection that its hook refuses, and a hook that needs a tenant in
+// its context refuses a check. The probe then uses its own connection. It calls the hooks on that
+// connection, as the pool does, after the database has answered. BaseContext gives the hooks the values that
+// they need.
 //
-// A query that the database leaves unanswered is not given up at the check's timeout, since pgx closes a connection
-// whose context ends: a slow database would cost the application one connection a check. It goes on for up to 10 s
-// (longer if the check's own timeout is), in a goroutine of the probe's, and the next checks wait for the same answer.
-// After that the probe keeps away from the pool until the database has answered on the probe's own connection. So a
-// hanging database costs the pool one place at most.
+// The timeout of a check does not end its query, because pgx closes a connection whose context ends: a slow
+// database would cost the application one connection for each check. The query runs for up to 10 s, or
+// longer if the check's own timeout is longer, in a goroutine of the probe. The next checks wait for the
+// same answer. After an unanswered query the probe does not use the pool until the database has answered on
+// the probe's own connection. So a hanging database costs the pool at most one connection.
 //
-// A connection that turns out to be closed, as all are after a restart of the database, is no outage: a second one is
-// tried, then the probe's own.
+// A connection that turns out to be closed is not an outage: a restart of the database closes all
+// connections. The probe then tries a second connection of the pool, and then its own.
 //
-// Dials that fail begin at least 10 s apart. That spares a server that refuses them for want of connections or for a
-// wrong password. A dial that hangs does so for the 10 s, whatever connect_timeout says, so that one is always under
-// way and a frozen database is seen to be back at once. A dial that met no database at all (refused, no route, no such
-// name, cut off, or the database is starting) costs it nothing and is repeated with the next check.
+// Failed dials begin at least 10 s apart. This spares a server that refuses them because of its connection
+// limit or a wrong password. A dial that gets no answer lasts those 10 s, whatever connect_timeout says. So
+// one dial is always in progress, and the probe notices at once when a frozen database answers again. A dial
+// that reached no database costs the server nothing, and the next check repeats it. Such dials are those
+// with connection refused, no route, an unknown host or a lost connection, and those to a database that is
+// starting.
 //
 // # New connections
 //
-// A connection that is kept works on after a password was rotated, a certificate has expired or the server
-// has no room left, and the application fails at its next dial. So the probe makes a new connection once a
-// minute (10 % more or less), the way the pool does, with its BeforeConnect and AfterConnect, and closes it.
-// That happens in a goroutine of its own, beside the pool, for up to 10 s, one at a time, and not while the
-// check is an error. NewConnectionEvery changes the interval, or turns it off.
+// A kept connection still works after a password change, after a certificate has expired, or when the server
+// has reached its connection limit, but the application's next dial fails. So the probe makes a new
+// connection once a minute (10 % more or less), as the pool does, with its BeforeConnect and AfterConnect,
+// and closes it. It does this in a separate goroutine, outside the pool, for up to 10 s, one at a time, and
+// not while the check is an error. NewConnectionEvery changes the interval or turns it off.
 //
 // # Results
 //
 //   - ok: the database answered.
-//   - warning, pool_saturated: every connection of the pool is in use, and the database answered on the probe's own
-//     connection, or refused that one because its limit of connections is reached.
+//   - warning, pool_saturated: every connection of the pool is in use. The database answered on the probe's
+//     own connection, or refused that connection because of its connection limit.
 //   - warning, misconfigured: the database answered, but the pool's PrepareConn or BeforeAcquire refuses a
-//     connection for a check. Where the hook's own error has a word, such as timeout, it is that one; where
-//     the hook failed by an answer of the database's, such as permission_denied, it is an error.
+//     connection for a check. If the hook's own error has a reason, such as timeout, the warning has that
+//     reason. If the hook failed with an error of the database that has a reason, such as permission_denied,
+//     the check is an error with that reason.
 //   - warning with the reason of the failure: the database answered, but no new connection can be made.
-//   - error, pool_stuck: the same, and for 30 s the application has asked the pool in vain: calls gave up, none got a
-//     connection.
-//   - error, read_only: with RequireWritable, on a standby or where transactions are read-only by default; without
-//     it, if the connection string's target_session_attrs wants a server that takes writes.
-//   - error, client_closed: the pool is closed. A pool that has lost all its connections looks the same from outside,
-//     so the probe acquires one to find out, once, after the database has answered; to an open pool that gives back
-//     one of the connections it had.
-//   - error with the reason of the failure: timeout, connection_refused, authentication_failed and the others.
+//   - error, pool_stuck: the pool is saturated, and for 30 s calls of the application have given up waiting
+//     for a connection while no call has got one.
+//   - error, read_only: with RequireWritable, the database is a standby or its transactions are read-only by
+//     default. Without RequireWritable, the target_session_attrs of the connection string requires a server
+//     that takes writes.
+//   - error, client_closed: the pool is closed. An open pool without connections looks the same from
+//     outside, so the probe acquires one connection to find out, once, after the database has answered. That
+//     restores one connection of an open pool.
+//   - error with the reason of the failure: timeout, connection_refused, authentication_failed and others.
 //
-// The details are pool_in_use, pool_idle and pool_max, as the pool's Stat shows them without the probe's own use, and
+// The details are pool_in_use, pool_idle and pool_max, from the pool's Stat without the probe's own use, and
 // "read_only":true when the database takes no writes.
 package pgxprobe

@@ -11,14 +11,14 @@ const DialPause = dialPause
 // ErrNoneIdle is what Acquire returns when the application was faster.
 var ErrNoneIdle = errNoneIdle
 
-// SetPatience shortens the time that a run may take.
-func (p *Probe) SetPatience(d time.Duration) { p.patience = d }
+// SetRunLimit shortens the minimum limit of a run.
+func (p *Probe) SetRunLimit(d time.Duration) { p.runLimit = d }
 
 // Acquire takes a connection of the pool and gives it back.
 func (p *Probe) Acquire(ctx context.Context) error {
 	conn, err := p.acquire(ctx)
 	if err == nil {
-		p.giveBack(ctx, conn)
+		p.release(ctx, conn)
 	}
 	return err
 }

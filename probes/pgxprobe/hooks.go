@@ -13,9 +13,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// hooks are what a pool calls before it hands out a connection and after it got it back. A connection that
-// one of them refuses is closed, and one that panics is never given back: a check must not have the pool call
-// them.
+// hooks are the functions that a pool calls before it hands out a connection and after it gets it back. The
+// pool closes a connection that a hook refuses, and loses one whose hook panics. So a check must not make
+// the pool call them.
 type hooks struct {
 	name    string // of prepare, in the pool's configuration
 	prepare func(context.Context, *pgx.Conn) (bool, error)
@@ -36,9 +36,9 @@ func hooksOf(config *pgxpool.Config) hooks {
 
 func (h hooks) none() bool { return h.prepare == nil && h.release == nil }
 
-// try calls the hooks on a connection of the probe's, as the pool does on one of its own when a caller gets
-// it and gives it back. It reports whether the pool would keep the connection. The error is a *refusal,
-// unless it is the database that fails the hook.
+// try calls the hooks on a connection of the probe, as the pool does when a caller acquires and releases a
+// connection. It reports whether the pool would keep the connection. The error is a *refusal unless the
+// database made the hook fail.
 func (h hooks) try(ctx context.Context, conn *pgx.Conn) (keep bool, err error) {
 	if h.prepare == nil {
 		return true, nil
@@ -74,15 +74,15 @@ func (h hooks) callRelease(conn *pgx.Conn) (keep bool) {
 	return conn.PgConn().TxStatus() == 'I' && (h.release == nil || h.release(conn))
 }
 
-// failedByDatabase reports whether a hook's error is an answer of the database's that has a word of its own,
-// such as permission_denied.
+// failedByDatabase reports whether a hook's error is an error of the database that has a reason, such as
+// permission_denied.
 func failedByDatabase(err error) bool {
 	_, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && classify.Reason(err) != probes.ReasonFailed
 }
 
-// refusal is the error of a check whose connection the pool's hook would not hand out. It says nothing about
-// the database.
+// refusal is the error of a check whose connection the pool's hook refuses. It says nothing about the
+// database.
 type refusal struct {
 	hook string
 	err  error // the hook's; may be nil
@@ -103,7 +103,7 @@ func (r *refusal) Error() string {
 
 func (r *refusal) Unwrap() error { return r.err }
 
-// reason is the word of the hook's error, where it has one.
+// reason is the reason of the hook's error, or misconfigured if it has none.
 func (r *refusal) reason() probes.Reason {
 	if reason := classify.Reason(r.err); reason != "" && reason != probes.ReasonFailed {
 		return reason

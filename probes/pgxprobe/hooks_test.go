@@ -142,7 +142,7 @@ func TestAfterRelease(t *testing.T) {
 	checkOften(t, pool, newProbe(t, pool), probes.OK, "")
 }
 
-// The hooks are called on the probe's connection as on the pool's: in pairs, and what they leave behind is
+// The hooks are called on the probe's connection as on the pool's: in pairs, and what they cancel behind is
 // not kept.
 func TestHooksInPairs(t *testing.T) {
 	server := testserver.SharedPostgres(t)
@@ -226,7 +226,7 @@ func TestHookThatHangs(t *testing.T) {
 		c.PrepareConn = func(ctx context.Context, _ *pgx.Conn) (bool, error) { <-ctx.Done(); return false, ctx.Err() }
 	})
 	probe := newProbe(t, pool)
-	probe.SetPatience(time.Second)
+	probe.SetRunLimit(time.Second)
 	for range 2 {
 		assertResult(t, probe.Check(context.Background()), probes.Error, probes.ReasonTimeout)
 	}

@@ -22,36 +22,36 @@ func TestHosts(t *testing.T) {
 		config, err := pgx.ParseConfig(dsn)
 		require.NoError(t, err)
 		assert.Equal(t, want, hosts(config), dsn)
-		adapt(config)
+		adaptConfig(config)
 		assert.Equal(t, dialPause/time.Duration(want), config.ConnectTimeout)
 	}
 }
 
-func TestStuckWatch(t *testing.T) {
-	type look struct {
+func TestStuckDetector(t *testing.T) {
+	type reading struct {
 		at                 time.Duration
 		saturated          bool
 		acquired, canceled int64
 		want               time.Duration
 	}
 	const s = time.Second
-	tests := map[string][]look{
+	tests := map[string][]reading{
 		"calls that fail": {
 			{0, true, 7, 2, 0}, {10 * s, true, 7, 3, 0}, {20 * s, true, 7, 4, 10 * s}, {40 * s, true, 7, 9, 30 * s}, {41 * s, true, 7, 9, 31 * s},
 		},
-		"nobody asks":                                {{0, true, 7, 2, 0}, {40 * s, true, 7, 2, 0}, {80 * s, true, 7, 2, 0}},
-		"one call failed, long ago":                  {{0, true, 7, 2, 0}, {s, true, 7, 3, 0}, {20 * s, true, 7, 3, 19 * s}, {32 * s, true, 7, 3, 0}, {33 * s, true, 7, 4, 0}},
-		"one call succeeded":                         {{0, true, 7, 2, 0}, {s, true, 7, 3, 0}, {40 * s, true, 8, 9, 0}, {41 * s, true, 8, 10, 0}, {71 * s, true, 8, 11, 30 * s}},
-		"not saturated meanwhile":                    {{0, true, 7, 2, 0}, {s, true, 7, 3, 0}, {20 * s, false, 7, 4, 0}, {40 * s, true, 7, 5, 0}, {41 * s, true, 7, 5, 0}},
-		"failures before the first look don't count": {{0, true, 0, 99, 0}, {40 * s, true, 0, 99, 0}},
-		"looks that are far apart":                   {{0, true, 7, 2, 0}, {60 * s, true, 7, 3, 0}, {120 * s, true, 7, 4, 60 * s}},
+		"no call":                   {{0, true, 7, 2, 0}, {40 * s, true, 7, 2, 0}, {80 * s, true, 7, 2, 0}},
+		"one call failed, long ago": {{0, true, 7, 2, 0}, {s, true, 7, 3, 0}, {20 * s, true, 7, 3, 19 * s}, {32 * s, true, 7, 3, 0}, {33 * s, true, 7, 4, 0}},
+		"one call succeeded":        {{0, true, 7, 2, 0}, {s, true, 7, 3, 0}, {40 * s, true, 8, 9, 0}, {41 * s, true, 8, 10, 0}, {71 * s, true, 8, 11, 30 * s}},
+		"not saturated meanwhile":   {{0, true, 7, 2, 0}, {s, true, 7, 3, 0}, {20 * s, false, 7, 4, 0}, {40 * s, true, 7, 5, 0}, {41 * s, true, 7, 5, 0}},
+		"failures before the first reading don't count": {{0, true, 0, 99, 0}, {40 * s, true, 0, 99, 0}},
+		"readings that are far apart":                   {{0, true, 7, 2, 0}, {60 * s, true, 7, 3, 0}, {120 * s, true, 7, 4, 60 * s}},
 	}
-	for name, looks := range tests {
+	for name, readings := range tests {
 		t.Run(name, func(t *testing.T) {
-			var watch stuckWatch
+			var detector stuckDetector
 			start := time.Now()
-			for _, l := range looks {
-				assert.Equal(t, l.want, watch.look(l.saturated, start.Add(l.at), l.acquired, l.canceled), "at %s", l.at)
+			for _, r := range readings {
+				assert.Equal(t, r.want, detector.update(r.saturated, start.Add(r.at), r.acquired, r.canceled), "at %s", r.at)
 			}
 		})
 	}

@@ -13,17 +13,17 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// judge gives the result for an answer or a failure, and the pool as it was then.
+// judge returns the result for an answer or an error, and the state of the pool at that time.
 //
-// A full pool is only a warning as long as the database answers, and for that a refusal for want of connections will
-// do. A hook that refuses says nothing about the database.
+// A full pool is only a warning while the database answers. A refusal because of the connection limit counts
+// as an answer. A refusal of a hook says nothing about the database.
 func (p *Probe) judge(stat *pgxpool.Stat, readOnly bool, err error) probes.Result {
 	refused, _ := errors.AsType[*refusal](err)
 	if refused != nil {
 		err = nil
 	}
-	saturated := full(stat) && (err == nil || refusedForWantOfConnections(err))
-	stuckFor := p.stuck.look(saturated, p.now(), stat.AcquireCount(), stat.CanceledAcquireCount())
+	saturated := full(stat) && (err == nil || tooManyConnections(err))
+	stuckFor := p.stuck.update(saturated, p.now(), stat.AcquireCount(), stat.CanceledAcquireCount())
 	result := probes.Result{Status: probes.OK, Details: details(stat, readOnly)}
 	switch {
 	case err != nil && !saturated:
@@ -33,18 +33,20 @@ func (p *Probe) judge(stat *pgxpool.Stat, readOnly bool, err error) probes.Resul
 		result.Err = errors.New("the database takes no writes")
 	case stuckFor >= stuckAfter:
 		result.Status, result.Reason = probes.Error, probes.ReasonPoolStuck
-		result.Err = fmt.Errorf("the database answers, but for %s the application has got none of the pool's %d connections",
+		result.Err = fmt.Errorf(
+			"the database answers, but for %s the application has got none of the pool's %d connections",
 			stuckFor.Round(time.Second), stat.MaxConns())
 	case saturated:
 		result.Status, result.Reason = probes.Warning, probes.ReasonPoolSaturated
-		result.Err = fmt.Errorf("the database answers, but all %d connections of the pool are in use", stat.MaxConns())
+		result.Err = fmt.Errorf("the database answers, but all %d connections of the pool are in use",
+			stat.MaxConns())
 	case refused != nil:
 		result.Status, result.Reason, result.Err = probes.Warning, refused.reason(), refused
 	}
 	return result
 }
 
-// failed is the result where there is no answer.
+// failed returns the result for a check without an answer.
 func (p *Probe) failed(stat *pgxpool.Stat, err error) probes.Result {
 	result := probes.Result{Status: probes.Error, Details: details(stat, false), Err: err}
 	// target_session_attrs=read-write and =primary.
@@ -66,9 +68,9 @@ func details(stat *pgxpool.Stat, readOnly bool) []slog.Attr {
 	return attrs
 }
 
-// lost reports whether an established connection turned out to be closed: by the network, or by the server with a
-// last word such as 57P01.
-func lost(err error) bool {
+// connectionLost reports whether an established connection turned out to be closed: by the network, or by
+// the server with an error such as 57P01.
+func connectionLost(err error) bool {
 	switch classify.Reason(err) {
 	case probes.ReasonConnectionLost, probes.ReasonDependencyStarting:
 		return true
@@ -76,18 +78,18 @@ func lost(err error) bool {
 	return errors.Is(err, pgconn.ErrConnClosed)
 }
 
-// serverAnswered reports whether the database is alive, whatever it said.
+// serverAnswered reports whether the database answered, even with an error.
 func serverAnswered(err error) bool {
 	_, ok := errors.AsType[*pgconn.PgError](err)
 	return err == nil || ok
 }
 
-func refusedForWantOfConnections(err error) bool {
+func tooManyConnections(err error) bool {
 	return classify.Reason(err) == probes.ReasonTooManyConnections
 }
 
-// metNoDatabase reports whether a failed dial cost the database nothing.
-func metNoDatabase(err error) bool {
+// reachedNoServer reports whether a failed dial cost the database nothing.
+func reachedNoServer(err error) bool {
 	switch classify.Reason(err) {
 	case probes.ReasonConnectionRefused, probes.ReasonUnreachable, probes.ReasonHostNotFound,
 		probes.ReasonConnectionLost, probes.ReasonDependencyStarting:

@@ -67,7 +67,7 @@ func TestFrozenServer(t *testing.T) {
 			})
 			warm(t, pool, 4)
 			probe := newProbe(t, pool)
-			probe.SetPatience(time.Second)
+			probe.SetRunLimit(time.Second)
 			checks := &checker{probe: probe, timeout: 100 * time.Millisecond}
 			assertResult(t, checks.check(), probes.OK, "")
 			server.Freeze(t)

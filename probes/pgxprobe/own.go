@@ -14,10 +14,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// dialPause is the least time between the beginnings of two dials, when the first one failed.
+// dialPause is the minimum time between the starts of two dials when the first one failed.
 const dialPause = 10 * time.Second
 
-// ownConn is a connection beside the pool, made the way the pool makes its own. It belongs to the run in flight.
+// ownConn is a connection outside the pool, made as the pool makes its connections. Only the run in flight
+// uses it.
 type ownConn struct {
 	config *pgxpool.Config
 	hooks  hooks
@@ -28,11 +29,11 @@ type ownConn struct {
 	redial time.Time // no dial before this time, after one that failed or whose connection a hook refused
 }
 
-// ask makes the round trip, after a dial where there is no connection. A kept one that turns out to be closed is
-// replaced, and so is one that the pool's hook refuses after it had taken it.
+// ask makes the round trip, and dials first if there is no connection. It replaces a kept connection that
+// turns out to be closed, or that the pool's hook now refuses.
 func (o *ownConn) ask(ctx context.Context) (readOnly bool, err error) {
 	if o.conn != nil {
-		readOnly, again, err := o.trip(ctx)
+		readOnly, again, err := o.roundTrip(ctx)
 		if !again || ctx.Err() != nil {
 			return readOnly, err
 		}
@@ -41,7 +42,7 @@ func (o *ownConn) ask(ctx context.Context) (readOnly bool, err error) {
 	if err := o.dial(ctx); err != nil {
 		return false, err
 	}
-	readOnly, _, err = o.trip(ctx)
+	readOnly, _, err = o.roundTrip(ctx)
 	if isRefusal(err) {
 		o.redial = o.now().Add(dialPause)
 		if o.conn == nil { // the hook has closed it
@@ -51,10 +52,9 @@ func (o *ownConn) ask(ctx context.Context) (readOnly bool, err error) {
 	return readOnly, err
 }
 
-// trip makes the round trip and has the hooks judge the connection. Again means that another one may do
-// better.
-func (o *ownConn) trip(ctx context.Context) (readOnly, again bool, err error) {
-	readOnly, err = trip(ctx, o.conn)
+// roundTrip makes the round trip and then calls the hooks. Again means that a new connection may succeed.
+func (o *ownConn) roundTrip(ctx context.Context) (readOnly, again bool, err error) {
+	readOnly, err = roundTrip(ctx, o.conn)
 	var keep bool
 	if err == nil {
 		keep, err = o.hooks.try(ctx, o.conn)
@@ -62,7 +62,7 @@ func (o *ownConn) trip(ctx context.Context) (readOnly, again bool, err error) {
 	if isRefusal(err) {
 		again = !keep && !o.now().Before(o.redial)
 	} else {
-		again = lost(err)
+		again = connectionLost(err)
 	}
 	if o.conn.IsClosed() || err == nil && !keep {
 		o.close()
@@ -70,7 +70,7 @@ func (o *ownConn) trip(ctx context.Context) (readOnly, again bool, err error) {
 	return readOnly, again, err
 }
 
-// dial connects, unless a dial failed shortly before: then it says why that one did.
+// dial connects. If a dial failed less than dialPause ago, it returns the error of that dial instead.
 func (o *ownConn) dial(ctx context.Context) error {
 	began := o.now()
 	if o.failed != nil && began.Before(o.redial) {
@@ -78,13 +78,13 @@ func (o *ownConn) dial(ctx context.Context) error {
 	}
 	o.conn, o.failed = connect(ctx, o.config)
 	o.redial = began
-	if o.failed != nil && !metNoDatabase(o.failed) {
+	if o.failed != nil && !reachedNoServer(o.failed) {
 		o.redial = began.Add(dialPause)
 	}
 	return o.failed
 }
 
-// connect makes a connection the way the pool makes its own.
+// connect makes a connection as the pool does.
 func connect(ctx context.Context, pool *pgxpool.Config) (*pgx.Conn, error) {
 	config := pool.ConnConfig.Copy()
 	if hook := pool.BeforeConnect; hook != nil {
@@ -92,7 +92,7 @@ func connect(ctx context.Context, pool *pgxpool.Config) (*pgx.Conn, error) {
 			return nil, err
 		}
 	}
-	connected := adapt(config)
+	connected := adaptConfig(config)
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, err
@@ -100,14 +100,14 @@ func connect(ctx context.Context, pool *pgxpool.Config) (*pgx.Conn, error) {
 	connected.Store(true)
 	if hook := pool.AfterConnect; hook != nil {
 		if err := hook(ctx, conn); err != nil {
-			shut(conn)
+			closeConn(conn)
 			return nil, err
 		}
 	}
 	return conn, nil
 }
 
-// close closes the connection, if there is one, in a second at most.
+// close closes the connection, if there is one, within a second.
 func (o *ownConn) close() {
 	if o.conn == nil {
 		return
@@ -117,36 +117,37 @@ func (o *ownConn) close() {
 	discard(o.config, conn)
 }
 
-// discard closes a connection that connect has made, as the pool closes its own.
+// discard closes a connection that connect has made, as the pool closes its connections.
 func discard(pool *pgxpool.Config, conn *pgx.Conn) {
 	if hook := pool.BeforeClose; hook != nil {
 		hook(conn)
 	}
-	shut(conn)
+	closeConn(conn)
 }
 
-// shut closes conn. One that pgx has closed already may still be waiting for a silent database's goodbye.
-func shut(conn *pgx.Conn) {
+// closeConn closes conn. If pgx has closed it already, its socket may still be open, because pgx waits for
+// the server's end of the connection.
+func closeConn(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	conn.Close(ctx)
 	conn.PgConn().Conn().Close()
 }
 
-// adapt makes config one for a connection that nobody depends on. The flag that it returns is to be set once there is
-// a connection.
-func adapt(config *pgx.ConnConfig) (connected *atomic.Bool) {
+// adaptConfig changes config for a connection of the probe. The caller must set the returned flag when the
+// connection is made.
+func adaptConfig(config *pgx.ConnConfig) (connected *atomic.Bool) {
 	const name = "application_name"
 	if config.RuntimeParams[name] == "" {
 		config.RuntimeParams[name] = "echohealth"
 	}
-	// A dial may hang for as long as the next would have to wait, so that a database is seen at once when it is back.
-	// With several hosts each has its share.
+	// A dial may last until the next one is due, so that the probe notices at once when the database is back.
+	// Several hosts share that time.
 	config.ConnectTimeout = dialPause / time.Duration(hosts(config))
 	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.DeadlineContextWatcherHandler{Conn: conn.Conn()}
 	}
-	// When a query has no answer, pgx dials once more to cancel it, for up to 15 s. A SELECT 1 is not worth that.
+	// When a query gets no answer, pgx dials again to cancel it, for up to 15 s. A SELECT 1 is not worth that.
 	connected = new(atomic.Bool)
 	dial := config.DialFunc
 	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -158,7 +159,7 @@ func adapt(config *pgx.ConnConfig) (connected *atomic.Bool) {
 	return connected
 }
 
-// hosts counts the hosts that pgx will try one after another. A fallback may be the same host without TLS.
+// hosts counts the hosts that pgx tries in order. A fallback may be the same host without TLS.
 func hosts(config *pgx.ConnConfig) int {
 	n, host, port := 1, config.Host, config.Port
 	for _, fallback := range config.Fallbacks {

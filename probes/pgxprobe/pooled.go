@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// queueLimit is how long the probe waits for a connection that another goroutine got first.
+// queueLimit is how long the probe waits for a connection that another goroutine has acquired first.
 const queueLimit = 100 * time.Millisecond
 
 var (
@@ -27,27 +27,27 @@ func (p *Probe) askPool(ctx context.Context) (readOnly bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer p.giveBack(ctx, conn)
-	return trip(ctx, conn.Conn())
+	defer p.release(ctx, conn)
+	return roundTrip(ctx, conn.Conn())
 }
 
-// acquire takes an idle connection of the pool. Where there is none any more it must not queue behind the
-// application, so it looks once whether the pool is full: only then is there a queue.
+// acquire takes an idle connection of the pool. If none is left, it must not queue before the application.
+// So it checks once whether the pool is full, because only then is there a queue.
 //
-// It gives up by a cancellation, before the deadline that the pool gets to see. The pool may be pinging the
-// connection: after a deadline it would close this one and go on to the next, after a cancellation it returns at once
-// and keeps the connection if the ping is still answered.
+// It gives up by cancellation, before the deadline of the context that the pool gets. The pool may be
+// pinging the connection. After a deadline it would close that connection and try the next. After a
+// cancellation it returns at once, and keeps the connection if the ping is still answered.
 func (p *Probe) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	deadline, _ := ctx.Deadline() // a run always has one
-	waiting, leave := context.WithDeadline(context.WithoutCancel(ctx), deadline.Add(time.Second))
-	defer leave()
-	defer context.AfterFunc(ctx, leave)()
-	look := time.AfterFunc(queueLimit, func() {
+	waiting, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline.Add(time.Second))
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
+	queueTimer := time.AfterFunc(queueLimit, func() {
 		if full(p.pool.Stat()) {
-			leave()
+			cancel()
 		}
 	})
-	defer look.Stop()
+	defer queueTimer.Stop()
 	conn, err := p.pool.Acquire(waiting)
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -58,40 +58,40 @@ func (p *Probe) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	return conn, err
 }
 
-// giveBack releases a connection. If the database left the query unanswered, pgx takes up to 15 s to close the
-// connection; taken out of the pool, it holds no place there meanwhile.
-func (p *Probe) giveBack(ctx context.Context, conn *pgxpool.Conn) {
+// release gives a connection back. If the database left the query unanswered, pgx takes up to 15 s to close
+// the connection. So the probe takes it out of the pool, where it would occupy a place meanwhile.
+func (p *Probe) release(ctx context.Context, conn *pgxpool.Conn) {
 	if ctx.Err() == nil || !conn.Conn().IsClosed() {
 		conn.Release()
 		return
 	}
-	dead := conn.Hijack()
+	taken := conn.Hijack()
 	if hook := p.config.BeforeClose; hook != nil {
-		hook(dead)
+		hook(taken)
 	}
 }
 
-// poolClosed finds out whether the application has closed its pool. Only acquiring a connection tells; it's done
-// once after the pool has lost its last one.
+// poolClosed reports whether the application has closed its pool. Only acquiring a connection tells. The
+// probe does so once after the pool has lost its last connection.
 func (p *Probe) poolClosed(ctx context.Context) bool {
 	stat := p.pool.Stat()
 	if stat.TotalConns() > 0 {
-		p.asked = false
+		p.closedTested = false
 	}
-	if stat.TotalConns() > 0 || stat.NewConnsCount() == 0 || p.asked {
+	if stat.TotalConns() > 0 || stat.NewConnsCount() == 0 || p.closedTested {
 		return false
 	}
-	p.asked = true
+	p.closedTested = true
 	conn, err := p.acquire(ctx)
 	if err == nil {
-		p.giveBack(ctx, conn)
+		p.release(ctx, conn)
 	}
 	p.closed = classify.Reason(err) == probes.ReasonClientClosed
 	return p.closed
 }
 
-// trip proves that the database answers. The simple protocol prepares nothing.
-func trip(ctx context.Context, conn *pgx.Conn) (readOnly bool, err error) {
+// roundTrip proves that the database answers. The simple protocol prepares no statement.
+func roundTrip(ctx context.Context, conn *pgx.Conn) (readOnly bool, err error) {
 	server := conn.PgConn()
 	if err := server.Exec(ctx, "SELECT 1").Close(); err != nil {
 		return false, err
@@ -100,7 +100,7 @@ func trip(ctx context.Context, conn *pgx.Conn) (readOnly bool, err error) {
 	return standby || server.ParameterStatus("default_transaction_read_only") == "on", nil
 }
 
-// full reports whether an application that wants a connection has to wait for another to be given back.
+// full reports whether a caller that wants a connection must wait until another is released.
 func full(stat *pgxpool.Stat) bool {
 	return stat.IdleConns() == 0 && stat.TotalConns() >= stat.MaxConns()
 }

@@ -15,35 +15,34 @@ import (
 
 var _ probes.Probe = (*Probe)(nil)
 
-// Probe checks the database behind a pool. Make it with New. Its methods may be called from any goroutine; checks
-// that overlap ask one question at a time.
+// Probe checks the database behind a pool. Make it with New. Its methods may be called from any goroutine.
+// Overlapping checks share one query.
 type Probe struct {
 	pool     *pgxpool.Pool
 	config   *pgxpool.Config
 	writable bool
-	base     context.Context // its values are the hooks'
+	base     context.Context // source of values for the hooks
 	every    time.Duration   // between new connections
-	patience time.Duration   // how long a run may take, unless its check's timeout is longer
+	runLimit time.Duration   // minimum limit of a run; a longer check timeout extends it
 	now      func() time.Time
 	runner   *sharedrun.Runner
 	newConns *newconn.Tester
 
-	// What follows belongs to the run in flight.
-
-	own       *ownConn
-	stuck     stuckWatch
-	distrust  bool // the pool kept the probe waiting, and the database has given no answer since
-	acquiring bool // stays so after a panic in the pool, which has lost a connection by it
-	asked     bool // whether the pool is closed, since it was last seen with a connection
-	closed    bool // it is
+	// Only the run in flight uses the fields below.
+	own          *ownConn
+	stuck        stuckDetector
+	avoidPool    bool // the pool made the probe wait, and the database has not answered since
+	acquiring    bool // stays true after a panic in the pool, which has then lost a connection
+	closedTested bool // since the pool was last seen with a connection
+	closed       bool // the pool is closed
 }
 
-// New returns a probe of the database that pool connects to. It connects only when it is checked, and never closes
-// the pool. A nil pool is an error at construction of the health checks.
+// New returns a probe of the database that pool connects to. The probe connects only during checks, and
+// never closes the pool. A nil pool is an error at construction of the health checks.
 func New(pool *pgxpool.Pool, opts ...Option) *Probe {
-	// A run takes as long as dials are kept apart, so that a hanging one is followed by the next without a gap.
+	// A run may last as long as the pause between dials, so that the next dial follows a hanging one at once.
 	p := &Probe{
-		pool: pool, base: context.Background(), every: newconn.Default, patience: dialPause, now: time.Now,
+		pool: pool, base: context.Background(), every: newconn.Default, runLimit: dialPause, now: time.Now,
 	}
 	if pool != nil {
 		p.config = pool.Config()
@@ -57,29 +56,32 @@ func New(pool *pgxpool.Pool, opts ...Option) *Probe {
 	return p
 }
 
-// Advise warns of a pool whose dials have no limit of their own.
+// Advise warns of a pool without a connect timeout.
 func (p *Probe) Advise() []string {
 	if p.config == nil || p.config.ConnConfig.ConnectTimeout > 0 {
 		return nil
 	}
 	return []string{"pgxpool: the pool has no connect_timeout, so a dial that gets no answer holds one of its " +
-		"connections for 2 minutes, whatever the caller's context says. Measured with 4 connections and 6 calls that " +
-		"timed out: the first success came 111 s after the database was back, with connect_timeout=2 after 0.03 s. " +
+		"connections for 2 minutes, whatever the caller's context says. Measured with 4 connections and " +
+		"6 calls that timed out: the first success came 111 s after the database was back, with " +
+		"connect_timeout=2 after 0.03 s. " +
 		"Add connect_timeout=2 to the connection string, or set ConnConfig.ConnectTimeout"}
 }
 
-// Check asks the database for an answer. Where an earlier check's question is still open, it waits for that answer, and
-// asks again once it has come and is a good one. When ctx ends first the result is Error with ctx's error, and the
-// question stays open for the next check. An answer is a Warning while no new connection can be made.
+// Check sends a query to the database. If the query of an earlier check is still open, Check waits for that
+// answer, and sends a query of its own if the answer is not an error. If ctx ends first, the result is Error
+// with ctx's error, and the query stays open for the next check. An OK becomes a Warning while no new
+// connection can be made.
 func (p *Probe) Check(ctx context.Context) probes.Result {
 	return p.newConns.Apply(p.answer(ctx))
 }
 
 func (p *Probe) answer(ctx context.Context) probes.Result {
 	for asked := time.Now(); ; {
-		r := p.runner.Join(ctx, p.patience, p.observe)
+		r := p.runner.Join(ctx, p.runLimit, p.observe)
 		if r == nil {
-			return probes.Result{Status: probes.Error, Reason: probes.ReasonClientClosed, Err: errors.New("the probe is closed")}
+			return probes.Result{Status: probes.Error, Reason: probes.ReasonClientClosed,
+				Err: errors.New("the probe is closed")}
 		}
 		select {
 		case <-r.Done:
@@ -101,8 +103,8 @@ func (p *Probe) connectAnew(ctx context.Context) error {
 	return err
 }
 
-// Close ends the run in flight and closes the probe's own connections, in 1 s at most; the pool stays as it
-// is. It always returns nil. A check after it is Error with ReasonClientClosed.
+// Close ends the run in flight and closes the probe's own connections, within a second. It does not close
+// the pool. It always returns nil. A later check is Error with ReasonClientClosed.
 func (p *Probe) Close() error {
 	var closing sync.WaitGroup
 	closing.Go(func() { p.newConns.Close(time.Second) })
@@ -111,21 +113,21 @@ func (p *Probe) Close() error {
 	return nil
 }
 
-// observe is one run: it asks the pool where that is harmless, else the probe's own connection.
+// observe is one run. It uses the pool if that is safe, else the probe's own connection.
 func (p *Probe) observe(ctx context.Context) probes.Result {
 	ctx = basecontext.With(ctx, p.base)
 	if p.closed {
 		return p.judge(p.pool.Stat(), false, errPoolClosed)
 	}
-	if !p.distrust {
+	if !p.avoidPool {
 		if result, ok := p.observePool(ctx); ok {
 			return result
 		}
 	}
 	readOnly, err := p.own.ask(ctx)
-	if p.distrust && serverAnswered(err) {
-		p.distrust = false
-		if err != nil { // it has no connection for the probe, but is alive: the pool can be asked again
+	if p.avoidPool && serverAnswered(err) {
+		p.avoidPool = false
+		if err != nil { // the server refuses the probe but is alive: the pool can be used again
 			if result, ok := p.observePool(ctx); ok {
 				return result
 			}
@@ -138,10 +140,10 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 	return p.judge(p.pool.Stat(), readOnly, err)
 }
 
-// observePool gives a result if the pool has an idle connection that isn't stale, and no hook that may cost
-// it one.
+// observePool returns a result if the pool has an idle connection that works. It returns false if a hook
+// could make the pool close its connection.
 func (p *Probe) observePool(ctx context.Context) (probes.Result, bool) {
-	const tries = 2 // after as many stale connections the rest of the pool is taken to be stale too
+	const tries = 2 // after two stale connections the others are probably stale too
 	if p.acquiring || !p.own.hooks.none() {
 		return probes.Result{}, false
 	}
@@ -154,16 +156,16 @@ func (p *Probe) observePool(ctx context.Context) (probes.Result, bool) {
 		switch {
 		case err == nil:
 			p.own.close()
-			p.asked = false
+			p.closedTested = false
 			return p.judge(stat, readOnly, nil), true
 		case errors.Is(err, errNoneIdle):
-			p.distrust = true      // the pool may be pinging a connection for the probe still
-			p.stuck = stuckWatch{} // it would take that call for the application's
+			p.avoidPool = true        // the pool may still be pinging a connection for the probe
+			p.stuck = stuckDetector{} // it would count that call as one of the application
 			return probes.Result{}, false
 		case ctx.Err() != nil:
-			p.distrust = true
+			p.avoidPool = true
 			return p.judge(stat, false, err), true
-		case !lost(err):
+		case !connectionLost(err):
 			return p.judge(stat, false, err), true
 		}
 	}
