@@ -1,28 +1,28 @@
-// Package sqlprobe checks a database through the application's *sql.DB, whatever its driver.
+// Package sqlprobe checks a database through the application's *sql.DB, with any driver.
 //
 //	echohealth.WithDatabase(sqlprobe.New(db))
 //
-// A check is one SELECT 1, or another statement that Query names, on a connection of the application's pool. What it
-// proves is that the application can get a connection and that the database answers on it. It is no more expensive
-// than that statement, plus a connection where the pool has none idle. For pgx's own pool there is pgxprobe, which
-// tells more and never waits for the application.
+// A check is one SELECT 1, or the statement of Query, on a connection of the application's pool. It proves
+// that the application can get a connection and that the database answers on it. It costs that statement,
+// plus a new connection if the pool has none idle. For the pool of pgx use pgxprobe, which reports more and
+// never waits for the application.
 //
-// A query that the database leaves unanswered is not given up at the check's timeout, since drivers close a connection
-// whose context ends: a slow database would cost the application one connection a check. It goes on for up to 10 s
-// (longer if the check's own timeout is), in a goroutine of the probe's, and the next checks wait for the same answer.
-// So the probe holds one connection at most, or one place in the queue for one.
+// The timeout of a check does not end its query, because drivers close a connection whose context ends: a
+// slow database would cost the application one connection for each check. The query runs for up to 10 s, or
+// longer if the check's own timeout is longer, in a goroutine of the probe. The next checks wait for the
+// same answer. So the probe holds at most one connection, or one place in the queue for a connection.
 //
-// A connection that turns out to be closed, as all are after a restart of the database, is no outage: the next one is
-// tried, up to one more than the pool had idle.
+// A connection that turns out to be closed is not an outage: a restart of the database closes all
+// connections. The probe then tries the next connection, up to one more than the pool had idle.
 //
 // # New connections
 //
-// A connection that is kept works on after a password was rotated, a certificate has expired or the server
-// has no room left, and the application fails at its next one. So the probe makes a new connection once a
-// minute (10 % more or less) and closes it: in a goroutine of its own, beside the pool, for up to 10 s, one
-// at a time, and not while the check is an error. For that it needs a driver.Connector, which a *sql.DB does
-// not show. Without the option Connector no new connection is tried, and a check is ok for as long as the
-// pool has a connection that works.
+// A kept connection still works after a password change, after a certificate has expired, or when the server
+// has reached its connection limit, but the application's next connection fails. So the probe makes a new
+// connection once a minute (10 % more or less) and closes it. It does this in a separate goroutine, outside
+// the pool, for up to 10 s, one at a time, and not while the check is an error. It needs a driver.Connector,
+// which a *sql.DB does not expose. Without the option Connector the probe tries no new connection, and a
+// check is ok as long as the pool has a connection that works.
 //
 //	connector := stdlib.GetConnector(*config)
 //	db := sql.OpenDB(connector)
@@ -30,27 +30,30 @@
 //
 // # Drivers that refuse a check
 //
-// A driver may have database/sql close a pooled connection: its ResetSession, called with the context of
-// whoever gets the connection next, by driver.ErrBadConn, and its IsValid when the connection is given back.
-// One that wants a tenant from its context refuses a check. BaseContext gives it the values that it needs.
-// Where it refuses all the same and there is a Connector, the probe asks on a connection of its own, and the
-// pool loses none; it finds out by calling the two methods on that connection before the pool is asked for
-// the first time. Without a Connector it finds out by the first check, which may cost the pool two
-// connections, and asks once in 10 s from then on. All this is about hooks of the driver: an error of a
-// connector's own hooks, such as those of a pgxpool.Pool behind stdlib.OpenDBFromPool, looks like one of the
-// database. pgxprobe is for such a pool.
+// A driver can make database/sql close a pooled connection. Its ResetSession does so by returning
+// driver.ErrBadConn; it gets the context of the next caller that acquires the connection. Its IsValid does
+// so when the connection is released. A driver that needs a tenant in the context refuses a check.
+// BaseContext gives it the values that it needs.
+//
+// If the driver still refuses and there is a Connector, the probe uses a connection of its own, and the pool
+// loses none. The probe finds out by calling both methods on that connection before it first uses the pool.
+// Without a Connector it finds out by the first check, which may cost the pool two connections, and then
+// uses the pool only once in 10 s. This applies to hooks of the driver only. An error of a connector's own
+// hooks, such as those of a pgxpool.Pool behind stdlib.OpenDBFromPool, looks like an error of the database.
+// Use pgxprobe for such a pool.
 //
 // # Results
 //
 //   - ok: the database answered.
-//   - warning, pool_saturated: every connection that SetMaxOpenConns allows is in use, none came free within 250 ms,
-//     and the database answered when it was last asked. From 10 s after the first such check on, without an answer in between,
-//     that is error, timeout: nobody knows any more how the database is.
+//   - warning, pool_saturated: every connection that SetMaxOpenConns allows is in use, none became free
+//     within 250 ms, and the database answered the last time that the probe could ask. After 10 s of such
+//     checks without an answer, the check is an error with the reason timeout, because the state of the
+//     database is unknown.
 //   - warning, misconfigured: the database answered, but the driver refuses a connection to a check.
 //   - warning with the reason of the failure: the database answered, but no new connection can be made.
-//   - error with the reason of the failure: timeout, connection_refused, client_closed and the others. They are
-//     known for every driver where the network fails, and for those whose errors have a method SQLState (pgx, lib/pq)
-//     where the server refuses; otherwise it is failed.
+//   - error with the reason of the failure: timeout, connection_refused, client_closed and others. The probe
+//     knows the reason of a network failure with every driver. It knows the reason of a refusal by the
+//     server if the driver's errors have a method SQLState (pgx, lib/pq). Otherwise the reason is failed.
 //
-// The details are pool_in_use and pool_idle, and pool_max where there is a limit.
+// The details are pool_in_use and pool_idle, and pool_max if there is a limit.
 package sqlprobe

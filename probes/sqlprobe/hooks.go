@@ -13,24 +13,24 @@ import (
 )
 
 const (
-	// spare is how long a result is repeated if each question costs the pool some of its connections.
-	spare = trustFor
+	// repeatFor is how long the probe repeats a result if each query costs the pool some of its connections.
+	repeatFor = answerValidFor
 
-	// spareAfterPanic is the same for a pool that panics: it has lost the connection for good.
-	spareAfterPanic = time.Hour
+	// repeatAfterPanic is the same for a pool that panics, because it then loses the connection for good.
+	repeatAfterPanic = time.Hour
 )
 
-// hooks is what is known of the two methods that make database/sql close a pooled connection: IsValid, when
-// it is given back, and ResetSession, with the context of whoever gets it next. It belongs to the run in
-// flight.
+// hooks is what is known of the two methods that make database/sql close a pooled connection: IsValid, which
+// it calls when the connection is released, and ResetSession, which it calls with the context of the next
+// caller. Only the run in flight uses it.
 type hooks struct {
-	known   bool          // they were called on a connection in hand
-	refusal error         // what they said; nil where they take a check
-	result  probes.Result // to repeat
-	next    time.Time     // until then
+	known   bool          // the methods were called
+	refusal error         // nil if they accept a check
+	result  probes.Result // to be repeated
+	next    time.Time     // end of the repetition
 }
 
-// repeat has the result repeated for a while.
+// repeat makes the next checks repeat the result for d.
 func (h *hooks) repeat(result probes.Result, d time.Duration) {
 	h.result, h.next = result, time.Now().Add(d)
 }
@@ -39,8 +39,8 @@ func (h *hooks) repeated(now time.Time) (probes.Result, bool) {
 	return h.result, now.Before(h.next)
 }
 
-// call calls them on a connection that has just answered, in the order of database/sql, to know whether it
-// would close this one.
+// call calls the methods on a connection that has just answered, in the order of database/sql, to find out
+// whether database/sql would close it.
 func (h *hooks) call(ctx context.Context, conn *sql.Conn) {
 	var refusal error
 	err := conn.Raw(func(c any) (err error) {
@@ -56,12 +56,13 @@ func (h *hooks) call(ctx context.Context, conn *sql.Conn) {
 		}
 		return nil
 	})
-	if err == nil && ctx.Err() == nil { // else it says nothing
+	if err == nil && ctx.Err() == nil { // else the outcome means nothing
 		h.known, h.refusal = true, refusal
 	}
 }
 
-// refused is the result of a check whose connection the driver refuses. It says nothing about the database.
+// refused returns the result of a check whose connection the driver refuses. It says nothing about the
+// database.
 func refused(refusal error) probes.Result {
 	return probes.Result{Status: probes.Warning, Reason: probes.ReasonMisconfigured, Err: fmt.Errorf(
 		"the database answers, but %w, and database/sql closes those that are refused (sqlprobe.BaseContext gives "+

@@ -9,32 +9,32 @@ import (
 	"github.com/echo-probes/echohealth/internal/basecontext"
 )
 
-// closeLimit bounds the closing of a connection: a driver may wait for the database meanwhile.
+// closeLimit bounds the closing of a connection, because a driver may wait for the database meanwhile.
 const closeLimit = time.Second
 
-// ownConn is a connection beside the pool. It belongs to the run in flight. As database/sql resets a
-// connection when it is used again after it was given back, this one is never given back.
+// ownConn is a connection outside the pool. Only the run in flight uses it. It is never released to its own
+// pool, because database/sql would call ResetSession before the next use.
 type ownConn struct {
-	connector driver.Connector // nil: there is no way to connect
-	db        *sql.DB          // of the one connection; nil when there is none
+	connector driver.Connector // nil: no connection can be made
+	db        *sql.DB          // contains the one connection; nil when there is none
 	conn      *sql.Conn
 }
 
-// ask runs the statement. A kept connection that turns out to be closed is replaced, once.
+// ask runs the statement. It replaces a kept connection that turns out to be closed, once.
 func (o *ownConn) ask(ctx context.Context, statement string) error {
 	kept := o.conn != nil
 	err := o.try(ctx, statement)
-	if kept && stale(err) {
+	if kept && connectionLost(err) {
 		o.close()
 		err = o.try(ctx, statement)
 	}
 	return err
 }
 
-// try runs the statement, after connecting where there is no connection.
+// try runs the statement, and connects first if there is no connection.
 func (o *ownConn) try(ctx context.Context, statement string) (err error) {
 	if o.conn == nil {
-		o.db = sql.OpenDB(plain{o.connector})
+		o.db = sql.OpenDB(connectorOnly{o.connector})
 		if o.conn, err = o.db.Conn(ctx); err != nil {
 			o.close()
 			return err
@@ -43,7 +43,7 @@ func (o *ownConn) try(ctx context.Context, statement string) (err error) {
 	return drain(ctx, o.conn, statement)
 }
 
-// close closes the connection, if there is one, in a second at most.
+// close closes the connection, if there is one, within a second.
 func (o *ownConn) close() {
 	if o.db == nil {
 		return
@@ -58,10 +58,11 @@ func (o *ownConn) close() {
 	})
 }
 
-// plain hides that a connector has more methods: (*sql.DB).Close would close the application's.
-type plain struct{ driver.Connector }
+// connectorOnly hides the other methods of a connector, because (*sql.DB).Close would close the
+// application's connector.
+type connectorOnly struct{ driver.Connector }
 
-// within calls f, and returns when it has, or after the limit.
+// within calls f and returns when f returns, or after the limit.
 func within(limit time.Duration, f func()) {
 	done := make(chan struct{})
 	go func() { defer close(done); f() }()
@@ -71,8 +72,8 @@ func within(limit time.Duration, f func()) {
 	}
 }
 
-// connectAnew makes a connection beside the pool and closes it. A driver that connects only when it has to is
-// asked whether it can.
+// connectAnew makes a connection outside the pool and closes it. It pings, because a driver may connect only
+// at first use.
 func (p *Probe) connectAnew(ctx context.Context) error {
 	ctx = basecontext.With(ctx, p.base)
 	conn, err := p.connector.Connect(ctx)

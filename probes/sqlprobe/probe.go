@@ -16,26 +16,26 @@ import (
 )
 
 const (
-	// patience is how long a run may take, unless its check's timeout is longer.
-	patience = 10 * time.Second
+	// runLimit is the minimum limit of a run. A longer check timeout extends it.
+	runLimit = 10 * time.Second
 
-	// queueLimit is how long a check waits while every connection is in use: less than any sensible timeout, so that
-	// it is the probe that says why there is no answer.
+	// queueLimit is how long a check waits while every connection is in use. It is shorter than any sensible
+	// timeout, so that the probe reports why there is no answer.
 	queueLimit = 250 * time.Millisecond
 
-	// trustFor is how long the last answer vouches for a database whose pool has no connection to spare, from the first check
-	// on that finds it so. How long nobody had asked before says nothing.
-	trustFor = 10 * time.Second
+	// answerValidFor is how long the last answer counts while the pool has no free connection, from the first
+	// check that finds the pool saturated. The time before that check does not count.
+	answerValidFor = 10 * time.Second
 )
 
 var _ probes.Probe = (*Probe)(nil)
 
-// Probe checks the database behind a *sql.DB. Make it with New. Its methods may be called from any goroutine; checks
-// that overlap share one answer.
+// Probe checks the database behind a *sql.DB. Make it with New. Its methods may be called from any
+// goroutine. Overlapping checks share one query.
 type Probe struct {
 	db        *sql.DB
 	statement string
-	base      context.Context // its values are the driver's
+	base      context.Context // source of values for the driver
 	connector driver.Connector
 	connects  bool // Connector was used
 	every     time.Duration
@@ -44,14 +44,13 @@ type Probe struct {
 	newConns  *newconn.Tester
 	run       run
 
-	// What follows belongs to the run in flight.
-
+	// Only the run in flight uses the fields below.
 	own   ownConn
 	hooks hooks
 }
 
-// New returns a probe of the database behind db. It connects only when it is checked, and never closes db. A nil db is
-// an error at construction of the health checks.
+// New returns a probe of the database behind db. The probe connects only during checks, and never closes db.
+// A nil db is an error at construction of the health checks.
 func New(db *sql.DB, opts ...Option) *Probe {
 	p := &Probe{db: db, statement: "SELECT 1", base: context.Background(), every: newconn.Default}
 	for _, opt := range opts {
@@ -67,32 +66,33 @@ func New(db *sql.DB, opts ...Option) *Probe {
 	return p
 }
 
-// Check asks the database for an answer. Where an earlier check's question is still open, it waits for that
-// answer, and asks again once it has come and is a good one. When ctx ends first the result is Error with
-// ctx's error, and the question stays open for the next check; so it does when the pool is saturated. An
-// answer is a Warning while no new connection can be made.
+// Check sends the statement to the database. If the statement of an earlier check is still open, Check waits
+// for that answer, and sends a statement of its own if the answer is not an error. If ctx ends first, the
+// result is Error with ctx's error. The statement then stays open for the next check, as it does while the
+// pool is saturated. An OK becomes a Warning while no new connection can be made.
 func (p *Probe) Check(ctx context.Context) probes.Result {
 	return p.newConns.Apply(p.answer(ctx))
 }
 
 func (p *Probe) answer(ctx context.Context) probes.Result {
-	look := time.NewTimer(queueLimit)
-	defer look.Stop()
+	queueTimer := time.NewTimer(queueLimit)
+	defer queueTimer.Stop()
 	for asked := time.Now(); ; {
-		r := p.runner.Join(ctx, patience, p.observe)
+		r := p.runner.Join(ctx, runLimit, p.observe)
 		if r == nil {
-			return probes.Result{Status: probes.Error, Reason: probes.ReasonClientClosed, Err: errors.New("the probe is closed")}
+			return probes.Result{Status: probes.Error, Reason: probes.ReasonClientClosed,
+				Err: errors.New("the probe is closed")}
 		}
 		select {
 		case <-r.Done:
 			if r.Answers(asked) {
 				return r.Result
 			}
-			look.Reset(queueLimit) // the next one has to queue anew
+			queueTimer.Reset(queueLimit) // the next run queues again
 		case <-ctx.Done():
 			result, _ := p.unanswered(ctx.Err())
 			return result
-		case <-look.C:
+		case <-queueTimer.C:
 			if result, ok := p.saturated(); ok {
 				return result
 			}
@@ -100,8 +100,8 @@ func (p *Probe) answer(ctx context.Context) probes.Result {
 	}
 }
 
-// Close ends the run in flight and closes the probe's own connections, in 1 s at most; db stays as it is. It
-// always returns nil. A check after it is Error with ReasonClientClosed.
+// Close ends the run in flight and closes the probe's own connections, within a second. It does not close
+// db. It always returns nil. A later check is Error with ReasonClientClosed.
 func (p *Probe) Close() error {
 	var closing sync.WaitGroup
 	closing.Go(func() { p.newConns.Close(time.Second) })
@@ -110,7 +110,8 @@ func (p *Probe) Close() error {
 	return nil
 }
 
-// unanswered is the result of a failure, and whether it is the pool's, which could not spare a connection to ask with.
+// unanswered returns the result of a failure. Saturated means that the cause is the pool, which has no free
+// connection.
 func (p *Probe) unanswered(err error) (result probes.Result, saturated bool) {
 	if errors.Is(err, context.DeadlineExceeded) {
 		if result, ok := p.saturated(); ok {
@@ -120,22 +121,24 @@ func (p *Probe) unanswered(err error) (result probes.Result, saturated bool) {
 	return probes.Result{Status: probes.Error, Details: details(p.db.Stats()), Err: err}, false
 }
 
-// saturated is the result where every connection is in use. They say nothing about the database; its last answer does,
-// for a while.
+// saturated returns the result if every connection is in use. That says nothing about the database. Its last
+// answer does, for answerValidFor.
 func (p *Probe) saturated() (probes.Result, bool) {
-	stats, wait := p.run.look(p.db)
+	stats, wait := p.run.waitState(p.db)
 	if wait == notWaiting {
 		return probes.Result{}, false
 	}
 	err := fmt.Errorf("all %d connections of the pool are in use", stats.MaxOpenConnections)
-	result := probes.Result{Status: probes.Warning, Reason: probes.ReasonPoolSaturated, Details: details(stats), Err: err}
+	result := probes.Result{Status: probes.Warning, Reason: probes.ReasonPoolSaturated,
+		Details: details(stats), Err: err}
 	switch wait {
-	case blind:
+	case noAnswer:
 		result.Status, result.Reason = probes.Error, probes.ReasonTimeout
-		result.Err = fmt.Errorf("%w, and the database has not answered since the last failure, or since the start", err)
-	case tooLong:
+		result.Err = fmt.Errorf(
+			"%w, and the database has not answered since the last failure, or since the start", err)
+	case oldAnswer:
 		result.Status, result.Reason = probes.Error, probes.ReasonTimeout
-		result.Err = fmt.Errorf("%w, and for %s no check could ask the database", err, trustFor)
+		result.Err = fmt.Errorf("%w, and for %s no check could ask the database", err, answerValidFor)
 	}
 	return result, true
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// observe is one run: it asks the pool, unless that may cost it connections.
+// observe is one run. It uses the pool, unless that may cost the pool connections.
 func (p *Probe) observe(ctx context.Context) probes.Result {
 	ctx = basecontext.With(ctx, p.base)
 	stats := p.db.Stats()
@@ -31,12 +31,12 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 	return p.observePool(ctx, stats.Idle)
 }
 
-// observeOwn asks on the probe's own connection, and gives it up when the driver takes checks. It gives no
-// result if there is no answer and the pool may be asked as well.
+// observeOwn uses the probe's own connection, and closes it if the driver accepts checks. It returns false
+// if there is no answer and the pool may be used as well.
 func (p *Probe) observeOwn(ctx context.Context) (probes.Result, bool) {
-	p.run.hold(true) // it waits for no connection of the pool's
+	p.run.setHolds(true) // the run does not wait for the pool
 	if p.closed() {
-		return probes.Result{}, false // the pool says so
+		return probes.Result{}, false // observePool reports it
 	}
 	err := p.own.ask(ctx, p.statement)
 	if err == nil {
@@ -51,8 +51,8 @@ func (p *Probe) observeOwn(ctx context.Context) (probes.Result, bool) {
 	return p.result(err), true
 }
 
-// closed reports whether the application has closed the pool. With a context that has ended the pool gives no
-// connection, and looks at that second.
+// closed reports whether the application has closed the pool. For a context that has ended the pool returns
+// no connection, but it checks first whether it is closed.
 func (p *Probe) closed() bool {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -60,26 +60,26 @@ func (p *Probe) closed() bool {
 	return !errors.Is(err, context.Canceled)
 }
 
-// observePool asks on a connection of the pool. One that the database has closed since its last use is no
-// outage: after as many of them as the pool has idle, the next one is new.
+// observePool uses a connection of the pool. A connection that the database has closed since its last use is
+// not an outage. After as many of them as the pool had idle, the next connection is new.
 func (p *Probe) observePool(ctx context.Context, idle int) probes.Result {
 	var err error
 	for range max(1, idle) + 1 {
-		if err = p.query(ctx); err == nil || ctx.Err() != nil || !stale(err) {
+		if err = p.query(ctx); err == nil || ctx.Err() != nil || !connectionLost(err) {
 			break
 		}
 	}
 	result := p.result(err)
 	switch {
 	case probes.FromError(err).Reason == probes.ReasonPanic:
-		p.hooks.repeat(result, spareAfterPanic)
+		p.hooks.repeat(result, repeatAfterPanic)
 	case err == nil && p.hooks.refusal != nil && p.connector == nil:
-		p.hooks.repeat(result, spare)
+		p.hooks.repeat(result, repeatFor)
 	}
 	return result
 }
 
-// result is that of a run with this error.
+// result returns the result of a run with this error.
 func (p *Probe) result(err error) probes.Result {
 	if err != nil {
 		result, saturated := p.unanswered(err)
@@ -97,14 +97,14 @@ func (p *Probe) result(err error) probes.Result {
 	return result
 }
 
-// query runs the statement in two steps, to know whether it's for a connection or for an answer that it waits.
+// query runs the statement in two steps, to tell waiting for a connection from waiting for an answer.
 func (p *Probe) query(ctx context.Context) error {
-	p.run.hold(false)
+	p.run.setHolds(false)
 	conn, err := p.acquire(ctx)
 	if err != nil {
 		return err
 	}
-	p.run.hold(true)
+	p.run.setHolds(true)
 	err = drain(ctx, conn, p.statement)
 	if err == nil && (!p.hooks.known || p.hooks.refusal != nil) {
 		p.hooks.call(ctx, conn)
@@ -113,12 +113,12 @@ func (p *Probe) query(ctx context.Context) error {
 	return err
 }
 
-// acquire gets a connection of the pool's. A panic is that of the driver's ResetSession or Connect.
+// acquire gets a connection of the pool. A panic comes from the driver's ResetSession or Connect.
 func (p *Probe) acquire(ctx context.Context) (conn *sql.Conn, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = probes.Fail(probes.ReasonPanic, fmt.Errorf("the driver panics when the pool gets a connection, "+
-				"which costs it this one; the pool is asked again in %s: %v\n%s", spareAfterPanic, v, debug.Stack()))
+				"which costs it this one; the pool is asked again in %s: %v\n%s", repeatAfterPanic, v, debug.Stack()))
 		}
 	}()
 	return p.db.Conn(ctx)
@@ -135,9 +135,9 @@ func drain(ctx context.Context, conn *sql.Conn, statement string) error {
 	return rows.Err()
 }
 
-// stale reports whether a pooled connection turned out to be closed: by the network, or by the server with a last
-// word such as PostgreSQL's 57P01.
-func stale(err error) bool {
+// connectionLost reports whether a pooled connection turned out to be closed: by the network, or by the
+// server with an error such as PostgreSQL's 57P01.
+func connectionLost(err error) bool {
 	switch classify.Reason(err) {
 	case probes.ReasonConnectionLost, probes.ReasonDependencyStarting:
 		return true

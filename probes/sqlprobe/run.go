@@ -6,52 +6,52 @@ import (
 	"time"
 )
 
-// run is what is known of the run in flight, or the last one, and of those before it.
+// run is the state of the run in flight, or of the last one, and of the runs before it.
 type run struct {
 	mu sync.Mutex // guards the rest
 
-	waits int64 // how many calls had ever waited for a connection when it began
-	holds bool  // it has a connection
+	waits int64 // WaitCount of the pool when the run began
+	holds bool  // the run has a connection
 
-	vouched bool      // the last one that did not wait for a connection in vain got an answer
-	waiting time.Time // since when checks find a run waiting for a connection; zero while none has since the last answer
+	answered bool      // the last run that a saturated pool did not stop got an answer
+	waiting  time.Time // when a check first found a run waiting for a connection since the last answer
 }
 
-// begin is called when a run begins, with how many calls have ever waited.
+// begin starts a run. Waits is the WaitCount of the pool.
 func (r *run) begin(waits int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.waits, r.holds = waits, false
 }
 
-// hold says whether the run has a connection.
-func (r *run) hold(holds bool) {
+// setHolds sets whether the run has a connection.
+func (r *run) setHolds(holds bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.holds = holds
 }
 
-// end is called when a run ends that did not wait for a connection in vain.
+// end ends a run that a saturated pool did not stop.
 func (r *run) end(answered bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.vouched, r.waiting = answered, time.Time{}
+	r.answered, r.waiting = answered, time.Time{}
 }
 
 // wait is what a run's wait for a connection says about the database.
 type wait int
 
 const (
-	notWaiting wait = iota
-	short           // nothing: its last answer vouches for it
-	tooLong         // its last answer is too old
-	blind           // there is no answer to rely on
+	notWaiting   wait = iota
+	recentAnswer      // nothing: the last answer still counts
+	oldAnswer         // the last answer is too old
+	noAnswer          // there is no last answer
 )
 
-// look finds out whether the run waits for the application to give a connection back. If nobody has begun to wait since it
-// began, it is connecting.
-func (r *run) look(db *sql.DB) (sql.DBStats, wait) {
-	r.mu.Lock() // while the pool is looked at too: an answer may come in between
+// waitState reports whether the run waits for the application to release a connection. If no call has begun
+// to wait since the run began, the run is connecting.
+func (r *run) waitState(db *sql.DB) (sql.DBStats, wait) {
+	r.mu.Lock() // also while reading the pool's counters: an answer may arrive in between
 	defer r.mu.Unlock()
 	stats := db.Stats()
 	full := stats.MaxOpenConnections > 0 && stats.InUse >= stats.MaxOpenConnections
@@ -62,10 +62,10 @@ func (r *run) look(db *sql.DB) (sql.DBStats, wait) {
 		r.waiting = time.Now()
 	}
 	switch {
-	case !r.vouched:
-		return stats, blind
-	case time.Since(r.waiting) >= trustFor:
-		return stats, tooLong
+	case !r.answered:
+		return stats, noAnswer
+	case time.Since(r.waiting) >= answerValidFor:
+		return stats, oldAnswer
 	}
-	return stats, short
+	return stats, recentAnswer
 }
