@@ -14,7 +14,7 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// isFieldValue reports whether net/http would send s, as in RFC 9110, section 5.5.
+// isFieldValue reports whether net/http accepts s as a header value, as in RFC 9110, section 5.5.
 func isFieldValue(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {

@@ -106,26 +106,23 @@ func TestRequest(t *testing.T) {
 
 func TestInvalid(t *testing.T) {
 	tests := []struct{ url, want string }{
-		{"", `"": the scheme is http or https`},
-		{"billing.internal/healthz", `"billing.internal/healthz": the scheme is http or https`},
-		{"localhost:8080", `"localhost:8080": the scheme is http or https`},
-		{"/healthz", `"/healthz": the scheme is http or https`},
-		{"ftp://app:s3cret@billing/", `"ftp://***@billing/": the scheme is http or https`},
-		{"app:s3cret@billing/healthz", `"***@billing/healthz": the scheme is http or https`},
-		{"https://", `"https://": a host is required`},
-		{"http://:8080/", `"http://:8080/": a host is required`},
-		{"https://app:s3cret@/", `"https://***@/": a host is required`},
-		{"app:s3c://ret@billing", `"***@billing": the scheme is http or https`},
-		{"ftp://billing/?token=s3cret", `"ftp://billing/?…": the scheme is http or https`},
-		{"http://app:80/s3cr3t@billing/", `"http://***@billing/": an @ behind the host is written as %40`},
-		{"http://s3cr/ret@billing/?a=s3c", `"http://***@billing/?…": an @ behind the host is written as %40`},
-		{"http://app:80?s3cret@billing/", `"http://***": an @ behind the host is written as %40`},
-		{"http://app:80?s3cret%40billing/@", `"http://***": an @ behind the host is written as %40`},
-		{"http://app:80#s3cret@billing/", `"http://***": a # is never sent with what follows it`},
-		{
-			"https://billing/healthz#s3c",
-			`"https://billing/healthz#…": a # is never sent with what follows it`,
-		},
+		{"", `"": the scheme must be http or https`},
+		{"billing.internal/healthz", `"billing.internal/healthz": the scheme must be http or https`},
+		{"localhost:8080", `"localhost:8080": the scheme must be http or https`},
+		{"/healthz", `"/healthz": the scheme must be http or https`},
+		{"ftp://app:s3cret@billing/", `"ftp://***@billing/": the scheme must be http or https`},
+		{"app:s3cret@billing/healthz", `"***@billing/healthz": the scheme must be http or https`},
+		{"https://", `"https://": the host must not be empty`},
+		{"http://:8080/", `"http://:8080/": the host must not be empty`},
+		{"https://app:s3cret@/", `"https://***@/": the host must not be empty`},
+		{"app:s3c://ret@billing", `"***@billing": the scheme must be http or https`},
+		{"ftp://billing/?token=s3cret", `"ftp://billing/?…": the scheme must be http or https`},
+		{"http://app:80/s3cr3t@billing/", `"http://***@billing/": an @ after the host must be written as %40`},
+		{"http://s3cr/ret@billing/?a=s3c", `"http://***@billing/?…": an @ after the host must be written as %40`},
+		{"http://app:80?s3cret@billing/", `"http://***": an @ after the host must be written as %40`},
+		{"http://app:80?s3cret%40billing/@", `"http://***": an @ after the host must be written as %40`},
+		{"http://app:80#s3cret@billing/", `"http://***": a # and the text after it are never sent`},
+		{"https://billing/healthz#s3c", `"https://billing/healthz#…": a # and the text after it are never sent`},
 		{"https://s3c ret@billing/", `invalid`},
 		{"?token=s3c", `"?…": the scheme is http or https`},
 		{"@billing", `"***@billing": the scheme is http or https`},
@@ -158,7 +155,7 @@ func TestInvalid(t *testing.T) {
 	assert.NoError(t, httpprobe.New(url, httpprobe.Header("AZaz09!#$%&'*+-.^_`|~", " \tx~")).Validate())
 	for _, value := range []string{"s3cret\n", "s3cret\x00", "\x7fs3cret"} {
 		err := httpprobe.New(url, httpprobe.Header("Authorization", value)).Validate()
-		assert.ErrorContains(t, err, "a value has no control character")
+		assert.ErrorContains(t, err, "the value must not contain a control character")
 		assert.NotContains(t, err.Error(), "s3cret")
 	}
 	err = httpprobe.New("", httpprobe.Client(nil), httpprobe.Header("", "")).Validate()

@@ -15,38 +15,39 @@ func parse(rawURL string) (*url.URL, error) {
 	case err != nil:
 		return nil, invalid(err.Error())
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, invalid(fmt.Sprintf("%q: the scheme is http or https", shown(rawURL)))
+		return nil, invalid(fmt.Sprintf("%q: the scheme must be http or https", redacted(rawURL)))
 	case u.Hostname() == "":
-		return nil, invalid(fmt.Sprintf("%q: a host is required", shown(rawURL)))
+		return nil, invalid(fmt.Sprintf("%q: the host must not be empty", redacted(rawURL)))
 	}
-	if why := stray(rawURL); why != "" {
-		return nil, invalid(fmt.Sprintf("%q: %s", shown(rawURL), why))
+	if why := strayDelimiter(rawURL); why != "" {
+		return nil, invalid(fmt.Sprintf("%q: %s", redacted(rawURL), why))
 	}
 	return u, nil
 }
 
-// invalid masks the password in a text that quotes a URL.
+// invalid returns an error with the password masked in a text that quotes a URL.
 func invalid(text string) error {
 	return errors.New("httpprobe.New: " + classify.Mask(text))
 }
 
-// stray says what is wrong behind the host. A password with a /, a ? or a # in it ends there, its rest is
-// found behind them, and its user is taken for the host: the rest would be sent to whoever has that name.
-func stray(rawURL string) string {
+// strayDelimiter returns what is wrong after the host. A /, ? or # in a password ends it. The rest of the
+// password then follows the delimiter, and the user counts as the host: the rest would be sent to the host
+// of that name.
+func strayDelimiter(rawURL string) string {
 	_, rest, _ := strings.Cut(rawURL, "://")
 	tail := strings.TrimLeftFunc(rest, func(r rune) bool { return !strings.ContainsRune("/?#", r) })
 	switch {
 	case strings.Contains(tail, "#"):
-		return "a # is never sent with what follows it: in a password it is written as %23"
+		return "a # and the text after it are never sent: in a password # must be written as %23"
 	case strings.Contains(tail, "@"):
-		return "an @ behind the host is written as %40, and what is special in a password as %2F or the like"
+		return "an @ after the host must be written as %40, and a special character in a password as %2F or similar"
 	}
 	return ""
 }
 
-// shown is a URL as an error may quote it, without user, password, query and fragment. It need not be a right
-// one.
-func shown(rawURL string) string {
+// redacted returns a URL for an error's text, without user, password, query and fragment. The URL may be
+// invalid.
+func redacted(rawURL string) string {
 	scheme, rest, found := strings.Cut(rawURL, "://")
 	if found && !strings.ContainsAny(scheme, ":@") {
 		scheme += "://"
@@ -55,7 +56,7 @@ func shown(rawURL string) string {
 	}
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
 		if strings.ContainsAny(rest[:at], "?#") {
-			return scheme + "***" // what follows the @ may be of the query
+			return scheme + "***" // the text after the @ may belong to the query
 		}
 		rest = "***" + rest[at:]
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ask asks every server that client stands for.
+// ask checks every server behind client.
 func (p *Probe) ask(ctx context.Context, client redis.UniversalClient) error {
 	switch client := client.(type) {
 	case *redis.ClusterClient:
@@ -35,6 +35,7 @@ func (p *Probe) askServer(ctx context.Context, server redis.Cmdable) error {
 	if err != nil || p.conn == nil || !p.conn.ClusterNode() {
 		return err
 	}
+	// A client of one server cannot follow to other nodes, so its node must have all slots.
 	// A client that can't follow to another node needs one that has all slots.
 	if _, err := server.Pipelined(ctx, askSlots(ctx)); err != nil {
 		return fmt.Errorf("the client is made for one server, and this is a node of a cluster: %w", err)
@@ -42,14 +43,14 @@ func (p *Probe) askServer(ctx context.Context, server redis.Cmdable) error {
 	return nil
 }
 
-// slotKeys are in the middle of each sixteenth of a cluster's slots, and never written.
+// slotKeys are keys in the middle of each sixteenth of a cluster's slots. They are never written.
 var slotKeys = [16]string{
-	"abo", "cuu", "enb", "gyx", "asm", "cdw", "fiz", "ghz", "ass", "cdi", "mvf", "ghd", "abq", "cuk", "mgd", "gyf",
+	"abo", "cuu", "enb", "gyx", "asm", "cdw", "fiz", "ghz",
+	"ass", "cdi", "mvf", "ghd", "abq", "cuk", "mgd", "gyf",
 }
 
-// askSlots asks all over a cluster's slots. By the slot of the probe's own key alone the answer would depend
-// on chance. A SET with XX of a key that is not there changes nothing; it is refused where a SET would be,
-// and needs no other permission.
+// askSlots tests slots all over a cluster, because the slot of the probe's own key is random. A SET with XX
+// of a missing key changes nothing. It is refused when a SET would be, and needs no other permission.
 func askSlots(ctx context.Context) func(redis.Pipeliner) error {
 	return func(pipe redis.Pipeliner) error {
 		for _, slot := range slotKeys {
@@ -59,8 +60,8 @@ func askSlots(ctx context.Context) func(redis.Pipeliner) error {
 	}
 }
 
-// askCluster asks every master, since the client would send a PING to any one node, and then writes, since in
-// a cluster that is down each node still answers PING.
+// askCluster pings every master, because the client would send a PING to any one node. Then it writes,
+// because in a cluster that is down each node still answers PING.
 func (p *Probe) askCluster(ctx context.Context, cluster *redis.ClusterClient) error {
 	if err := pingMasters(ctx, cluster); err != nil || p.pingOnly {
 		return err
@@ -84,9 +85,10 @@ func pingMasters(ctx context.Context, cluster *redis.ClusterClient) error {
 	return err
 }
 
-// connect makes new connections, and closes them: one, or one to each master of a cluster.
+// connect makes new connections and closes them: one, or one to each master of a cluster.
 func (p *Probe) connect(ctx context.Context) error {
-	return p.conn.Fresh(basecontext.With(ctx, p.base), func(ctx context.Context, client redis.UniversalClient) error {
+	ctx = basecontext.With(ctx, p.base)
+	return p.conn.Fresh(ctx, func(ctx context.Context, client redis.UniversalClient) error {
 		if cluster, ok := client.(*redis.ClusterClient); ok {
 			return pingMasters(ctx, cluster)
 		}
@@ -94,7 +96,7 @@ func (p *Probe) connect(ctx context.Context) error {
 	})
 }
 
-// askRing asks every shard that the ring uses.
+// askRing checks every shard that the ring uses.
 func (p *Probe) askRing(ctx context.Context, ring *redis.Ring) error {
 	var asked atomic.Bool
 	err := ring.ForEachShard(ctx, func(ctx context.Context, shard *redis.Client) error {
@@ -104,7 +106,7 @@ func (p *Probe) askRing(ctx context.Context, ring *redis.Ring) error {
 	if err != nil || asked.Load() {
 		return err
 	}
-	err = ring.Ping(ctx).Err() // says whether the ring is closed, or no shard is up
+	err = ring.Ping(ctx).Err() // tells a closed ring from one without a live shard
 	if err == nil || errors.Is(err, redis.ErrClosed) {
 		return err
 	}

@@ -1,59 +1,59 @@
-// Package redisprobe checks Redis with the settings of the go-redis client that the application made:
+// Package redisprobe checks Redis with the settings of the application's go-redis client:
 //
 //	echohealth.WithRedis(redisprobe.New(rdb))
 //
-// A check is a PING and a SET with an expiry, in one round trip. It proves that Redis can be reached, accepts
-// the client's credentials, and takes writes. A PING alone would not: a read-only replica answers it, and so
-// does a server that is out of memory or whose writes are paused. It proves nothing about the application's
-// own keys and commands.
+// A check is a PING and a SET with an expiry, in one round trip. It proves that Redis can be reached,
+// accepts the client's credentials, and takes writes. A PING alone proves less: a read-only replica answers
+// it, and so does a server that is out of memory or whose writes are paused. A check proves nothing about
+// the application's own keys and commands.
 //
 // # Which connection is used
 //
-// For a *redis.Client, through Sentinel too, and for a *redis.ClusterClient, the probe makes connections of
-// its own with the client's settings: one, or one to each node of a cluster that it asks. They are kept from
-// check to check, so that a check costs one round trip, and two in a cluster, whose masters are looked up
-// first. So a check never takes a connection that the application waits for, and names the cause of a failure
-// at once, where a client with go-redis's defaults tries again until only "context deadline exceeded" is
-// left. The client's dialer, its credentials provider and its OnConnect are used for these connections; its
-// hooks and its Limiter are not.
+// For a *redis.Client, with or without Sentinel, and for a *redis.ClusterClient, the probe makes its own
+// connections with the client's settings: one, or one to each cluster node that it uses. It keeps them from
+// check to check. So a check costs one round trip, or two in a cluster, because the probe first looks up the
+// masters. A check never takes a connection that the application waits for. It also reports the cause of a
+// failure at once, while a client with go-redis's defaults retries until only "context deadline exceeded" is
+// left. The probe's connections use the client's dialer, credentials provider and OnConnect, but not its
+// hooks and its Limiter.
 //
-// A kept connection goes on working after the password was changed, the server's certificate has expired or
-// its limit of clients is reached, when the application can make no new one. So once a minute the probe makes
-// a new connection, logs in, sends a PING and closes it. While that fails and the kept one answers, the check
-// is a warning with the reason of the failure (NewConnectionEvery).
+// A kept connection still works after a password change, after the server's certificate has expired, or when
+// the server has reached its client limit, but the application can make no new connection. So once a minute
+// the probe makes a new connection, logs in, sends a PING and closes it. While that fails and the kept
+// connection answers, the check is a warning with the reason of the failure (NewConnectionEvery).
 //
-// A *redis.Ring, and any other implementation of redis.UniversalClient, is asked itself, since no second one
-// can be made like it. How fast an answer comes, and how well it names the cause, then depends on that
-// client's settings. Its hooks and its Limiter are used; what a hook needs in the context is given by
-// BaseContext.
+// For a *redis.Ring, and any other implementation of redis.UniversalClient, the probe uses the client
+// itself, because it cannot make a second one like it. The client's settings then determine how fast an
+// answer comes and how exact its cause is. The client's hooks and its Limiter are used. BaseContext sets the
+// context values that a hook needs.
 //
 // # What is asked
 //
-// In a cluster every master has to answer a PING, and writes to sixteen slots all over the cluster have to be
-// taken, which it refuses when it is down. In a Ring every shard that the Ring believes to be up has to
-// answer both.
+// In a cluster every master must answer a PING, and the cluster must take writes to sixteen slots spread
+// over the whole range, which it refuses when it is down. In a Ring every shard that the Ring considers up
+// must answer both commands.
 //
-// A *redis.Client on a node of a cluster can't follow to the nodes that have the other slots. Unless the node
-// has the sixteen slots, the check is an error with the reason misconfigured. PingOnly finds out nothing
-// about that, and a client that is asked itself only about the slot of the probe's key.
+// A *redis.Client on a cluster node cannot follow to the nodes with the other slots. Unless the node has the
+// sixteen slots, the check is an error with the reason misconfigured. With PingOnly the check does not
+// notice that. A client that the probe uses itself is tested only for the slot of the probe's key.
 //
 // # What is written
 //
-// One key for each process: "echohealth:" and a random word. It expires one minute after the last check. A
-// user with ACL rules needs
+// The probe writes one key for each process: "echohealth:" and a random word. It expires one minute after
+// the last check. A user with ACL rules needs
 //
 //	~echohealth:* +ping +set
 //
-// and in a cluster +cluster|slots. Where the user may not write (permission_denied) or the server is a
-// replica (read_only), use PingOnly.
+// and in a cluster +cluster|slots. If the user may not write (permission_denied) or the server is a replica
+// (read_only), use PingOnly.
 //
 // # The application's pool
 //
 // For a *redis.Client the details pool_in_use, pool_idle and pool_max count the connections of the
-// application's own pool. When all of them are in use while Redis answers, the check is a warning with the
-// reason pool_saturated, not an error. A *redis.Client or *redis.ClusterClient that the application has
-// closed is an error with the reason client_closed, although the probe's own connections work. Nothing is
-// sent over it to find out.
+// application's own pool. If all of them are in use while Redis answers, the check is a warning with the
+// reason pool_saturated, not an error. If the application has closed its *redis.Client or
+// *redis.ClusterClient, the check is an error with the reason client_closed, although the probe's own
+// connections work. The probe finds that out without sending a command over the client.
 package redisprobe
 
 import (
@@ -72,21 +72,21 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A Probe checks a Redis server, cluster or ring. Make it with New.
+// A Probe checks a Redis server, cluster or ring. Make it with New. Its methods may be called from any
+// goroutine.
 type Probe struct {
 	client         redis.UniversalClient
-	conn           *redisconn.Conn // nil where the client itself is asked
-	tester         *newconn.Tester // of new connections
-	newConnections time.Duration   // how often
-	base           context.Context // its values are each call's; nil without BaseContext
+	conn           *redisconn.Conn // nil if the probe uses the client itself
+	newConns       *newconn.Tester
+	newConnections time.Duration   // 0: never
+	base           context.Context // source of values for each call; nil without BaseContext
 	pingOnly       bool
 	invalid        error
 	closed         atomic.Bool
 }
 
-// New returns a probe for the Redis that client is connected to. It connects to nothing before the first
-// check. The client stays the application's: the probe neither changes nor closes it. A nil client is an
-// error at construction of the health checks.
+// New returns a probe of the Redis that client is connected to. The probe connects only during checks. It
+// neither changes nor closes the client. A nil client is an error at construction of the health checks.
 func New(client redis.UniversalClient, opts ...Option) *Probe {
 	p := &Probe{client: client, newConnections: newconn.Default, invalid: validate(client)}
 	for _, opt := range opts {
@@ -98,11 +98,11 @@ func New(client redis.UniversalClient, opts ...Option) *Probe {
 	if p.conn == nil {
 		p.newConnections = 0
 	}
-	p.tester = newconn.New(p.newConnections, p.connect)
+	p.newConns = newconn.New(p.newConnections, p.connect)
 	return p
 }
 
-// connTo returns nil where no second client can be made like the given one.
+// connTo returns nil if the probe cannot make a second client like the given one.
 func connTo(client redis.UniversalClient) *redisconn.Conn {
 	switch client := client.(type) {
 	case *redis.Client:
@@ -115,18 +115,19 @@ func connTo(client redis.UniversalClient) *redisconn.Conn {
 
 func validate(client redis.UniversalClient) error {
 	if client == nil {
-		return errors.New("redisprobe.New(nil): a client is required")
+		return errors.New("redisprobe.New(nil): the client must not be nil")
 	}
 	if v := reflect.ValueOf(client); v.Kind() == reflect.Pointer && v.IsNil() {
-		return fmt.Errorf("redisprobe.New: the %T is nil: a client is required", client)
+		return fmt.Errorf("redisprobe.New: the %T must not be nil", client)
 	}
 	return nil
 }
 
-// Validate refuses a nil client and what the options refuse.
+// Validate returns an error for a nil client and for invalid arguments of the options.
 func (p *Probe) Validate() error { return p.invalid }
 
-// Check asks Redis, and looks at the application's client.
+// Check sends the commands to Redis, and reads the state of the application's pool. It returns when ctx ends
+// at the latest, unless the probe uses the client itself and that client ignores its context.
 func (p *Probe) Check(ctx context.Context) probes.Result {
 	if p.invalid != nil {
 		return probes.Result{Status: probes.Error, Reason: probes.ReasonMisconfigured, Err: p.invalid}
@@ -140,7 +141,7 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	if err == nil {
 		err = saturated(before, after)
 	}
-	result := p.tester.Apply(probes.FromError(err))
+	result := p.newConns.Apply(probes.FromError(err))
 	result.Details = after.details()
 	return result
 }
@@ -156,21 +157,21 @@ func (p *Probe) askRedis(ctx context.Context) error {
 	return checkOpen(p.client)
 }
 
-// Close ends a check in flight and closes the probe's own connections. The application's client stays open,
-// and a check of a client that is asked itself runs on. It always returns nil. A check after it is Error with
-// ReasonClientClosed.
+// Close ends a check in flight and closes the probe's own connections, within a second. It does not close
+// the application's client, and does not end a check that uses the client itself. It always returns nil. A
+// later check is Error with ReasonClientClosed.
 func (p *Probe) Close() error {
 	p.closed.Store(true)
 	if p.conn != nil {
 		p.conn.Close()
 	}
-	p.tester.Close(time.Second)
+	p.newConns.Close(time.Second)
 	return nil
 }
 
-// key is the same for all checks of the process, and another one in every other process: what several
-// services write to one Redis can't clash.
+// key is the same for all checks of the process, and different in every other process, so that services that
+// share one Redis do not conflict.
 var key = "echohealth:" + rand.Text()
 
-// keyExpiry is how long the key outlives the last check.
+// keyExpiry is the lifetime of the key after the last check.
 const keyExpiry = time.Minute

@@ -73,7 +73,7 @@ func requireError(t testing.TB, probe probes.Probe, want probes.Reason) {
 func TestNilClient(t *testing.T) {
 	for _, client := range []redis.UniversalClient{nil, (*redis.Client)(nil), (*redis.ClusterClient)(nil), (*redis.Ring)(nil)} {
 		probe := redisprobe.New(client, redisprobe.PingOnly())
-		assert.ErrorContains(t, probe.Validate(), "a client is required")
+		assert.ErrorContains(t, probe.Validate(), "must not be nil")
 		assert.Equal(t, probes.ReasonMisconfigured, probe.Check(t.Context()).Reason)
 		assert.Empty(t, probe.Advise())
 		assert.NoError(t, probe.Close())
