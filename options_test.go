@@ -46,7 +46,7 @@ func TestInvalidOptions(t *testing.T) {
 		{nil, `option 1 must not be nil`},
 		{echohealth.WithDatabase(nil), `WithDatabase: the probe must not be nil`},
 		{echohealth.WithRedis((*pointer)(nil)), `WithRedis: the probe must not be a nil *echohealth_test.pointer`},
-		{echohealth.WithAMQP(probes.Func(nil)), `WithAMQP: probes.Func is nil: give it a function`},
+		{echohealth.WithAMQP(probes.Func(nil)), `WithAMQP: probes.Func must not be nil`},
 		{echohealth.WithCelery(strict{well}), `WithCelery: the URL "amqp://app:***@rabbit:5672/" has no vhost`},
 		{echohealth.WithCelery(rash{well}), `WithCelery: Validate of echohealth_test.rash panicked: s3cret: password=***`},
 		{echohealth.WithDatabase(well, nil), `WithDatabase: check option 1 must not be nil`},

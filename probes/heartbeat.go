@@ -8,28 +8,30 @@ import (
 	"time"
 )
 
-// Heartbeat is a Probe for a loop in the background: the loop calls Beat each time round, and the check is red when
-// it has not done so for too long. Make it with NewHeartbeat. All methods may be called from any goroutine.
+// Heartbeat is a Probe for a background loop. The loop calls Beat in each round, and the check is an Error
+// when Beat was not called for too long. Make it with NewHeartbeat. Its methods may be called from any
+// goroutine.
 type Heartbeat struct {
 	max   time.Duration
 	start time.Time
-	last  atomic.Int64 // the last beat, in nanoseconds after start: monotonic, whatever the wall clock does
+	last  atomic.Int64 // the last beat, in nanoseconds after start; does not depend on the wall clock
 }
 
-// NewHeartbeat returns a Heartbeat that is Error with ReasonStuck when Beat was not called for more than max. It starts
-// as if Beat had been called now. A max under 1 ms, zero or below too, is an error at construction of the health checks.
+// NewHeartbeat returns a Heartbeat that is an Error with ReasonStuck when Beat was not called for more than
+// max. It starts as if Beat had just been called. A max under 1 ms, also zero or negative, is an error at
+// construction of the health checks.
 //
-// The check's detail last_beat_ms is the time since the last beat.
+// The check's detail last_beat_ms is the time since the last beat in milliseconds.
 func NewHeartbeat(max time.Duration) *Heartbeat {
 	return &Heartbeat{max: max, start: time.Now()}
 }
 
-// Beat says that the loop is alive. It costs a clock reading and an atomic store.
+// Beat records that the loop is alive. It costs a clock reading and an atomic store.
 func (h *Heartbeat) Beat() {
 	h.last.Store(int64(time.Since(h.start)))
 }
 
-// Check compares the time since the last Beat with the limit.
+// Check compares the time since the last Beat with the maximum.
 func (h *Heartbeat) Check(context.Context) Result {
 	age := time.Since(h.start) - time.Duration(h.last.Load())
 	details := []slog.Attr{slog.Int64("last_beat_ms", age.Milliseconds())}
@@ -40,10 +42,11 @@ func (h *Heartbeat) Check(context.Context) Result {
 	return Result{Status: OK, Details: details}
 }
 
-// Validate refuses a limit under 1 ms.
+// Validate returns an error for a maximum under 1 ms.
 func (h *Heartbeat) Validate() error {
 	if h.max < time.Millisecond {
-		return fmt.Errorf("NewHeartbeat(%s): the limit is 1ms or more (a bare number is in nanoseconds)", h.max)
+		return fmt.Errorf("NewHeartbeat(%s): the duration must be at least 1ms (a bare number is in nanoseconds)",
+			h.max)
 	}
 	return nil
 }

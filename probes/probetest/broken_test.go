@@ -76,7 +76,7 @@ var broken = []struct {
 		name:  "a detail that can't be shown",
 		probe: shows(slog.String("text", "two words")),
 		fails: everywhere,
-		says:  `detail "text": a string matches`,
+		says:  `detail "error": a string must match`,
 	},
 	{
 		name:  "a detail twice",
