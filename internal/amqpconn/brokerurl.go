@@ -11,7 +11,7 @@ import (
 	"unicode"
 )
 
-// ParseBrokerURL parses the URL of one broker, of AMQP or any other, and takes its query apart. Its errors quote the
+// ParseBrokerURL parses the URL of one broker, with one of the schemes, and its query. Its errors quote the
 // URL without user and password.
 func ParseBrokerURL(raw string, schemes ...string) (*url.URL, Query, error) {
 	u, query, err := parse(raw, schemes)
@@ -31,8 +31,8 @@ func parse(raw string, schemes []string) (*url.URL, Query, error) {
 	u, err := url.Parse(raw)
 	if err != nil || strayAt(raw) {
 		// The parser's own error quotes parts of the URL, the password among them.
-		return nil, nil, errors.New("it can't be parsed: in user and password all but letters, digits and -._~ must be percent-encoded, " +
-			"and so must an @ or # anywhere else")
+		return nil, nil, errors.New("it can't be parsed: in user and password all but letters, digits and -._~ " +
+			"must be percent-encoded, and so must an @ or # anywhere else")
 	}
 	if !slices.Contains(schemes, u.Scheme) {
 		return nil, nil, fmt.Errorf("its scheme must be one of %s", strings.Join(schemes, ", "))
@@ -52,29 +52,31 @@ func parse(raw string, schemes []string) (*url.URL, Query, error) {
 	return u, Query(query), nil
 }
 
-// strayAt recognizes that what was parsed as a port, a path, a query or a fragment is the rest of a password: in "amqp://app:1?a@rabbit"
-// the host would be app.
+// strayAt reports whether the rest of a password was parsed as a port, a path, a query or a fragment: in
+// "amqp://app:1?a@rabbit" the host would be app.
 func strayAt(raw string) bool {
 	_, rest, _ := strings.Cut(raw, "://")
 	end := strings.IndexAny(rest, "/?#")
 	return end >= 0 && strings.ContainsAny(rest[end:], "@#")
 }
 
-// severalBrokers recognizes Celery's list of brokers to fail over to, "amqp://a;amqp://b" or "amqp://a;b", which the
-// parsers of URLs take for one strange host.
+// severalBrokers reports whether raw is Celery's list of failover brokers, "amqp://a;amqp://b" or
+// "amqp://a;b". The URL parser accepts such a list as one host.
 func severalBrokers(raw string) bool {
 	_, rest, _ := strings.Cut(raw, "://")
 	first, _, several := strings.Cut(rest, ";")
-	return several && (strings.Contains(rest, "://") || !strings.Contains(rest, "@") || strings.Contains(first, "@"))
+	return several &&
+		(strings.Contains(rest, "://") || !strings.Contains(rest, "@") || strings.Contains(first, "@"))
 }
 
-// InvalidURL is err with the URL that it is about, quoted without user and password.
+// InvalidURL returns err with the URL, quoted without user and password.
 func InvalidURL(raw string, err error) error {
 	return fmt.Errorf("broker URL %q: %w", RedactURL(raw), err)
 }
 
-// RedactURL is raw with *** for everything before the last @ and for the query, where passwords may be too. Where
-// there is no @, and the URL can't be parsed, nobody can say which part is the password: then *** is for all after the scheme.
+// RedactURL returns raw with *** in place of the text before the last @ and of the query, which may also
+// contain passwords. If there is no @ and the URL can't be parsed, any part may be the password: then ***
+// replaces everything after the scheme.
 func RedactURL(raw string) string {
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok {
@@ -91,11 +93,10 @@ func RedactURL(raw string) string {
 	return scheme + "://" + rest
 }
 
-// Query is a URL's query. Whoever understands an option takes it out, so that what is left over at the end is known to
-// be understood by nobody.
+// Query is a URL's query. Each reader of an option removes it, so that unknown options are left at the end.
 type Query url.Values
 
-// Take removes the option that goes by these names and returns its value, "" where it is absent.
+// Take removes the option with these names and returns its value, "" if it is absent.
 func (q Query) Take(names ...string) string {
 	value := ""
 	for _, name := range names {
@@ -107,8 +108,8 @@ func (q Query) Take(names ...string) string {
 	return value
 }
 
-// TakeDuration removes the option and returns its value, 0 where it is absent. The value must be a whole
-// number of units, which are time.Second or time.Millisecond, at least 1 and at most a year. An error quotes
+// TakeDuration removes the option and returns its value, 0 if it is absent. The value must be a whole number
+// of units, which must be time.Second or time.Millisecond, at least 1 and at most a year. An error quotes
 // it.
 func (q Query) TakeDuration(name string, unit time.Duration) (time.Duration, error) {
 	const year = 365 * 24 * time.Hour
@@ -120,7 +121,7 @@ func (q Query) TakeDuration(name string, unit time.Duration) (time.Duration, err
 	return time.Duration(n) * unit, err
 }
 
-// takeNumber removes the option and returns its value, and whether it is given. Unit is for the error.
+// takeNumber removes the option and returns its value, and whether it is given. The unit is for the error.
 func (q Query) takeNumber(name, unit string, least, most int64) (n int64, given bool, err error) {
 	value := q.Take(name)
 	if value == "" {
@@ -134,7 +135,7 @@ func (q Query) takeNumber(name, unit string, least, most int64) (n int64, given 
 	return n, true, nil
 }
 
-// Rest returns an error that names the options that nobody took.
+// Rest returns an error that names the options that are left.
 func (q Query) Rest() error {
 	if len(q) == 0 {
 		return nil

@@ -1,8 +1,8 @@
-// Package amqpconn keeps the AMQP connection that the probes for RabbitMQ and Celery ask. Every call on it is bounded
-// by its context, however the broker behaves, which amqp091-go's own are not; a lost connection is made anew at the
-// next call; nothing runs in between but what amqp091-go needs for a connection.
+// Package amqpconn keeps the AMQP connection of the probes for RabbitMQ and Celery. The context of a call
+// bounds the call, whatever the broker does; amqp091-go's own calls have no such bound. The next call after
+// a lost connection makes a new one. Between calls only amqp091-go's own goroutines run.
 //
-// It is also the one place that knows what AMQP's error codes mean. It must not know what is asked over the connection.
+// The package also maps AMQP's error codes to reasons. It must not know what is asked over the connection.
 package amqpconn
 
 import (
@@ -15,34 +15,34 @@ import (
 // Conn is a connection to a broker that is made at first use and then kept.
 type Conn struct {
 	target *Target
-	turn   chan struct{} // holds a value while somebody uses session
-	life   context.Context
-	end    context.CancelCauseFunc // of life
+	sem    chan struct{} // semaphore of one user of session
+	ctx    context.Context
+	cancel context.CancelCauseFunc
 
-	session *Session // nil before the first call, and after a failure; guarded by turn
+	session *Session // nil before the first call, and after a failure; guarded by sem
 }
 
 var errClosed = errors.New("the probe is closed")
 
 // New returns a Conn that has not connected yet.
 func New(target *Target) *Conn {
-	life, end := context.WithCancelCause(context.Background())
-	return &Conn{target: target, turn: make(chan struct{}, 1), life: life, end: end}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	return &Conn{target: target, sem: make(chan struct{}, 1), ctx: ctx, cancel: cancel}
 }
 
-// Do lends the connection to f, one caller at a time. When ctx ends, it closes the connection, so that f's calls return at
-// once. A kept connection that turns out to be lost is made anew and f called again, once. The error has a reason
-// wherever this package knows one.
+// Do calls f with the connection, one caller at a time. When ctx ends, Do closes the connection, so that f's
+// calls return at once. If a kept connection turns out to be lost, Do makes a new one and calls f again,
+// once. The error has a reason if this package knows one.
 func (c *Conn) Do(ctx context.Context, f func(context.Context, *Session) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(c.life, func() { cancel(errClosed) })()
+	defer context.AfterFunc(c.ctx, func() { cancel(errClosed) })()
 
 	select {
-	case c.turn <- struct{}{}:
-		defer func() { <-c.turn }()
+	case c.sem <- struct{}{}:
+		defer func() { <-c.sem }()
 	case <-ctx.Done():
-		return ended(ctx, errors.New("another check still waits for the broker"))
+		return contextError(ctx, errors.New("another check still waits for the broker"))
 	}
 	if c.session != nil && c.session.dead() {
 		c.drop()
@@ -57,8 +57,8 @@ func (c *Conn) Do(ctx context.Context, f func(context.Context, *Session) error) 
 
 // call makes one attempt, and drops the connection if it is lost.
 func (c *Conn) call(ctx context.Context, f func(context.Context, *Session) error) error {
-	if c.life.Err() != nil {
-		return ended(c.life, nil)
+	if c.ctx.Err() != nil {
+		return contextError(c.ctx, nil)
 	}
 	if c.session == nil {
 		session, err := c.target.dial(ctx)
@@ -71,13 +71,13 @@ func (c *Conn) call(ctx context.Context, f func(context.Context, *Session) error
 		return err
 	}
 	aborted, err := c.session.use(ctx, f)
-	if aborted || lost(err) || c.session.dead() {
+	if aborted || connectionLost(err) || c.session.dead() {
 		c.drop()
 	}
 	if aborted && err != nil {
-		return ended(ctx, err)
+		return contextError(ctx, err)
 	}
-	return named(err)
+	return withReason(err)
 }
 
 func (c *Conn) drop() {
@@ -85,12 +85,12 @@ func (c *Conn) drop() {
 	c.session = nil
 }
 
-// Close ends the call in flight and then the connection, within a second. Every later call fails with
-// ReasonClientClosed.
+// Close ends the call in flight and then the connection, within a second. Later calls fail with
+// ReasonClientClosed. It always returns nil.
 func (c *Conn) Close() error {
-	c.end(errClosed)
-	c.turn <- struct{}{}
-	defer func() { <-c.turn }()
+	c.cancel(errClosed)
+	c.sem <- struct{}{}
+	defer func() { <-c.sem }()
 	if c.session != nil {
 		c.session.close()
 		c.session = nil
@@ -98,8 +98,8 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// ended is the error of a call whose context ended, with what the call itself returned.
-func ended(ctx context.Context, err error) error {
+// contextError returns the error of a call whose context ended, joined with the call's own error.
+func contextError(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)
 	both := errors.Join(cause, err)
 	switch {

@@ -205,7 +205,7 @@ func TestLoginRefused(t *testing.T) {
 	}
 }
 
-// Before RabbitMQ has refused wrong credentials nobody can tell them from a broker that hangs.
+// Until RabbitMQ has refused wrong credentials, they look like a broker that hangs.
 func TestLoginOutOfTime(t *testing.T) {
 	noLeaks(t)
 	conn := open(t, "amqp://app:wrong-secret@"+testserver.SharedRabbitMQ(t).Addr()+"/")
@@ -325,7 +325,7 @@ func TestNetworkFaults(t *testing.T) {
 	}
 }
 
-// publish puts a message where nobody gets it, which during an alarm makes the broker block the connection, and waits
+// publish sends a message to no queue, which during an alarm makes the broker block the connection, and waits
 // for the broker to say so.
 func publish(ctx context.Context, s *amqpconn.Session) error {
 	ch, err := s.Channel()
@@ -337,7 +337,7 @@ func publish(ctx context.Context, s *amqpconn.Session) error {
 	}
 	select {
 	case b := <-s.Blocks():
-		return s.Heed(b)
+		return s.SetBlocked(b)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -368,7 +368,7 @@ func TestMemoryAlarm(t *testing.T) {
 	}, 10*time.Second, 10*time.Millisecond)
 }
 
-// A connection may be blocked without anybody knowing yet, and the broker be frozen.
+// A connection may be blocked before the client knows, and the broker may be frozen.
 func TestCloseIsBounded(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.NewRabbitMQ(t)

@@ -14,8 +14,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// dial connects, logs in and opens the vhost, all of it before ctx ends. The connection has one life:
-// amqp091-go's recovery stays off.
+// dial connects, logs in and opens the vhost, before ctx ends. amqp091-go's recovery stays off, so that a
+// lost connection is never restored.
 func (t *Target) dial(ctx context.Context) (*Session, error) {
 	if t.timeout > 0 {
 		limited, cancel := context.WithTimeout(ctx, t.timeout)
@@ -24,7 +24,7 @@ func (t *Target) dial(ctx context.Context) (*Session, error) {
 	}
 	var socket *socket
 	conn, err := amqp.DialConfig(t.url, amqp.Config{
-		Heartbeat:       defaultHeartbeat, // the URL's own goes before it
+		Heartbeat:       defaultHeartbeat, // the URL's own value takes precedence
 		TLSClientConfig: t.tls.Clone(),    // amqp091-go sets its ServerName
 		Properties:      amqp.Table{"product": "echohealth", "connection_name": "echohealth", "platform": "Go"},
 		Dial: func(network, addr string) (net.Conn, error) {
@@ -47,9 +47,9 @@ func (t *Target) dial(ctx context.Context) (*Session, error) {
 	return nil, loginError(ctx, socket, err)
 }
 
-// Try makes a new connection, logs in, and closes it, which tells whether that is still possible. It returns
-// when ctx ends at the latest, or a second after it has logged in. Its error has a reason wherever this
-// package knows one.
+// Try makes a new connection, logs in, and closes it, to find out whether that is still possible. It returns
+// when ctx ends at the latest, or a second after the login. Its error has a reason if this package knows
+// one.
 func (t *Target) Try(ctx context.Context) error {
 	session, err := t.dial(ctx)
 	if err != nil {
@@ -60,17 +60,19 @@ func (t *Target) Try(ctx context.Context) error {
 	return nil
 }
 
-// loginError names what amqp091-go says of a failed login. It reports every end of the connection while it waits for the
-// answer to the credentials as wrong credentials, timeouts too, and the same for the vhost.
+// loginError returns the error of a failed login with its reason. While amqp091-go waits for the answer to
+// the credentials, it reports every end of the connection as wrong credentials, even a timeout. It does the
+// same for the vhost.
 func loginError(ctx context.Context, s *socket, err error) error {
 	end := s.end.Load()
 	switch {
 	case ctx.Err() != nil:
-		return ended(ctx, err)
+		return contextError(ctx, err)
 	case errors.Is(err, amqp.ErrCredentials) && end != nil && end.after >= silentClose:
 		return probes.Fail(probes.ReasonAuthenticationFailed, err)
 	case (errors.Is(err, amqp.ErrCredentials) || errors.Is(err, amqp.ErrVhost)) && end != nil:
-		return probes.Fail(classify.Reason(end.err), fmt.Errorf("the connection ended during the login: %w", end.err))
+		return probes.Fail(classify.Reason(end.err),
+			fmt.Errorf("the connection ended during the login: %w", end.err))
 	case serverCode(err) == amqp.AccessRefused:
 		return probes.Fail(probes.ReasonAuthenticationFailed, err)
 	case notAMQP(err) && s.first.Load() == tlsAlert:
@@ -78,25 +80,25 @@ func loginError(ctx context.Context, s *socket, err error) error {
 	case notAMQP(err), errors.Is(err, amqp.ErrSASL):
 		return probes.Fail(probes.ReasonMisconfigured, err)
 	}
-	return named(err)
+	return withReason(err)
 }
 
 const (
-	// RabbitMQ closes the connection 3 s after it has got wrong credentials, without a word. What ends sooner has
-	// another cause, such as a broker that is killed.
+	// silentClose is shorter than the 3 s after which RabbitMQ closes a connection with wrong credentials,
+	// without an error. A connection that ends sooner has another cause, such as a broker that is killed.
 	silentClose = 2 * time.Second
 
-	// The first byte of the alert with which a TLS server answers somebody who does not speak TLS.
+	// tlsAlert is the first byte of the alert that a TLS server sends to a client that does not use TLS.
 	tlsAlert = 0x15
 )
 
-// socket is a connection's network part. It remembers what amqp091-go does not tell: how reading began and ended. And it bounds
-// how much is read, since amqp091-go puts together messages of any size.
+// socket is the network connection. It records what amqp091-go does not report: how reading began and ended.
+// It also bounds how much is read, because amqp091-go assembles messages of any size.
 type socket struct {
 	net.Conn
 	since  time.Time
-	left   atomic.Int64 // how many bytes may be read until the next call
-	unbind func() bool  // from the context; false where it has ended
+	left   atomic.Int64 // bytes that may be read until the next call
+	unbind func() bool  // from the context; false if it has ended
 	first  atomic.Int32
 	end    atomic.Pointer[readEnd]
 }
@@ -106,7 +108,7 @@ type readEnd struct {
 	after time.Duration // since connecting
 }
 
-// connect dials, and binds the connection to ctx: when it ends the connection is closed.
+// connect dials, and closes the connection when ctx ends.
 func connect(ctx context.Context, network, addr string) (*socket, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
 	if err != nil {
@@ -119,7 +121,8 @@ func connect(ctx context.Context, network, addr string) (*socket, error) {
 	return s, nil
 }
 
-// maxRead is how many bytes a call may read: what ten thousand Celery workers with a few queues each answer.
+// maxRead is how many bytes a call may read. It suffices for the answers of ten thousand Celery workers with
+// a few queues each.
 const maxRead = 32 << 20
 
 var errTooMuch = fmt.Errorf("the broker sent more than %d MB in one call", maxRead>>20)
@@ -138,6 +141,6 @@ func (s *socket) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// abort ends every call that waits for the broker, in less than a millisecond and whatever the broker does. Nothing of
-// amqp091-go's own does: its Close waits for the broker to answer.
+// abort ends every call that waits for the broker, within a millisecond and whatever the broker does.
+// amqp091-go's own Close waits for the broker's answer.
 func (s *socket) abort() { _ = s.Close() }

@@ -11,8 +11,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Reason is the word for an error of amqp091-go, and empty for any other. What it says holds once the login is done:
-// of a login's errors dial knows more.
+// Reason returns the reason of an error of amqp091-go, and an empty one for any other error. It is valid
+// after the login. For errors of the login see dial.
 //
 // The codes: https://www.rabbitmq.com/amqp-0-9-1-reference#constants
 func Reason(err error) probes.Reason {
@@ -35,11 +35,11 @@ func Reason(err error) probes.Reason {
 func IsNotFound(err error) bool { return serverCode(err) == amqp.NotFound }
 
 var byCode = map[int]probes.Reason{
-	amqp.ConnectionForced:   probes.ReasonDependencyStarting, // the broker shuts down, or an operator closed the connection
+	amqp.ConnectionForced:   probes.ReasonDependencyStarting, // a shutdown, or an operator closed the connection
 	amqp.AccessRefused:      probes.ReasonPermissionDenied,
 	amqp.NotFound:           probes.ReasonNotFound,
-	amqp.ResourceLocked:     probes.ReasonPermissionDenied, // it is there, for another connection alone
-	amqp.PreconditionFailed: probes.ReasonMisconfigured,    // it is there, declared in another way
+	amqp.ResourceLocked:     probes.ReasonPermissionDenied, // it exists, exclusive to another connection
+	amqp.PreconditionFailed: probes.ReasonMisconfigured,    // it exists with other properties
 	amqp.ResourceError:      probes.ReasonOutOfResources,
 }
 
@@ -48,15 +48,15 @@ type text struct {
 	reason probes.Reason
 }
 
-// refusals are RabbitMQ's texts where one code stands for several causes.
+// refusals are RabbitMQ's texts for codes with several causes.
 var refusals = []text{
-	{"' is down", probes.ReasonDependencyStarting}, // a vhost that starts, or has failed
+	{"' is down", probes.ReasonDependencyStarting}, // a vhost that is starting or has failed
 	{" limit (", probes.ReasonTooManyConnections},
 	{" not found", probes.ReasonNotFound},
 	{"' refused for user '", probes.ReasonPermissionDenied},
 }
 
-// clientReason is for the errors that amqp091-go makes itself. Of the network's it keeps only the text.
+// clientReason is for errors of amqp091-go itself. They contain only the text of a network error.
 func clientReason(e *amqp.Error) probes.Reason {
 	if e.Code == amqp.FrameError && strings.Contains(e.Reason, "i/o timeout") {
 		return probes.ReasonTimeout
@@ -76,13 +76,14 @@ func byText(s string, texts []text) probes.Reason {
 	return probes.ReasonFailed
 }
 
-// notAMQP reports whether the other side spoke something else.
+// notAMQP reports whether the server does not speak AMQP.
 func notAMQP(err error) bool {
 	e, ok := errors.AsType[*amqp.Error](err)
-	return ok && !e.Server && (strings.Contains(e.Reason, amqp.ErrFrame.Reason) || strings.Contains(e.Reason, amqp.ErrFrameTooLarge.Reason))
+	return ok && !e.Server && (strings.Contains(e.Reason, amqp.ErrFrame.Reason) ||
+		strings.Contains(e.Reason, amqp.ErrFrameTooLarge.Reason))
 }
 
-// serverCode is the code that the broker gave, 0 where the error is not its.
+// serverCode returns the broker's code, or 0 if the error is not the broker's.
 func serverCode(err error) int {
 	if e, ok := errors.AsType[*amqp.Error](err); ok && e.Server {
 		return e.Code
@@ -90,14 +91,15 @@ func serverCode(err error) int {
 	return 0
 }
 
-// Refused reports whether err is the broker's refusal of a single call, which closes the channel but not the connection.
+// Refused reports whether err is the broker's refusal of a single call, which closes the channel but not the
+// connection.
 func Refused(err error) bool {
 	e, ok := errors.AsType[*amqp.Error](err)
 	return ok && e.Server && e.Recover
 }
 
-// lost reports whether err means that the connection is of no more use.
-func lost(err error) bool {
+// connectionLost reports whether err means that the connection is unusable.
+func connectionLost(err error) bool {
 	if _, ok := errors.AsType[*amqp.Error](err); ok {
 		return !Refused(err)
 	}
@@ -105,8 +107,8 @@ func lost(err error) bool {
 	return network || errors.Is(err, io.EOF)
 }
 
-// named is err with its reason, unless it has one already.
-func named(err error) error {
+// withReason returns err with its reason, unless it has one already.
+func withReason(err error) error {
 	reason := Reason(err)
 	if reason == "" || probes.FromError(err).Reason != "" {
 		return err

@@ -15,20 +15,21 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Target is a broker to connect to, and how.
+// Target is a broker and the settings of connections to it.
 type Target struct {
-	url       string        // for amqp091-go: one of its schemes, and the options that it understands
+	url       string        // for amqp091-go, with only its own schemes and options
 	tls       *tls.Config   // nil without TLS
-	timeout   time.Duration // for connecting and logging in; 0: no other limit than the call's
-	heartbeat string        // as in the URL, "" where it says nothing
+	timeout   time.Duration // for connecting and logging in; 0: only the call's limit
+	heartbeat string        // as in the URL, "" if absent
 }
 
-// defaultHeartbeat notices after 15 s that the broker behind an idle connection is gone.
+// defaultHeartbeat detects a dead broker behind an idle connection after 15 s.
 const defaultHeartbeat = 10 * time.Second
 
-// ParseURL reads a URL as amqp091-go does, amqp:// or amqps:// with the query parameters of RabbitMQ's specification
-// (https://www.rabbitmq.com/docs/uri-spec), or as Celery does: pyamqp://, ssl_cert_reqs and its like. It refuses what
-// it doesn't understand, several brokers too. Its errors hold neither user nor password.
+// ParseURL parses a URL of amqp091-go or of Celery. For amqp091-go it is amqp:// or amqps:// with the query
+// parameters of RabbitMQ's specification (https://www.rabbitmq.com/docs/uri-spec). For Celery it may also be
+// pyamqp:// with options such as ssl_cert_reqs. Unknown options and several brokers are errors. An error
+// contains neither user nor password.
 func ParseURL(raw string, custom *tls.Config) (*Target, error) {
 	u, query, err := ParseBrokerURL(raw, "amqp", "amqps", "pyamqp")
 	if err != nil {
@@ -63,7 +64,7 @@ func newTarget(u *url.URL, query Query, custom *tls.Config) (*Target, error) {
 	t.heartbeat = understood.Get("heartbeat")
 	if mechanism := query.Take("auth_mechanism", "login_method"); mechanism != "" {
 		if !slices.Contains([]string{"PLAIN", "AMQPLAIN", "EXTERNAL"}, strings.ToUpper(mechanism)) {
-			return nil, fmt.Errorf("auth_mechanism %q: it is plain, amqplain or external", mechanism)
+			return nil, fmt.Errorf("auth_mechanism %q: it must be plain, amqplain or external", mechanism)
 		}
 		understood.Set("auth_mechanism", mechanism)
 	}
@@ -72,12 +73,12 @@ func newTarget(u *url.URL, query Query, custom *tls.Config) (*Target, error) {
 	}
 	t.url = clientURL(u, understood)
 	if _, err := amqp.ParseURI(t.url); err != nil {
-		return nil, err // of an option's value: the URL itself is known to be good
+		return nil, err // an option's value is invalid: the URL itself was parsed above
 	}
 	return t, nil
 }
 
-// clientURL is u as amqp091-go wants it.
+// clientURL returns u as amqp091-go needs it.
 func clientURL(u *url.URL, query url.Values) string {
 	c := *u
 	c.Scheme = strings.TrimPrefix(c.Scheme, "py")
@@ -98,11 +99,13 @@ func takeTimeout(q Query) (time.Duration, error) {
 	return rabbit + celery, nil
 }
 
-// Advise says what the URL should set, for whoever uses it, this process's own connections too.
+// Advise returns advice on the URL, which also applies to the application's own connections with the same
+// URL.
 func (t *Target) Advise() []string {
 	if t.heartbeat != "0" {
 		return nil
 	}
-	return []string{"broker URL: heartbeat=0 does not switch heartbeats off. RabbitMQ then sets its own 60 s, and a call to a broker " +
-		"that is frozen or unreachable hangs for up to 90 s. Set heartbeat=10, or at least 1"}
+	return []string{"broker URL: heartbeat=0 does not switch heartbeats off. RabbitMQ then sets its own 60 s, " +
+		"and a call to a broker that is frozen or unreachable hangs for up to 90 s. Set heartbeat=10, " +
+		"or at least 1"}
 }

@@ -8,9 +8,10 @@ import (
 	"os"
 )
 
-// TakeTLS takes the TLS options out of a broker URL's query, by RabbitMQ's names or Celery's, and makes a configuration
-// of them: the server's certificate is verified unless the options say otherwise. It returns nil for a URL
-// without TLS. custom, where it is not nil, takes the place of such options.
+// TakeTLS removes the TLS options from a broker URL's query, with RabbitMQ's names or Celery's, and returns
+// a configuration. The server's certificate is verified unless the options say otherwise. TakeTLS returns
+// nil for a URL without TLS. A custom configuration, if not nil, replaces the options. Both together are an
+// error.
 //
 // RabbitMQ's: https://www.rabbitmq.com/docs/uri-query-parameters
 // Celery's: https://docs.celeryq.dev/en/stable/userguide/configuration.html#broker-use-ssl
@@ -49,13 +50,13 @@ func (o tlsOptions) config() (*tls.Config, error) {
 		}
 	}
 	if (o.cert == "") != (o.key == "") {
-		return nil, errors.New("a client certificate needs both its file and its key's")
+		return nil, errors.New("a client certificate needs a certificate file and a key file")
 	}
 	if o.cert != "" {
 		if _, err := tls.LoadX509KeyPair(o.cert, o.key); err != nil {
 			return nil, fmt.Errorf("client certificate: %w", err)
 		}
-		// Read again for each connection, since certificates are renewed while the process runs.
+		// Read for each connection, because certificates are renewed while the process runs.
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			pair, err := tls.LoadX509KeyPair(o.cert, o.key)
 			return &pair, err
@@ -69,10 +70,11 @@ func (o tlsOptions) insecure() (bool, error) {
 	case "verify_none", "CERT_NONE", "none":
 		return true, nil
 	case "", "verify_peer", "CERT_REQUIRED", "required",
-		"CERT_OPTIONAL", "optional": // for a client the same as required, says Python's ssl module
+		"CERT_OPTIONAL", "optional": // the same as required for a client, as in Python's ssl module
 		return false, nil
 	}
-	return false, fmt.Errorf("%q: the certificate's verification is CERT_REQUIRED, CERT_OPTIONAL, CERT_NONE, verify_peer or verify_none", o.verify)
+	return false, fmt.Errorf("%q: the certificate verification must be CERT_REQUIRED, CERT_OPTIONAL, "+
+		"CERT_NONE, verify_peer or verify_none", o.verify)
 }
 
 func readCA(file string) (*x509.CertPool, error) {

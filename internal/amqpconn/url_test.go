@@ -83,11 +83,11 @@ func TestParseURLRefuses(t *testing.T) {
 		{"amqp://rabbit/?connect_timeout=9223372037", `connect_timeout="9223372037": it must be`},
 		{"amqp://rabbit/?connect_timeout=18446744073709551617", `"18446744073709551617": it must be`},
 		{"amqp://rabbit/?connect_timeout=1&connection_timeout=1", "exclude each other"},
-		{"amqp://app:s3cret@rabbit/?auth_mechanism=md5", `auth_mechanism "md5": it is plain, amqplain or external`},
+		{"amqp://app:s3cret@rabbit/?auth_mechanism=md5", `auth_mechanism "md5": it must be plain, amqplain or external`},
 		{"amqp://app:s3cret@rabbit/?ssl_cert_reqs=CERT_NONE", "TLS options need a scheme with TLS"},
-		{"amqps://app:s3cret@rabbit/?ssl_cert_reqs=maybe", `"maybe": the certificate's verification is CERT_REQUIRED`},
+		{"amqps://app:s3cret@rabbit/?ssl_cert_reqs=maybe", `"maybe": the certificate verification must be CERT_REQUIRED`},
 		{"amqps://app:s3cret@rabbit/?cacertfile=/does/not/exist", "CA certificates: open /does/not/exist"},
-		{"amqps://app:s3cret@rabbit/?certfile=/does/not/exist", "a client certificate needs both its file and its key's"},
+		{"amqps://app:s3cret@rabbit/?certfile=/does/not/exist", "a client certificate needs a certificate file and a key file"},
 		{"amqps://app:s3cret@rabbit/?certfile=/no/c&keyfile=/no/k", "client certificate: open /no/c"},
 	}
 	for _, test := range tests {

@@ -11,7 +11,7 @@ type amqpBroker struct {
 	target   *amqpconn.Target
 	conn     *amqpconn.Conn
 	exchange string  // Celery's control_exchange
-	box      mailbox // used by one check at a time, as the probe sees to
+	box      mailbox // guarded by the probe's sem
 }
 
 func (b *amqpBroker) depths(ctx context.Context, names []string) ([]depth, error) {
@@ -30,7 +30,7 @@ func (b *amqpBroker) depths(ctx context.Context, names []string) ([]depth, error
 	return depths, err
 }
 
-// amqpDepth asks for one queue. A passive declaration changes nothing and needs no permission.
+// amqpDepth measures one queue. A passive declaration changes nothing and needs no permission.
 func amqpDepth(s *amqpconn.Session, name string) (depth, error) {
 	ch, err := s.Channel()
 	if err != nil {

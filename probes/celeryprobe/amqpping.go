@@ -9,31 +9,31 @@ import (
 	"github.com/echo-probes/echohealth/internal/amqpconn"
 )
 
-// mailbox is where workers' answers arrive: a queue that only its connection can use, and that ends with it, however the
+// mailbox is the queue for workers' answers. It is exclusive to its connection and ends with it, however the
 // process ends.
 type mailbox struct {
-	session *amqpconn.Session // that it belongs to
+	session *amqpconn.Session // owner of the queue
 	id      string
-	channel *amqp.Channel // nil or closed: to be set up
+	channel *amqp.Channel // nil or closed: must be set up
 	replies <-chan amqp.Delivery
 	returns <-chan amqp.Return
 	closes  <-chan *amqp.Error
 }
 
-// prefetch bounds how many replies wait in this process until a check takes them.
+// prefetch bounds how many replies wait in this process until a check reads them.
 const prefetch = 100
 
 func (b *amqpBroker) call(ctx context.Context, method string, a *answers) error {
 	return b.conn.Do(ctx, func(ctx context.Context, s *amqpconn.Session) error {
 		if a.sent {
-			return nil // over a connection that is lost now, with the answers
+			return nil // the connection was lost, and the answers with it
 		}
 		exists, err := exchangeExists(s, b.exchange+".pidbox")
 		if err != nil {
 			return err
 		}
-		if !exists { // no worker has been there since the broker started
-			a.reached, a.whole = 0, true
+		if !exists { // no worker has connected since the broker started
+			a.reached, a.complete = 0, true
 			return nil
 		}
 		if err := b.openMailbox(s); err != nil {
@@ -43,26 +43,27 @@ func (b *amqpBroker) call(ctx context.Context, method string, a *answers) error 
 	})
 }
 
-// ask sends the command and collects the answers. It is the last thing to do over a connection: publishing during an alarm
-// is what makes the broker block it.
+// ask sends the command and collects the answers. It must be the last use of a connection in a check,
+// because the broker blocks a connection that publishes during an alarm.
 func (b *amqpBroker) ask(ctx context.Context, s *amqpconn.Session, method string, a *answers) error {
-	if err := b.box.empty(func(reply) {}); err != nil { // of answers that may be old
+	if err := b.box.drain(func(reply) {}); err != nil { // discard old answers
 		return err
 	}
 	c := newCommand(method, replyTo{Exchange: b.replyExchange(), RoutingKey: b.box.id})
 	err := b.box.channel.PublishWithContext(ctx, b.exchange+".pidbox", "", true, false, amqp.Publishing{
-		ContentType: "application/json", ContentEncoding: "utf-8", Headers: headers(), DeliveryMode: amqp.Transient, Body: c.body(),
+		ContentType: "application/json", ContentEncoding: "utf-8", Headers: headers(),
+		DeliveryMode: amqp.Transient, Body: c.body(),
 	})
 	if err != nil {
 		return err
 	}
 	a.sent = true
 	err = b.box.collect(ctx, s, a)
-	a.whole = err == nil
+	a.complete = err == nil
 	return err
 }
 
-// collect takes answers until there are enough, or the time is over.
+// collect reads answers until there are enough, or answerTime is over.
 func (box *mailbox) collect(ctx context.Context, s *amqpconn.Session, a *answers) error {
 	over := time.After(answerTime)
 	for !a.enough() {
@@ -74,12 +75,12 @@ func (box *mailbox) collect(ctx context.Context, s *amqpconn.Session, a *answers
 			if err := receive(d, a.add); err != nil {
 				return err
 			}
-		case _, open := <-box.returns: // of the command, by the broker, which knows nobody to pass it to
+		case _, open := <-box.returns: // the broker returned the command: no worker is bound
 			if open {
 				a.reached = 0
 			}
 		case blocking := <-s.Blocks():
-			if err := s.Heed(blocking); err != nil {
+			if err := s.SetBlocked(blocking); err != nil {
 				return err
 			}
 		case <-over:
@@ -91,7 +92,7 @@ func (box *mailbox) collect(ctx context.Context, s *amqpconn.Session, a *answers
 	return nil
 }
 
-// failure is why the channel was closed: most likely the broker refused the command.
+// failure returns why the channel was closed. Usually the broker refused the command.
 func (box *mailbox) failure(a *answers) error {
 	select {
 	case err, open := <-box.closes:
@@ -106,25 +107,25 @@ func (box *mailbox) failure(a *answers) error {
 	return amqp.ErrClosed
 }
 
-// late takes the answers that have come since the last check.
-func (b *amqpBroker) late(ctx context.Context, take func(reply)) error {
+// lateAnswers reads the answers that have arrived since the last check.
+func (b *amqpBroker) lateAnswers(ctx context.Context, add func(reply)) error {
 	return b.conn.Do(ctx, func(_ context.Context, s *amqpconn.Session) error {
 		if b.box.session != s {
 			return nil
 		}
-		return b.box.empty(take)
+		return b.box.drain(add)
 	})
 }
 
-// empty takes what is in the mailbox, without waiting for more.
-func (box *mailbox) empty(take func(reply)) error {
+// drain reads what is in the mailbox, without waiting for more.
+func (box *mailbox) drain(add func(reply)) error {
 	for {
 		select {
 		case d, open := <-box.replies:
 			if !open {
-				return nil // the next command fails, and says why
+				return nil // the next command fails with the cause
 			}
-			if err := receive(d, take); err != nil {
+			if err := receive(d, add); err != nil {
 				return err
 			}
 		case _, open := <-box.returns:
@@ -137,15 +138,15 @@ func (box *mailbox) empty(take func(reply)) error {
 	}
 }
 
-func receive(d amqp.Delivery, take func(reply)) error {
+func receive(d amqp.Delivery, add func(reply)) error {
 	ticket, _ := d.Headers["ticket"].(string)
 	if r, ok := newReply(ticket, d.Body); ok {
-		take(r)
+		add(r)
 	}
 	return d.Ack(false)
 }
 
-// exchangeExists asks without changing anything, which needs no permission.
+// exchangeExists uses a passive declaration, which changes nothing and needs no permission.
 func exchangeExists(s *amqpconn.Session, name string) (bool, error) {
 	ch, err := s.Channel()
 	if err != nil {
@@ -158,8 +159,8 @@ func exchangeExists(s *amqpconn.Session, name string) (bool, error) {
 	return err == nil, err
 }
 
-// openMailbox sets up the mailbox, unless it is there from an earlier ping over the same connection. Its name stays the
-// same while the connection lasts, so that failures leave no queues behind.
+// openMailbox sets up the mailbox, unless it exists from an earlier ping over the same connection. The name
+// stays the same while the connection lasts, so that failures leave no queues behind.
 func (b *amqpBroker) openMailbox(s *amqpconn.Session) error {
 	if b.box.session != s {
 		b.box = mailbox{session: s, id: newID()}
@@ -168,7 +169,7 @@ func (b *amqpBroker) openMailbox(s *amqpconn.Session) error {
 		return nil
 	}
 	err := b.setUp(s, false)
-	if amqpconn.IsNotFound(err) { // the exchange for answers, which comes with the first of anybody who declares it
+	if amqpconn.IsNotFound(err) { // the exchange for answers is missing: declare it
 		err = b.setUp(s, true)
 	}
 	return err
@@ -180,7 +181,8 @@ func (b *amqpBroker) setUp(s *amqpconn.Session, declare bool) error {
 		return err
 	}
 	if declare { // as every worker and every "celery inspect" does
-		if err := ch.ExchangeDeclare(b.replyExchange(), amqp.ExchangeDirect, false, false, false, false, nil); err != nil {
+		err := ch.ExchangeDeclare(b.replyExchange(), amqp.ExchangeDirect, false, false, false, false, nil)
+		if err != nil {
 			return err
 		}
 	}

@@ -1,22 +1,24 @@
-// Package celeryprobe checks Celery from the side of an application that sends tasks: does the broker take them, how many
-// wait, and is there anybody to run them?
+// Package celeryprobe checks Celery for an application that sends tasks: whether the broker takes tasks, how
+// many tasks wait, and whether workers can run them.
 //
 //	echohealth.WithCelery(celeryprobe.New("amqp://app:secret@rabbit:5672/"))
-//	echohealth.WithCelery(celeryprobe.New("redis://redis:6379/0", celeryprobe.Queues("mail"), celeryprobe.PingWorkers(2)))
+//	echohealth.WithCelery(celeryprobe.New("redis://redis:6379/0",
+//		celeryprobe.Queues("mail"), celeryprobe.PingWorkers(2)))
 //
-// By default a check measures the queues, which is the detail pending_tasks, and on RabbitMQ counts who consumes them,
-// consumers; it writes nothing. PingWorkers, ExpectWorkers and RequireConsumers also ask the workers themselves, by the
-// protocol of "celery inspect", which adds the detail workers.
+// By default a check measures the queues (the detail pending_tasks), and on RabbitMQ also counts their
+// consumers (the detail consumers). It writes nothing. PingWorkers, ExpectWorkers and RequireConsumers also
+// ping the workers, by the protocol of "celery inspect", and add the detail workers.
 //
-// Only a broker that can't be used is an Error. A queue that is missing (not_found) or not consumed (no_consumers), and
-// workers that do not answer (no_workers, missing_workers), are Warnings: when workers are restarted, the application
-// that sends them tasks should stay in service. Strict makes errors of them.
+// Only an unusable broker is an Error by default. A queue that is missing (not_found) or has no consumer
+// (no_consumers) and workers that do not answer (no_workers, missing_workers) are Warnings, because a
+// restart of the workers should not take the application out of service. Strict makes them Errors.
 //
-// No worker is called dead, by no_workers, of which there is a trace. One that is busy in a solo pool, whose remote control is
-// switched off, or that accepts no JSON does not answer either; it is a missing worker where the broker knows of a consumer,
-// or passed it the ping.
+// The reason no_workers means that there is no sign of a worker. A worker may also fail to answer because it
+// is busy in a solo pool, because its remote control is off, or because it does not accept JSON. If the
+// broker knows a consumer, or has passed the ping to a worker, the reason is missing_workers.
 //
-// What each option proves and costs, the permissions that it needs, and what it leaves on the broker, is in docs/celery.md.
+// docs/celery.md describes what each option proves and costs, which permissions it needs, and what it leaves
+// on the broker.
 package celeryprobe
 
 import (
@@ -32,50 +34,54 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// A Probe checks Celery's queues and, where it is told to, its workers. Make it with New or Redis.
+// A Probe checks Celery's queues and, with some options, its workers. Make it with New or Redis. Its methods
+// may be called from any goroutine.
 type Probe struct {
 	settings
 	broker   broker
 	newConns *newconn.Tester
-	err      error         // why it can't be used
-	turn     chan struct{} // holds a value while a check runs
-	roll     roll          // guarded by turn
+	err      error         // of the arguments
+	sem      chan struct{} // semaphore of one check
+	workers  workers       // guarded by sem
 }
 
-// broker is what RabbitMQ and Redis have in common for Celery.
+// broker is the common interface of RabbitMQ and Redis for Celery.
 type broker interface {
 	// depths measures the queues.
 	depths(ctx context.Context, names []string) ([]depth, error)
-	// call asks all workers, and fills in their answers until these are enough or answerTime is over.
+	// call sends a command to all workers, and adds their answers to a until there are enough or answerTime
+	// is over.
 	call(ctx context.Context, method string, a *answers) error
-	// late passes on the answers that have come since.
-	late(ctx context.Context, take func(reply)) error
+	// lateAnswers adds the answers that have arrived since.
+	lateAnswers(ctx context.Context, add func(reply)) error
 	// connect makes a new connection, logs in and closes it.
 	connect(ctx context.Context) error
-	// advise is what Advise returns.
+	// advise returns the lines of Advise.
 	advise() []string
-	// Close ends a call in flight too.
+	// Close also ends a call in flight.
 	Close() error
 }
 
-// depth is what a broker says of a queue.
+// depth is the state of a queue.
 type depth struct {
 	queue     string
-	missing   bool // as far as the broker can tell
+	missing   bool // if the broker can tell
 	pending   int
-	consumers int // unknown where the broker can't tell
+	consumers int // unknown if the broker can't tell
 }
 
 const unknown = -1
 
-// New returns a probe for Celery's broker, given as in CELERY_BROKER_URL: amqp://, amqps:// or pyamqp:// for
-// RabbitMQ, redis:// or rediss:// for Redis. It connects at the first check and keeps one connection. Once a
-// minute it makes a new one, to find out whether that is still possible, see NewConnectionEvery.
+// New returns a probe of Celery's broker, with the URL of CELERY_BROKER_URL: amqp://, amqps:// or pyamqp://
+// for RabbitMQ, redis:// or rediss:// for Redis. The probe connects at the first check and keeps one
+// connection. Once a minute it makes a new connection to find out whether that is still possible, see
+// NewConnectionEvery.
 //
-// Understood are the query options that Celery knows, ssl_cert_reqs (CERT_REQUIRED by default), ssl_ca_certs,
-// ssl_certfile, ssl_keyfile, connect_timeout, heartbeat and login_method, and for RabbitMQ those of its URI
-// specification. Anything else is an error at construction, several brokers separated by semicolons too, rather than a
-// check of something other than what Celery uses.
+// The URL may have the query options of Celery: ssl_cert_reqs (CERT_REQUIRED by default), ssl_ca_certs,
+// ssl_certfile, ssl_keyfile, connect_timeout, heartbeat and login_method. For RabbitMQ it may also have
+// those of RabbitMQ's URI specification. Any other option and several brokers separated by semicolons are
+// errors at construction of the health checks, because the probe would otherwise check another broker than
+// Celery uses.
 func New(brokerURL string, opts ...Option) *Probe {
 	p := newProbe(opts)
 	u, _, err := amqpconn.ParseBrokerURL(brokerURL, "amqp", "amqps", "pyamqp", "redis", "rediss")
@@ -88,23 +94,26 @@ func New(brokerURL string, opts ...Option) *Probe {
 		p.useRedis(options, nil)
 	default:
 		target, err := amqpconn.ParseURL(brokerURL, p.tls)
-		p.err = errors.Join(p.err, err, p.redis.refuse())
+		p.err = errors.Join(p.err, err, p.redis.validate())
 		p.useAMQP(target)
 	}
 	return p
 }
 
-// Redis returns a probe for the Redis that the application's client is connected to, be it directly or through Sentinel.
-// It makes one connection of its own with the client's settings, and never takes one of the application's. The client has
-// to be a *redis.Client: Celery's transport knows neither Redis Cluster nor a Ring. Its database number is Celery's.
+// Redis returns a probe of the Redis that the application's client is connected to, directly or through
+// Sentinel. The probe makes one connection of its own with the client's settings, and never takes one of the
+// application's. The client must be a *redis.Client, because Celery supports neither Redis Cluster nor a
+// Ring. Its database number must be that of Celery. A nil client is an error at construction of the health
+// checks.
 func Redis(client redis.UniversalClient, opts ...Option) *Probe {
 	p := newProbe(opts)
 	single, ok := client.(*redis.Client)
 	switch {
 	case client == nil || ok && single == nil:
-		p.err = errors.Join(p.err, errors.New("celeryprobe.Redis(nil): a client is required"))
+		p.err = errors.Join(p.err, errors.New("celeryprobe.Redis(nil): the client must not be nil"))
 	case !ok:
-		p.err = errors.Join(p.err, errors.New("celeryprobe.Redis: Celery needs one server: give a *redis.Client"))
+		p.err = errors.Join(p.err, errors.New(
+			"celeryprobe.Redis: the client must be a *redis.Client, because Celery needs one server"))
 	case p.tls != nil:
 		p.err = errors.Join(p.err, errors.New("celeryprobe.TLSConfig is for New: the client has its own"))
 	default:
@@ -114,17 +123,17 @@ func Redis(client redis.UniversalClient, opts ...Option) *Probe {
 }
 
 func newProbe(opts []Option) *Probe {
-	p := &Probe{settings: defaults(), turn: make(chan struct{}, 1)}
+	p := &Probe{settings: defaults(), sem: make(chan struct{}, 1)}
 	for _, opt := range opts {
 		p.err = errors.Join(p.err, opt(&p.settings))
 	}
-	p.err = errors.Join(p.err, p.workers.refuse())
+	p.err = errors.Join(p.err, p.ping.validate())
 	return p
 }
 
 func (p *Probe) useAMQP(target *amqpconn.Target) {
 	if p.err == nil {
-		p.use(&amqpBroker{target: target, conn: amqpconn.New(target), exchange: p.workers.exchange})
+		p.use(&amqpBroker{target: target, conn: amqpconn.New(target), exchange: p.ping.exchange})
 	}
 }
 
@@ -139,14 +148,15 @@ func (p *Probe) use(b broker) {
 	p.newConns = newconn.New(p.newConnections, b.connect)
 }
 
-// Check asks the broker, and returns when ctx ends at the latest.
+// Check measures the queues and, with some options, pings the workers. It returns when ctx ends at the
+// latest.
 func (p *Probe) Check(ctx context.Context) probes.Result {
 	if p.err != nil {
 		return probes.FromError(probes.Fail(probes.ReasonMisconfigured, p.err))
 	}
 	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
+	case p.sem <- struct{}{}:
+		defer func() { <-p.sem }()
 	case <-ctx.Done():
 		return probes.FromError(ctx.Err())
 	}
@@ -163,20 +173,22 @@ func (p *Probe) check(ctx context.Context, r *report) error {
 		return err
 	}
 	p.judgeQueues(r, depths)
-	if !p.workers.wanted() {
+	if !p.ping.enabled() {
 		return nil
 	}
-	if err := p.callRoll(ctx, depths); err != nil {
+	if err := p.pingWorkers(ctx, depths); err != nil {
 		return err
 	}
 	p.judgeWorkers(r, depths)
 	return nil
 }
 
-// Validate refuses settings that can't be meant. Its errors hold neither user nor password.
+// Validate returns the errors of the arguments of New or Redis and of the options. They contain neither user
+// nor password.
 func (p *Probe) Validate() error { return p.err }
 
-// Advise names what in the broker's URL, or in the application's client, makes calls hang or hides why they failed.
+// Advise warns of settings in the broker's URL, or in the application's client, that make calls hang or hide
+// why they failed.
 func (p *Probe) Advise() []string {
 	if p.err != nil {
 		return nil
@@ -184,7 +196,8 @@ func (p *Probe) Advise() []string {
 	return p.broker.advise()
 }
 
-// Close closes the probe's connection, within a second. Later checks are Error with client_closed.
+// Close closes the probe's connections, within a second each. It always returns nil. A later check is Error
+// with ReasonClientClosed.
 func (p *Probe) Close() error {
 	if p.err != nil {
 		return nil

@@ -121,21 +121,21 @@ func TestValidate(t *testing.T) {
 		{`connect_timeout="9223372037": it must be a whole number of seconds from 1 to 31536000`,
 			"redis://:s3cret@host/?connect_timeout=9223372037", nil},
 		{`TLS options need a scheme with TLS`, "redis://:s3cret@host/?ssl_cert_reqs=CERT_NONE", nil},
-		{`"perhaps": the certificate's verification is`, "rediss://:s3cret@host/?ssl_cert_reqs=perhaps", nil},
+		{`"perhaps": the certificate verification must be`, "rediss://:s3cret@host/?ssl_cert_reqs=perhaps", nil},
 		{`unknown option "hartbeat"`, "amqp://app:s3cret@rabbit/?hartbeat=1", nil},
 
 		{"celeryprobe.Queues(): at least one name is required", "", []celeryprobe.Option{celeryprobe.Queues()}},
-		{`celeryprobe.Queues: "": a name has 1 to 255 bytes`, "", []celeryprobe.Option{celeryprobe.Queues("a", "")}},
+		{`celeryprobe.Queues: "": a name must have 1 to 255 bytes`, "", []celeryprobe.Option{celeryprobe.Queues("a", "")}},
 		{`celeryprobe.Queues: "a" is given twice`, "", []celeryprobe.Option{celeryprobe.Queues("a", "b", "a")}},
-		{"celeryprobe.PendingThreshold(-1, 5): a threshold is 0 or more, or Never", "", []celeryprobe.Option{celeryprobe.PendingThreshold(-1, 5)}},
-		{"celeryprobe.PendingThreshold(Never, -1): a threshold is 0 or more", "", []celeryprobe.Option{celeryprobe.PendingThreshold(echohealth.Never, -1)}},
+		{"celeryprobe.PendingThreshold(-1, 5): a threshold must be at least 0, or Never", "", []celeryprobe.Option{celeryprobe.PendingThreshold(-1, 5)}},
+		{"celeryprobe.PendingThreshold(Never, -1): a threshold must be at least 0", "", []celeryprobe.Option{celeryprobe.PendingThreshold(echohealth.Never, -1)}},
 		{"celeryprobe.PendingThreshold(6, 5): warning must not exceed critical", "", []celeryprobe.Option{celeryprobe.PendingThreshold(6, 5)}},
-		{"celeryprobe.TLSConfig(nil): it must not be nil", "", []celeryprobe.Option{celeryprobe.TLSConfig(nil)}},
+		{"celeryprobe.TLSConfig(nil): the configuration must not be nil", "", []celeryprobe.Option{celeryprobe.TLSConfig(nil)}},
 		{"TLS options need a scheme with TLS", "", []celeryprobe.Option{celeryprobe.TLSConfig(new(tls.Config))}},
-		{"celeryprobe.Separator: it must not be empty", "redis://", []celeryprobe.Option{celeryprobe.Separator("")}},
+		{`celeryprobe.Separator(""): the separator must not be empty`, "redis://", []celeryprobe.Option{celeryprobe.Separator("")}},
 		{"celeryprobe.PrioritySteps(): at least one step is required", "redis://", []celeryprobe.Option{celeryprobe.PrioritySteps()}},
 		{"celeryprobe.PrioritySteps([0 3 3]): the steps must rise", "redis://", []celeryprobe.Option{celeryprobe.PrioritySteps(0, 3, 3)}},
-		{"celeryprobe.PrioritySteps([-1]): the steps must rise, and none be negative", "redis://", []celeryprobe.Option{celeryprobe.PrioritySteps(-1)}},
+		{"celeryprobe.PrioritySteps([-1]): the steps must rise and must not be negative", "redis://", []celeryprobe.Option{celeryprobe.PrioritySteps(-1)}},
 		{"celeryprobe.GlobalKeyPrefix is for Redis, not for RabbitMQ", "amqp://", []celeryprobe.Option{celeryprobe.GlobalKeyPrefix("x")}},
 	}
 	for _, test := range tests {
@@ -191,9 +191,9 @@ func TestValidateClient(t *testing.T) {
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}})
 	defer cluster.Close()
 	assert.NoError(t, celeryprobe.Redis(client).Validate())
-	assert.ErrorContains(t, celeryprobe.Redis(nil).Validate(), "celeryprobe.Redis(nil): a client is required")
-	assert.ErrorContains(t, celeryprobe.Redis((*redis.Client)(nil)).Validate(), "celeryprobe.Redis(nil): a client is required")
-	assert.ErrorContains(t, celeryprobe.Redis(cluster).Validate(), "give a *redis.Client")
+	assert.ErrorContains(t, celeryprobe.Redis(nil).Validate(), "celeryprobe.Redis(nil): the client must not be nil")
+	assert.ErrorContains(t, celeryprobe.Redis((*redis.Client)(nil)).Validate(), "celeryprobe.Redis(nil): the client must not be nil")
+	assert.ErrorContains(t, celeryprobe.Redis(cluster).Validate(), "must be a *redis.Client")
 	assert.ErrorContains(t, celeryprobe.Redis(client, celeryprobe.TLSConfig(new(tls.Config))).Validate(), "celeryprobe.TLSConfig is for New")
 }
 

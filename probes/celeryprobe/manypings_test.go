@@ -24,11 +24,11 @@ func startWorkers(t testing.TB, url string, n int) {
 	}
 }
 
-// rollCall pings once, whenever the last ping was, and goes on when want workers have answered.
-func rollCall(t testing.TB, p *Probe, want int) *answers {
+// pingOnce pings once, whenever the last ping was, and goes on when want workers have answered.
+func pingOnce(t testing.TB, p *Probe, want int) *answers {
 	t.Helper()
 	a := &answers{asked: time.Now(), reached: unknown, named: map[string][]string{}, unnamed: map[string]int{}, want: want}
-	require.NoError(t, p.broker.call(context.Background(), ping, a))
+	require.NoError(t, p.broker.call(context.Background(), methodPing, a))
 	require.GreaterOrEqual(t, a.count(), want)
 	return a
 }
@@ -41,7 +41,7 @@ func pinging(t testing.TB, url string) *Probe {
 	return p
 }
 
-// Answers that nobody waits for are what other clients leave behind: see https://github.com/celery/celery/issues/6089.
+// Other clients leave unread answers behind: see https://github.com/celery/celery/issues/6089.
 func TestManyPingsLeaveNothingOnRedis(t *testing.T) {
 	server := testserver.NewRedis(t)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
@@ -51,14 +51,14 @@ func TestManyPingsLeaveNothingOnRedis(t *testing.T) {
 	bindings := client.SUnion(t.Context(), "_kombu.binding.celery.pidbox", "_kombu.binding.reply.celery.pidbox").Val()
 	p := pinging(t, server.URL())
 	for range 300 {
-		rollCall(t, p, 1)
+		pingOnce(t, p, 1)
 	}
 	time.Sleep(200 * time.Millisecond) // for the last answers
 	after := slices.DeleteFunc(client.Keys(t.Context(), "*").Val(), func(key string) bool { return slices.Contains(before, key) })
 	require.Len(t, after, 1)
 	assert.Greater(t, client.TTL(t.Context(), after[0]).Val(), 23*time.Hour)
 	assert.ElementsMatch(t, bindings, client.SUnion(t.Context(), "_kombu.binding.celery.pidbox", "_kombu.binding.reply.celery.pidbox").Val())
-	assert.Equal(t, 3, rollCall(t, p, 3).count(), "and nobody is harmed")
+	assert.Equal(t, 3, pingOnce(t, p, 3).count(), "and no worker has failed")
 }
 
 func TestManyPingsLeaveNothingOnRabbitMQ(t *testing.T) {
@@ -68,10 +68,10 @@ func TestManyPingsLeaveNothingOnRabbitMQ(t *testing.T) {
 	before := queues()
 	p := pinging(t, rabbit.URL())
 	for range 300 {
-		rollCall(t, p, 1)
+		pingOnce(t, p, 1)
 	}
 	assert.Len(t, queues(), len(before)+1)
-	assert.Equal(t, 3, rollCall(t, p, 3).count(), "and nobody is harmed")
+	assert.Equal(t, 3, pingOnce(t, p, 3).count(), "and no worker has failed")
 	require.NoError(t, p.Close())
 	assert.EventuallyWithT(t, func(c *assert.CollectT) { assert.ElementsMatch(c, before, queues()) }, 10*time.Second, 100*time.Millisecond)
 }
@@ -92,7 +92,7 @@ func BenchmarkPing(b *testing.B) {
 				var took []time.Duration
 				for b.Loop() {
 					start := time.Now()
-					rollCall(b, p, workers)
+					pingOnce(b, p, workers)
 					took = append(took, time.Since(start))
 				}
 				slices.Sort(took)

@@ -7,21 +7,22 @@ import (
 	"time"
 )
 
-// The messages of Celery's remote control, kombu's "pidbox": https://docs.celeryq.dev/en/stable/userguide/workers.html#remote-control
+// The messages of Celery's remote control, kombu's "pidbox":
+// https://docs.celeryq.dev/en/stable/userguide/workers.html#remote-control
 
 const (
-	ping         = "ping"          // each worker answers that it is there
-	activeQueues = "active_queues" // and which queues it consumes
+	methodPing         = "ping"          // each worker answers
+	methodActiveQueues = "active_queues" // each worker answers with the queues that it consumes
 )
 
-// command is what all workers are asked. Every member has to be there.
+// command is a command to all workers. Every member must be present.
 type command struct {
 	Method      string         `json:"method"`
 	Arguments   map[string]any `json:"arguments"`
-	Destination []string       `json:"destination"` // null: everybody
+	Destination []string       `json:"destination"` // null: all workers
 	Pattern     *string        `json:"pattern"`
 	Matcher     *string        `json:"matcher"`
-	Ticket      string         `json:"ticket"` // comes back with each answer
+	Ticket      string         `json:"ticket"` // each answer contains it
 	ReplyTo     replyTo        `json:"reply_to"`
 }
 
@@ -34,20 +35,21 @@ func newCommand(method string, to replyTo) command {
 	return command{Method: method, Arguments: map[string]any{}, Ticket: newID(), ReplyTo: to}
 }
 
-// newID returns a word that nobody else has.
+// newID returns a unique name.
 func newID() string { return "echohealth-" + rand.Text() }
 
 func (c command) body() []byte {
-	body, _ := json.Marshal(c) // of strings alone: it can't fail
+	body, _ := json.Marshal(c) // strings only: it can't fail
 	return body
 }
 
-// headers are those of every command. A worker's clock jumps ahead to the one that it sees, and so gets a low one.
+// headers returns the headers of a command. The clock is low, because a worker advances its own clock to a
+// higher one.
 func headers() map[string]any {
 	return map[string]any{"clock": int64(1), "expires": float64(time.Now().Add(answerTime).UnixMilli()) / 1000}
 }
 
-// envelope is a message on Redis: what AMQP has of properties, and the body as text.
+// envelope is a message on Redis. It has AMQP's properties, and the body as text.
 type envelope struct {
 	Body            string         `json:"body"`
 	ContentEncoding string         `json:"content-encoding"`
@@ -69,10 +71,10 @@ type deliveryInfo struct {
 	RoutingKey string `json:"routing_key"`
 }
 
-// seal puts a command into an envelope. The body has to be base64: Celery 5.2 ends with an unrecoverable error on the
-// only other encoding that there is, and on an envelope with a member missing.
-func seal(c command, exchange string) []byte {
-	sealed, _ := json.Marshal(envelope{ // of strings and numbers alone: it can't fail
+// encode puts a command into an envelope. The body must be base64, and no member may be missing: otherwise
+// Celery 5.2 ends with an unrecoverable error.
+func encode(c command, exchange string) []byte {
+	encoded, _ := json.Marshal(envelope{ // strings and numbers only: it can't fail
 		Body:            base64.StdEncoding.EncodeToString(c.body()),
 		ContentEncoding: "utf-8",
 		ContentType:     "application/json",
@@ -84,29 +86,29 @@ func seal(c command, exchange string) []byte {
 			DeliveryTag:  newID(),
 		},
 	})
-	return sealed
+	return encoded
 }
 
-// What comes from the broker may come from anybody who can write there.
+// Any client with write permission can send an answer. These are the limits of an answer.
 const (
-	maxReply = 1 << 20 // far more than a worker with a hundred queues answers; what is longer is not looked at
-	maxName  = 255     // of a worker and of a ticket, as AMQP's names
+	maxReply = 1 << 20 // far more than the answer of a worker with a hundred queues; longer ones are ignored
+	maxName  = 255     // of a worker and of a ticket, like names of AMQP
 )
 
-// reply is what a worker answered.
+// reply is a worker's answer.
 type reply struct {
 	ticket string
-	worker worker // without a name where the body can't be read: a worker may answer in pickle
+	worker worker // without a name if the body can't be decoded, as pickle
 }
 
 type worker struct {
 	name   string
-	queues []string // as far as it was asked for them
+	queues []string // only after methodActiveQueues
 }
 
-// unseal reads a reply in an envelope. It returns false for what is none.
-func unseal(sealed string) (reply, bool) {
-	if len(sealed) > maxReply {
+// decode reads a reply in an envelope. It returns false for anything else.
+func decode(encoded string) (reply, bool) {
+	if len(encoded) > maxReply {
 		return reply{}, false
 	}
 	var e struct {
@@ -118,17 +120,17 @@ func unseal(sealed string) (reply, bool) {
 			BodyEncoding string `json:"body_encoding"`
 		} `json:"properties"`
 	}
-	if json.Unmarshal([]byte(sealed), &e) != nil {
+	if json.Unmarshal([]byte(encoded), &e) != nil {
 		return reply{}, false
 	}
 	body := []byte(e.Body)
 	if e.Properties.BodyEncoding == "base64" {
-		body, _ = base64.StdEncoding.DecodeString(e.Body) // what can't be decoded can't be read below
+		body, _ = base64.StdEncoding.DecodeString(e.Body) // newReply handles an invalid body
 	}
 	return newReply(e.Headers.Ticket, body)
 }
 
-// newReply reads a reply's body. It returns false for what is no reply: one has a ticket, or says whose it is.
+// newReply reads the body of a reply. It returns false if there is neither a ticket nor a worker's name.
 func newReply(ticket string, body []byte) (reply, bool) {
 	if len(ticket) > maxName {
 		ticket = ""
@@ -137,7 +139,8 @@ func newReply(ticket string, body []byte) (reply, bool) {
 	return r, r.ticket != "" || r.worker.name != ""
 }
 
-// readWorker reads {"celery@host": …}, an answer by whom. Whatever it is, even an error, the worker is there.
+// readWorker reads {"celery@host": …}, a worker's name and its answer. Any answer, even an error, shows that
+// the worker is alive.
 func readWorker(body []byte) worker {
 	var answers map[string]json.RawMessage
 	if len(body) > maxReply || json.Unmarshal(body, &answers) != nil || len(answers) != 1 {
@@ -151,7 +154,7 @@ func readWorker(body []byte) worker {
 	return worker{}
 }
 
-// readQueues reads [{"name": "celery", …}, …], which is the answer to active_queues.
+// readQueues reads [{"name": "celery", …}, …], the answer to active_queues.
 func readQueues(answer json.RawMessage) []string {
 	var queues []struct {
 		Name string `json:"name"`

@@ -11,7 +11,7 @@ import (
 )
 
 func TestCommand(t *testing.T) {
-	c := newCommand(ping, replyTo{Exchange: "reply.celery.pidbox", RoutingKey: "id"})
+	c := newCommand(methodPing, replyTo{Exchange: "reply.celery.pidbox", RoutingKey: "id"})
 	c.Ticket = "ticket"
 	assert.JSONEq(t, `{"method": "ping", "arguments": {}, "destination": null, "pattern": null, "matcher": null, "ticket": "ticket",
 		"reply_to": {"exchange": "reply.celery.pidbox", "routing_key": "id"}}`, string(c.body()))
@@ -19,10 +19,10 @@ func TestCommand(t *testing.T) {
 }
 
 // Celery 5.2 ends when a member is missing, or the body is not in base64.
-func TestSeal(t *testing.T) {
-	c := newCommand(activeQueues, replyTo{RoutingKey: "key"})
+func TestEncode(t *testing.T) {
+	c := newCommand(methodActiveQueues, replyTo{RoutingKey: "key"})
 	var e map[string]any
-	require.NoError(t, json.Unmarshal(seal(c, "celery.pidbox"), &e))
+	require.NoError(t, json.Unmarshal(encode(c, "celery.pidbox"), &e))
 	body, err := base64.StdEncoding.DecodeString(e["body"].(string))
 	require.NoError(t, err)
 	assert.Equal(t, c.body(), body)
@@ -39,8 +39,8 @@ func TestSeal(t *testing.T) {
 	}, properties)
 }
 
-// sealed is a reply as workers put it into the list.
-func sealed(ticket, body string) string {
+// encoded is a reply as workers put it into the list.
+func encoded(ticket, body string) string {
 	text, _ := json.Marshal(map[string]any{
 		"body": base64.StdEncoding.EncodeToString([]byte(body)), "content-type": "application/json", "content-encoding": "utf-8",
 		"headers":    map[string]any{"ticket": ticket, "clock": 7},
@@ -49,33 +49,33 @@ func sealed(ticket, body string) string {
 	return string(text)
 }
 
-func TestUnseal(t *testing.T) {
+func TestDecode(t *testing.T) {
 	tests := map[string]struct {
 		in   string
 		want reply
 		ok   bool
 	}{
-		"pong":           {sealed("t", `{"celery@host": {"ok": "pong"}}`), reply{"t", worker{name: "celery@host"}}, true},
-		"queues":         {sealed("t", `{"a@b": [{"name": "mail", "exchange": {}}, {"name": "x"}]}`), reply{"t", worker{"a@b", []string{"mail", "x"}}}, true},
-		"no queues":      {sealed("t", `{"a@b": []}`), reply{"t", worker{"a@b", []string{}}}, true},
-		"error":          {sealed("t", `{"a@b": {"error": "KeyError('x')"}}`), reply{"t", worker{name: "a@b"}}, true},
-		"pickle":         {sealed("t", "\x80\x04\x95\x1c"), reply{ticket: "t"}, true},
-		"no ticket":      {sealed("", `{"a@b": {"ok": "pong"}}`), reply{"", worker{name: "a@b"}}, true},
+		"pong":           {encoded("t", `{"celery@host": {"ok": "pong"}}`), reply{"t", worker{name: "celery@host"}}, true},
+		"queues":         {encoded("t", `{"a@b": [{"name": "mail", "exchange": {}}, {"name": "x"}]}`), reply{"t", worker{"a@b", []string{"mail", "x"}}}, true},
+		"no queues":      {encoded("t", `{"a@b": []}`), reply{"t", worker{"a@b", []string{}}}, true},
+		"error":          {encoded("t", `{"a@b": {"error": "KeyError('x')"}}`), reply{"t", worker{name: "a@b"}}, true},
+		"pickle":         {encoded("t", "\x80\x04\x95\x1c"), reply{ticket: "t"}, true},
+		"no ticket":      {encoded("", `{"a@b": {"ok": "pong"}}`), reply{"", worker{name: "a@b"}}, true},
 		"plain body":     {`{"body": "{\"a@b\": 1}", "properties": {"body_encoding": "utf-8"}}`, reply{"", worker{name: "a@b"}}, true},
-		"no name":        {sealed("", `{"": {"ok": "pong"}}`), reply{}, false},
-		"no reply":       {sealed("", `[]`), reply{}, false},
+		"no name":        {encoded("", `{"": {"ok": "pong"}}`), reply{}, false},
+		"no reply":       {encoded("", `[]`), reply{}, false},
 		"not base64":     {`{"body": "{}", "headers": {"ticket": "t"}, "properties": {"body_encoding": "base64"}}`, reply{ticket: "t"}, true},
-		"bottom":         {bottom, reply{}, false},
+		"placeholder":    {placeholder, reply{}, false},
 		"garbage":        {"\x00\xff{", reply{}, false},
 		"another shape":  {`{"body": 1, "headers": [], "properties": null}`, reply{}, false},
-		"two names":      {sealed("t", `{"a@b": {"ok": "pong"}, "c@d": {"ok": "pong"}}`), reply{ticket: "t"}, true},
-		"the same twice": {sealed("t", `{"a@b": {"ok": "pong"}, "a@b": {"ok": "pong"}}`), reply{"t", worker{name: "a@b"}}, true},
-		"a long name":    {sealed("t", `{"`+strings.Repeat("a", 256)+`": {"ok": "pong"}}`), reply{ticket: "t"}, true},
-		"a long ticket":  {sealed(strings.Repeat("t", 256), "pickle"), reply{}, false},
-		"too long":       {sealed("t", strings.Repeat(" ", maxReply)), reply{}, false},
+		"two names":      {encoded("t", `{"a@b": {"ok": "pong"}, "c@d": {"ok": "pong"}}`), reply{ticket: "t"}, true},
+		"the same twice": {encoded("t", `{"a@b": {"ok": "pong"}, "a@b": {"ok": "pong"}}`), reply{"t", worker{name: "a@b"}}, true},
+		"a long name":    {encoded("t", `{"`+strings.Repeat("a", 256)+`": {"ok": "pong"}}`), reply{ticket: "t"}, true},
+		"a long ticket":  {encoded(strings.Repeat("t", 256), "pickle"), reply{}, false},
+		"too long":       {encoded("t", strings.Repeat(" ", maxReply)), reply{}, false},
 	}
 	for name, test := range tests {
-		got, ok := unseal(test.in)
+		got, ok := decode(test.in)
 		assert.Equal(t, test.ok, ok, name)
 		assert.Equal(t, test.want, got, name)
 	}
@@ -86,8 +86,8 @@ func TestUnseal(t *testing.T) {
 // Whatever the broker passes on is counted as one worker at most, the same one once, and remembered in little memory.
 func FuzzReply(f *testing.F) {
 	for _, seed := range []string{
-		sealed("t", `{"celery@host": {"ok": "pong"}}`), sealed("t", `{"a@b": [{"name": "mail"}]}`), sealed("t", "\x80\x04"), bottom,
-		sealed("", `{"a@b": 1, "c@d": 2}`), sealed(strings.Repeat("t", 300), "x"), `{"body": "e30=", "properties": {"body_encoding": "base64"}}`,
+		encoded("t", `{"celery@host": {"ok": "pong"}}`), encoded("t", `{"a@b": [{"name": "mail"}]}`), encoded("t", "\x80\x04"), placeholder,
+		encoded("", `{"a@b": 1, "c@d": 2}`), encoded(strings.Repeat("t", 300), "x"), `{"body": "e30=", "properties": {"body_encoding": "base64"}}`,
 		`{"body": "{}", "headers": {"ticket": "t"}, "properties": {"body_encoding": "base64"}}`,
 		`{"celery@host": {"ok": "pong"}}`, `{"a@b": [{"name": 1}]}`, `{"a@b": null}`, `{"a@b": 1, "a@b": 2}`, `{"\ud800": 1}`, "null", "[]", "{", "\xff",
 		strings.Repeat("[", 20_000), `{"a": [` + strings.Repeat(`{"name": "mail"},`, 1000) + `{"name": "x"}]}`,
@@ -97,7 +97,7 @@ func FuzzReply(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data, ticket string) {
 		a := &answers{named: map[string][]string{}, unnamed: map[string]int{}, reached: unknown, queues: []string{"mail"}}
 		for _, read := range []func() (reply, bool){
-			func() (reply, bool) { return unseal(data) },
+			func() (reply, bool) { return decode(data) },
 			func() (reply, bool) { return newReply(ticket, []byte(data)) },
 		} {
 			r, ok := read()

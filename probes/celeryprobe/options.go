@@ -13,7 +13,7 @@ import (
 	"github.com/echo-probes/echohealth/internal/newconn"
 )
 
-// An Option changes what New or Redis makes. One that can't be meant is an error at construction.
+// An Option configures a Probe. An invalid argument is an error at construction of the health checks.
 type Option func(*settings) error
 
 type settings struct {
@@ -23,18 +23,18 @@ type settings struct {
 	strict            bool
 	newConnections    time.Duration // 0: never
 
-	redis   redisNames
-	workers workerSettings
+	redis redisNames
+	ping  pingSettings
 }
 
-// workerSettings are what the workers are asked, and how.
-type workerSettings struct {
-	min       int      // 0: not asked for
+// pingSettings are the settings of the pings to the workers.
+type pingSettings struct {
+	min       int      // 0: no minimum
 	expected  []string // by name
-	consumers bool     // every queue needs one that answers
+	consumers bool     // every queue must have a consumer that answers
 	every     time.Duration
 	exchange  string
-	set       []string // the options that say how to ask
+	set       []string // the options that need a ping
 }
 
 // redisNames are the settings of Celery's Redis transport.
@@ -51,15 +51,15 @@ func defaults() settings {
 		queues:   []string{"celery"},
 		warning:  math.MaxInt,
 		critical: math.MaxInt,
-		workers:  workerSettings{every: 15 * time.Second, exchange: "celery"},
+		ping:     pingSettings{every: 15 * time.Second, exchange: "celery"},
 		redis:    redisNames{separator: "\x06\x16", steps: []int{0, 3, 6, 9}, fanout: "/{db}."},
 
 		newConnections: newconn.Default,
 	}
 }
 
-// Queues names the queues to check, "celery" by default. Repeating it replaces the former. No name, an empty one, and the
-// same one twice are errors.
+// Queues sets the names of the queues to check. The default is "celery". No name, an invalid name and a
+// repeated name are errors: a name must have 1 to 255 bytes. The last use wins.
 func Queues(names ...string) Option {
 	return func(s *settings) error {
 		if len(names) == 0 {
@@ -70,17 +70,18 @@ func Queues(names ...string) Option {
 	}
 }
 
-// PendingThreshold makes the check a Warning with the reason backlog when more than warning tasks wait in all the queues
-// together, and an Error when more than critical do. Both are 0 or more, or echohealth.Never, which leaves one of them out;
-// warning must not exceed critical. The default is (Never, Never). Repeating it replaces the former.
+// PendingThreshold makes the check a Warning with the reason backlog when more than warning tasks wait in
+// all queues together, and an Error when more than critical tasks wait. Both must be at least 0, or
+// echohealth.Never for a level that is not wanted. Warning must not exceed critical. The default is (Never,
+// Never). The last use wins.
 //
-// A task that a worker has fetched does not wait any more: with Celery's defaults a worker holds four for each of its
-// processes.
+// A task that a worker has fetched does not wait any more. With Celery's defaults a worker fetches four
+// tasks for each of its processes.
 func PendingThreshold(warning, critical int) Option {
 	return func(s *settings) error {
 		call := fmt.Sprintf("celeryprobe.PendingThreshold(%s, %s)", threshold(warning), threshold(critical))
 		if warning < 0 || critical < 0 {
-			return fmt.Errorf("%s: a threshold is 0 or more, or Never", call)
+			return fmt.Errorf("%s: a threshold must be at least 0, or Never", call)
 		}
 		if warning > critical && warning != never {
 			return fmt.Errorf("%s: warning must not exceed critical", call)
@@ -90,10 +91,10 @@ func PendingThreshold(warning, critical int) Option {
 	}
 }
 
-// never is echohealth.Never, which is in a package that probes do not import.
+// never is echohealth.Never. Probes do not import that package.
 const never = 1<<31 - 1
 
-// limit is a threshold as a number of tasks: there may be more than never.
+// limit returns a threshold as a number of tasks. There may be more tasks than never.
 func limit(threshold int) int {
 	if threshold == never {
 		return math.MaxInt
@@ -101,7 +102,7 @@ func limit(threshold int) int {
 	return threshold
 }
 
-// threshold writes one as the user did.
+// threshold formats a threshold for an error.
 func threshold(n int) string {
 	if n == never {
 		return "Never"
@@ -109,32 +110,32 @@ func threshold(n int) string {
 	return strconv.Itoa(n)
 }
 
-// Strict makes an Error of what is a Warning by default: a queue that does not exist or is not consumed, and workers that
-// do not answer. It is for a check that readiness does not depend on, or where it should: a restart of the workers then
-// takes the application out of service.
+// Strict turns the Warnings about queues and workers into Errors: a queue that does not exist or has no
+// consumer, and workers that do not answer. Use it for a check that readiness does not depend on. Otherwise
+// a restart of the workers takes the application out of service.
 func Strict() Option {
 	return func(s *settings) error { s.strict = true; return nil }
 }
 
-// TLSConfig is the TLS configuration for an amqps:// or rediss:// URL, in place of the URL's own options, which must then
-// have none. By default the broker's certificate is verified against the system's authorities. Repeating it replaces the
-// former. It is an error for a URL without TLS, for Redis, and with nil.
+// TLSConfig sets the TLS configuration for an amqps:// or rediss:// URL. The URL must then have no TLS
+// options. By default the URL's options apply, and the broker's certificate is verified against the system's
+// authorities. A nil configuration, a URL without TLS, and use with Redis are errors. The last use wins.
 func TLSConfig(c *tls.Config) Option {
 	return func(s *settings) error {
 		if c == nil {
-			return errors.New("celeryprobe.TLSConfig(nil): it must not be nil")
+			return errors.New("celeryprobe.TLSConfig(nil): the configuration must not be nil")
 		}
 		s.tls = c
 		return nil
 	}
 }
 
-// NewConnectionEvery sets how often, 10 % more or less, the probe makes a connection to the broker besides
-// the kept one, logs in, and closes it: once a minute by default. A kept connection answers as before when
-// the password was rotated, a certificate has expired, or a limit of connections is reached. While a new one
-// can't be made and the check is otherwise OK, it is a Warning with the failure's reason, such as
-// authentication_failed. Zero turns it off; otherwise d must be at least 1 ms and at most a year, or
-// construction fails. The last use wins.
+// NewConnectionEvery sets how often the probe makes a new connection to the broker, logs in and closes it:
+// once per d, 10 % more or less. The default is one minute. Zero turns it off. A kept connection still
+// answers after a password change, after a certificate has expired, or when a connection limit is reached.
+// While no new connection can be made and the check is otherwise OK, it is a Warning with the reason of the
+// failure, such as authentication_failed. A negative duration, a positive one under 1 ms, and one over a
+// year are errors. The last use wins.
 func NewConnectionEvery(d time.Duration) Option {
 	return func(s *settings) error {
 		s.newConnections = d
@@ -142,87 +143,90 @@ func NewConnectionEvery(d time.Duration) Option {
 	}
 }
 
-// PingWorkers asks the workers whether they are there, by Celery's remote control, and makes the check a Warning
-// with the reason no_workers or missing_workers when fewer than min answer. It needs 1 or more. The number of those that did
-// is the detail workers. Repeating it replaces the former.
+// PingWorkers pings the workers by Celery's remote control. The check is a Warning with the reason
+// no_workers or missing_workers when fewer than min workers answer. Min must be at least 1. The detail
+// workers is the number of workers that answered. The last use wins.
 func PingWorkers(min int) Option {
 	return func(s *settings) error {
 		if min < 1 {
 			return fmt.Errorf("celeryprobe.PingWorkers(%d): at least 1 is required", min)
 		}
-		s.workers.min = min
+		s.ping.min = min
 		return nil
 	}
 }
 
-// ExpectWorkers asks the workers as PingWorkers does, and makes the check a Warning with the reason missing_workers when
-// one of these, such as "celery@host", does not answer. How many do not is the detail missing_workers; their names are in
-// the log. Repeating it replaces the former. No name, an empty one, and the same one twice are errors.
+// ExpectWorkers pings the workers as PingWorkers does. The check is a Warning with the reason
+// missing_workers when one of the named workers, such as "celery@host", does not answer. The detail
+// missing_workers is the number of those workers. Their names are only in the log. No name, an invalid name
+// and a repeated name are errors: a name must have 1 to 255 bytes. The last use wins.
 func ExpectWorkers(names ...string) Option {
 	return func(s *settings) error {
 		if len(names) == 0 {
 			return errors.New("celeryprobe.ExpectWorkers(): at least one name is required")
 		}
-		s.workers.expected = slices.Clone(names)
+		s.ping.expected = slices.Clone(names)
 		return checkNames("celeryprobe.ExpectWorkers", names)
 	}
 }
 
-// RequireConsumers asks the workers as PingWorkers does, and which queues they consume, and makes the check a Warning
-// when there is a queue that no worker consumes that answers: with the reason no_consumers if it is consumed by nobody,
-// or missing_workers if it may be by one that does not answer. A worker may answer and consume nothing.
+// RequireConsumers pings the workers as PingWorkers does, and also asks which queues they consume. The check
+// is a Warning when no worker that answers consumes one of the queues. The reason is no_consumers if no
+// worker at all consumes it, and missing_workers if a worker that does not answer may consume it. Without
+// this option a worker that answers may consume none of the queues.
 func RequireConsumers() Option {
-	return func(s *settings) error { s.workers.consumers = true; return nil }
+	return func(s *settings) error { s.ping.consumers = true; return nil }
 }
 
-// PingEvery sets how often at most the workers are asked: every 15 s by default, at least 1 s. A ping reaches every worker
-// of the broker's, from every process that has such a check. In between the last answers serve, and for three times as long
-// where a ping can't be seen through; then the check is a Warning with the reason stale. Repeating it replaces the former.
-// It is an error without PingWorkers, ExpectWorkers or RequireConsumers.
+// PingEvery sets the minimum time between two pings. The default is 15 s, and the minimum 1 s. A ping
+// reaches all workers of the broker, from every process with such a check. Between pings the last answers
+// serve. If pings fail, they serve for three times as long, and then the check is a Warning with the reason
+// stale. The option is an error without PingWorkers, ExpectWorkers or RequireConsumers. The last use wins.
 func PingEvery(d time.Duration) Option {
 	return func(s *settings) error {
 		if d < time.Second {
 			return fmt.Errorf("celeryprobe.PingEvery(%s): at least 1s is required", d)
 		}
-		s.workers.every = d
-		s.workers.given("PingEvery")
+		s.ping.every = d
+		s.ping.given("PingEvery")
 		return nil
 	}
 }
 
-// ControlExchange is Celery's control_exchange, "celery" by default. Workers of several applications on one vhost, or one
-// database, all answer unless these have exchanges of their own. It must not be empty. Repeating it replaces the former. It
-// is an error without PingWorkers, ExpectWorkers or RequireConsumers.
+// ControlExchange sets Celery's control_exchange. The default is "celery". If several applications share a
+// vhost or a database, the workers of all of them answer, unless each application has its own exchange. The
+// name must have 1 to 255 bytes. The option is an error without PingWorkers, ExpectWorkers or
+// RequireConsumers. The last use wins.
 func ControlExchange(name string) Option {
 	return func(s *settings) error {
-		s.workers.exchange = name
-		s.workers.given("ControlExchange")
+		s.ping.exchange = name
+		s.ping.given("ControlExchange")
 		return checkNames("celeryprobe.ControlExchange", []string{name})
 	}
 }
 
-func (w *workerSettings) given(option string) { w.set = append(w.set, option) }
+func (w *pingSettings) given(option string) { w.set = append(w.set, option) }
 
-// wanted reports whether the workers are to be asked.
-func (w *workerSettings) wanted() bool { return w.min > 0 || len(w.expected) > 0 || w.consumers }
+// enabled reports whether the check pings the workers.
+func (w *pingSettings) enabled() bool { return w.min > 0 || len(w.expected) > 0 || w.consumers }
 
-func (w *workerSettings) method() string {
+func (w *pingSettings) method() string {
 	if w.consumers {
-		return activeQueues
+		return methodActiveQueues
 	}
-	return ping
+	return methodPing
 }
 
-// refuse returns an error if an option has no meaning because the workers are not asked.
-func (w *workerSettings) refuse() error {
-	if w.wanted() || len(w.set) == 0 {
+// validate returns an error if an option has no effect because the check does not ping.
+func (w *pingSettings) validate() error {
+	if w.enabled() || len(w.set) == 0 {
 		return nil
 	}
 	return fmt.Errorf("celeryprobe.%s needs PingWorkers, ExpectWorkers or RequireConsumers", w.set[0])
 }
 
-// GlobalKeyPrefix is Celery's global_keyprefix of broker_transport_options, which the Redis transport puts before every
-// key. None by default. Repeating it replaces the former. It is an error with RabbitMQ.
+// GlobalKeyPrefix sets Celery's global_keyprefix of broker_transport_options, which the Redis transport puts
+// before every key. The default is no prefix. The option is an error with RabbitMQ. The last use wins.
 func GlobalKeyPrefix(prefix string) Option {
 	return func(s *settings) error {
 		s.redis.prefix = prefix
@@ -231,13 +235,13 @@ func GlobalKeyPrefix(prefix string) Option {
 	}
 }
 
-// Separator is Celery's sep of broker_transport_options, which the Redis transport puts between a queue's name and a
-// priority: the two bytes 0x06 0x16 by default. It must not be empty. Repeating it replaces the former. It is an error with
-// RabbitMQ.
+// Separator sets Celery's sep of broker_transport_options, which the Redis transport puts between a queue's
+// name and a priority. The default is the two bytes 0x06 0x16. It must not be empty. The option is an error
+// with RabbitMQ. The last use wins.
 func Separator(sep string) Option {
 	return func(s *settings) error {
 		if sep == "" {
-			return errors.New("celeryprobe.Separator: it must not be empty")
+			return errors.New("celeryprobe.Separator(\"\"): the separator must not be empty")
 		}
 		s.redis.separator = sep
 		s.redis.given("Separator")
@@ -245,9 +249,10 @@ func Separator(sep string) Option {
 	}
 }
 
-// PrioritySteps is Celery's priority_steps of broker_transport_options: the Redis transport keeps each queue as one list
-// for each step. 0, 3, 6, 9 by default. The steps must rise, and none be negative. Repeating it replaces the former. It is
-// an error with RabbitMQ. Tasks in steps that are not named here are not counted.
+// PrioritySteps sets Celery's priority_steps of broker_transport_options. The Redis transport keeps each
+// queue as one list for each step. The default is 0, 3, 6, 9. The steps must rise and must not be negative.
+// The check does not count tasks in other steps. No step is an error, and so is the option with RabbitMQ.
+// The last use wins.
 func PrioritySteps(steps ...int) Option {
 	return func(s *settings) error {
 		if len(steps) == 0 {
@@ -255,7 +260,7 @@ func PrioritySteps(steps ...int) Option {
 		}
 		for i, step := range steps {
 			if step < 0 || i > 0 && step <= steps[i-1] {
-				return fmt.Errorf("celeryprobe.PrioritySteps(%v): the steps must rise, and none be negative", steps)
+				return fmt.Errorf("celeryprobe.PrioritySteps(%v): the steps must rise and must not be negative", steps)
 			}
 		}
 		s.redis.steps = slices.Clone(steps)
@@ -264,26 +269,28 @@ func PrioritySteps(steps ...int) Option {
 	}
 }
 
-// FanoutPrefix is Celery's fanout_prefix of broker_transport_options, which the Redis transport puts before the channels
-// that it publishes on: "/{db}." by default, with the number of the database for {db}; "" where Celery's is False. Any other
-// has to begin with a slash and have its only dot at the end, since Celery's workers can't read other ones. Repeating it
-// replaces the former. It is an error with RabbitMQ, and without PingWorkers, ExpectWorkers or RequireConsumers.
+// FanoutPrefix sets Celery's fanout_prefix of broker_transport_options, which the Redis transport puts
+// before the channels that it publishes on. The default is "/{db}.", in which {db} stands for the number of
+// the database. Use "" if Celery's setting is False. Any other prefix must begin with a slash and have its
+// only dot at the end, because Celery's workers cannot read others. The option is an error with RabbitMQ,
+// and without PingWorkers, ExpectWorkers or RequireConsumers. The last use wins.
 func FanoutPrefix(prefix string) Option {
 	return func(s *settings) error {
 		if prefix != "" && (prefix[0] != '/' || strings.IndexByte(prefix, '.') != len(prefix)-1) {
-			return fmt.Errorf("celeryprobe.FanoutPrefix(%q): it begins with a slash and has its only dot at the end, or is empty", prefix)
+			return fmt.Errorf("celeryprobe.FanoutPrefix(%q): the prefix must begin with a slash "+
+				"and have its only dot at the end, or be empty", prefix)
 		}
 		s.redis.fanout = prefix
 		s.redis.given("FanoutPrefix")
-		s.workers.given("FanoutPrefix")
+		s.ping.given("FanoutPrefix")
 		return nil
 	}
 }
 
 func (n *redisNames) given(option string) { n.set = append(n.set, option) }
 
-// refuse returns an error if an option was given that has no meaning with RabbitMQ.
-func (n *redisNames) refuse() error {
+// validate returns an error if an option has no effect with RabbitMQ.
+func (n *redisNames) validate() error {
 	if len(n.set) == 0 {
 		return nil
 	}
@@ -293,7 +300,7 @@ func (n *redisNames) refuse() error {
 func checkNames(option string, names []string) error {
 	for i, name := range names {
 		if name == "" || len(name) > 255 {
-			return fmt.Errorf("%s: %q: a name has 1 to 255 bytes", option, name)
+			return fmt.Errorf("%s: %q: a name must have 1 to 255 bytes", option, name)
 		}
 		if slices.Contains(names[:i], name) {
 			return fmt.Errorf("%s: %q is given twice", option, name)

@@ -22,7 +22,7 @@ func redisOptions(raw string, custom *tls.Config) (*redis.Options, error) {
 		return nil, err
 	}
 	config, err1 := amqpconn.TakeTLS(query, u.Scheme == "rediss", custom)
-	timeout, err2 := query.TakeDuration("connect_timeout", time.Second) // without it go-redis's own
+	timeout, err2 := query.TakeDuration("connect_timeout", time.Second) // 0: go-redis's default
 	db, err3 := database(u.Path)
 	if err := cmp.Or(err1, err2, err3, query.Rest()); err != nil {
 		return nil, amqpconn.InvalidURL(raw, err)
@@ -38,7 +38,7 @@ func redisOptions(raw string, custom *tls.Config) (*redis.Options, error) {
 	}, nil
 }
 
-// dialer heeds its context, which go-redis's own does not when it speaks TLS.
+// dialer returns a dial function that returns when its context ends. go-redis's own does not with TLS.
 func dialer(config *tls.Config) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	if config == nil {
 		return new(net.Dialer).DialContext

@@ -10,26 +10,26 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// report collects what a check has found.
+// report collects the results of a check.
 type report struct {
 	strict  bool
 	details []slog.Attr
 	found   []finding
 }
 
-// finding is something that is not as it should be, though the broker answers.
+// finding is a problem that a check has found although the broker answers.
 type finding struct {
 	status probes.Status
 	reason probes.Reason
-	err    error // says so in the log
+	err    error // for the log
 }
 
 func (r *report) detail(name string, value int) {
 	r.details = append(r.details, slog.Int(name, value))
 }
 
-// mild adds a finding about queues or workers, which go and come while the application can do its work.
-func (r *report) mild(reason probes.Reason, format string, args ...any) {
+// warn adds a finding about queues or workers. It is a Warning unless Strict is set.
+func (r *report) warn(reason probes.Reason, format string, args ...any) {
 	status := probes.Warning
 	if r.strict {
 		status = probes.Error
@@ -41,12 +41,14 @@ func (r *report) add(status probes.Status, reason probes.Reason, format string, 
 	r.found = append(r.found, finding{status, reason, fmt.Errorf(format, args...)})
 }
 
-// order is which of several findings gives the check its reason: the one that explains most of the others.
+// order decides which of several findings sets the reason of the check: the one that explains most of the
+// others.
 var order = []probes.Reason{
-	probes.ReasonNoWorkers, probes.ReasonNotFound, probes.ReasonNoConsumers, probes.ReasonMissingWorkers, probes.ReasonStale, probes.ReasonBacklog,
+	probes.ReasonNoWorkers, probes.ReasonNotFound, probes.ReasonNoConsumers,
+	probes.ReasonMissingWorkers, probes.ReasonStale, probes.ReasonBacklog,
 }
 
-// result is the worst finding, with the text of all.
+// result returns the worst finding, with the errors of all findings.
 func (r *report) result() probes.Result {
 	result := probes.Result{Status: probes.OK, Details: r.details}
 	slices.SortStableFunc(r.found, func(a, b finding) int { return cmp.Compare(a.rank(), b.rank()) })
@@ -69,16 +71,17 @@ func (f finding) rank() int {
 	return rank
 }
 
-// judgeQueues says what is wrong with the queues: missing, not consumed, too long.
+// judgeQueues adds what is wrong with the queues: missing, without a consumer, too long.
 func (p *Probe) judgeQueues(r *report, depths []depth) {
 	pending := 0
 	for _, d := range depths {
 		pending += d.pending
 		switch {
 		case d.missing:
-			r.mild(probes.ReasonNotFound, "queue %q does not exist: no worker has declared it, and no task was sent to it", d.queue)
+			r.warn(probes.ReasonNotFound,
+				"queue %q does not exist: no worker has declared it, and no task was sent to it", d.queue)
 		case d.consumers == 0:
-			r.mild(probes.ReasonNoConsumers, "queue %q has no consumer", d.queue)
+			r.warn(probes.ReasonNoConsumers, "queue %q has no consumer", d.queue)
 		}
 	}
 	r.detail("pending_tasks", pending)

@@ -8,31 +8,32 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// answerTime is how long a ping waits for workers to answer. It leaves time for the rest of the check before its default
-// timeout of 800 ms. Workers that take longer are counted by the next check.
+// answerTime is how long a ping waits for answers. It leaves time for the rest of the check before its
+// default timeout of 800 ms. The next check counts the workers that take longer.
 const answerTime = 500 * time.Millisecond
 
-// roll is what is known of the workers. Answers serve until the next ping.
-type roll struct {
-	pinged  time.Time // when the last ping went out that reached anybody
-	answers *answers  // to the last ping that could be seen through; nil before the first
+// workers is what is known of the workers. Answers serve until the next ping.
+type workers struct {
+	pinged  time.Time // time of the last ping that reached a worker
+	answers *answers  // to the last complete ping; nil before the first
 }
 
-// answers are those to one ping, and those that came late to earlier ones since then: who answers is alive now.
+// answers are the answers to one ping, and the late answers to earlier pings: a worker that answers is alive
+// now.
 type answers struct {
-	asked   time.Time
-	reached int                 // to how many workers the broker passed the ping; unknown for any number but none
-	sent    bool                // the ping went out
-	whole   bool                // it was waited for until enough answered or the time was over
-	named   map[string][]string // which of queues each worker consumes that answered
-	unnamed map[string]int      // how many answers to each ticket can't be read
+	asked    time.Time
+	reached  int                 // how many workers got the ping; unknown for any number but 0
+	sent     bool                // the ping was sent
+	complete bool                // the ping ended with enough answers, or by answerTime
+	named    map[string][]string // by worker: which of queues it consumes
+	unnamed  map[string]int      // by ticket: the number of answers that can't be decoded
 
-	want     int      // as many answers are enough
-	expected []string // if these are among them
-	queues   []string // what else they consume is of no interest
+	want     int      // number of answers that is enough
+	expected []string // workers that must be among them
+	queues   []string // the checked queues
 }
 
-// maxWorkers bounds what is remembered.
+// maxWorkers bounds the number of remembered answers.
 const maxWorkers = 10_000
 
 func (a *answers) add(r reply) {
@@ -55,7 +56,8 @@ func (a *answers) add(r reply) {
 // count is the number of workers that answered.
 func (a *answers) count() int { return len(a.named) + a.countUnnamed() }
 
-// countUnnamed takes the most that any ping got: a worker that answers in a way that can't be read answers each.
+// countUnnamed returns the largest number of such answers to one ping, because the same worker answers each
+// ping.
 func (a *answers) countUnnamed() int {
 	most := 0
 	for _, n := range a.unnamed {
@@ -64,7 +66,7 @@ func (a *answers) countUnnamed() int {
 	return most
 }
 
-// enough reports whether there is nobody to wait for.
+// enough reports whether no more answers are expected.
 func (a *answers) enough() bool {
 	if a.reached != unknown && a.count() >= a.reached {
 		return true
@@ -72,7 +74,7 @@ func (a *answers) enough() bool {
 	return a.count() >= a.want && len(a.missing(a.expected)) == 0
 }
 
-// missing returns which of the workers did not answer. Answers that can't be read may be theirs.
+// missing returns which of the workers did not answer. Answers that can't be decoded may be theirs.
 func (a *answers) missing(names []string) []string {
 	var missing []string
 	for _, name := range names {
@@ -93,96 +95,101 @@ func (a *answers) consumes(queue string) bool {
 	return false
 }
 
-// silent reports whether there may be workers of which nothing was learned.
+// silent reports whether there may be workers whose queues are unknown.
 func (a *answers) silent() bool {
 	return a.countUnnamed() > 0 || a.reached == unknown || a.count() < a.reached
 }
 
-// callRoll pings the workers if it is time to, and else takes what answers have come late.
-func (p *Probe) callRoll(ctx context.Context, depths []depth) error {
-	if !p.roll.pinged.IsZero() && time.Since(p.roll.pinged) < p.workers.every {
-		return p.broker.late(ctx, p.take)
+// pingWorkers pings the workers if a ping is due, and else adds the late answers.
+func (p *Probe) pingWorkers(ctx context.Context, depths []depth) error {
+	if !p.workers.pinged.IsZero() && time.Since(p.workers.pinged) < p.ping.every {
+		return p.broker.lateAnswers(ctx, p.addReply)
 	}
 	a := &answers{
 		asked: time.Now(), reached: unknown, named: map[string][]string{}, unnamed: map[string]int{},
-		want: p.wanted(depths), expected: p.workers.expected, queues: p.queues,
+		want: p.expectedAnswers(depths), expected: p.ping.expected, queues: p.queues,
 	}
-	err := p.broker.call(ctx, p.workers.method(), a)
-	if a.sent && a.reached != 0 { // a ping that reached nobody is no burden to anybody
-		p.roll.pinged = a.asked
+	err := p.broker.call(ctx, p.ping.method(), a)
+	if a.sent && a.reached != 0 { // a ping that reached no worker may be repeated at once
+		p.workers.pinged = a.asked
 	}
-	if err == nil && a.whole {
-		p.roll.answers = a
+	if err == nil && a.complete {
+		p.workers.answers = a
 	}
 	return err
 }
 
-func (p *Probe) take(r reply) {
-	if p.roll.answers != nil {
-		p.roll.answers.add(r)
+func (p *Probe) addReply(r reply) {
+	if p.workers.answers != nil {
+		p.workers.answers.add(r)
 	}
 }
 
-// wanted is how many workers are likely to answer: as many as last time, or as there are consumers. Waiting for fewer
-// would leave out the slower ones, and for more would make every ping take all of answerTime.
-func (p *Probe) wanted(depths []depth) int {
-	want := max(1, p.workers.min, len(p.workers.expected))
-	if p.roll.answers != nil {
-		return max(want, p.roll.answers.count())
+// expectedAnswers returns how many workers are likely to answer: as many as last time, or as there are
+// consumers. With a lower number the ping would miss the slower workers. With a higher one every ping would
+// take all of answerTime.
+func (p *Probe) expectedAnswers(depths []depth) int {
+	want := max(1, p.ping.min, len(p.ping.expected))
+	if p.workers.answers != nil {
+		return max(want, p.workers.answers.count())
 	}
 	for _, d := range depths {
 		if d.consumers == unknown {
-			return maxWorkers // until the number that the ping reached has answered
+			return maxWorkers // until all workers that got the ping have answered
 		}
 		want = max(want, d.consumers)
 	}
 	return want
 }
 
-// judgeWorkers says what is wrong with the workers.
+// judgeWorkers adds what is wrong with the workers.
 func (p *Probe) judgeWorkers(r *report, depths []depth) {
-	a := p.roll.answers
-	if a == nil || time.Since(a.asked) > 3*p.workers.every {
-		r.mild(probes.ReasonStale, "no ping to the workers has been seen through for more than %s", 3*p.workers.every)
+	a := p.workers.answers
+	if a == nil || time.Since(a.asked) > 3*p.ping.every {
+		r.warn(probes.ReasonStale, "no ping to the workers was completed for more than %s", 3*p.ping.every)
 		return
 	}
-	n, missing := a.count(), a.missing(p.workers.expected)
+	n, missing := a.count(), a.missing(p.ping.expected)
 	r.detail("workers", n)
-	if len(p.workers.expected) > 0 {
+	if len(p.ping.expected) > 0 {
 		r.detail("missing_workers", len(missing))
 	}
 	switch {
 	case n == 0 && a.reached == 0 && total(depths) <= 0:
-		r.mild(probes.ReasonNoWorkers, "there is no worker: nobody takes remote-control commands, and nobody consumes the queues as far as the broker knows")
+		r.warn(probes.ReasonNoWorkers, "there is no worker: none takes remote-control commands, "+
+			"and the broker knows no consumer of the queues")
 	case n == 0 && a.reached == 0:
-		r.mild(probes.ReasonMissingWorkers, "no worker takes remote-control commands, but there are %d consumers: remote control may be off", total(depths))
+		r.warn(probes.ReasonMissingWorkers, "no worker takes remote-control commands, "+
+			"but there are %d consumers: remote control may be off", total(depths))
 	case n == 0:
-		r.mild(probes.ReasonMissingWorkers, "no worker has answered, but some are connected: they may be busy, in a solo pool say, or accept no JSON, or hang")
-	case n < p.workers.min:
-		r.mild(probes.ReasonMissingWorkers, "%d workers answer, fewer than %d", n, p.workers.min)
+		r.warn(probes.ReasonMissingWorkers, "no worker has answered, but some are connected: "+
+			"they may be busy in a solo pool, may not accept JSON, or may hang")
+	case n < p.ping.min:
+		r.warn(probes.ReasonMissingWorkers, "%d workers answer, fewer than %d", n, p.ping.min)
 	}
 	if len(missing) > 0 && n > 0 {
-		r.mild(probes.ReasonMissingWorkers, "of the expected workers these have not answered: %q", missing)
+		r.warn(probes.ReasonMissingWorkers, "these expected workers have not answered: %q", missing)
 	}
-	if p.workers.consumers && n > 0 {
+	if p.ping.consumers && n > 0 {
 		p.judgeConsumption(r, a, depths)
 	}
 }
 
-// judgeConsumption says which queues no worker that answers consumes.
+// judgeConsumption adds the queues that no answering worker consumes.
 func (p *Probe) judgeConsumption(r *report, a *answers, depths []depth) {
 	for _, d := range depths {
 		switch {
-		case a.consumes(d.queue) || d.consumers == 0: // the latter is said already
+		case a.consumes(d.queue) || d.consumers == 0: // judgeQueues has reported the latter
 		case d.consumers == unknown && !a.silent():
-			r.mild(probes.ReasonNoConsumers, "no worker consumes queue %q", d.queue)
+			r.warn(probes.ReasonNoConsumers, "no worker consumes queue %q", d.queue)
 		default:
-			r.mild(probes.ReasonMissingWorkers, "no worker that answers consumes queue %q, but one that is silent may", d.queue)
+			r.warn(probes.ReasonMissingWorkers,
+				"no worker that answers consumes queue %q, but one that does not answer may", d.queue)
 		}
 	}
 }
 
-// total is the number of consumers of all queues, below 0 where the broker can't tell.
+// total returns the number of consumers of all queues. It is negative if the broker can't tell.
 func total(depths []depth) int {
 	n := 0
 	for _, d := range depths {

@@ -128,7 +128,7 @@ func TestBusySoloWorkerIsNotDead(t *testing.T) {
 	})
 }
 
-// Nobody answers, and nobody is called dead where the broker knows of a consumer.
+// No worker answers, but the reason is not no_workers if the broker knows a consumer.
 func TestRemoteControlOff(t *testing.T) {
 	url := vhost(t, testserver.SharedRabbitMQ(t))
 	worker(t, url, "deaf", testserver.CelerySettings("worker_enable_remote_control = False"))
@@ -296,7 +296,7 @@ func TestRedisReadOnly(t *testing.T) {
 	requireError(t, probes.ReasonReadOnly, check(t, probe))
 }
 
-// A worker that answers when the probe is long gone must not make a list that nobody removes.
+// A worker that answers when the probe is long gone must not make a list that is never removed.
 func TestAnswerAfterClose(t *testing.T) {
 	client, url := application(t, 4+int(spaces.Add(1))%12)
 	solo := testserver.NewCelery(t, url, testserver.CeleryArgs("--hostname", "solo@test", "--pool", "solo"))

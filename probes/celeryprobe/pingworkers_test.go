@@ -47,13 +47,13 @@ func (b *fakeBroker) call(ctx context.Context, method string, a *answers) error 
 		}
 		a.add(r)
 	}
-	a.whole = true
+	a.complete = true
 	return nil
 }
 
-func (b *fakeBroker) late(_ context.Context, take func(reply)) error {
+func (b *fakeBroker) lateAnswers(_ context.Context, add func(reply)) error {
 	for _, r := range b.belated {
-		take(r)
+		add(r)
 	}
 	b.belated = nil
 	return nil
@@ -91,7 +91,7 @@ func probing(t *testing.T, b *fakeBroker, opts ...Option) func() probes.Result {
 	return func() probes.Result { return p.Check(t.Context()) }
 }
 
-func TestVerdicts(t *testing.T) {
+func TestResults(t *testing.T) {
 	tests := map[string]struct {
 		broker  fakeBroker
 		opts    []Option
@@ -103,15 +103,15 @@ func TestVerdicts(t *testing.T) {
 			broker: fakeBroker{queues: rabbit(2), reached: unknown, replies: from("a", "b")}, opts: []Option{PingWorkers(2)},
 			status: probes.OK, details: []slog.Attr{slog.Int("consumers", 2), slog.Int("workers", 2)},
 		},
-		"nobody at all": {
+		"no worker": {
 			broker: fakeBroker{queues: rabbit(0), reached: 0}, opts: []Option{PingWorkers(1)},
 			status: probes.Warning, reason: probes.ReasonNoWorkers, details: []slog.Attr{slog.Int("consumers", 0), slog.Int("workers", 0)},
 		},
-		"nobody on Redis": {
+		"no worker on Redis": {
 			broker: fakeBroker{queues: redisLike(), reached: 0}, opts: []Option{PingWorkers(1)},
 			status: probes.Warning, reason: probes.ReasonNoWorkers, details: []slog.Attr{slog.Int("workers", 0)},
 		},
-		"nobody, strictly": {
+		"no worker, with Strict": {
 			broker: fakeBroker{queues: rabbit(0), reached: 0}, opts: []Option{PingWorkers(1), Strict()},
 			status: probes.Error, reason: probes.ReasonNoWorkers, details: []slog.Attr{slog.Int("consumers", 0), slog.Int("workers", 0)},
 		},
@@ -222,7 +222,7 @@ func TestPingEvery(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		assert.Equal(t, 4, b.calls)
-		assert.Equal(t, ping, b.method)
+		assert.Equal(t, methodPing, b.method)
 	})
 	synctest.Test(t, func(t *testing.T) {
 		b := &fakeBroker{queues: redisLike(), reached: 1, replies: []reply{consuming("a", "celery")}}
@@ -232,12 +232,12 @@ func TestPingEvery(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		assert.Equal(t, 2, b.calls)
-		assert.Equal(t, activeQueues, b.method)
+		assert.Equal(t, methodActiveQueues, b.method)
 	})
 }
 
-// A ping that reaches nobody is no burden, so that a worker that starts is seen at once.
-func TestPingAgainWhereNobodyIs(t *testing.T) {
+// A ping that reaches no worker is repeated at once, so that a new worker is noticed at once.
+func TestPingAgainWithoutWorkers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &fakeBroker{queues: rabbit(0), reached: 0}
 		check := probing(t, b, PingWorkers(1))
@@ -269,7 +269,7 @@ func TestLateAnswersCount(t *testing.T) {
 }
 
 // The first ping waits for as many as consume, or were reached; the next for as many as answered the last.
-func TestPingWaitsForThoseWhoAnswer(t *testing.T) {
+func TestPingWaitsForExpectedAnswers(t *testing.T) {
 	for name, queues := range map[string][]depth{"RabbitMQ": rabbit(3), "Redis": redisLike()} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -325,7 +325,7 @@ func TestAnswersAreBounded(t *testing.T) {
 }
 
 // A check under another name waits for its turn, for no longer than its context.
-func TestChecksTakeTurns(t *testing.T) {
+func TestOneCheckAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New("redis://", PingWorkers(1))
 		p.use(&fakeBroker{queues: redisLike(), reached: 1, after: time.Minute})
