@@ -10,41 +10,40 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Conn keeps a client for the checks of one probe. The client is given up at its first failure, so that no
-// check suffers from what an earlier one left behind. Every call on it ends with the call's context, and with
-// Close.
+// Conn keeps a client for the checks of one probe. It closes the client at the first failure, so that no
+// later check is affected by an earlier one. Every call ends with its context, and with Close.
 type Conn struct {
-	make func(life context.Context) redis.UniversalClient
-	life context.Context
-	end  context.CancelFunc // of life
-	node atomic.Bool
+	newClient func(ctx context.Context) redis.UniversalClient
+	ctx       context.Context
+	cancel    context.CancelFunc
+	node      atomic.Bool
 
 	mu   sync.Mutex // guards kept
-	kept *own
+	kept *ownClient
 }
 
-// call is what is done with a client.
+// call is a function that uses a client.
 type call = func(ctx context.Context, client redis.UniversalClient) error
 
-// own is a client that only the checks use.
-type own struct {
+// ownClient is a client that only the checks use.
+type ownClient struct {
 	redis.UniversalClient
-	end context.CancelFunc // ends its dials: go-redis lets them run on in the background
+	cancel context.CancelFunc // ends its dials, which go-redis leaves running in the background
 }
 
-func (o *own) close() {
-	o.end()
-	_ = o.Close() // the only error is that it is closed already
+func (o *ownClient) close() {
+	o.cancel()
+	_ = o.Close() // the only error is that it is already closed
 }
 
 func newConn() *Conn {
-	life, end := context.WithCancel(context.Background())
-	return &Conn{life: life, end: end}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Conn{ctx: ctx, cancel: cancel}
 }
 
-// Do calls f with the kept client, and keeps it. What goes wrong on a client from an earlier call is tried
-// once more on a new one before it counts: an old connection may have ended with a restart, or lead to a
-// master that Sentinel has replaced.
+// Do calls f with the kept client, and keeps it. If f fails on a client from an earlier call, Do calls f
+// again with a new client. The old connection may have ended with a restart, or may lead to a master that
+// Sentinel has replaced.
 func (c *Conn) Do(ctx context.Context, f call) error {
 	if kept := c.take(); kept != nil {
 		if err := c.run(ctx, kept, f, c.keep); err == nil || ctx.Err() != nil {
@@ -54,7 +53,7 @@ func (c *Conn) Do(ctx context.Context, f call) error {
 	return c.run(ctx, c.open(), f, c.keep)
 }
 
-// Once is Do for what must not be done twice.
+// Once is like Do, but calls f only once.
 func (c *Conn) Once(ctx context.Context, f call) error {
 	o := c.take()
 	if o == nil {
@@ -63,19 +62,19 @@ func (c *Conn) Once(ctx context.Context, f call) error {
 	return c.run(ctx, o, f, c.keep)
 }
 
-// Fresh calls f with a new client, and closes it.
+// Fresh calls f with a new client, and closes the client.
 func (c *Conn) Fresh(ctx context.Context, f call) error {
-	return c.run(ctx, c.open(), f, (*own).close)
+	return c.run(ctx, c.open(), f, (*ownClient).close)
 }
 
-// run calls f, and then done if all went well. It closes the client when ctx or the Conn's life ends, which
-// ends whatever f waits for: go-redis itself heeds a deadline at best, and never a cancel.
-func (c *Conn) run(ctx context.Context, o *own, f call, done func(*own)) error {
+// run calls f, and then done if f succeeded. When ctx or the Conn ends, run closes the client, which ends
+// every call of f. go-redis itself observes a deadline at most, and never a cancellation.
+func (c *Conn) run(ctx context.Context, o *ownClient, f call, done func(*ownClient)) error {
 	bound, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(c.life, cancel)()
+	defer context.AfterFunc(c.ctx, cancel)()
 	unbind := context.AfterFunc(bound, o.close)
-	err := c.life.Err()
+	err := c.ctx.Err()
 	if err == nil {
 		err = f(bound, o.UniversalClient)
 	}
@@ -87,7 +86,7 @@ func (c *Conn) run(ctx context.Context, o *own, f call, done func(*own)) error {
 	switch {
 	case err == nil:
 		return nil
-	case c.life.Err() != nil:
+	case c.ctx.Err() != nil:
 		return ErrClosed
 	case ctx.Err() != nil:
 		return ctx.Err() // err may only say that the client was closed
@@ -95,20 +94,19 @@ func (c *Conn) run(ctx context.Context, o *own, f call, done func(*own)) error {
 	return err
 }
 
-// ErrClosed is what calls return after Close.
+// ErrClosed is the error of calls after Close.
 var ErrClosed = probes.Fail(probes.ReasonClientClosed, errors.New("the probe is closed"))
 
-// ClusterNode reports whether the server said, when a connection to it was made, that it is a node of a
-// cluster.
+// ClusterNode reports whether the server has said at login that it is a cluster node.
 func (c *Conn) ClusterNode() bool { return c.node.Load() }
 
-func (c *Conn) open() *own {
-	life, end := context.WithCancel(c.life)
-	return &own{c.make(life), end}
+func (c *Conn) open() *ownClient {
+	ctx, cancel := context.WithCancel(c.ctx)
+	return &ownClient{c.newClient(ctx), cancel}
 }
 
-// take returns the kept client, or nil when there is none, or another call has it.
-func (c *Conn) take() *own {
+// take returns the kept client, or nil if there is none or another call uses it.
+func (c *Conn) take() *ownClient {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	kept := c.kept
@@ -116,21 +114,21 @@ func (c *Conn) take() *own {
 	return kept
 }
 
-func (c *Conn) keep(o *own) {
+func (c *Conn) keep(o *ownClient) {
 	c.mu.Lock()
-	wanted := c.life.Err() == nil && c.kept == nil
-	if wanted {
+	keep := c.ctx.Err() == nil && c.kept == nil
+	if keep {
 		c.kept = o
 	}
 	c.mu.Unlock()
-	if !wanted {
+	if !keep {
 		o.close()
 	}
 }
 
 // Close ends the calls in flight and closes the kept client.
 func (c *Conn) Close() {
-	c.end()
+	c.cancel()
 	if kept := c.take(); kept != nil {
 		kept.close()
 	}

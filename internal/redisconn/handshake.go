@@ -11,11 +11,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// handshake is a hook that keeps what a server says of itself, and what it says before it hangs up. go-redis takes any
-// error that answers its HELLO for an old server's and goes on, so that only the broken connection would be left.
+// handshake is a hook that records what a server says at login, and the error that it sends before it closes
+// the connection. go-redis treats any error to HELLO as that of an old server and continues, so that only
+// the closed connection would be left as the error.
 type handshake struct{ node *atomic.Bool }
 
-var hangups = []struct {
+var rejections = []struct {
 	reply  string
 	reason probes.Reason
 }{
@@ -34,9 +35,10 @@ func (h handshake) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			h.node.Store(hello.Val()["mode"] == "cluster")
 			return nil
 		}
-		for _, h := range hangups {
+		for _, h := range rejections {
 			if strings.HasPrefix(err.Error(), h.reply) {
-				// Two layers: go-redis takes the outer one off. No %w: nor may it be taken for a reply to go on from.
+				// Two layers, because go-redis removes the outer one. No %w for err, because go-redis would treat it
+				// as a reply and continue.
 				return fmt.Errorf("hello: %w", probes.Fail(h.reason, errors.New(err.Error())))
 			}
 		}

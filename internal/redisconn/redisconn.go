@@ -1,7 +1,7 @@
-// Package redisconn keeps the Redis clients that redisprobe and celeryprobe ask over: with the settings of
-// the application's client, but with a connection of their own, and naming the cause of a failure at once. A
-// client with go-redis's defaults ignores its callers' deadlines, and tries again until only "context
-// deadline exceeded" is left of a connection that was refused.
+// Package redisconn keeps the Redis clients of redisprobe and celeryprobe. They have the settings of the
+// application's client, but their own connection, and they report the cause of a failure at once. A client
+// with go-redis's defaults ignores the deadlines of its callers. It also retries until a refused connection
+// is reported only as "context deadline exceeded".
 package redisconn
 
 import (
@@ -14,48 +14,49 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// New returns a Conn with the settings of the application's client. It connects to nothing before it is used.
+// New returns a Conn with the settings of the application's client. It connects at first use.
 func New(app *redis.Options) *Conn {
 	c := newConn()
-	c.make = func(life context.Context) redis.UniversalClient { return c.client(life, app) }
+	c.newClient = func(ctx context.Context) redis.UniversalClient { return c.client(ctx, app) }
 	return c
 }
 
-// NewCluster is New for a cluster. Its clients ask the masters.
+// NewCluster is New for a cluster. Its clients use the masters.
 func NewCluster(app *redis.ClusterOptions) *Conn {
 	c := newConn()
-	c.make = func(life context.Context) redis.UniversalClient { return c.clusterClient(life, app) }
+	c.newClient = func(ctx context.Context) redis.UniversalClient { return c.clusterClient(ctx, app) }
 	return c
 }
 
-// client returns a client whose dials end with life: go-redis lets a dial run on in the background.
-func (c *Conn) client(life context.Context, app *redis.Options) *redis.Client {
-	client := redis.NewClient(options(life, app))
+// client returns a client whose dials end with ctx, because go-redis leaves a dial running in the
+// background.
+func (c *Conn) client(ctx context.Context, app *redis.Options) *redis.Client {
+	client := redis.NewClient(options(ctx, app))
 	client.AddHook(handshake{&c.node})
 	return client
 }
 
-func (c *Conn) clusterClient(life context.Context, app *redis.ClusterOptions) *redis.ClusterClient {
+func (c *Conn) clusterClient(ctx context.Context, app *redis.ClusterOptions) *redis.ClusterClient {
 	opt := *app
 	opt.NewClient = func(node *redis.Options) *redis.Client {
-		made := app.NewClient(node) // for what the application's function does to the options
+		made := app.NewClient(node) // applies the changes of the application's function
 		defer made.Close()
-		return c.client(life, made.Options())
+		return c.client(ctx, made.Options())
 	}
 	opt.MinIdleConns, opt.MaintNotificationsConfig = 0, noNotifications()     // so that made starts nothing
-	opt.ReadOnly, opt.RouteByLatency, opt.RouteRandomly = false, false, false // the masters are asked
+	opt.ReadOnly, opt.RouteByLatency, opt.RouteRandomly = false, false, false // use the masters
 	opt.MaxRedirects = 1                                                      // enough for a slot that moves
 	return redis.NewClusterClient(&opt)
 }
 
 // options returns a copy of the application's options for a client that keeps one connection and tries once.
-// What says "off" by -1 must be set in a copy, even if the application did so: in a client's options it has
-// become 0, which stands for the default when a client is made of them.
-func options(life context.Context, app *redis.Options) *redis.Options {
+// An option that is off by -1 must be set again in the copy, even if the application has set it: a client
+// has replaced it by 0, which means the default when a client is made.
+func options(ctx context.Context, app *redis.Options) *redis.Options {
 	opt := *app
-	opt.Dialer = dialer(life, app)
-	// A call ends by the closing of its client (Conn.run). A read's own deadline may come before that of the
-	// context, and would pass for a failure to try once more.
+	opt.Dialer = dialer(ctx, app)
+	// A call ends when its client is closed (Conn.run). A read deadline could come before that of the context,
+	// and would count as a failure to retry.
 	opt.ContextTimeoutEnabled = false
 	opt.MaxRetries = -1
 	opt.DialerRetries = 1
@@ -65,34 +66,36 @@ func options(life context.Context, app *redis.Options) *redis.Options {
 	if opt.WriteTimeout <= 0 {
 		opt.WriteTimeout = 5 * time.Second
 	}
-	opt.PoolSize = 2          // one to spare: a cluster's client looks up its nodes in the background
+	opt.PoolSize = 2          // one more, because a cluster's client looks up its nodes in the background
 	opt.PipelinePoolSize = -1 // else pipelines would have a pool of their own
 	opt.MinIdleConns, opt.MaxIdleConns, opt.MaxActiveConns = 0, 0, 0
 	opt.ReadBufferSize, opt.WriteBufferSize = 4<<10, 4<<10
-	// What follows is about the application's traffic, which the checks must neither count as nor depend on.
+	// The options below are for the application's traffic. The checks must not count as traffic, and must not
+	// depend on it.
 	opt.Limiter = nil
 	opt.ClientSideCache, opt.ClientSideCacheConfig = nil, nil
 	opt.PushNotificationProcessor = nil
 	opt.MaintNotificationsConfig = noNotifications()
-	opt.DisableIdentity = true // saves a round trip, and an entry in the ACL log where the user may not CLIENT SETINFO
+	// This saves a round trip, and an entry in the ACL log if the user has no permission for CLIENT SETINFO.
+	opt.DisableIdentity = true
 	return &opt
 }
 
-// noNotifications is what turns off go-redis's maintenance notifications, which would have it dial in the
-// background.
+// noNotifications turns off go-redis's maintenance notifications, for which it would dial in the background.
 func noNotifications() *maintnotifications.Config {
 	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 }
 
-// dialer returns the application's dialer, made to end with life (but go-redis's own with TLS ends with
-// DialTimeout), and never to fail: what can't be connected becomes a connection that fails at its first use.
-// go-redis would log each failed dial, and after as many as the pool may have connections answer by the last
-// one's error, even if the server is back.
-func dialer(life context.Context, app *redis.Options) func(context.Context, string, string) (net.Conn, error) {
+// dialer returns the application's dialer with two changes. A dial ends with parent, but with TLS go-redis's
+// own dialer ends only with DialTimeout. And a dial never fails: it returns a connection that fails at its
+// first use. go-redis would log each failed dial. After as many failures as the pool may have connections,
+// it would also return the last error without dialing, even if the server is back.
+func dialer(parent context.Context,
+	app *redis.Options) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		defer context.AfterFunc(life, cancel)()
+		defer context.AfterFunc(parent, cancel)()
 		conn, err := app.Dialer(ctx, network, addr)
 		if err != nil {
 			return notConnected(err), nil
@@ -101,7 +104,7 @@ func dialer(life context.Context, app *redis.Options) func(context.Context, stri
 	}
 }
 
-// failedConn is a connection that could not be made. Reading and writing say why.
+// failedConn is a connection that could not be made. Read and Write return the error.
 type failedConn struct {
 	net.Conn // for all other methods
 	err      error

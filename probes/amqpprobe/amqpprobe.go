@@ -1,17 +1,16 @@
-// Package amqpprobe checks RabbitMQ, and other brokers that speak AMQP 0-9-1. It has two probes, which answer two
-// questions:
+// Package amqpprobe checks RabbitMQ and other brokers with AMQP 0-9-1. It has two probes:
 //
-//   - New asks over a connection of its own whether the broker answers. It sees a broker that is frozen, unreachable or
-//     refuses the login, at once.
-//   - FromConn looks at the connection that the application publishes with: whether it is open, and whether the broker
-//     blocks it. It sees a memory or disk alarm, which the first can't.
+//   - New checks over its own connection whether the broker answers. It detects at once a broker that is
+//     frozen, is unreachable or refuses the login.
+//   - FromConn checks the connection that the application publishes with: whether it is open, and whether
+//     the broker blocks it. It detects a memory or disk alarm, which New does not.
 //
-// An application that publishes wants both:
+// An application that publishes should use both:
 //
 //	echohealth.WithAMQP(amqpprobe.New("amqp://app:secret@rabbit:5672/")),
 //	echohealth.WithCheck("publisher", amqpprobe.FromConn(func() *amqp.Connection { return app.conn.Load() })),
 //
-// For the depth of Celery's queues there is celeryprobe.
+// For the length of Celery's queues use celeryprobe.
 package amqpprobe
 
 import (
@@ -25,16 +24,17 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Probe is what New returns.
+// A Probe checks a broker over its own connection. Make it with New. Its methods may be called from any
+// goroutine.
 type Probe struct {
 	settings
 	target   *amqpconn.Target
 	conn     *amqpconn.Conn
 	newConns *newconn.Tester
-	err      error // why it can't be used
+	err      error // of the arguments
 }
 
-// Option is a setting of New's.
+// An Option configures a Probe. An invalid argument is an error at construction of the health checks.
 type Option func(*settings) error
 
 type settings struct {
@@ -42,22 +42,22 @@ type settings struct {
 	newConnections time.Duration // 0: never
 }
 
-// TLSConfig sets the TLS configuration for an amqps:// URL, in place of the URL's own TLS options; the two together are
-// an error at construction, and so are nil and a URL without TLS. Without it the URL's options hold, and without those
-// the broker's certificate is verified against the system's authorities. Repeating it replaces the former.
+// TLSConfig sets the TLS configuration for an amqps:// URL. The URL must then have no TLS options. By
+// default the URL's options apply, and the broker's certificate is verified against the system's
+// authorities. A nil configuration and a URL without TLS are errors. The last use wins.
 func TLSConfig(c *tls.Config) Option {
 	return func(s *settings) error {
 		if c == nil {
-			return errors.New("amqpprobe.TLSConfig(nil): it must not be nil")
+			return errors.New("amqpprobe.TLSConfig(nil): the configuration must not be nil")
 		}
 		s.tls = c
 		return nil
 	}
 }
 
-// NewConnectionEvery sets how often, 10 % more or less, the probe makes a connection besides the kept one,
-// logs in, and closes it: once a minute by default. Zero turns it off; otherwise d must be at least 1 ms and
-// at most a year, or construction fails. The last use wins.
+// NewConnectionEvery sets how often the probe makes a new connection, logs in and closes it: once per d, 10
+// % more or less. The default is one minute. Zero turns it off. A negative duration, a positive one under 1
+// ms, and one over a year are errors. The last use wins.
 func NewConnectionEvery(d time.Duration) Option {
 	return func(s *settings) error {
 		s.newConnections = d
@@ -65,26 +65,29 @@ func NewConnectionEvery(d time.Duration) Option {
 	}
 }
 
-// New returns a probe that keeps one connection to the broker at url, makes it at the first check and again after it
-// was lost, and asks at each check for the exchange amq.direct, which every vhost has: one round trip, for which the
-// user needs access to the vhost and no permission in it. It declares, publishes and consumes nothing.
+// New returns a probe that keeps one connection to the broker at url. It connects at the first check, and
+// again after the connection was lost. Each check looks up the exchange amq.direct, which every vhost has.
+// That costs one round trip. The user needs access to the vhost, but no permission in it. The probe
+// declares, publishes and consumes nothing.
 //
-// The URL is amqp:// or amqps:// as in RabbitMQ's URI specification, with its query parameters (cacertfile, certfile,
-// keyfile, server_name_indication, verify, heartbeat, connection_timeout, channel_max, auth_mechanism), or as Celery
-// writes it (pyamqp://, ssl_cert_reqs, ssl_ca_certs, ssl_certfile, ssl_keyfile, connect_timeout, login_method). Anything
-// else in it is an error at construction, and so are several brokers separated by semicolons. Heartbeats are every 10 s
-// unless it says otherwise.
+// The URL must be amqp:// or amqps:// as in RabbitMQ's URI specification, with its query parameters
+// (cacertfile, certfile, keyfile, server_name_indication, verify, heartbeat, connection_timeout,
+// channel_max, auth_mechanism), or a URL of Celery (pyamqp://, ssl_cert_reqs, ssl_ca_certs, ssl_certfile,
+// ssl_keyfile, connect_timeout, login_method). Any other option and several brokers separated by semicolons
+// are errors at construction of the health checks. The default heartbeat is 10 s.
 //
-// The check is Error with the reason of what went wrong, such as connection_refused, authentication_failed, not_found (the
-// vhost), permission_denied (to the vhost) or timeout. RabbitMQ takes 3 s to refuse a login, so that wrong credentials
-// show as timeout first, where the check's timeout is shorter, and as authentication_failed when the answer has come.
+// A failed check is an Error with the reason of the failure, such as connection_refused,
+// authentication_failed, not_found (no such vhost), permission_denied (no access to the vhost) or timeout.
+// RabbitMQ takes 3 s to refuse a login. With a shorter check timeout, wrong credentials are first a timeout,
+// and an authentication_failed when the answer has arrived.
 //
-// A kept connection answers as before when the password was rotated, a permission taken away, a certificate
-// has expired, or a limit of connections is reached. Therefore the probe also makes a new connection once a
-// minute, see NewConnectionEvery. While that fails and the kept one answers, the check is a Warning with the
-// failure's reason.
+// A kept connection still answers after a password change, after a permission was revoked, after a
+// certificate has expired, or when a connection limit is reached. So the probe also makes a new connection
+// once a minute, see NewConnectionEvery. While that fails and the kept connection answers, the check is a
+// Warning with the reason of the failure.
 //
-// A memory or disk alarm does not show: the broker goes on to answer connections that do not publish. FromConn tells.
+// The check does not detect a memory or disk alarm, because the broker still answers connections that do not
+// publish. FromConn detects it.
 func New(url string, opts ...Option) *Probe {
 	p := &Probe{settings: settings{newConnections: newconn.Default}}
 	errs := make([]error, 0, len(opts)+1)
@@ -100,7 +103,7 @@ func New(url string, opts ...Option) *Probe {
 	return p
 }
 
-// Check asks the broker. It returns when ctx ends at the latest.
+// Check looks up the exchange. It returns when ctx ends at the latest.
 func (p *Probe) Check(ctx context.Context) probes.Result {
 	if p.err != nil {
 		return probes.FromError(probes.Fail(probes.ReasonMisconfigured, p.err))
@@ -116,11 +119,10 @@ func ask(_ context.Context, s *amqpconn.Session) error {
 	return ch.ExchangeDeclarePassive("amq.direct", "direct", true, false, false, false, nil)
 }
 
-// Validate refuses a URL that can't be read, and options that can't be meant. Its error holds neither user
-// nor password.
+// Validate returns the errors of the URL and of the options. They contain neither user nor password.
 func (p *Probe) Validate() error { return p.err }
 
-// Advise warns of heartbeat=0 in the URL, which is not what it seems to be.
+// Advise warns of heartbeat=0 in the URL, which does not turn heartbeats off.
 func (p *Probe) Advise() []string {
 	if p.err != nil {
 		return nil
@@ -128,7 +130,8 @@ func (p *Probe) Advise() []string {
 	return p.target.Advise()
 }
 
-// Close closes the connection, within a second. Later checks are Error with client_closed.
+// Close closes the probe's connections, within a second each. It always returns nil. A later check is Error
+// with ReasonClientClosed.
 func (p *Probe) Close() error {
 	if p.err != nil {
 		return nil

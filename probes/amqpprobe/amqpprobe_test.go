@@ -151,7 +151,7 @@ func TestValidate(t *testing.T) {
 	probe := amqpprobe.New("amqp://app:s3cret@rabbit:5672/?hartbeat=10", amqpprobe.TLSConfig(nil))
 	err := probe.Validate()
 	assert.ErrorContains(t, err, `broker URL "amqp://***@rabbit:5672/?***": unknown option "hartbeat"`)
-	assert.ErrorContains(t, err, "amqpprobe.TLSConfig(nil): it must not be nil")
+	assert.ErrorContains(t, err, "amqpprobe.TLSConfig(nil): the configuration must not be nil")
 	requireError(t, probes.ReasonMisconfigured, probe.Check(t.Context()))
 	assert.Nil(t, probe.Advise())
 	assert.NoError(t, probe.Close())

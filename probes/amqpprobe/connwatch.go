@@ -10,28 +10,29 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// watch is what one connection has reported of itself since a check first saw it. With amqp091-go's recovery
-// a connection has several lives: what it reports of one says nothing about the next.
-type watch struct {
+// connWatch is the state that a connection has reported since a check first saw it. With amqp091-go's
+// recovery a connection can be closed and restored repeatedly. A report from before a recovery does not
+// count after it.
+type connWatch struct {
 	conn *amqp.Connection
 
 	mu      sync.Mutex          // guards the rest
-	state   amqp.LifeCycleState // StateOpen where a life has begun
+	state   amqp.LifeCycleState // StateOpen after connecting and after a recovery
 	blocked *amqp.Blocking      // nil unless the broker blocks the connection
-	cause   *amqp.Error         // why the last life ended, if the broker or the network ended it
-	ended   bool                // the connection reports nothing more
+	cause   *amqp.Error         // why the connection was lost, if the broker or the network ended it
+	ended   bool                // the connection sends no more reports
 }
 
-// observe begins to watch conn, and ends with it.
+// newConnWatch watches conn until it is closed for good.
 //
-// IsClosed alone does not say whether a connection is usable: while amqp091-go recovers one, IsClosed is
-// false from the moment it has dialed, before the broker has answered. A connection that is first seen in the
-// midst of that, and not before, can't be told from an open one until the attempt ends.
-func observe(conn *amqp.Connection) *watch {
-	w := &watch{conn: conn}
+// IsClosed alone does not tell whether a connection is usable. While amqp091-go recovers a connection,
+// IsClosed is false as soon as it has dialed, before the broker has answered. A connection that is first
+// seen during such a recovery looks open until the attempt ends.
+func newConnWatch(conn *amqp.Connection) *connWatch {
+	w := &connWatch{conn: conn}
 	states := make(chan *amqp.StateChanged, 1)
 	conn.NotifyStateChange(states)
-	if conn.IsClosed() { // only now: a recovery that ends later is reported
+	if conn.IsClosed() { // after NotifyStateChange, which reports a later recovery
 		w.state = amqp.StateClosed
 	}
 	// A connection that is closed for good closes all three channels at once.
@@ -41,9 +42,9 @@ func observe(conn *amqp.Connection) *watch {
 	return w
 }
 
-// follow takes what the connection reports until it is closed for good. It does so all the time, since
-// amqp091-go waits up to 5 s for a listener, and reads nothing for the application meanwhile.
-func (w *watch) follow(
+// follow reads the connection's reports until it is closed for good. It must read them at once, because
+// amqp091-go waits up to 5 s for a listener and reads nothing for the application meanwhile.
+func (w *connWatch) follow(
 	states <-chan *amqp.StateChanged, blocks <-chan amqp.Blocking, closes <-chan *amqp.Error,
 ) {
 	for states != nil || blocks != nil || closes != nil {
@@ -53,44 +54,44 @@ func (w *watch) follow(
 				states = nil
 				break
 			}
-			w.note(func() { w.state = change.To })
+			w.update(func() { w.state = change.To })
 		case b, open := <-blocks:
 			if !open {
 				blocks = nil
 				break
 			}
-			w.note(func() { w.heed(b) })
+			w.update(func() { w.setBlocked(b) })
 		case cause, open := <-closes:
 			if !open {
 				closes = nil
 				break
 			}
 			for len(blocks) > 0 {
-				<-blocks // of the life that has ended
+				<-blocks // from before the loss
 			}
-			w.note(func() { w.cause, w.blocked = cause, nil })
+			w.update(func() { w.cause, w.blocked = cause, nil })
 		}
 	}
-	w.note(func() { w.ended = true })
+	w.update(func() { w.ended = true })
 }
 
-func (w *watch) note(change func()) {
+func (w *connWatch) update(change func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	change()
 }
 
-// heed takes note of an alarm's begin or end. What arrives once the connection is closed is of the life that
-// has ended.
-func (w *watch) heed(b amqp.Blocking) {
+// setBlocked records the start or the end of an alarm. A report that arrives after the connection was closed
+// does not count.
+func (w *connWatch) setBlocked(b amqp.Blocking) {
 	w.blocked = nil
 	if b.Active && !w.conn.IsClosed() {
 		w.blocked = &b
 	}
 }
 
-// err says why the application can't publish over the connection.
-func (w *watch) err() error {
+// err returns why the application can't publish over the connection, or nil.
+func (w *connWatch) err() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
@@ -105,14 +106,14 @@ func (w *watch) err() error {
 	return nil
 }
 
-func (w *watch) lost(text string) error {
+func (w *connWatch) lost(text string) error {
 	if w.cause == nil {
 		return probes.Fail(probes.ReasonConnectionLost, errors.New(text))
 	}
 	return probes.Fail(probes.ReasonConnectionLost, fmt.Errorf("%s: %w", text, w.cause))
 }
 
-func (w *watch) over() bool {
+func (w *connWatch) finished() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.ended

@@ -26,7 +26,7 @@ func TestAnAlarmEndsWithTheLifeOfTheConnection(t *testing.T) {
 	open, closed := dialShared(t), dialShared(t)
 	require.NoError(t, closed.Close())
 	for range 50 {
-		w := &watch{conn: open}
+		w := &connWatch{conn: open}
 		blocks, closes := make(chan amqp.Blocking, 1), make(chan *amqp.Error, 1)
 		blocks <- amqp.Blocking{Active: true}
 		closes <- amqp.ErrClosed
@@ -35,11 +35,11 @@ func TestAnAlarmEndsWithTheLifeOfTheConnection(t *testing.T) {
 		w.follow(nil, blocks, closes)
 		require.NoError(t, w.err())
 	}
-	w := &watch{conn: closed}
-	w.heed(amqp.Blocking{Active: true})
+	w := &connWatch{conn: closed}
+	w.setBlocked(amqp.Blocking{Active: true})
 	assert.Nil(t, w.blocked, "it arrived after the end")
-	w = &watch{conn: open}
-	w.heed(amqp.Blocking{Active: true})
+	w = &connWatch{conn: open}
+	w.setBlocked(amqp.Blocking{Active: true})
 	assert.NotNil(t, w.blocked)
 }
 

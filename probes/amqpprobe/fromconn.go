@@ -12,46 +12,47 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// ConnProbe is what FromConn returns.
+// A ConnProbe checks the application's own connection. Make it with FromConn. Its methods may be called from
+// any goroutine.
 type ConnProbe struct {
 	current func() *amqp.Connection
 
 	mu        sync.Mutex // guards the rest
-	began     time.Time  // the first check without a connection
+	began     time.Time  // time of the first check without a connection
 	connected bool       // current has returned a connection
-	watches   map[*amqp.Connection]*watch
+	watches   map[*amqp.Connection]*connWatch
 }
 
-// startLimit is how long after the first check an application that has never been connected counts as
-// starting.
+// startLimit is how long after the first check an application without a connection counts as starting.
 const startLimit = 30 * time.Second
 
-// FromConn returns a probe of the application's own connection, which current returns; it is called at each check, and so
-// may return another connection after the application has reconnected, and nil while there is none. A nil function is an
-// error at construction.
+// FromConn returns a probe of the application's own connection. It calls current at each check. So current
+// may return another connection after the application has reconnected, and nil while there is none. It must
+// return fast and be safe for concurrent use. A nil function is an error at construction of the health
+// checks.
 //
-// The check is Error with
+// The check is an Error with
 //
-//   - connection_lost, where there is no connection, or it is closed, or amqp091-go's own recovery
-//     (Config.Recovery) has not made it anew yet;
-//   - broker_blocked, while the broker has an alarm for memory or disk and takes no messages from this
-//     connection. The broker says so at the first message that is published during the alarm, and the probe
-//     hears it from the first check on that sees the connection.
+//   - connection_lost, if there is no connection, if it is closed, or if amqp091-go's own recovery
+//     (Config.Recovery) has not restored it yet;
+//   - broker_blocked, while the broker has a memory or disk alarm and takes no messages from this
+//     connection. The broker reports that at the first message that is published during the alarm. The probe
+//     receives the report if a check has seen the connection before.
 //
-// Before current has returned any connection, the check is a Warning with dependency_starting for 30 s from
-// the first check on, which leaves readiness as it is, and then Error with connection_lost.
+// Until current has returned a connection, the check is a Warning with dependency_starting, which does not
+// affect readiness. After 30 s from the first check it is an Error with connection_lost.
 //
-// It sends nothing over the connection and takes none of its channels: amqp091-go's calls can't be bounded in time without
-// closing the connection, so that a check must not make any. That a broker is frozen or unreachable therefore shows when
-// the connection's heartbeats are missed and amqp091-go closes it: after 15 s for heartbeats of 10 s, after 90 s where
-// they are off or under 1 s on the client's side. New notices at once.
+// The probe sends nothing over the connection and opens no channel, because a call of amqp091-go cannot be
+// bounded in time without closing the connection. So a check detects a frozen or unreachable broker only
+// when heartbeats are missing and amqp091-go closes the connection: after 15 s with heartbeats of 10 s, and
+// after 90 s if heartbeats are off or under 1 s on the client's side. New detects it at once.
 //
-// For each connection one goroutine waits for what the connection reports, and ends with it.
+// For each connection one goroutine reads the connection's reports. It ends with the connection.
 func FromConn(current func() *amqp.Connection) *ConnProbe {
-	return &ConnProbe{current: current, watches: make(map[*amqp.Connection]*watch)}
+	return &ConnProbe{current: current, watches: make(map[*amqp.Connection]*connWatch)}
 }
 
-// Check looks at the connection. It waits for nothing but the function that returns it.
+// Check reads the state of the connection. It waits only for the function that returns the connection.
 func (p *ConnProbe) Check(context.Context) probes.Result {
 	conn := p.current()
 	if conn == nil {
@@ -60,7 +61,7 @@ func (p *ConnProbe) Check(context.Context) probes.Result {
 	return probes.FromError(p.watch(conn).err())
 }
 
-// absent is the error of an application without a connection.
+// absent returns the error of an application without a connection.
 func (p *ConnProbe) absent() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -79,29 +80,29 @@ func (p *ConnProbe) absent() error {
 		fmt.Errorf("the application has not connected within %s of the first check", startLimit))
 }
 
-// watch returns the watch of conn, a new one for a connection not seen before, and forgets the connections that are
-// closed and gone.
-func (p *ConnProbe) watch(conn *amqp.Connection) *watch {
+// watch returns the connWatch of conn, a new one for a new connection, and removes those of closed
+// connections.
+func (p *ConnProbe) watch(conn *amqp.Connection) *connWatch {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.connected = true
 	for other, w := range p.watches {
-		if other != conn && w.over() {
+		if other != conn && w.finished() {
 			delete(p.watches, other)
 		}
 	}
 	w := p.watches[conn]
 	if w == nil {
-		w = observe(conn)
+		w = newConnWatch(conn)
 		p.watches[conn] = w
 	}
 	return w
 }
 
-// Validate refuses a nil function.
+// Validate returns an error for a nil function.
 func (p *ConnProbe) Validate() error {
 	if p.current == nil {
-		return errors.New("amqpprobe.FromConn(nil): it takes a function that returns the connection")
+		return errors.New("amqpprobe.FromConn(nil): the function must not be nil")
 	}
 	return nil
 }

@@ -174,7 +174,7 @@ func TestFromConnWhereTheFunctionFails(t *testing.T) {
 	says(probes.OK, "")
 }
 
-// Many checks of many connections cost one goroutine a connection, and nobody's reader waits for a listener.
+// Many checks of many connections cost one goroutine per connection, and no reader waits for a listener.
 func TestFromConnGoroutines(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.SharedRabbitMQ(t)

@@ -86,7 +86,7 @@ func (p *publisher) publishes(t *testing.T) {
 	p.says(t, "published", "ok")
 }
 
-// lose resets the connection, while nobody answers on a new one: one that amqp091-go makes seems open
+// lose resets the connection, while no broker answers on a new one: one that amqp091-go makes seems open
 // meanwhile.
 func (p *publisher) lose(t *testing.T) {
 	t.Helper()
@@ -101,7 +101,7 @@ func (p *publisher) lose(t *testing.T) {
 		requireError(t, probes.ReasonConnectionLost, p.probe.Check(t.Context()))
 		time.Sleep(time.Millisecond)
 	}
-	p.says(t, "nobody answers", "connection_lost")
+	p.says(t, "no broker answers", "connection_lost")
 }
 
 // back lets the broker answer again. Without recovery the application has to connect anew.
