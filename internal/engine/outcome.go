@@ -90,7 +90,7 @@ func allowed(details []slog.Attr) ([]slog.Attr, error) {
 		err := probes.CheckDetail(a)
 		switch {
 		case err == nil && seen[a.Key]:
-			err = fmt.Errorf("detail %q: it is there twice", a.Key)
+			err = fmt.Errorf("detail %q: the key is used twice", a.Key)
 		case err == nil && len(good) == probes.MaxDetails:
 			errs = append(errs, fmt.Errorf("there are more than %d details: the rest is left out", probes.MaxDetails))
 			return good, errors.Join(errs...)

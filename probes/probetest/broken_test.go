@@ -74,15 +74,15 @@ var broken = []struct {
 	},
 	{
 		name:  "a detail that can't be shown",
-		probe: shows(slog.String("text", "two words")),
+		probe: shows(slog.String("message", "two words")),
 		fails: everywhere,
-		says:  `detail "error": a string must match`,
+		says:  `detail "message": a string must match`,
 	},
 	{
 		name:  "a detail twice",
 		probe: shows(slog.Int("n", 1), slog.Int("n", 2)),
 		fails: everywhere,
-		says:  `detail "n": it is there twice`,
+		says:  `detail "n": the key is used twice`,
 	},
 	{
 		name:  "too many details",
@@ -153,7 +153,7 @@ var broken = []struct {
 		says:  "the dependency hangs and the context times out: Check hangs: it has not returned 300ms after it should have:\ngoroutine ",
 	},
 	{
-		name: "it heeds the deadline alone",
+		name: "it observes only the deadline",
 		probe: func(d *dependency) probes.Probe {
 			return asks(func(ctx context.Context) error {
 				deadline, ok := ctx.Deadline()
@@ -338,7 +338,7 @@ var broken = []struct {
 			}, after: refused}
 		},
 		fails: "close",
-		says:  "closed while it was asked: Check panicked: nil connection",
+		says:  "closed during checks: Check panicked: nil connection",
 	},
 	{
 		name: "it panics after Close",
@@ -359,14 +359,14 @@ var broken = []struct {
 		probe: shows(),
 		opts:  probetest.Options{Secrets: []string{""}},
 		fails: "itself",
-		says:  "an empty string in Options.Secrets, Hidden or Ignore",
+		says:  "Options.Secrets, Hidden and Ignore must not contain an empty string",
 	},
 	{
 		name:  "an unknown status",
 		probe: shows(),
 		opts:  probetest.Options{Want: "fine"},
 		fails: "itself",
-		says:  `Options.Want "fine": it is one of ok, warning and error`,
+		says:  `Options.Want "fine": it must be ok, warning or error`,
 	},
 	{
 		name:  "a negative patience",
@@ -608,8 +608,8 @@ type leaky struct {
 func (l *leaky) Check(ctx context.Context) probes.Result { return l.lineProbe.Check(ctx) }
 
 func (l *leaky) Close() error {
-	l.turn <- struct{}{}
-	defer func() { <-l.turn }()
+	l.sem <- struct{}{}
+	defer func() { <-l.sem }()
 	l.closed = true
 	if l.conn != nil {
 		l.leak(l.conn)

@@ -10,9 +10,10 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// judge returns an error that names each rule which a result breaks.
+// judge returns an error that names each rule that the result breaks.
 func (k kit) judge(r probes.Result) error {
-	if err := errors.Join(judgeStatus(r), judgeReason(r), judgeDetails(r.Details), k.judgeSecrets(r)); err != nil {
+	err := errors.Join(judgeStatus(r), judgeReason(r), judgeDetails(r.Details), k.judgeSecrets(r))
+	if err != nil {
 		return fmt.Errorf("the result breaks the contract: %w", err)
 	}
 	return nil
@@ -30,10 +31,10 @@ func judgeStatus(r probes.Result) error {
 
 func judgeReason(r probes.Result) error {
 	switch {
-	case r.Status == probes.OK: // it is ignored
+	case r.Status == probes.OK: // the reason is ignored
 		return nil
 	case r.Reason == "" && r.Err == nil:
-		return errors.New("the result is not ok, and has neither a reason nor an error: nobody learns why")
+		return errors.New("the result is not ok, and has neither a reason nor an error")
 	case r.Reason != "" && !r.Reason.Valid():
 		return fmt.Errorf("the reason %q does not match [a-z][a-z0-9_]{0,31}", r.Reason)
 	}
@@ -46,22 +47,23 @@ func judgeDetails(details []slog.Attr) error {
 	for _, a := range details {
 		errs = append(errs, probes.CheckDetail(a))
 		if seen[a.Key] {
-			errs = append(errs, fmt.Errorf("detail %q: it is there twice", a.Key))
+			errs = append(errs, fmt.Errorf("detail %q: the key is used twice", a.Key))
 		}
 		seen[a.Key] = true
 	}
 	if len(details) > probes.MaxDetails {
-		errs = append(errs, fmt.Errorf("there are %d details: more than %d are not shown", len(details), probes.MaxDetails))
+		errs = append(errs, fmt.Errorf("there are %d details: more than %d are not shown",
+			len(details), probes.MaxDetails))
 	}
 	return errors.Join(errs...)
 }
 
-// judgeSecrets looks into what is shown, and into what is logged.
+// judgeSecrets searches what is shown and what is logged.
 func (k kit) judgeSecrets(r probes.Result) error {
 	errs := []error{k.shown("the reason", string(r.Reason)), k.logged("the error", classify.Text(r.Err))}
 	for _, a := range r.Details {
 		errs = append(errs, k.shown("a detail's key", a.Key))
-		if a.Value.Kind() == slog.KindString { // a figure may have a port's digits by chance
+		if a.Value.Kind() == slog.KindString { // a number may contain a port's digits by chance
 			errs = append(errs, k.shown(fmt.Sprintf("the detail %q", a.Key), a.Value.String()))
 		}
 	}
@@ -74,7 +76,8 @@ func (k kit) shown(what, text string) error {
 
 func (k kit) logged(what, text string) error { return reveals("Secrets", k.Secrets, what, text) }
 
-// reveals returns an error if one of words is in text. It doesn't repeat the word: a test's output is a log as well.
+// reveals returns an error if text contains one of words. The error does not repeat the word, because a
+// test's output is also a log.
 func reveals(name string, words []string, what, text string) error {
 	for i, word := range words {
 		if strings.Contains(strings.ToLower(text), strings.ToLower(word)) {

@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// watch fails t if at its very end, after all that is begun later has ended, there is more open than now.
-func (k kit) watch(t *testing.T) {
+// checkLeaks fails t if more is open at the end of t than now. The end comes after all later cleanup
+// functions.
+func (k kit) checkLeaks(t *testing.T) {
 	goroutines, files := k.goroutines(), openFiles()
 	t.Cleanup(func() {
 		var moreGoroutines, moreFiles []string
@@ -19,12 +20,13 @@ func (k kit) watch(t *testing.T) {
 			moreGoroutines, moreFiles = added(k.goroutines(), goroutines), added(openFiles(), files)
 			return len(moreGoroutines)+len(moreFiles) == 0
 		}) {
-			t.Errorf("%s after the end there is still open what was not open before: %s", k.Patience, describe(moreGoroutines, moreFiles))
+			t.Errorf("%s after the end there is still open what was not open before: %s",
+				k.Patience, describe(moreGoroutines, moreFiles))
 		}
 	})
 }
 
-// eventually waits until f is true, and reports whether that came in time.
+// eventually waits until f returns true, and reports whether it did so within Options.Patience.
 func (k kit) eventually(f func() bool) bool {
 	deadline := time.Now().Add(k.Patience)
 	for pause := time.Millisecond; !f(); pause = min(2*pause, 50*time.Millisecond) {
@@ -36,7 +38,7 @@ func (k kit) eventually(f func() bool) bool {
 	return true
 }
 
-// describe names all files, and shows one goroutine: the others are mostly like it.
+// describe names all files and shows one goroutine. The other goroutines are usually like it.
 func describe(goroutines, files []string) string {
 	var text strings.Builder
 	if len(files) > 0 {
@@ -51,7 +53,7 @@ func describe(goroutines, files []string) string {
 	return text.String()
 }
 
-// added returns the values in after of which the keys are not in before.
+// added returns the values of after whose keys are not in before.
 func added(after, before map[string]string) []string {
 	var more []string
 	for key, value := range after {
@@ -63,19 +65,20 @@ func added(after, before map[string]string) []string {
 	return more
 }
 
-// goroutines returns the stacks of all goroutines, by their numbers: without the caller's, those to be ignored, and
-// those in which Run still waits for the probe, of which it has complained already.
+// goroutines returns the stacks of all goroutines by their numbers, except that of the caller, the ignored
+// ones, and those in which Run still waits for the probe, which Run has already reported.
 func (k kit) goroutines() map[string]string {
 	stacks := allStacks()
 	for number, stack := range stacks {
-		if contained(stack) || slices.ContainsFunc(k.Ignore, func(function string) bool { return strings.Contains(stack, function) }) {
+		ignored := func(function string) bool { return strings.Contains(stack, function) }
+		if inContain(stack) || slices.ContainsFunc(k.Ignore, ignored) {
 			delete(stacks, number)
 		}
 	}
 	return stacks
 }
 
-// allStacks returns the stacks of all goroutines but the caller's.
+// allStacks returns the stacks of all goroutines except the caller's.
 func allStacks() map[string]string {
 	buffer := make([]byte, 256<<10)
 	n := runtime.Stack(buffer, true)
@@ -95,23 +98,23 @@ func allStacks() map[string]string {
 	return stacks
 }
 
-func contained(stack string) bool {
+func inContain(stack string) bool {
 	return strings.Contains(stack, "github.com/echo-probes/echohealth/probes/probetest.contain(")
 }
 
 // stuck returns the stack of a goroutine that Run waits for.
 func stuck() string {
 	for _, stack := range allStacks() {
-		if contained(stack) {
+		if inContain(stack) {
 			return stack
 		}
 	}
 	return "it has returned now"
 }
 
-// openFiles returns what the process has open, by number and name; nothing away from Linux. The runtime's own two are
-// left out, since it opens them when they are first needed, and so is what is gone again, such as the directory that is
-// read here.
+// openFiles returns the open files of the process by number and name, and nothing on other systems than
+// Linux. It leaves out the two of the Go runtime, which opens them at first use, and those that are closed
+// meanwhile, such as the directory that openFiles itself reads.
 func openFiles() map[string]string {
 	files := make(map[string]string)
 	entries, err := os.ReadDir("/proc/self/fd")

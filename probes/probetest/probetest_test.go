@@ -67,19 +67,19 @@ const served = "probetest_test.(*server).serve"
 // lineProbe keeps a connection, as the probes of this module do. Its hooks break it.
 type lineProbe struct {
 	address string
-	turn    chan struct{} // holds a value while somebody has conn
+	sem     chan struct{} // semaphore of one user of conn
 	conn    net.Conn
 	closed  bool
 }
 
 func newLineProbe(address string) *lineProbe {
-	return &lineProbe{address: address, turn: make(chan struct{}, 1)}
+	return &lineProbe{address: address, sem: make(chan struct{}, 1)}
 }
 
 func (p *lineProbe) Check(ctx context.Context) probes.Result {
 	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
+	case p.sem <- struct{}{}:
+		defer func() { <-p.sem }()
 	case <-ctx.Done():
 		return probes.FromError(ctx.Err())
 	}
@@ -115,8 +115,8 @@ func (p *lineProbe) ask(ctx context.Context) error {
 }
 
 func (p *lineProbe) Close() error {
-	p.turn <- struct{}{}
-	defer func() { <-p.turn }()
+	p.sem <- struct{}{}
+	defer func() { <-p.sem }()
 	p.closed = true
 	if p.conn == nil {
 		return nil

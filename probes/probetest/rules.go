@@ -11,7 +11,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// rules are the subtests of Run. They run in this order: the first one is where a driver opens what it opens once.
+// rules are the subtests of Run, in order. In the first one a driver may open what it opens once.
 var rules = []struct {
 	name string
 	run  func(kit, *testing.T)
@@ -36,7 +36,7 @@ func (k kit) check(t *testing.T) {
 	}
 }
 
-// callers is how many ask at once, and each of them as often in a row.
+// callers is the number of concurrent callers, and of the checks of each caller.
 const callers = 8
 
 func (k kit) concurrent(t *testing.T) {
@@ -46,7 +46,7 @@ func (k kit) concurrent(t *testing.T) {
 	}
 }
 
-// atOnce calls f in many goroutines, and returns the first error.
+// atOnce calls f in many goroutines and returns the first error.
 func (s *subject) atOnce(f func() error) error {
 	var (
 		wg    sync.WaitGroup
@@ -99,8 +99,8 @@ func (k kit) cancelled(t *testing.T) {
 }
 
 const (
-	hungFor = 100 * time.Millisecond // how long a check may wait for a dependency that hangs
-	hungs   = 20                     // checks in a row; more than a driver has goroutines for one connection
+	hungTimeout = 100 * time.Millisecond // timeout of a check of a dependency that hangs
+	hungChecks  = 20                     // number of checks; a driver has fewer goroutines for one connection
 )
 
 func (k kit) hung(t *testing.T, kept bool) {
@@ -115,24 +115,24 @@ func (k kit) hung(t *testing.T, kept bool) {
 	k.Hang(t)
 	s.requireQuiet()
 
-	timeout, cancel := context.WithTimeout(context.Background(), hungFor)
+	timeout, cancel := context.WithTimeout(context.Background(), hungTimeout)
 	defer cancel()
 	s.requireNotOK(timeout, "times out")
 	cancelled, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	time.AfterFunc(hungFor, cancel)
+	time.AfterFunc(hungTimeout, cancel)
 	s.requireNotOK(cancelled, "is cancelled")
 
-	for range hungs {
-		ctx, cancel := context.WithTimeout(context.Background(), hungFor/10)
+	for range hungChecks {
+		ctx, cancel := context.WithTimeout(context.Background(), hungTimeout/10)
 		s.requireNotOK(ctx, "times out")
 		cancel()
 	}
-	s.requireNoPile(before)
+	s.requireNoGoroutinePerCheck(before)
 	s.close()
 }
 
-// requireNotOK asks while the dependency hangs.
+// requireNotOK checks while the dependency hangs.
 func (s *subject) requireNotOK(ctx context.Context, end string) {
 	s.t.Helper()
 	result, err := s.attempt(ctx)
@@ -140,21 +140,21 @@ func (s *subject) requireNotOK(ctx context.Context, end string) {
 	case err != nil:
 		s.t.Fatalf("the dependency hangs and the context %s: %v", end, err)
 	case result.Status == probes.OK:
-		s.t.Fatalf("the dependency hangs, and the check is ok: it tells of something else, or of the past")
+		s.t.Fatal("the dependency hangs, and the check is ok: it must not report another thing or an earlier state")
 	}
 }
 
-// requireNoPile fails the test where each check has left a goroutine behind. One or another may go on to wait for the
-// dependency in the name of all checks.
-func (s *subject) requireNoPile(before map[string]string) {
+// requireNoGoroutinePerCheck fails the test if each check has left a goroutine behind. A few goroutines may
+// go on waiting for the dependency for all checks.
+func (s *subject) requireNoGoroutinePerCheck(before map[string]string) {
 	s.t.Helper()
 	var more []string
 	if !s.eventually(func() bool {
 		more = added(s.goroutines(), before)
-		return len(more) < hungs
+		return len(more) < hungChecks
 	}) {
 		s.t.Errorf("the dependency hangs, and after %d checks there are %d more goroutines than before: "+
-			"a check must not leave one behind each time. One of them:\n%s", hungs, len(more), more[len(more)-1])
+			"a check must not leave one behind each time. One of them:\n%s", hungChecks, len(more), more[len(more)-1])
 	}
 }
 
@@ -177,7 +177,7 @@ func (k kit) closing(t *testing.T) {
 	s.requireClosed()
 }
 
-// closeInMidRun closes the probe while it is asked. What such checks say depends on which came first.
+// closeInMidRun closes the probe during checks. The results of these checks depend on their order.
 func (s *subject) closeInMidRun() {
 	s.t.Helper()
 	var once sync.Once
@@ -192,11 +192,11 @@ func (s *subject) closeInMidRun() {
 	<-first
 	s.close()
 	if err := <-all; err != nil {
-		s.t.Errorf("closed while it was asked: %v", err)
+		s.t.Errorf("closed during checks: %v", err)
 	}
 }
 
-// requireClosed asks a probe that is closed.
+// requireClosed checks a closed probe.
 func (s *subject) requireClosed() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), runLimit)
@@ -206,7 +206,7 @@ func (s *subject) requireClosed() {
 	case err != nil:
 		s.t.Errorf("after Close: %v", err)
 	case result.Status != probes.Error:
-		s.t.Errorf("after Close a check is %s, and what it opens for that nobody will close: "+
-			"let it be error, with probes.ReasonClientClosed", result.Status)
+		s.t.Errorf("after Close a check is %s: it must be error, with probes.ReasonClientClosed, "+
+			"and must not open anything, because nothing will close it", result.Status)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// runLimit is how long a check may take, as the health checks have it by default.
+// runLimit is how long a check may take. It is the default of the health checks.
 const runLimit = 5 * time.Second
 
 // subject is one probe under test.
@@ -25,7 +25,7 @@ type subject struct {
 	closed bool
 }
 
-// start makes a probe that is closed at the end of t, before what newProbe made for it.
+// start makes a probe. The end of t closes it before what newProbe created for it.
 func (k kit) start(t *testing.T) *subject {
 	t.Helper()
 	s := &subject{kit: k, t: t, probe: k.newProbe(t)}
@@ -36,7 +36,7 @@ func (k kit) start(t *testing.T) *subject {
 	return s
 }
 
-// attempt checks once, and returns an error if that breaks a rule. The status may be any.
+// attempt checks once, and returns an error if the check breaks a rule. Any status is allowed.
 func (s *subject) attempt(ctx context.Context) (probes.Result, error) {
 	wait, cancel := context.WithTimeout(ctx, runLimit)
 	defer cancel()
@@ -47,11 +47,12 @@ func (s *subject) attempt(ctx context.Context) (probes.Result, error) {
 	return result, s.judge(result)
 }
 
-// wanted checks once, and returns an error if that breaks a rule or has another status than the one that is wanted.
+// wanted checks once, and returns an error if the check breaks a rule or has not the expected status.
 func (s *subject) wanted(ctx context.Context) error {
 	result, err := s.attempt(ctx)
 	if err == nil && result.Status != s.Want {
-		err = fmt.Errorf("the check is %s, and %s is wanted: reason %q, error: %s", result.Status, s.Want, result.Reason, classify.Text(result.Err))
+		err = fmt.Errorf("the check is %s, and %s is wanted: reason %q, error: %s",
+			result.Status, s.Want, result.Reason, classify.Text(result.Err))
 	}
 	return err
 }
@@ -63,7 +64,7 @@ func (s *subject) requireWanted() {
 	}
 }
 
-// requireRecovered checks after a check that had no time.
+// requireRecovered checks after a check whose context ended early.
 func (s *subject) requireRecovered() {
 	s.t.Helper()
 	if err := s.wantedInTime(); err != nil {
@@ -77,7 +78,7 @@ func (s *subject) wantedInTime() error {
 	return s.wanted(ctx)
 }
 
-// requireQuiet calls Validate and Advise, which must ask nobody and give nothing away.
+// requireQuiet calls Validate and Advise, which must return at once and reveal no secret.
 func (s *subject) requireQuiet() {
 	s.t.Helper()
 	if err := errors.Join(s.validated(), s.advised()); err != nil {
@@ -91,10 +92,12 @@ func (s *subject) validated() error {
 		return nil
 	}
 	var invalid error
-	if err := s.call(now(), "Validate", func() { invalid = validator.Validate() }); err != nil || invalid == nil {
+	err := s.call(now(), "Validate", func() { invalid = validator.Validate() })
+	if err != nil || invalid == nil {
 		return err
 	}
-	return errors.Join(fmt.Errorf("the probe's Validate refuses it: %s", classify.Text(invalid)), s.logged("Validate", classify.Text(invalid)))
+	text := classify.Text(invalid)
+	return errors.Join(fmt.Errorf("the probe's Validate refuses it: %s", text), s.logged("Validate", text))
 }
 
 func (s *subject) advised() error {
@@ -109,7 +112,8 @@ func (s *subject) advised() error {
 	return s.logged("Advise", classify.Mask(strings.Join(lines, "\n")))
 }
 
-// close closes the probe, unless that has been done. The error of Close is no matter: it is for the log.
+// close closes the probe, unless it is closed already. The error of Close does not matter, because it is for
+// the log.
 func (s *subject) close() {
 	s.t.Helper()
 	if !s.closed {
@@ -129,15 +133,15 @@ func (s *subject) closeAgain() {
 	}
 }
 
-// now is a context that has ended: for a call that has to return at once.
+// now returns a context that has ended, for a call that must return at once.
 func now() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
 }
 
-// call calls f in a goroutine of its own, as the health checks do, and returns an error if it panics, or has not
-// returned soon after ctx has ended.
+// call calls f in its own goroutine, as the health checks do. It returns an error if f panics, or if f does
+// not return soon after the end of ctx.
 func (k kit) call(ctx context.Context, what string, f func()) error {
 	done := make(chan error, 1)
 	go func() {
@@ -158,8 +162,8 @@ func (k kit) call(ctx context.Context, what string, f func()) error {
 	}
 }
 
-// contain makes an error of a panic. It is in the stack of whatever Run calls, which is how that is told from what the
-// probe began.
+// contain turns a panic into an error. It is in the stack of every call of Run, which tells these goroutines
+// from those of the probe.
 func contain(what string, f func()) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
