@@ -32,7 +32,8 @@ type cachedAnswer struct {
 
 	cached atomic.Pointer[cached]
 
-	// writing is held while an answer is written, so that of many requests at once one writes. No probe runs under it.
+	// writing is held while an answer is written, so that only one of many concurrent requests writes it. No
+	// probe runs under it.
 	writing sync.Mutex
 }
 

@@ -220,6 +220,7 @@ func misplaced(name string, probe probes.Probe) []string {
 	if !named || placed {
 		return nil
 	}
-	line := fmt.Sprintf("the check is named %q, and its probe is one of %s: use another option, or another name", name, pkg)
+	line := fmt.Sprintf("the check is named %q, and its probe is one of %s: use another option, or another name",
+		name, pkg)
 	return []string{line}
 }

@@ -59,7 +59,7 @@ type Change struct {
 	Check  string        // the check's or the metric's name; empty for a change of readiness
 	From   probes.Status // empty where it was unknown
 	To     probes.Status // readiness is OK or Error
-	Reason probes.Reason // empty where To is OK; of readiness "starting", "draining", or empty where a check fails
+	Reason probes.Reason // empty if To is OK; of readiness "starting", "draining", or empty if a check fails
 	Lasted time.Duration // how long From, with its reason, lasted; zero where it was unknown
 	Err    error         // the whole error, for a log alone: its text is masked, what it wraps is not
 	At     time.Time

@@ -1,5 +1,5 @@
-// Package contract holds every adapter to the same HTTP contract: one table of what is asked and what is answered, asked over a real
-// server. Only tests import it.
+// Package contract tests every adapter against the same HTTP contract: one table of requests and answers,
+// sent to a real server. Only tests import it.
 package contract
 
 import (
@@ -16,15 +16,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Run holds an adapter to the contract. serve returns an application with the middleware of h in front of it, which answers by the means
-// of its own framework:
+// Run tests an adapter against the contract. serve must return an application behind the middleware of h.
+// The application must answer by the means of its own framework:
 //
 //	GET /hello        200 "hello"
 //	GET /api/healthy  200 "the application's own"
 //	GET /fails        500 "the application's error handler", from an error that the handler returns
 //	anything else     404 "the application's 404", from the router's error
 //
-// and with each of these the header "X-Application: yes".
+// Each of these answers must have the header "X-Application: yes".
 func Run(t *testing.T, serve func(h *echohealth.Health) http.Handler) {
 	for _, s := range situations {
 		t.Run(s.name, func(t *testing.T) {
@@ -50,23 +50,23 @@ func Run(t *testing.T, serve func(h *echohealth.Health) http.Handler) {
 	}
 }
 
-// client asks in one situation.
+// client sends the requests of one situation.
 type client struct {
 	t         *testing.T
 	situation situation
 	server    *httptest.Server
 }
 
-// reply is what came back.
+// reply is the answer to one request.
 type reply struct {
 	asked  string // the method and the path
 	status int
 	header http.Header
 	body   string
-	closes bool // it says Connection: close
+	closes bool // it has Connection: close
 }
 
-// checkOurs asks for what the middleware answers, by every method.
+// checkOurs requests a path of the middleware with every method.
 func (c *client) checkOurs(a answer) {
 	get := c.ask(http.MethodGet, a.path)
 	assert.Equal(c.t, a.status, get.status, get.asked)
@@ -87,12 +87,13 @@ func (c *client) checkOurs(a answer) {
 			assert.Equal(c.t, `{"error":"method_not_allowed"}`, other.body, other.asked)
 			continue
 		}
-		assert.Equal(c.t, get.status, other.status, "%s: the guard and the path are judged before the method", other.asked)
+		assert.Equal(c.t, get.status, other.status,
+			"%s: the guard and the path must be checked before the method", other.asked)
 		assert.Equal(c.t, get.body, other.body, other.asked)
 	}
 }
 
-// checkHeaders looks at what all our answers have.
+// checkHeaders checks the headers that all answers of the middleware have.
 func (c *client) checkHeaders(r reply) {
 	assert.Equal(c.t, "application/json", r.header.Get("Content-Type"), r.asked)
 	assert.Equal(c.t, "no-store", r.header.Get("Cache-Control"), r.asked)
@@ -103,7 +104,8 @@ func (c *client) checkHeaders(r reply) {
 	assert.Empty(c.t, r.header.Get("X-Application"), r.asked)
 }
 
-// common returns the headers that GET and HEAD have in common: the clock goes on between the two, and so does the machine.
+// common returns the headers that GET and HEAD share. The date and the system metrics may change between the
+// two.
 func (c *client) common(h http.Header) http.Header {
 	h = h.Clone()
 	h.Del("Date")
@@ -113,7 +115,7 @@ func (c *client) common(h http.Header) http.Header {
 	return h
 }
 
-// checkTheirs asks for what is the application's: its answer arrives as it is.
+// checkTheirs requests a path of the application, whose answer must arrive unchanged.
 func (c *client) checkTheirs(a answer) {
 	get := c.ask(http.MethodGet, a.path)
 	assert.Equal(c.t, a.status, get.status, get.asked)
@@ -136,5 +138,7 @@ func (c *client) ask(method, path string) reply {
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	require.NoError(c.t, err, asked)
-	return reply{asked: asked, status: response.StatusCode, header: response.Header, body: string(body), closes: response.Close}
+	return reply{
+		asked: asked, status: response.StatusCode, header: response.Header, body: string(body), closes: response.Close,
+	}
 }

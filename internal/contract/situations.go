@@ -16,20 +16,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// situation is a Health, what has happened to it, and who asks what.
+// situation is a Health with a history, and the requests to it with their answers.
 type situation struct {
 	name     string
 	options  []echohealth.Option
-	before   func(t *testing.T, h *echohealth.Health) // what has happened before the first request; nil: nothing
+	before   func(t *testing.T, h *echohealth.Health) // runs before the first request; may be nil
 	header   http.Header                              // of each request
-	measures bool                                     // it shows system metrics, which change from one answer to the next
-	closes   bool                                     // every answer says Connection: close
-	ours     []answer                                 // asked for with and without a trailing slash, and by all methods
-	theirs   []answer                                 // beside those of application
+	measures bool                                     // the answers show system metrics, which change
+	closes   bool                                     // every answer has Connection: close
+	ours     []answer                                 // requested with and without a trailing slash
+	theirs   []answer                                 // added to those of application
 }
 
-// answer is what GET gets at a path. In the body of one of ours, <time>, <ms> and <n> stand for any timestamp, time and number, and <...>
-// for anything.
+// answer is the answer to GET at a path. In a body of ours, <time>, <ms> and <n> stand for any timestamp,
+// time and number, and <...> for anything.
 type answer struct {
 	path   string
 	status int
@@ -41,20 +41,21 @@ func (a answer) withSlash() answer {
 	return a
 }
 
-var words = strings.NewReplacer(
+// placeholders are the patterns of the placeholders in a body.
+var placeholders = strings.NewReplacer(
 	`<time>`, `"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`,
 	`<ms>`, `\d+(\.\d{1,2})?`,
 	`<n>`, `\d+(\.\d+)?`,
 	`<\.\.\.>`, `.*`,
 )
 
-// pattern is what a body has to match.
+// pattern returns the pattern that the body must match.
 func (a answer) pattern() *regexp.Regexp {
-	return regexp.MustCompile("^" + words.Replace(regexp.QuoteMeta(a.body)) + "$")
+	return regexp.MustCompile("^" + placeholders.Replace(regexp.QuoteMeta(a.body)) + "$")
 }
 
-// allOptions keeps results as they are for as long as a test takes, so that all who ask get the same, and gives a check time on a busy
-// machine.
+// allOptions adds a freshness that lasts for the whole test, so that all answers show the same result, and a
+// timeout that suffices on a busy machine.
 func (s situation) allOptions() []echohealth.Option {
 	options := slices.Concat(s.options, []echohealth.Option{
 		echohealth.WithFreshness(time.Hour),
@@ -69,7 +70,7 @@ func (s situation) allOptions() []echohealth.Option {
 
 func options(opts ...echohealth.Option) []echohealth.Option { return opts }
 
-// application is what the application answers in every situation.
+// application are the application's answers in every situation.
 var application = []answer{
 	{"/hello", 200, "hello"},
 	{"/api/healthy", 200, "the application's own"},
@@ -103,20 +104,21 @@ const (
 var (
 	well    = probes.Func(func(context.Context) error { return nil })
 	refused = probes.Func(func(context.Context) error { return syscall.ECONNREFUSED })
-	backlog = fixed{Status: probes.Warning, Reason: "backlog", Details: []slog.Attr{slog.Int("pending_tasks", 10), slog.Int("consumers", 2)}}
+	backlog = fixed{Status: probes.Warning, Reason: "backlog",
+		Details: []slog.Attr{slog.Int("pending_tasks", 10), slog.Int("consumers", 2)}}
 
 	oneWell = echohealth.WithDatabase(well)
 	oneDown = echohealth.WithRedis(refused)
 	token   = echohealth.WithGuard(echohealth.BearerToken("s3cret"))
 )
 
-// fixed is a probe that always finds the same.
+// fixed is a probe with a constant result.
 type fixed probes.Result
 
 func (f fixed) Check(context.Context) probes.Result { return probes.Result(f) }
 
-// awaitMetrics returns when memory, disk and connections have been measured. A Report waits for that too, but not for long, and the machine
-// may be busy.
+// awaitMetrics returns when memory, disk and connections have been measured. A Report also waits for that,
+// but not long enough on a busy machine.
 func awaitMetrics(t *testing.T, h *echohealth.Health) {
 	require.Eventually(t, func() bool {
 		measured := 0
@@ -131,7 +133,7 @@ func awaitMetrics(t *testing.T, h *echohealth.Health) {
 
 var situations = []situation{
 	{
-		name:    "all is well",
+		name:    "all checks are ok",
 		options: options(oneWell),
 		ours: []answer{
 			{"/api/health/live", 200, alive},
@@ -156,8 +158,9 @@ var situations = []situation{
 		},
 	},
 	{
-		name:    "an optional check fails, and one warns",
-		options: options(oneWell, echohealth.WithRedis(refused, echohealth.Optional()), echohealth.WithCelery(backlog), echohealth.WithVersion("1.4.2")),
+		name: "an optional check fails, and one warns",
+		options: options(oneWell, echohealth.WithRedis(refused, echohealth.Optional()),
+			echohealth.WithCelery(backlog), echohealth.WithVersion("1.4.2")),
 		ours: []answer{
 			{"/api/health/ready", 200, `{"status":"ready","timestamp":<time>,"checks":{"database":` + databaseOK + `,"celery":` + celeryWarns + `}}`},
 			{"/api/health/detailed", 200, `{"status":"degraded","timestamp":<time>,"version":"1.4.2","checks":{"database":` + databaseOK + `,"redis":` + redisDown + `,"celery":` + celeryWarns + `}}`},
@@ -166,7 +169,7 @@ var situations = []situation{
 		},
 	},
 	{
-		name: "nothing is checked",
+		name: "without checks",
 		ours: []answer{
 			{"/api/health/ready", 200, `{"status":"ready","timestamp":<time>,"checks":{}}`},
 			{"/api/health/detailed", 200, `{"status":"healthy","timestamp":<time>,"checks":{}}`},
@@ -189,14 +192,14 @@ var situations = []situation{
 		},
 	},
 	{
-		name:    "paths that don't exist, and one that is written in another way",
+		name:    "unknown paths, and an escaped one",
 		options: options(oneWell),
 		ours: []answer{
 			{"/api/health/nope", 404, notFound},
 			{"/api/health/LIVE", 404, notFound},
 			{"/api/health/live/x", 404, notFound},
 			{"/api/health/checks", 404, notFound},
-			{"/api/health/checks/nobody", 404, notFound},
+			{"/api/health/checks/unknown", 404, notFound},
 			{"/api/health/checks/database/x", 404, notFound},
 			{"/api/health//", 404, notFound},
 			{"/api/health//live", 404, notFound},
@@ -219,8 +222,9 @@ var situations = []situation{
 		},
 	},
 	{
-		name:    "aliases",
-		options: options(oneWell, echohealth.WithAlias("/livez", echohealth.Live), echohealth.WithAlias("/ops/status", echohealth.Index)),
+		name: "aliases",
+		options: options(oneWell, echohealth.WithAlias("/livez", echohealth.Live),
+			echohealth.WithAlias("/ops/status", echohealth.Index)),
 		ours: []answer{
 			{"/livez", 200, alive},
 			{"/ops/status", 200, healthyOne},
@@ -234,8 +238,9 @@ var situations = []situation{
 		},
 	},
 	{
-		name:    "only live and ready are public",
-		options: options(oneWell, echohealth.WithPublic(echohealth.Live, echohealth.Ready), echohealth.WithAlias("/readyz", echohealth.Ready)),
+		name: "only live and ready are public",
+		options: options(oneWell, echohealth.WithPublic(echohealth.Live, echohealth.Ready),
+			echohealth.WithAlias("/readyz", echohealth.Ready)),
 		ours: []answer{
 			{"/api/health/live", 200, alive},
 			{"/api/health/ready", 200, readyOne},
@@ -247,7 +252,7 @@ var situations = []situation{
 		},
 	},
 	{
-		name:    "a guard lets in",
+		name:    "a guard allows",
 		options: options(oneWell, oneDown, token),
 		header:  http.Header{"Authorization": {"Bearer s3cret"}},
 		ours: []answer{
@@ -259,9 +264,10 @@ var situations = []situation{
 		},
 	},
 	{
-		name:    "a guard refuses, and a token would help",
-		options: options(oneWell, oneDown, token, echohealth.WithAlias("/readyz", echohealth.Ready), echohealth.WithAlias("/status", echohealth.Detailed)),
-		header:  http.Header{"Authorization": {"Bearer guess"}},
+		name: "a guard refuses, and a token would help",
+		options: options(oneWell, oneDown, token, echohealth.WithAlias("/readyz", echohealth.Ready),
+			echohealth.WithAlias("/status", echohealth.Detailed)),
+		header: http.Header{"Authorization": {"Bearer guess"}},
 		ours: []answer{
 			{"/api/health/live", 200, alive},
 			{"/api/health/ready", 503, notReady},
@@ -271,7 +277,7 @@ var situations = []situation{
 			{"/status", 401, unauthorized},
 			{"/api/health", 401, unauthorized},
 			{"/api/health/checks/redis", 401, unauthorized},
-			{"/api/health/checks/nobody", 401, unauthorized},
+			{"/api/health/checks/unknown", 401, unauthorized},
 			{"/api/health/nope", 401, unauthorized},
 			{"/api/health/live/x", 401, unauthorized},
 		},

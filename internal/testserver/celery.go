@@ -35,11 +35,11 @@ def sleep(seconds):
     time.sleep(seconds)
 `
 
-// Celery is a running Celery worker with the tasks tasks.add(x, y) and
-// tasks.sleep(seconds). It listens on no port, but otherwise lives as a server does:
-// Stop is Celery's warm shutdown, which lets running tasks finish.
+// Celery is a running Celery worker with the tasks tasks.add(x, y) and tasks.sleep(seconds). It listens on
+// no port, but its methods are those of a Server. Stop is Celery's warm shutdown, which lets running tasks
+// finish.
 type Celery struct {
-	life
+	lifecycle
 	celery   []string // the celery command
 	account  *user.User
 	broker   string
@@ -73,7 +73,7 @@ func NewCelery(t testing.TB, brokerURL string, opts ...CeleryOption) *Celery {
 	for _, opt := range opts {
 		opt(c)
 	}
-	c.life = life{
+	c.lifecycle = lifecycle{
 		name:    "the Celery worker",
 		dir:     mustMakeDir(t, c.account),
 		command: c.worker,
@@ -102,8 +102,8 @@ func (c *Celery) Send(t testing.TB, queue, task string, args ...any) {
 	call.mustRun(t, c.dir, "")
 }
 
-// celeryCommand is Debian's Celery where that is installed. Its script takes the first
-// Python in PATH, which may be one that doesn't know of it.
+// celeryCommand returns Debian's Celery if it is installed. Its script uses the first Python in PATH, which
+// may be one without Celery.
 func celeryCommand(t testing.TB) []string {
 	t.Helper()
 	program := find(t, "celery", "celery", "/usr/bin/celery")

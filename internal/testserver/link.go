@@ -16,10 +16,10 @@ type link struct {
 	done   chan struct{} // closed at the end
 
 	// Guarded by the proxy's mutex:
-	server *net.TCPConn // nil until connected
-	left   bool         // the client has closed its connection, or the link has ended
-	ended  bool
-	closed int // flows that delivered their end
+	server  *net.TCPConn // nil until connected
+	counted bool         // the end of the client's connection is counted
+	ended   bool
+	closed  int // flows that delivered their end
 }
 
 // serve connects to the server at target and passes on what either side sends.
@@ -68,11 +68,11 @@ func (l *link) over() bool {
 	}
 }
 
-// leave notes that the client has closed its connection.
-func (l *link) leave() {
+// clientClosed notes that the client has closed its connection.
+func (l *link) clientClosed() {
 	l.proxy.mu.Lock()
 	defer l.proxy.mu.Unlock()
-	l.depart()
+	l.countClosed()
 }
 
 // closeFlow notes that one flow has delivered its end. With the second one the link is
@@ -98,7 +98,7 @@ func (l *link) reset() {
 	l.end(true)
 }
 
-// end closes both connections. The proxy's mutex is held, as it is for depart.
+// end closes both connections. The proxy's mutex is held, as it is for countClosed.
 func (l *link) end(reset bool) {
 	if l.ended {
 		return
@@ -115,12 +115,12 @@ func (l *link) end(reset bool) {
 	}
 	close(l.done)
 	delete(l.proxy.links, l)
-	l.depart()
+	l.countClosed()
 }
 
-func (l *link) depart() {
-	if !l.left {
-		l.left = true
+func (l *link) countClosed() {
+	if !l.counted {
+		l.counted = true
 		l.proxy.open--
 	}
 }
@@ -134,9 +134,8 @@ func abort(conn *net.TCPConn) {
 // queued is how many chunks a flow holds before it stops reading.
 const queued = 16
 
-// A flow is one direction of a link. One goroutine receives and another delivers, so
-// that the end of a connection is seen although nothing may pass, and that delayed
-// chunks don't delay each other.
+// A flow is one direction of a link. One goroutine receives and another delivers, so that the end of a
+// connection is noticed while nothing may pass, and delayed chunks do not delay each other.
 type flow struct {
 	link     *link
 	from, to *net.TCPConn
@@ -156,7 +155,7 @@ func (f *flow) receive() {
 		buffer := make([]byte, 16<<10)
 		n, err := f.from.Read(buffer)
 		if err != nil && !f.reply {
-			f.link.leave()
+			f.link.clientClosed()
 		}
 		select {
 		case f.chunks <- chunk{buffer[:n], time.Now(), err}:
@@ -169,7 +168,7 @@ func (f *flow) receive() {
 	}
 }
 
-// deliver passes on what was received, as the proxy's mode wants it.
+// deliver passes on what was received, according to the proxy's mode.
 func (f *flow) deliver() {
 	for {
 		select {
@@ -183,8 +182,8 @@ func (f *flow) deliver() {
 	}
 }
 
-// pass deals with one chunk and reports whether there may be a next one. After each
-// change of the mode it looks anew at what is left of the chunk.
+// pass delivers one chunk and reports whether another may follow. After each change of the mode it starts
+// again with the rest of the chunk.
 func (f *flow) pass(c chunk) bool {
 	for !f.link.over() {
 		mode, changed := f.link.proxy.current()
@@ -241,7 +240,7 @@ func (f *flow) hold(d time.Duration, changed <-chan struct{}) bool {
 	return false
 }
 
-// drop loses a chunk. That the client has closed its connection is not lost.
+// drop discards a chunk, but not the end of the client's connection.
 func (f *flow) drop(c chunk) bool {
 	if c.err != nil && !f.reply {
 		f.link.close()

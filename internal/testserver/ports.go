@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// FreePort returns a port of 127.0.0.1 on which nobody listens, so that connecting to
-// it is refused. No other call in this test binary returns the same port.
+// FreePort returns a port of 127.0.0.1 without a listener, so that connecting to it is refused. No other
+// call in this test binary returns the same port.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	listener := listenFree(t)

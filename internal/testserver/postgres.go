@@ -19,9 +19,10 @@ const (
 	adminPassword = "admin-secret"
 )
 
-// removeSegment removes the System V shared memory of a server that was killed. The
-// system has room for 4096 segments, and gives them back to nobody.
-const removeSegment = `test ! -f data/postmaster.pid || ipcrm -m $(sed -n '7s/^ *[0-9]* *//p' data/postmaster.pid)`
+// removeSegment removes the System V shared memory of a server that was killed. The system has room for 4096
+// segments, and never frees them.
+const removeSegment = `test ! -f data/postmaster.pid ||
+ipcrm -m $(sed -n '7s/^ *[0-9]* *//p' data/postmaster.pid)`
 
 // Postgres is a running PostgreSQL server. Its only database beside template1 is app,
 // owned by the ordinary role app. It keeps its data over Stop and Kill.
@@ -61,13 +62,13 @@ func newPostgres(t testing.TB, name string, settings []string) *Postgres {
 	}
 	account := unprivileged(t, "postgres")
 	p := &Postgres{bin: filepath.Dir(program), account: account, settings: slices.Clone(settings)}
-	p.life = life{
+	p.lifecycle = lifecycle{
 		name:    name,
 		dir:     mustMakeDir(t, account),
 		command: p.postgres,
 		answers: p.accepting,
 		stop:    syscall.SIGINT, // "fast": ends the sessions
-		tidy:    removeSegment,
+		cleanup: removeSegment,
 	}
 	return p
 }
@@ -91,9 +92,8 @@ func (p *Postgres) postgres() command {
 	return command{account: p.account, argv: argv}
 }
 
-// accepting returns nil when the server accepts connections, by the sign that pg_ctl
-// waits for: the last line of postmaster.pid. Its first line tells it from the file of
-// an earlier life.
+// accepting returns nil when the server accepts connections. Like pg_ctl it reads the last line of
+// postmaster.pid. The first line tells the file from that of an earlier process.
 func (p *Postgres) accepting() error {
 	lines := p.pidFile()
 	if len(lines) < 8 || lines[0] != strconv.Itoa(p.process.pid()) {
@@ -185,7 +185,7 @@ func (p *Postgres) initialize(dir string) error {
 	return err
 }
 
-// setup makes the cluster ours. One database fewer is a third less to copy each time.
+// setup prepares the cluster. One database less saves a third of the time of each copy.
 const setup = `
 CREATE ROLE app LOGIN PASSWORD 'app-secret'
 ALTER DATABASE postgres RENAME TO app
@@ -219,9 +219,9 @@ func (p *Postgres) psql(t testing.TB, sql string) string {
 	return psql.mustRun(t, p.dir, sql)
 }
 
-// UseCertificate has the server offer TLS with a certificate and its private key, both PEM in one text. It is
-// for the connections made from soon after on, and replaces the certificate of an earlier call. DSN and
-// AdminDSN stay without.
+// UseCertificate makes the server offer TLS with a certificate and its private key, both PEM in one text. It
+// applies to new connections soon after the call, and replaces the certificate of an earlier call. DSN and
+// AdminDSN stay without TLS.
 func (p *Postgres) UseCertificate(t testing.TB, pem string) {
 	t.Helper()
 	write := command{account: p.account, argv: []string{"/bin/sh", "-c", "umask 077; cat > data/server.pem"}}

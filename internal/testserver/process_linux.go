@@ -20,7 +20,7 @@ const supported = true
 // guardScript leaves a guard behind and becomes the server, keeping its process id
 // ($$). The guard waits for a line on descriptor 3, whose other end only the test
 // binary holds. End of file instead of a line means that the test binary is gone: the
-// guard then kills the server with all its descendants, tidies up ($1) and removes the
+// guard then kills the server with all its descendants, cleans up ($1) and removes the
 // server's directory ($0). Each process is stopped before its children are listed, so
 // that it can't get more of them meanwhile. The guard is no child of the server's (the
 // shell between them has ended), and so is not frozen or killed along with it.
@@ -51,14 +51,14 @@ type process struct {
 }
 
 // startProcess starts the program under the command's account, in dir, with its output
-// appended to log. The guard runs the shell command tidy in dir.
-func startProcess(c command, dir, tidy string, log *os.File) (*process, error) {
+// appended to log. The guard runs the shell command cleanup in dir.
+func startProcess(c command, dir, cleanup string, log *os.File) (*process, error) {
 	guarded, guard, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer guarded.Close()
-	cmd := exec.Command("/bin/sh", append([]string{"-c", guardScript, dir, tidy}, c.argv...)...)
+	cmd := exec.Command("/bin/sh", append([]string{"-c", guardScript, dir, cleanup}, c.argv...)...)
 	cmd.Dir = dir
 	cmd.Env = c.environ()
 	cmd.Stdout, cmd.Stderr = log, log
@@ -171,8 +171,7 @@ func (p *process) wait(limit time.Duration) error {
 	return err
 }
 
-// reap takes the exit status of the first process, which has ended or is about to, and
-// dismisses the guard.
+// reap reads the exit status of the first process, which has ended or is about to, and ends the guard.
 func (p *process) reap() {
 	p.cmd.Wait()
 	p.guard.WriteString("ended\n")

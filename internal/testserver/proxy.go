@@ -82,8 +82,8 @@ func (p *Proxy) Addr() string { return p.addr }
 // Pass passes everything on, also what Stall held back.
 func (p *Proxy) Pass() { p.set(mode{kind: pass}) }
 
-// Delay delivers what the server sends only d later. A round trip so takes d longer, a
-// long answer not more than that.
+// Delay delivers what the server sends after the delay d. A round trip takes d longer, and a long answer not
+// more than that.
 func (p *Proxy) Delay(d time.Duration) { p.set(mode{kind: delay, pause: d}) }
 
 // Stall passes nothing, in neither direction, like a network that loses every packet:
@@ -110,9 +110,8 @@ func (p *Proxy) Drip(perByte time.Duration) { p.set(mode{kind: drip, pause: perB
 // the server answers on it.
 func (p *Proxy) ResetOnReply() { p.set(mode{kind: resetOnReply}) }
 
-// Redirect makes target the server of all connections that are accepted from now on, as a
-// failover does that moves an address from one server to another. Those that exist stay
-// where they are.
+// Redirect makes target the server of all connections that are accepted from now on, like a failover that
+// moves an address to another server. Existing connections stay with their server.
 func (p *Proxy) Redirect(target string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -230,7 +229,7 @@ func (p *Proxy) resetAll() {
 // spawn starts a goroutine of the proxy's.
 func (p *Proxy) spawn(work func()) { p.running.Go(func() { p.run(work) }) }
 
-// run exists for its name, which ProxyGoroutine is.
+// run is in the stack of each goroutine of the proxy, see ProxyGoroutine.
 func (p *Proxy) run(work func()) { work() }
 
 // current returns the mode, and a channel that is closed when it changes.

@@ -46,8 +46,9 @@ func startRabbitMQ(t testing.TB, settings ...string) *RabbitMQ {
 	program := find(t, "rabbitmq-server", "rabbitmq-server",
 		"/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server")
 	account := unprivileged(t, "rabbitmq")
-	q := &RabbitMQ{install: filepath.Dir(filepath.Dir(program)), account: account, settings: slices.Clone(settings)}
-	q.life = life{
+	install := filepath.Dir(filepath.Dir(program))
+	q := &RabbitMQ{install: install, account: account, settings: slices.Clone(settings)}
+	q.lifecycle = lifecycle{
 		name:    "RabbitMQ",
 		dir:     mustMakeDir(t, account),
 		command: q.server,

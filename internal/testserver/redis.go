@@ -33,7 +33,7 @@ func startRedis(t testing.TB, args ...string) *Redis {
 	program := find(t, "redis-server", "redis-server")
 	account := unprivileged(t, "nobody")
 	redis := &Redis{password: argument(args, "--requirepass")}
-	redis.life = life{
+	redis.lifecycle = lifecycle{
 		name:    "Redis",
 		dir:     mustMakeDir(t, account),
 		answers: redis.ping,

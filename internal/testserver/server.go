@@ -17,10 +17,10 @@ const (
 	stopLimit  = 30 * time.Second
 )
 
-// A Server is what PostgreSQL, Redis and RabbitMQ have in common: an address, and a life
-// that a test may interrupt, end and begin again.
+// A Server is the common part of PostgreSQL, Redis and RabbitMQ: an address, and the methods with which a
+// test stops, kills, freezes and restarts the server.
 type Server struct {
-	life
+	lifecycle
 	port        int
 	controlPort int // for RabbitMQ's own tools
 }
@@ -54,14 +54,14 @@ func (s *Server) portTaken() bool {
 	return strings.Contains(log, "address already in use") || strings.Contains(log, "eaddrinuse")
 }
 
-// life is the part of a server, or of a worker, that is about its processes.
-type life struct {
+// lifecycle is the part of a server, or of a worker, that manages its processes.
+type lifecycle struct {
 	name    string         // for messages
-	dir     string         // everything of the server's: configuration, data, log
+	dir     string         // configuration, data and log of the server
 	command func() command // how to start it
-	answers func() error   // nil when it does its work
+	answers func() error   // returns nil when the server is ready
 	stop    syscall.Signal // asks it to shut down
-	tidy    string         // shell command, run in dir, that removes what a killed server leaves elsewhere
+	cleanup string         // shell command, run in dir, that removes what a killed server leaves outside dir
 
 	process *process // nil while stopped
 	printed int64    // size of the log when the process was started
@@ -69,7 +69,7 @@ type life struct {
 
 // Start starts the server again after Stop or Kill, on the same port with the same
 // data, and returns when it answers.
-func (l *life) Start(t testing.TB) {
+func (l *lifecycle) Start(t testing.TB) {
 	t.Helper()
 	if l.process != nil && l.process.running() {
 		t.Fatalf("%s is running already", l.name)
@@ -84,7 +84,7 @@ func (l *life) Start(t testing.TB) {
 
 // Stop asks the server to shut down, and returns when it has. A frozen server is thawed
 // first.
-func (l *life) Stop(t testing.TB) {
+func (l *lifecycle) Stop(t testing.TB) {
 	t.Helper()
 	l.requireRunning(t)
 	l.process.thaw()
@@ -94,7 +94,7 @@ func (l *life) Stop(t testing.TB) {
 }
 
 // Kill ends all the server's processes with SIGKILL and returns when they are gone.
-func (l *life) Kill(t testing.TB) {
+func (l *lifecycle) Kill(t testing.TB) {
 	t.Helper()
 	l.requireRunning(t)
 	if err := l.kill(); err != nil {
@@ -104,7 +104,7 @@ func (l *life) Kill(t testing.TB) {
 
 // Freeze stops all the server's processes with SIGSTOP. The system still accepts
 // connections in its name, until the backlog is full, but nothing answers them.
-func (l *life) Freeze(t testing.TB) {
+func (l *lifecycle) Freeze(t testing.TB) {
 	t.Helper()
 	l.requireRunning(t)
 	if err := l.process.freeze(); err != nil {
@@ -113,14 +113,14 @@ func (l *life) Freeze(t testing.TB) {
 }
 
 // Thaw lets a frozen server go on. The end of the test does so too.
-func (l *life) Thaw(t testing.TB) {
+func (l *lifecycle) Thaw(t testing.TB) {
 	t.Helper()
 	l.requireRunning(t)
 	l.process.thaw()
 }
 
 // endWith ends the server with the test, and shows its log if the test failed.
-func (l *life) endWith(t testing.TB) {
+func (l *lifecycle) endWith(t testing.TB) {
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the output of %s ends:\n%s", l.name, l.logTail())
@@ -130,7 +130,7 @@ func (l *life) endWith(t testing.TB) {
 }
 
 // launch starts the process and waits until the server answers.
-func (l *life) launch() error {
+func (l *lifecycle) launch() error {
 	log, err := os.OpenFile(l.logPath(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return err
@@ -139,7 +139,7 @@ func (l *life) launch() error {
 	if l.printed, err = log.Seek(0, io.SeekEnd); err != nil {
 		return err
 	}
-	if l.process, err = startProcess(l.command(), l.dir, l.tidy, log); err != nil {
+	if l.process, err = startProcess(l.command(), l.dir, l.cleanup, log); err != nil {
 		return err
 	}
 	if err := l.awaitAnswer(); err != nil {
@@ -148,7 +148,7 @@ func (l *life) launch() error {
 	return nil
 }
 
-func (l *life) awaitAnswer() error {
+func (l *lifecycle) awaitAnswer() error {
 	var exited error
 	err := poll(startLimit, func() error {
 		if !l.process.running() {
@@ -160,7 +160,7 @@ func (l *life) awaitAnswer() error {
 	return errors.Join(err, exited)
 }
 
-func (l *life) shutDown() error {
+func (l *lifecycle) shutDown() error {
 	if err := l.process.signal(l.stop); err != nil {
 		return err
 	}
@@ -171,24 +171,24 @@ func (l *life) shutDown() error {
 	return nil
 }
 
-func (l *life) kill() error {
+func (l *lifecycle) kill() error {
 	err := l.process.kill()
 	l.process = nil
 	return err
 }
 
-// end ends the server for good, in whatever state it is.
-func (l *life) end() {
+// end ends the server for good, in any state.
+func (l *lifecycle) end() {
 	if l.process != nil {
 		l.kill()
 	}
-	tidy := exec.Command("/bin/sh", "-c", l.tidy)
-	tidy.Dir = l.dir
-	tidy.Run()
+	cleanup := exec.Command("/bin/sh", "-c", l.cleanup)
+	cleanup.Dir = l.dir
+	cleanup.Run()
 	os.RemoveAll(l.dir)
 }
 
-func (l *life) requireRunning(t testing.TB) {
+func (l *lifecycle) requireRunning(t testing.TB) {
 	t.Helper()
 	if l.process == nil {
 		t.Fatalf("%s is not running", l.name)
@@ -199,21 +199,21 @@ func (l *life) requireRunning(t testing.TB) {
 }
 
 // giveUp fails the test for a server that has never started.
-func (l *life) giveUp(t testing.TB, err error) {
+func (l *lifecycle) giveUp(t testing.TB, err error) {
 	t.Helper()
 	defer os.RemoveAll(l.dir)
 	l.fatal(t, "start", err)
 }
 
-func (l *life) fatal(t testing.TB, action string, err error) {
+func (l *lifecycle) fatal(t testing.TB, action string, err error) {
 	t.Helper()
 	t.Fatalf("cannot %s %s: %v\nIts output ends:\n%s", action, l.name, err, l.logTail())
 }
 
-func (l *life) logPath() string { return filepath.Join(l.dir, "log") }
+func (l *lifecycle) logPath() string { return filepath.Join(l.dir, "log") }
 
 // output returns what the server has printed since it was started last.
-func (l *life) output() string {
+func (l *lifecycle) output() string {
 	text, err := os.ReadFile(l.logPath())
 	if err != nil {
 		return err.Error() // there is none before the first start
@@ -222,7 +222,7 @@ func (l *life) output() string {
 }
 
 // logTail returns the last lines of output.
-func (l *life) logTail() string {
+func (l *lifecycle) logTail() string {
 	const enough = 4 << 10
 	text := l.output()
 	return text[max(0, len(text)-enough):]
