@@ -1,10 +1,10 @@
-// Command example is a small service with health endpoints: notes in a database, their list in a cache, and jobs in a Celery
-// queue. It runs with nothing installed but Go:
+// Command example is a small service with health endpoints: notes in a database, their list in a cache, and
+// jobs in a Celery queue. It needs nothing installed but Go:
 //
 //	go run -C _example .
 //
-// This file is the one to copy. What the service does is in routes.go, notes.go and queue.go; parts.go connects it to real
-// servers, or to embedded ones.
+// This is the file to copy. routes.go, notes.go and queue.go contain the service. parts.go connects it to
+// real servers, or to embedded ones.
 package main
 
 import (
@@ -31,18 +31,19 @@ import (
 // version is shown by /api/health/detailed/. Set it with go build -ldflags "-X main.version=1.2.3".
 var version = "dev"
 
-// A service that is told to stop first drains: its readiness is 503, and it goes on serving until load balancers have taken notice. Then the
-// requests in flight have the rest of the time. All of it has to fit Kubernetes' terminationGracePeriodSeconds, which is 30 by default:
-// drainDelay + the longest request < shutdownTimeout < terminationGracePeriodSeconds.
+// A stopping service first drains: its readiness is 503, and it still serves requests until load balancers
+// have noticed. Then the requests in flight have the rest of the time. The times must satisfy drainDelay +
+// the longest request < shutdownTimeout < terminationGracePeriodSeconds, which is 30 by default in
+// Kubernetes.
 const (
 	readTimeout     = 5 * time.Second  // for a client to send its request
-	requestTimeout  = 2 * time.Second  // for all that one request asks of the database, the cache and the queue
+	requestTimeout  = 2 * time.Second  // for all calls of one request to the database, the cache and the queue
 	drainDelay      = 5 * time.Second  // more than a load balancer needs to take an instance out
 	shutdownTimeout = 20 * time.Second // for everything together
 )
 
 func main() {
-	// The image that this runs in has no curl: its health check is this program too.
+	// The container image has no curl: this program is also its health check.
 	if len(os.Args) > 1 && os.Args[1] == "healthcheck" {
 		os.Exit(healthcheck.Main(os.Args[2:], os.Stdout, os.Stderr))
 	}
@@ -54,7 +55,7 @@ func main() {
 	}
 }
 
-// run is the service from its start until ctx ends.
+// run runs the service until ctx ends.
 func run(ctx context.Context) error {
 	parts, err := openParts(os.Getenv)
 	if err != nil {
@@ -89,11 +90,11 @@ func newHealth(parts *parts, cleaner *probes.Heartbeat) (*echohealth.Health, err
 		echohealth.WithDatabase(parts.databaseProbe), // pgxprobe.New(pool) or sqlprobe.New(db)
 		echohealth.WithRedis(redisprobe.New(parts.cache)),
 		echohealth.WithCelery(celeryprobe.New(parts.brokerURL)),
-		// A check of one's own: is the goroutine that cleans up still going round?
+		// A custom check: whether the goroutine that deletes old notes is still running.
 		echohealth.WithCheck("cleaner", cleaner, echohealth.Optional()),
 		echohealth.WithDrainDelay(drainDelay),
 	}
-	// Live, ready and startup are open to everybody. What says more needs the token, if there is one.
+	// Live, ready and startup are public. The other endpoints need the token, if there is one.
 	if token := os.Getenv("HEALTH_TOKEN"); token != "" {
 		options = append(options, echohealth.WithGuard(echohealth.BearerToken(token)))
 	}
@@ -106,13 +107,14 @@ func newEcho(health *echohealth.Health, parts *parts) *echo.Echo {
 	e.Server.ReadTimeout = readTimeout
 	e.Server.IdleTimeout = 2 * time.Minute
 
-	e.Use(health.Middleware) // first, so that nothing below it can stop a probe
+	e.Use(health.Middleware) // first, so that no other middleware can block a probe
 	e.Use(middleware.Recover(), middleware.BodyLimit("64K"), middleware.ContextTimeout(requestTimeout))
 	addRoutes(e, parts)
 	return e
 }
 
-// serve serves until ctx ends, then drains, and then lets the requests in flight finish. A second signal cuts that short.
+// serve serves until ctx ends, then drains, and then waits for the requests in flight. A second signal ends
+// the wait.
 func serve(ctx context.Context, e *echo.Echo, health *echohealth.Health) error {
 	failed := make(chan error, 1)
 	go func() { failed <- e.Start("") }()

@@ -62,7 +62,7 @@ func TestNotes(t *testing.T) {
 	for _, text := range []string{"", strings.Repeat("x", longestNote+1), "%ff", "%00"} {
 		status, body = p.post(t, "/notes", "text="+text)
 		assert.Equal(t, 400, status)
-		assert.Equal(t, `{"message":"text is 1 to 1000 bytes of UTF-8"}`, body)
+		assert.Equal(t, `{"message":"text must be 1 to 1000 bytes of UTF-8"}`, body)
 	}
 	status, _ = p.post(t, "/notes", "text="+strings.Repeat("x", 1<<17))
 	assert.Equal(t, 413, status)
@@ -195,7 +195,7 @@ func TestRefusesToStart(t *testing.T) {
 		"broker: amqp port":   {"BROKER_URL=amqp://app:S3cret@127.0.0.1:x/", "example: " + errBrokerURL.Error()},
 		"broker: redis db":    {"BROKER_URL=redis://:S3cret@127.0.0.1/x", "example: " + errBrokerURL.Error()},
 		"broker: two brokers": {"BROKER_URL=amqp://app:S3cret@one;amqp://app:S3cret@two", "example: "},
-		"token: a space":      {"HEALTH_TOKEN= S3cret-of-the-health", "BearerToken: a token neither begins nor ends with white space"},
+		"token: a space":      {"HEALTH_TOKEN= S3cret-of-the-health", "BearerToken: the token must not begin or end with white space"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -259,7 +259,7 @@ func TestPartsDown(t *testing.T) {
 	}
 }
 
-// refusing is an address where nobody listens.
+// refusing is an address without a listener.
 func refusing(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

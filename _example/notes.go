@@ -20,7 +20,8 @@ const (
 
 // The same SQL for PostgreSQL and SQLite.
 const (
-	createTable = `CREATE TABLE IF NOT EXISTS example_notes (id TEXT PRIMARY KEY, text TEXT NOT NULL, created_ms BIGINT NOT NULL)`
+	createTable = `CREATE TABLE IF NOT EXISTS example_notes
+		(id TEXT PRIMARY KEY, text TEXT NOT NULL, created_ms BIGINT NOT NULL)`
 	insertNote  = `INSERT INTO example_notes (id, text, created_ms) VALUES ($1, $2, $3)`
 	selectNotes = `SELECT id, text, created_ms FROM example_notes ORDER BY created_ms DESC LIMIT $1`
 	deleteNotes = `DELETE FROM example_notes WHERE created_ms < $1`
@@ -33,21 +34,21 @@ type note struct {
 	Created time.Time `json:"created"`
 }
 
-// notes is their table.
+// notes is the table of notes.
 type notes struct {
 	db      *sql.DB
 	created atomic.Bool
 }
 
-// create makes the table before its first use and not at the start: the service has to start, and to say that it is not ready, while
-// the database is down.
+// create makes the table at its first use, not at the start of the service. While the database is down, the
+// service must start and report that it is not ready.
 func (n *notes) create(ctx context.Context) error {
 	if n.created.Load() {
 		return nil
 	}
 	_, err := n.db.ExecContext(ctx, createTable)
 	if err != nil {
-		// In PostgreSQL two that make the table at the same time get in each other's way, and then it is there.
+		// In PostgreSQL a concurrent CREATE TABLE can fail. Then the table exists.
 		_, err = n.db.ExecContext(ctx, createTable)
 	}
 	n.created.Store(err == nil)
@@ -63,7 +64,7 @@ func (n *notes) add(ctx context.Context, text string) (note, error) {
 	return added, err
 }
 
-// newest returns the last few notes as JSON.
+// newest returns the newest notes as JSON.
 func (n *notes) newest(ctx context.Context) ([]byte, error) {
 	if err := n.create(ctx); err != nil {
 		return nil, err
@@ -89,14 +90,14 @@ func (n *notes) newest(ctx context.Context) ([]byte, error) {
 	return json.Marshal(list)
 }
 
-// clean deletes old notes, now and again until ctx ends. The heartbeat tells that this loop is alive; how the database is, its own check
-// tells.
+// clean deletes old notes periodically until ctx ends. The heartbeat shows that this loop runs. The database
+// has its own check.
 func (n *notes) clean(ctx context.Context, heartbeat *probes.Heartbeat) {
 	tick := time.NewTicker(cleaningInterval)
 	defer tick.Stop()
 	for {
 		if err := n.deleteOld(ctx); err != nil && ctx.Err() == nil {
-			slog.Warn("old notes stay", "error", err)
+			slog.Warn("cannot delete old notes", "error", err)
 		}
 		heartbeat.Beat()
 		select {

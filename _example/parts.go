@@ -22,14 +22,15 @@ import (
 	"github.com/echo-probes/echohealth/probes/sqlprobe"
 )
 
-// What is wrong with a URL. The libraries' own errors are not shown: they may hold the password.
+// The errors of invalid URLs. They do not wrap the libraries' errors, which may contain the password.
 var (
 	errDatabaseURL = errors.New("DATABASE_URL is not of the form postgres://user:password@host:5432/database")
 	errRedisURL    = errors.New("REDIS_URL is not of the form redis://:password@host:6379/0")
-	errBrokerURL   = errors.New("BROKER_URL is not of the form amqp://user:password@host:5672/vhost or redis://:password@host:6379/0")
+	errBrokerURL   = errors.New("BROKER_URL is not of the form amqp://user:password@host:5672/vhost " +
+		"or redis://:password@host:6379/0")
 )
 
-// parts is what the service is made of: real servers where the environment names them, else embedded ones.
+// parts are the parts of the service: real servers if the environment names them, else embedded ones.
 type parts struct {
 	notes         *notes
 	databaseProbe probes.Probe
@@ -37,13 +38,13 @@ type parts struct {
 	queue         queue
 	brokerURL     string
 
-	about    []string // a line for each part
+	about    []string // one line for each part
 	embedded *miniredis.Miniredis
 	closers  []func()
 }
 
-// openParts returns an error only for what can't become right by itself. It connects to no server: one that is down is the health
-// checks' matter.
+// openParts returns an error only for an invalid setting. It connects to no server: a server that is down is
+// the subject of the health checks.
 func openParts(getenv func(string) string) (*parts, error) {
 	p := &parts{}
 	err := p.openDatabase(getenv("DATABASE_URL"))
@@ -60,7 +61,7 @@ func openParts(getenv func(string) string) (*parts, error) {
 	return p, nil
 }
 
-// close closes what was opened last first.
+// close closes the parts in reverse order.
 func (p *parts) close() {
 	for _, closer := range slices.Backward(p.closers) {
 		closer()
@@ -88,7 +89,7 @@ func (p *parts) openPostgres(url string) error {
 	if err != nil {
 		return errDatabaseURL
 	}
-	// Without a limit a dial that gets no answer holds its place in the pool for minutes.
+	// Without a limit, a dial without an answer occupies a place in the pool for minutes.
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 2 * time.Second
 	}
@@ -104,7 +105,7 @@ func (p *parts) openPostgres(url string) error {
 
 func (p *parts) openSQLite() error {
 	const inMemory = "file:/notes?vfs=memdb&_pragma=busy_timeout(1000)"
-	// The database lasts as long as there is a connection to it, so one stays open beside the pool.
+	// The database exists while a connection to it is open. So one connection stays open outside the pool.
 	anchor, err := sql.Open("sqlite", inMemory)
 	if err != nil {
 		return err
@@ -180,7 +181,7 @@ func (p *parts) openRedisQueue(url string) error {
 	return nil
 }
 
-// newRedis makes a client that heeds its callers' deadlines and says at once why it can't connect.
+// newRedis makes a client that observes its callers' deadlines and reports at once why it can't connect.
 func newRedis(url string) (*redis.Client, error) {
 	options, err := redis.ParseURL(url)
 	if err != nil {
@@ -189,7 +190,7 @@ func newRedis(url string) (*redis.Client, error) {
 	options.ContextTimeoutEnabled = true
 	options.DialerRetries = 1
 	options.MaxRetries = -1
-	logging.Disable() // go-redis prints a line for each dial that fails; the health checks log the first one
+	logging.Disable() // go-redis logs each failed dial; the health checks log the first one
 	return redis.NewClient(options), nil
 }
 
@@ -208,7 +209,7 @@ func (p *parts) embeddedRedis() (string, error) {
 	return server.Addr(), nil
 }
 
-// runClock lets the keys expire, which this Redis leaves to its user, until the function that it returns is called.
+// runClock makes keys expire, which this Redis leaves to its user, until the returned function is called.
 func runClock(server *miniredis.Miniredis) (stop func()) {
 	tick := time.NewTicker(time.Second)
 	done := make(chan struct{})

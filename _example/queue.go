@@ -11,10 +11,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// celeryQueue is where Celery's workers look by default.
+// celeryQueue is the default queue of Celery's workers.
 const celeryQueue = "celery"
 
-// queue takes tasks for Celery's workers.
+// queue accepts tasks for Celery's workers.
 type queue interface {
 	push(ctx context.Context, t task) error
 }
@@ -30,10 +30,12 @@ func newTask(name string, args ...any) task {
 }
 
 func (t task) headers() map[string]any {
-	return map[string]any{"lang": "go", "task": t.name, "id": t.id, "root_id": t.id, "parent_id": nil, "group": nil}
+	return map[string]any{
+		"lang": "go", "task": t.name, "id": t.id, "root_id": t.id, "parent_id": nil, "group": nil,
+	}
 }
 
-// body is the arguments by position, those by name, and what to do with the result.
+// body contains the positional arguments, the keyword arguments, and what to do with the result.
 func (t task) body() ([]byte, error) {
 	return json.Marshal([]any{t.args, struct{}{}, struct{}{}})
 }
@@ -49,7 +51,7 @@ func (q redisQueue) push(ctx context.Context, t task) error {
 		return err
 	}
 	message, err := json.Marshal(map[string]any{
-		"body":             body, // JSON has it as base64, as body_encoding says
+		"body":             body, // encoded as base64, see body_encoding
 		"content-type":     "application/json",
 		"content-encoding": "utf-8",
 		"headers":          t.headers(),
@@ -68,8 +70,8 @@ func (q redisQueue) push(ctx context.Context, t task) error {
 	return q.client.LPush(ctx, celeryQueue, message).Err()
 }
 
-// amqpQueue is a queue in RabbitMQ. It makes a connection for each task: a few milliseconds that a busy service would save by keeping
-// one, but nothing to repair after an outage.
+// amqpQueue is a queue in RabbitMQ. It makes a connection for each task. That costs a few milliseconds,
+// which a busy service would save with a kept connection, but it needs no reconnect after an outage.
 type amqpQueue struct {
 	url string
 }
@@ -87,7 +89,8 @@ func (q amqpQueue) push(ctx context.Context, t task) error {
 	return conn.Close()
 }
 
-// dialUntilDone makes connections that end with ctx, since no call of the AMQP library heeds a context once it waits for an answer.
+// dialUntilDone makes connections that end with ctx, because a call of the AMQP library ignores its context
+// once it waits for an answer.
 func dialUntilDone(ctx context.Context) func(network, addr string) (net.Conn, error) {
 	return func(network, addr string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
@@ -99,7 +102,7 @@ func dialUntilDone(ctx context.Context) func(network, addr string) (net.Conn, er
 	}
 }
 
-// publish returns when the broker has the task safely.
+// publish returns when the broker has confirmed the task.
 func publish(ctx context.Context, conn *amqp.Connection, t task) error {
 	body, err := t.body()
 	if err != nil {
@@ -109,27 +112,29 @@ func publish(ctx context.Context, conn *amqp.Connection, t task) error {
 	if err != nil {
 		return err
 	}
-	// Like every client of Celery this makes the queue if no worker has done so yet.
+	// Like every client of Celery this declares the queue, in case no worker has done so yet.
 	if _, err := channel.QueueDeclare(celeryQueue, true, false, false, false, nil); err != nil {
 		return err
 	}
 	if err := channel.Confirm(false); err != nil {
 		return err
 	}
-	confirmation, err := channel.PublishWithDeferredConfirmWithContext(ctx, "", celeryQueue, true, false, amqp.Publishing{
+	message := amqp.Publishing{
 		Headers:         t.headers(),
 		ContentType:     "application/json",
 		ContentEncoding: "utf-8",
 		CorrelationId:   t.id,
 		DeliveryMode:    amqp.Persistent,
 		Body:            body,
-	})
+	}
+	confirmation, err := channel.PublishWithDeferredConfirmWithContext(ctx, "", celeryQueue, true, false,
+		message)
 	if err != nil {
 		return err
 	}
 	confirmed, err := confirmation.WaitContext(ctx)
 	if err == nil && !confirmed {
-		err = errors.New("the broker did not take the task")
+		err = errors.New("the broker did not accept the task")
 	}
 	return err
 }

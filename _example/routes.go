@@ -15,12 +15,12 @@ import (
 )
 
 const (
-	listKey      = "example:notes" // of the cached list
+	listKey      = "example:notes" // key of the cached list
 	listLifetime = 5 * time.Second
 	longestNote  = 1000 // bytes
 )
 
-// service answers the requests.
+// service handles the requests.
 type service struct {
 	*parts
 }
@@ -33,7 +33,7 @@ func addRoutes(e *echo.Echo, p *parts) {
 	e.POST("/jobs", s.addJob)
 }
 
-// overview is what GET / answers.
+// overview is the answer to GET /.
 const overview = `GET  /notes                  the newest notes: from the cache, or else from the database
 POST /notes                  text=…: a new note
 POST /jobs                   x=…, y=…: a job for a Celery worker that knows tasks.add
@@ -46,7 +46,7 @@ func (s *service) index(c echo.Context) error {
 	return c.String(http.StatusOK, overview)
 }
 
-// addNote takes text=… as a form, or {"text":"…"} as JSON.
+// addNote accepts text=… as a form, or {"text":"…"} as JSON.
 func (s *service) addNote(c echo.Context) error {
 	var body struct {
 		Text string `form:"text" json:"text"`
@@ -55,27 +55,28 @@ func (s *service) addNote(c echo.Context) error {
 		return err
 	}
 	if !validText(body.Text) {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("text is 1 to %d bytes of UTF-8", longestNote))
+		return echo.NewHTTPError(http.StatusBadRequest,
+			fmt.Sprintf("text must be 1 to %d bytes of UTF-8", longestNote))
 	}
 	ctx := c.Request().Context()
 	added, err := s.notes.add(ctx, body.Text)
 	if err != nil {
 		return unavailable(c, "database", err)
 	}
-	// The note is safe by now: without the cache, the list is old for the rest of its lifetime.
+	// The note is stored. If the cache fails, the cached list is outdated until it expires.
 	if err := s.cache.Del(ctx, listKey).Err(); err != nil {
-		slog.Warn("the cached list stays", "error", err)
+		slog.Warn("cannot delete the cached list", "error", err)
 	}
 	return c.JSON(http.StatusCreated, added)
 }
 
-// validText refuses what PostgreSQL would: that is the client's fault, and no reason for a 503.
+// validText rejects what PostgreSQL would reject. That is the client's error, not a 503.
 func validText(text string) bool {
 	return text != "" && len(text) <= longestNote && utf8.ValidString(text) && !strings.Contains(text, "\x00")
 }
 
-// listNotes goes to the database only when the cache says that it has nothing. Without a cache it gives up: the database is not made
-// for all of its load, which is why the service is not ready then.
+// listNotes queries the database only when the cache has no list. It fails without a cache, because the
+// database cannot carry the whole load. That is why readiness depends on the cache.
 func (s *service) listNotes(c echo.Context) error {
 	ctx := c.Request().Context()
 	cached, err := s.cache.Get(ctx, listKey).Bytes()
@@ -91,13 +92,13 @@ func (s *service) listNotes(c echo.Context) error {
 		return unavailable(c, "database", err)
 	}
 	if err := s.cache.Set(ctx, listKey, list, listLifetime).Err(); err != nil {
-		slog.Warn("the list is not cached", "error", err)
+		slog.Warn("cannot cache the list", "error", err)
 	}
 	c.Response().Header().Set("X-Cache", "miss")
 	return c.JSONBlob(http.StatusOK, list)
 }
 
-// addJob takes x=…&y=… as a form, or {"x":…,"y":…} as JSON.
+// addJob accepts x=…&y=… as a form, or {"x":…,"y":…} as JSON.
 func (s *service) addJob(c echo.Context) error {
 	var body struct {
 		X int `form:"x" json:"x"`
@@ -113,13 +114,13 @@ func (s *service) addJob(c echo.Context) error {
 	return c.JSON(http.StatusAccepted, map[string]string{"id": job.id, "task": job.name})
 }
 
-// unavailable answers for a part that doesn't do its work. The client hears which one, the log why.
+// unavailable answers 503 for a part that does not work. The answer names the part, and the log the error.
 func unavailable(c echo.Context, part string, err error) error {
 	slog.Warn("unavailable", "part", part, "route", c.Path(), "error", err)
 	return echo.NewHTTPError(http.StatusServiceUnavailable, part+" unavailable")
 }
 
-// welcome says where the service is, and what it is made of.
+// welcome returns the lines that the service prints at its start.
 func welcome(addr net.Addr, p *parts) string {
 	host, port, _ := net.SplitHostPort(addr.String())
 	if net.ParseIP(host).IsUnspecified() {
