@@ -76,7 +76,7 @@ func TestCachedListExpires(t *testing.T) {
 		require.NoError(t, err)
 		read(t, response)
 		return response.Header.Get("X-Cache") == "miss"
-	}, listLifetime+patience, 200*time.Millisecond)
+	}, listLifetime+waitLimit, 200*time.Millisecond)
 }
 
 func TestJobs(t *testing.T) {
@@ -169,7 +169,7 @@ func TestSecondSignal(t *testing.T) {
 	select {
 	case err := <-p.exited:
 		require.Error(t, err, "cut short")
-	case <-time.After(patience):
+	case <-time.After(waitLimit):
 		t.Fatal("it still runs")
 	}
 }
@@ -253,7 +253,7 @@ func TestPartsDown(t *testing.T) {
 				assert.Equal(t, 503, status)
 				assert.Equal(t, `{"message":"queue unavailable"}`, body)
 			}
-			assert.Less(t, time.Since(begun), patience, "a request takes %s at most, where the machine is idle", requestTimeout)
+			assert.Less(t, time.Since(begun), waitLimit, "a request takes %s at most, where the machine is idle", requestTimeout)
 			p.end(t, syscall.SIGTERM)
 		})
 	}

@@ -54,8 +54,8 @@ func newCommand(variables ...string) *exec.Cmd {
 	return command
 }
 
-// patience is how long the tests wait for what comes soon where the machine is idle.
-const patience = 30 * time.Second
+// waitLimit is how long the tests wait for what comes soon on an idle machine.
+const waitLimit = 30 * time.Second
 
 // process is the running program.
 type process struct {
@@ -101,7 +101,7 @@ func (p *process) end(t *testing.T, signal os.Signal) {
 	select {
 	case err := <-p.exited:
 		require.NoError(t, err)
-	case <-time.After(patience):
+	case <-time.After(waitLimit):
 		t.Fatal("it still runs")
 	}
 }
@@ -170,5 +170,5 @@ func (p *process) awaitCheck(t *testing.T, name string, wanted func(check) bool)
 		_, answer := p.health(t, "detailed")
 		last = answer.Checks[name]
 		return wanted(last)
-	}, patience, 100*time.Millisecond, "%s", name)
+	}, waitLimit, 100*time.Millisecond, "%s", name)
 }

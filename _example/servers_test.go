@@ -56,7 +56,7 @@ func (p *process) awaitReady(t *testing.T, status int, fragment string) {
 	require.Eventually(t, func() bool {
 		got, body = p.get(t, "/api/health/ready/")
 		return got == status && strings.Contains(body, fragment)
-	}, patience, 50*time.Millisecond, "%s", fragment)
+	}, waitLimit, 50*time.Millisecond, "%s", fragment)
 	t.Logf("%d after %s: %s", got, time.Since(begun).Round(time.Millisecond), body)
 }
 
@@ -108,5 +108,5 @@ func awaitResult(t *testing.T, backend, answer string) {
 			Result int
 		}
 		return err == nil && json.Unmarshal(text, &result) == nil && result.Status == "SUCCESS" && result.Result == 3
-	}, patience, 50*time.Millisecond)
+	}, waitLimit, 50*time.Millisecond)
 }

@@ -134,14 +134,14 @@ func TestGoroutines(t *testing.T) {
 	}, 5*time.Second, 10*time.Millisecond)
 }
 
-func TestBrokerSeesWhoItIs(t *testing.T) {
+func TestConnectionName(t *testing.T) {
 	rabbit := testserver.SharedRabbitMQ(t)
 	conn := open(t, rabbit.URL())
 	require.NoError(t, conn.Do(t.Context(), ask))
 	assert.Contains(t, rabbit.Ctl(t, "list_connections", "client_properties"), `{"connection_name","echohealth"}`)
 }
 
-func TestCallersTakeTurns(t *testing.T) {
+func TestOneCallerAtATime(t *testing.T) {
 	noLeaks(t)
 	conn := open(t, testserver.SharedRabbitMQ(t).URL())
 	var calls sync.WaitGroup
@@ -206,7 +206,7 @@ func TestLoginRefused(t *testing.T) {
 }
 
 // Until RabbitMQ has refused wrong credentials, they look like a broker that hangs.
-func TestLoginOutOfTime(t *testing.T) {
+func TestLoginTimeout(t *testing.T) {
 	noLeaks(t)
 	conn := open(t, "amqp://app:wrong-secret@"+testserver.SharedRabbitMQ(t).Addr()+"/")
 	requireReason(t, probes.ReasonTimeout, within(t, conn, 300*time.Millisecond))
@@ -281,7 +281,7 @@ func TestRestartedBroker(t *testing.T) {
 	}
 }
 
-func TestLostConnectionIsMadeAnewInTheSameCall(t *testing.T) {
+func TestLostConnectionIsReplacedInTheSameCall(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.SharedRabbitMQ(t)
 	proxy := testserver.NewProxy(t, rabbit.Addr())

@@ -61,7 +61,7 @@ func TestCloseWithoutARunCleansUp(t *testing.T) {
 }
 
 // A failure answers every check. A success answers only the checks that began before the run.
-func TestARunAnswers(t *testing.T) {
+func TestWhichChecksARunAnswers(t *testing.T) {
 	asked := time.Now()
 	tests := map[string]struct {
 		began  time.Time

@@ -10,7 +10,7 @@ import (
 	"github.com/echo-probes/echohealth/internal/testserver"
 )
 
-func TestCeleryLife(t *testing.T) {
+func TestCeleryLifecycle(t *testing.T) {
 	t.Parallel()
 	redis := testserver.NewRedis(t)
 	client := redisUser{redis}.client()

@@ -44,7 +44,7 @@ func TestPipe(t *testing.T) {
 	})
 }
 
-func TestPipeThatAcceptsNoOne(t *testing.T) {
+func TestPipeWithoutAccept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

@@ -45,7 +45,7 @@ func query[V any](t *testing.T, dsn, sql string) V {
 	return value
 }
 
-func TestPostgresLife(t *testing.T) {
+func TestPostgresLifecycle(t *testing.T) {
 	postgres := testserver.NewPostgres(t)
 	testLife(t, postgres, postgresUser{postgres})
 }

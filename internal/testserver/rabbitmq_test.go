@@ -59,7 +59,7 @@ func (u rabbitUser) stored(t *testing.T) bool {
 	return err == nil
 }
 
-func TestRabbitMQLife(t *testing.T) {
+func TestRabbitMQLifecycle(t *testing.T) {
 	t.Parallel()
 	rabbit := testserver.NewRabbitMQ(t)
 	testLife(t, rabbit, rabbitUser{rabbit})

@@ -46,7 +46,7 @@ func (u redisUser) stored(t *testing.T) bool {
 	return client.Get(t.Context(), "key").Val() == "value"
 }
 
-func TestRedisLife(t *testing.T) {
+func TestRedisLifecycle(t *testing.T) {
 	redis := testserver.NewRedis(t)
 	testLife(t, redis, redisUser{redis})
 }

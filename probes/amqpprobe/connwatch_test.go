@@ -22,7 +22,7 @@ func dialShared(t *testing.T) *amqp.Connection {
 }
 
 // The order in which a connection's reports are taken does not matter: an alarm of a life that ended is over.
-func TestAnAlarmEndsWithTheLifeOfTheConnection(t *testing.T) {
+func TestAnAlarmEndsWithTheConnection(t *testing.T) {
 	open, closed := dialShared(t), dialShared(t)
 	require.NoError(t, closed.Close())
 	for range 50 {

@@ -56,7 +56,7 @@ func TestNewConnections(t *testing.T) {
 	}, 20*time.Second, 100*time.Millisecond)
 }
 
-func TestNewConnectionsWhereTheCertificateExpires(t *testing.T) {
+func TestNewConnectionsAfterTheCertificateExpires(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.SharedRabbitMQ(t)
 	front := newTLSFront(t, rabbit.Addr())
@@ -67,7 +67,7 @@ func TestNewConnectionsWhereTheCertificateExpires(t *testing.T) {
 	eventually(t, probe, probes.OK, "")
 }
 
-func TestNewConnectionsWhereTheNameIsGone(t *testing.T) {
+func TestNewConnectionsWithoutTheHostName(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.SharedRabbitMQ(t)
 	probe := keeping(t, fmt.Sprintf("amqp://app:app-secret@rabbit.test.:%d/", rabbit.Port()))

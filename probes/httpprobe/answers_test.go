@@ -112,7 +112,7 @@ const (
 // kilobyte is a part of a body, or a header.
 var kilobyte = strings.Repeat("x", 1000)
 
-// An oddAnswer is legal, or nearly so, and expected by nobody.
+// An oddAnswer is legal, or nearly so, and unexpected.
 type oddAnswer struct {
 	answer  answer
 	endless bool // it never ends: the check's context does

@@ -354,7 +354,7 @@ func TestClientStaysAsItWas(t *testing.T) {
 }
 
 func TestNoPileUp(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") // the system accepts in its name, nobody answers
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // the system accepts connections, but nothing answers
 	require.NoError(t, err)
 	defer listener.Close()
 	before := goleak.IgnoreCurrent()
@@ -422,7 +422,7 @@ func BenchmarkCheckRefused(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if result := probe.Check(b.Context()); result.Status != probes.Error {
-			b.Fatal("nobody listens there")
+			b.Fatal("no server listens there")
 		}
 	}
 }

@@ -216,7 +216,7 @@ func TestNewConnections(t *testing.T) {
 }
 
 // While a check is an error no new connection is made, and neither is one without checks.
-func TestNoNewConnectionsWhileRed(t *testing.T) {
+func TestNoNewConnectionsWhileTheCheckFails(t *testing.T) {
 	server := testserver.NewPostgres(t)
 	server.Exec(t, "ALTER ROLE app SET default_transaction_read_only = on")
 	proxy := testserver.NewProxy(t, server.Addr())

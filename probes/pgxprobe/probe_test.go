@@ -267,7 +267,7 @@ func TestPoolFullOfDials(t *testing.T) {
 
 // After a query without an answer the probe keeps away from the pool until the database has answered. That it has no
 // connection for the probe is an answer too.
-func TestTrustRegained(t *testing.T) {
+func TestPoolIsUsedAgainAfterAnAnswer(t *testing.T) {
 	server := testserver.NewPostgres(t)
 	proxy := testserver.NewProxy(t, server.Addr())
 	pool := newPool(t, via(t, server.DSN(), proxy.Addr()), maxConns(3))
@@ -431,7 +431,7 @@ func TestThePoolFailsToReplaceAConnection(t *testing.T) {
 }
 
 // A server that goes away while it has the query.
-func TestConnectionLostInMidQuery(t *testing.T) {
+func TestConnectionLostDuringAQuery(t *testing.T) {
 	server := testserver.SharedPostgres(t)
 	proxy := testserver.NewProxy(t, server.Addr())
 	pool := newPool(t, via(t, server.DSN(), proxy.Addr()))
@@ -644,7 +644,7 @@ func TestConcurrentChecks(t *testing.T) {
 	assert.LessOrEqual(t, most, int32(1))
 }
 
-func TestCheckHeedsItsContext(t *testing.T) {
+func TestCheckEndsWithItsContext(t *testing.T) {
 	server := testserver.SharedPostgres(t)
 	proxy := testserver.NewProxy(t, server.Addr())
 	probe := newProbe(t, newPool(t, via(t, server.DSN(), proxy.Addr())))

@@ -369,7 +369,7 @@ var broken = []struct {
 		says:  `Options.Want "fine": it must be ok, warning or error`,
 	},
 	{
-		name:  "a negative patience",
+		name:  "a negative Patience",
 		probe: shows(),
 		opts:  probetest.Options{Patience: -1},
 		fails: "itself",

@@ -139,7 +139,7 @@ func TestGoodProbe(t *testing.T) {
 	})
 }
 
-func TestGoodProbeOfWhatIsDown(t *testing.T) {
+func TestGoodProbeOfAFailedDependency(t *testing.T) {
 	s := newServer(t)
 	s.listener.Close()
 	probetest.Run(t, func(*testing.T) probes.Probe { return newLineProbe(s.listener.Addr().String()) }, probetest.Options{

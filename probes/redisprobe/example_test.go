@@ -9,7 +9,7 @@ import (
 )
 
 func Example() {
-	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}) // where nobody listens
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}) // no server listens here
 	defer rdb.Close()
 	probe := redisprobe.New(rdb) // echohealth.WithRedis(probe)
 	defer probe.Close()

@@ -50,7 +50,7 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// refused returns an address at which nobody listens.
+// refused returns an address without a listener.
 func refused(t *testing.T) string {
 	t.Helper()
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(testserver.FreePort(t)))
@@ -82,7 +82,7 @@ func TestRestart(t *testing.T) {
 
 	server.Kill(t)
 	server.Start(t)
-	requireOK(t, probe) // nobody has looked meanwhile
+	requireOK(t, probe) // no check has run meanwhile
 
 	server.Stop(t)
 	requireError(t, probe, probes.ReasonConnectionRefused)

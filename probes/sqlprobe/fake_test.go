@@ -91,8 +91,8 @@ func TestFullPoolForLong(t *testing.T) {
 	})
 }
 
-// How rarely anybody asks makes no difference: a pool that was full at one check is no outage.
-func TestFullPoolRarelyAsked(t *testing.T) {
+// The time between checks makes no difference: a pool that was full at one check is not an outage.
+func TestFullPoolWithRareChecks(t *testing.T) {
 	for _, period := range []time.Duration{time.Second, 10 * time.Second, time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			db := openFake(fakeDriver{works, works}, 1)
@@ -123,7 +123,7 @@ func TestFullPoolRarelyAsked(t *testing.T) {
 }
 
 // A check that has waited for an older question's answer asks anew, and looks anew at whether the pool is full.
-func TestFullPoolAfterAnOlderQuestion(t *testing.T) {
+func TestFullPoolAfterAnOlderQuery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := openFake(fakeDriver{works, func(context.Context) error { time.Sleep(500 * time.Millisecond); return nil }}, 1)
 		defer db.Close()

@@ -34,7 +34,7 @@ func resetConnector(t *testing.T, dsn string, reset func(context.Context) error)
 		stdlib.OptionResetSession(func(ctx context.Context, _ *pgx.Conn) error { return reset(ctx) }))
 }
 
-// wantsTenant refuses a context without a tenant in the one way that database/sql heeds.
+// wantsTenant refuses a context without a tenant in the only way that database/sql accepts.
 func wantsTenant(ctx context.Context) error {
 	if ctx.Value(tenant{}) == nil {
 		return driver.ErrBadConn

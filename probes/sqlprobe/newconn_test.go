@@ -124,7 +124,7 @@ func TestNewConnectionOnceAMinute(t *testing.T) {
 	}
 }
 
-// A driver whose Connect does not heed its context holds up no check, and is not called a second time beside.
+// A driver whose Connect ignores its context delays no check, and is not called again meanwhile.
 func TestConnectThatIgnoresItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pooled, d := newHookedDriver(), newHookedDriver()
@@ -189,7 +189,7 @@ func TestNewConnectionHasTheValues(t *testing.T) {
 	})
 }
 
-func TestNoNewConnectionWhileRed(t *testing.T) {
+func TestNoNewConnectionWhileTheCheckFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pooled, d := newHookedDriver(), newHookedDriver()
 		var failure error
