@@ -139,6 +139,7 @@ func (c *client) ask(method, path string) reply {
 	body, err := io.ReadAll(response.Body)
 	require.NoError(c.t, err, asked)
 	return reply{
-		asked: asked, status: response.StatusCode, header: response.Header, body: string(body), closes: response.Close,
+		asked: asked, status: response.StatusCode, header: response.Header,
+		body: string(body), closes: response.Close,
 	}
 }

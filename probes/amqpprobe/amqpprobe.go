@@ -55,9 +55,9 @@ func TLSConfig(c *tls.Config) Option {
 	}
 }
 
-// NewConnectionEvery sets how often the probe makes a new connection, logs in and closes it: once per d, 10
-// % more or less. The default is one minute. Zero turns it off. A negative duration, a positive one under 1
-// ms, and one over a year are errors. The last use wins.
+// NewConnectionEvery sets how often the probe makes a new connection, logs in and closes it: once per d,
+// 10 % more or less. The default is one minute. Zero turns it off. A negative duration, a positive one under
+// 1 ms, and one over a year are errors. The last use wins.
 func NewConnectionEvery(d time.Duration) Option {
 	return func(s *settings) error {
 		s.newConnections = d

@@ -27,7 +27,8 @@ func hooksOf(config *pgxpool.Config) hooks {
 		return hooks{}
 	}
 	h := hooks{name: "PrepareConn", prepare: config.PrepareConn, release: config.AfterRelease}
-	if before := config.BeforeAcquire; h.prepare == nil && before != nil {
+	before := config.BeforeAcquire //nolint:staticcheck // deprecated, but the pool still calls it
+	if h.prepare == nil && before != nil {
 		h.name = "BeforeAcquire"
 		h.prepare = func(ctx context.Context, conn *pgx.Conn) (bool, error) { return before(ctx, conn), nil }
 	}

@@ -216,7 +216,7 @@ func TestInvalidOptions(t *testing.T) {
 	tests := map[string]redisprobe.Option{
 		"redisprobe.NewConnectionEvery(-1s): the duration must be 0":   redisprobe.NewConnectionEvery(-time.Second),
 		"redisprobe.NewConnectionEvery(60ns): the duration must be 0":  redisprobe.NewConnectionEvery(60),
-		"redisprobe.BaseContext(nil): the context must not be nil":     redisprobe.BaseContext(nil), //nolint:staticcheck
+		"redisprobe.BaseContext(nil): the context must not be nil":     redisprobe.BaseContext(nil), //nolint:staticcheck // nil is the case
 		"redisprobe.NewConnectionEvery(8761h0m0s): the duration must ": redisprobe.NewConnectionEvery(8761 * time.Hour),
 	}
 	for want, opt := range tests {
