@@ -53,7 +53,7 @@ func TestNewConnections(t *testing.T) {
 	require.NoError(t, probe.Close())
 	assert.EventuallyWithT(t, func(c *assert.CollectT) {
 		assert.Empty(c, rabbit.Ctl(t, "list_connections", "user"))
-	}, 20*time.Second, 100*time.Millisecond)
+	}, 2*time.Minute, 100*time.Millisecond)
 }
 
 func TestNewConnectionsAfterTheCertificateExpires(t *testing.T) {
