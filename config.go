@@ -77,10 +77,21 @@ func configure(opts []Option) (*config, error) {
 	return c, nil
 }
 
-// validate looks at what can be judged only when all options are known.
+// validate checks what depends on more than one option.
 func (c *config) validate() error {
-	var errs []error
 	names := map[string]bool{}
+	errs := c.validateChecks(names)
+	errs = append(errs, c.validateReadiness(names)...)
+	errs = append(errs, c.validateAliases()...)
+	if c.withoutSystem && len(c.systemOptions) > 0 {
+		errs = append(errs, fmt.Errorf("WithoutSystemMetrics: nothing is measured, so %s can have no effect",
+			c.systemOptions[0]))
+	}
+	return errors.Join(errs...)
+}
+
+// validateChecks also fills in the defaults of the checks, and their names.
+func (c *config) validateChecks(names map[string]bool) (errs []error) {
 	for i := range c.checks {
 		check := &c.checks[i]
 		if names[check.name] {
@@ -94,6 +105,10 @@ func (c *config) validate() error {
 			errs = append(errs, fmt.Errorf("the name %q is reserved for a disk", disk.Name))
 		}
 	}
+	return errs
+}
+
+func (c *config) validateReadiness(names map[string]bool) (errs []error) {
 	for i, name := range c.readiness {
 		if !names[name] {
 			errs = append(errs, fmt.Errorf("WithReadiness: there is no check %q; "+
@@ -103,6 +118,10 @@ func (c *config) validate() error {
 			errs = append(errs, fmt.Errorf("WithReadiness: the check %q is named twice", name))
 		}
 	}
+	return errs
+}
+
+func (c *config) validateAliases() (errs []error) {
 	for path, endpoint := range c.aliases {
 		if !c.isPublic(endpoint) {
 			errs = append(errs, fmt.Errorf("WithAlias(%q, %q): the endpoint must be one of WithPublic's, "+
@@ -113,11 +132,7 @@ func (c *config) validate() error {
 				path, c.prefix))
 		}
 	}
-	if c.withoutSystem && len(c.systemOptions) > 0 {
-		errs = append(errs, fmt.Errorf("WithoutSystemMetrics: nothing is measured, so %s can have no effect",
-			c.systemOptions[0]))
-	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // complete fills in the defaults of a check.
