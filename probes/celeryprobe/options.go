@@ -145,7 +145,8 @@ func NewConnectionEvery(d time.Duration) Option {
 
 // PingWorkers pings the workers by Celery's remote control. The check is a Warning with the reason
 // no_workers or missing_workers when fewer than min workers answer. Min must be at least 1. The detail
-// workers is the number of workers that answered. The last use wins.
+// workers is the number of workers that answered. By default the check does not ping the workers. The last
+// use wins.
 func PingWorkers(min int) Option {
 	return func(s *settings) error {
 		if min < 1 {
