@@ -31,13 +31,13 @@ func (p *Pipe) Accept() (net.Conn, error) {
 	}
 }
 
-// Close refuses all further clients. The connections that exist are not touched.
+// Close refuses all later clients. Existing connections stay open.
 func (p *Pipe) Close() error {
 	p.once.Do(func() { close(p.closed) })
 	return nil
 }
 
-// Addr returns an address that says nothing.
+// Addr returns a placeholder.
 func (p *Pipe) Addr() net.Addr { return pipeAddr{} }
 
 type pipeAddr struct{}

@@ -19,20 +19,20 @@ func FreePort(t testing.TB) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-// firstPort is the lowest port that is handed out: above those that well-known
-// servers use by default.
+// firstPort is the lowest port that is handed out. It is above the default ports of
+// well-known servers.
 const firstPort = 10240
 
-// handedOut are the ports that were given to a server or a test, so that the port of
-// a server that is stopped at the moment goes to no other.
+// handedOut are the ports of servers and tests. The port of a stopped server goes to no
+// other.
 var handedOut struct {
 	mu    sync.Mutex // guards ports
 	ports map[int]bool
 }
 
-// listenFree listens on a port that was not handed out before. It stays below the
-// range from which the system takes ports for outgoing connections: one of those could
-// otherwise take a server's port while the server is stopped.
+// listenFree listens on a port that was not handed out before. The port is below the
+// range for outgoing connections, because an outgoing connection could take a server's
+// port while the server is stopped.
 func listenFree(t testing.TB) net.Listener {
 	t.Helper()
 	ports := ephemeralStart() - firstPort
@@ -49,7 +49,7 @@ func listenFree(t testing.TB) net.Listener {
 	return nil
 }
 
-// reserve reports whether port was free to hand out, and takes it.
+// reserve reserves port, and reports whether it was free.
 func reserve(port int) bool {
 	handedOut.mu.Lock()
 	defer handedOut.mu.Unlock()
@@ -63,8 +63,8 @@ func reserve(port int) bool {
 	return true
 }
 
-// ephemeralStart returns the first port of the range for outgoing connections, or
-// Linux's default where it is not known or leaves too little room below it.
+// ephemeralStart returns the first port of the range for outgoing connections. It returns
+// Linux's default if that is unknown or leaves too little room below it.
 func ephemeralStart() int {
 	const linuxDefault, least = 32768, firstPort + 1024
 	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")

@@ -79,11 +79,11 @@ func (p *Postgres) postgres() command {
 	argv := []string{filepath.Join(p.bin, "postgres"), "-D", p.data()}
 	settings := append([]string{
 		"listen_addresses=127.0.0.1", "port=" + strconv.Itoa(p.port), "unix_socket_directories=",
-		// Safe as long as the machine doesn't crash, and much faster.
+		// Much faster, and safe unless the machine crashes.
 		"fsync=off", "shared_buffers=16MB", "autovacuum=off",
 		// Not in /dev/shm, where a killed server would leave its segments.
 		"dynamic_shared_memory_type=mmap",
-		// So that a standby that was stopped for a while finds what it missed.
+		// A standby that was stopped for a while needs the old segments.
 		"wal_keep_size=64MB",
 	}, p.settings...)
 	for _, setting := range settings {
@@ -110,8 +110,8 @@ func (p *Postgres) pidFile() []string {
 	return strings.Split(strings.TrimSpace(string(text)), "\n")
 }
 
-// template is the directory of a cluster that was never started, for the test binary's
-// servers to copy: that takes a fraction of initdb's time.
+// template is the directory of a cluster that was never started. The servers of the test
+// binary copy it, which is much faster than initdb.
 var template struct {
 	mu     sync.Mutex // guards the rest, also while the cluster is made
 	dir    string
@@ -246,7 +246,7 @@ func (p *Postgres) Standby(t testing.TB) *Postgres {
 	return standby
 }
 
-// Promote makes a standby a server of its own, and returns when it accepts writes.
+// Promote turns a standby into a primary, and returns when it accepts writes.
 func (p *Postgres) Promote(t testing.TB) {
 	t.Helper()
 	if p.psql(t, "SELECT pg_promote()") != "t\n" {

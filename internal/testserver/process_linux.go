@@ -17,13 +17,13 @@ import (
 
 const supported = true
 
-// guardScript leaves a guard behind and becomes the server, keeping its process id
-// ($$). The guard waits for a line on descriptor 3, whose other end only the test
-// binary holds. End of file instead of a line means that the test binary is gone: the
-// guard then kills the server with all its descendants, cleans up ($1) and removes the
-// server's directory ($0). Each process is stopped before its children are listed, so
-// that it can't get more of them meanwhile. The guard is no child of the server's (the
-// shell between them has ended), and so is not frozen or killed along with it.
+// guardScript starts a guard and becomes the server, with the same process id ($$). The
+// guard waits for a line on descriptor 3, whose other end only the test binary holds. End
+// of file instead of a line means that the test binary has ended. The guard then kills
+// the server with all its descendants, cleans up ($1) and removes the server's directory
+// ($0). It stops each process before it lists the children, so that the process cannot
+// start more of them meanwhile. The guard is no child of the server, because the shell
+// between them has ended. So it is not frozen or killed with the server.
 const guardScript = `
 children() {
 	grep -l "^PPid:[[:space:]]*$1\$" /proc/[0-9]*/status | cut -d/ -f3
@@ -47,7 +47,7 @@ exec "$@" 3<&-
 // A process is a server's first process, and the root of the tree of all of them.
 type process struct {
 	cmd   *exec.Cmd
-	guard *os.File // a line says that the server has ended, end of file that the test binary has
+	guard *os.File // a line: the server has ended; end of file: the test binary has ended
 }
 
 // startProcess starts the program under the command's account, in dir, with its output
@@ -74,8 +74,8 @@ func startProcess(c command, dir, cleanup string, log *os.File) (*process, error
 	return &process{cmd: cmd, guard: guard}, nil
 }
 
-// removeLater returns a function that removes dir. A guard does so in any case when the
-// test binary is gone.
+// removeLater returns a function that removes dir. If the test binary ends first, a guard
+// removes it.
 func removeLater(dir string) (remove func(), err error) {
 	guarded, guard, err := os.Pipe()
 	if err != nil {
@@ -95,7 +95,7 @@ func removeLater(dir string) (remove func(), err error) {
 	}, nil
 }
 
-// credential is nil for no account: the process then runs as the test does.
+// credential returns nil for no account. The process then runs under the test's account.
 func credential(account *user.User) *syscall.Credential {
 	if account == nil {
 		return nil
@@ -107,17 +107,17 @@ func credential(account *user.User) *syscall.Credential {
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// running reports whether the first process lives, frozen or not.
+// running reports whether the first process exists, frozen or not.
 func (p *process) running() bool {
 	_, state := procStat(p.pid())
 	return alive(state)
 }
 
-// signal sends to the first process alone, which is how a server is asked to stop.
+// signal signals only the first process, which is how a server is asked to stop.
 func (p *process) signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
 
-// freeze stops every process of the tree. It looks again until it finds them all
-// stopped, since one that was not yet stopped may have had another child.
+// freeze stops every process of the tree. It repeats until all are stopped, because a
+// process that was not yet stopped may have started another.
 func (p *process) freeze() error {
 	return poll(10*time.Second, func() error {
 		running := 0
@@ -140,8 +140,8 @@ func (p *process) thaw() {
 	}
 }
 
-// kill kills every process of the tree, frozen first so that none can have children
-// meanwhile, and returns when they are gone.
+// kill kills every process of the tree and returns when they are gone. It freezes them
+// first, so that none can start another meanwhile.
 func (p *process) kill() error {
 	frozen := p.freeze()
 	pids := p.tree()
@@ -156,8 +156,8 @@ func (p *process) kill() error {
 	return frozen
 }
 
-// wait returns when the first process has ended by itself, or with an error when it
-// has not after the given time.
+// wait returns when the first process has ended by itself. After limit it returns an
+// error.
 func (p *process) wait(limit time.Duration) error {
 	err := poll(limit, func() error {
 		if p.running() {
@@ -178,7 +178,7 @@ func (p *process) reap() {
 	p.guard.Close()
 }
 
-// gone returns an error while one of the processes is there.
+// gone returns an error while one of the processes exists.
 func gone(pids []int) error {
 	for _, pid := range pids {
 		if _, state := procStat(pid); alive(state) {
@@ -188,8 +188,8 @@ func gone(pids []int) error {
 	return nil
 }
 
-// tree returns the first process and all its descendants. Process groups and sessions
-// would not do: a PostgreSQL backend makes a session of its own.
+// tree returns the first process and all its descendants. Process groups and sessions do
+// not suffice, because a PostgreSQL backend makes its own session.
 func (p *process) tree() []int {
 	children := make(map[int][]int)
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the only error is a bad pattern
@@ -205,8 +205,8 @@ func (p *process) tree() []int {
 	return pids
 }
 
-// procStat returns a process's parent and its state as in proc(5): 'T' stopped, 'Z'
-// ended but not waited for; 0 where there is no such process.
+// procStat returns a process's parent and its state as in proc(5): 'T' is stopped, 'Z' is
+// ended but not waited for. The state is 0 if there is no such process.
 func procStat(pid int) (parent int, state byte) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -223,12 +223,13 @@ func procStat(pid int) (parent int, state byte) {
 
 func alive(state byte) bool { return !slices.Contains([]byte{0, 'Z', 'X'}, state) }
 
-// setAccount makes a command run under an account, nil being the test's own.
+// setAccount makes a command run under an account, or under the test's own if it is nil.
 func setAccount(cmd *exec.Cmd, account *user.User) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential(account)}
 }
 
-// shortenQueue makes the queue of connections that wait to be accepted as short as can be.
+// shortenQueue makes the queue of connections that wait to be accepted as short as
+// possible.
 func shortenQueue(listener *net.TCPListener) error {
 	raw, err := listener.SyscallConn()
 	if err != nil {

@@ -13,10 +13,9 @@ import (
 // goleak.IgnoreAnyFunction in a test that looks for leaks before its proxies end.
 const ProxyGoroutine = "github.com/echo-probes/echohealth/internal/testserver.(*Proxy).run"
 
-// A Proxy passes TCP connections on to a server, and misbehaves on demand: its modes
-// are the faults of a network, which no server can produce by itself. It begins in the
-// mode Pass. A change of mode is in force for what arrives after it, on the connections
-// that exist as on new ones.
+// A Proxy passes TCP connections on to a server. Its modes produce faults of a network,
+// which no server can produce by itself. It begins in the mode Pass. A mode applies to
+// what arrives after the change, on existing and on new connections.
 type Proxy struct {
 	t       testing.TB
 	addr    string
@@ -94,8 +93,8 @@ func (p *Proxy) Stall() { p.set(mode{kind: stall}) }
 // Every other mode opens the same port again.
 func (p *Proxy) Refuse() { p.set(mode{kind: refuse}) }
 
-// Drop resets all connections, and answers no attempt to connect: connecting hangs, as it
-// does where a firewall drops the packets. It needs Linux.
+// Drop resets all connections and answers no connection attempt, like a firewall that
+// drops the packets. It needs Linux.
 func (p *Proxy) Drop() { p.set(mode{kind: drop}) }
 
 // Silent accepts connections and reads what clients send, but never answers. Unlike
@@ -106,8 +105,8 @@ func (p *Proxy) Silent() { p.set(mode{kind: silent}) }
 // Drip delivers what the server sends byte by byte, with a pause before each.
 func (p *Proxy) Drip(perByte time.Duration) { p.set(mode{kind: drip, pause: perByte}) }
 
-// ResetOnReply passes on what clients send, and resets a connection, each of them, when
-// the server answers on it.
+// ResetOnReply passes on what clients send, and resets each connection when the server
+// answers on it.
 func (p *Proxy) ResetOnReply() { p.set(mode{kind: resetOnReply}) }
 
 // Redirect makes target the server of all connections that are accepted from now on, like a failover that
@@ -183,7 +182,7 @@ func (p *Proxy) openPort() {
 	p.listen(listener)
 }
 
-// bind takes the port again, which the system may give back a moment after it was closed.
+// bind opens the port again. The system may release it only a moment after it was closed.
 func (p *Proxy) bind() (listener net.Listener, err error) {
 	err = poll(time.Second, func() (err error) {
 		listener, err = net.Listen("tcp4", p.addr)
@@ -192,8 +191,8 @@ func (p *Proxy) bind() (listener net.Listener, err error) {
 	return listener, err
 }
 
-// fillPort opens the port, accepts nothing, and fills its queue of connections: the system
-// then drops whatever else arrives.
+// fillPort opens the port, accepts nothing, and fills its queue of connections, so that
+// the system drops all further packets.
 func (p *Proxy) fillPort() {
 	listener, err := p.bind()
 	if err == nil {
@@ -226,7 +225,7 @@ func (p *Proxy) resetAll() {
 	}
 }
 
-// spawn starts a goroutine of the proxy's.
+// spawn starts a goroutine of the proxy.
 func (p *Proxy) spawn(work func()) { p.running.Go(func() { p.run(work) }) }
 
 // run is in the stack of each goroutine of the proxy, see ProxyGoroutine.
