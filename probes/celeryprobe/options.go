@@ -206,24 +206,24 @@ func ControlExchange(name string) Option {
 	}
 }
 
-func (w *pingSettings) given(option string) { w.set = append(w.set, option) }
+func (s *pingSettings) given(option string) { s.set = append(s.set, option) }
 
 // enabled reports whether the check pings the workers.
-func (w *pingSettings) enabled() bool { return w.min > 0 || len(w.expected) > 0 || w.consumers }
+func (s *pingSettings) enabled() bool { return s.min > 0 || len(s.expected) > 0 || s.consumers }
 
-func (w *pingSettings) method() string {
-	if w.consumers {
+func (s *pingSettings) method() string {
+	if s.consumers {
 		return methodActiveQueues
 	}
 	return methodPing
 }
 
 // validate returns an error if an option has no effect because the check does not ping.
-func (w *pingSettings) validate() error {
-	if w.enabled() || len(w.set) == 0 {
+func (s *pingSettings) validate() error {
+	if s.enabled() || len(s.set) == 0 {
 		return nil
 	}
-	return fmt.Errorf("celeryprobe.%s needs PingWorkers, ExpectWorkers or RequireConsumers", w.set[0])
+	return fmt.Errorf("celeryprobe.%s needs PingWorkers, ExpectWorkers or RequireConsumers", s.set[0])
 }
 
 // GlobalKeyPrefix sets Celery's global_keyprefix of broker_transport_options, which the Redis transport puts
