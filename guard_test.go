@@ -192,6 +192,25 @@ func TestBrokenGuards(t *testing.T) {
 	assert.Equal(t, []string{`ERROR msg="guard panicked" error="token=***"`}, records(&log), "once")
 }
 
+func TestAnyOfTakesATokenIfOneOfItsGuardsDoes(t *testing.T) {
+	inside, token := echohealth.Networks("10.0.0.0/8"), echohealth.BearerToken("s3cret")
+	for _, test := range []struct {
+		guard echohealth.Guard
+		code  int
+	}{
+		{echohealth.AnyOf(inside), 403},
+		{echohealth.AnyOf(inside, token), 401},
+		{echohealth.AnyOf(token, inside), 401},
+	} {
+		h := newHealth(t, quiet, echohealth.WithGuard(test.guard))
+		assert.Equal(t, test.code, as(h, visitor("192.0.2.1:1"), "/api/health/detailed").Code)
+		assert.False(t, test.guard.Allow(visitor("192.0.2.1:1")))
+		assert.True(t, test.guard.Allow(visitor("10.0.0.1:1")))
+	}
+	_, err := echohealth.New(echohealth.WithGuard(echohealth.AnyOf(echohealth.AnyOf(), token)))
+	assert.ErrorContains(t, err, "AnyOf(): name at least one guard")
+}
+
 func TestABrokenGuardAmongOthers(t *testing.T) {
 	var log logBuffer
 	broken := echohealth.GuardFunc(func(*http.Request) bool { panic("a bug") })

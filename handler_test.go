@@ -294,6 +294,32 @@ func TestTimestampsAreOfTheseDays(t *testing.T) {
 	})
 }
 
+// What is due without being shown has the answer looked at anew, and does not make it live longer.
+func TestATimestampIsASecondOldAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(),
+			echohealth.WithDatabase(well, echohealth.FreshFor(10*time.Second)),
+			echohealth.WithRedis(well, echohealth.FreshFor(300*time.Millisecond), echohealth.Optional()))
+		for range 40 {
+			for _, path := range []string{"/api/health/ready", "/api/health/live"} {
+				var body struct{ Timestamp time.Time }
+				require.NoError(t, json.Unmarshal(get(h, path).Body.Bytes(), &body))
+				require.Less(t, time.Since(body.Timestamp), 2*time.Second, path)
+			}
+			time.Sleep(250 * time.Millisecond)
+		}
+	})
+}
+
+func TestASlowCheckIsAWarning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := probes.Func(func(context.Context) error { time.Sleep(200 * time.Millisecond); return nil })
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(),
+			echohealth.WithDatabase(slow, echohealth.SlowAfter(100*time.Millisecond)))
+		assert.Equal(t, probes.ReasonSlow, h.Report(t.Context()).Checks[0].Reason)
+	})
+}
+
 func TestAHungProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})

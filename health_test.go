@@ -234,7 +234,9 @@ func TestCloseWithoutChecks(t *testing.T) {
 	assert.Equal(t, 200, get(h, "/api/health/ready").Code)
 	require.NoError(t, h.Close())
 	assert.Equal(t, 503, get(h, "/api/health/ready").Code)
-	assert.False(t, h.Report(t.Context()).Ready)
+	report := h.Report(t.Context())
+	assert.False(t, report.Ready)
+	assert.Equal(t, echohealth.Unhealthy, report.Status)
 }
 
 func TestCloseIsBounded(t *testing.T) {

@@ -43,15 +43,31 @@ func TestStartupGate(t *testing.T) {
 
 		time.Sleep(90 * time.Second)
 		assert.Equal(t, 503, get(h, "/api/health/ready").Code)
-		h.MarkStarted() // and the answer of this moment serves no longer
-		h.MarkStarted()
+		assert.Equal(t, 503, get(h, "/api/health/startup").Code)
+		h.MarkStarted() // and the answers of this moment serve no longer
 		assert.True(t, h.Started())
 		assert.Equal(t, `{"status":"started","timestamp":"2000-01-01T00:01:30Z"}`, get(h, "/api/health/startup").Body.String())
 		assert.Equal(t, 200, get(h, "/api/health/ready").Code)
+		h.MarkStarted()
 		synctest.Wait()
 		assert.Equal(t, []string{
 			`INFO msg="readiness changed" from=unknown to=not_ready reason=starting failing=[]`,
 			`INFO msg="readiness changed" from=not_ready to=ready lasted=1m30s`,
+		}, records(&log))
+	})
+}
+
+func TestAStartIsLoggedWithoutALook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logBuffer
+		newHealth(t, logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithStartupGate())
+		time.Sleep(99 * time.Millisecond)
+		synctest.Wait()
+		assert.Empty(t, records(&log))
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		assert.Equal(t, []string{
+			`INFO msg="readiness changed" from=unknown to=not_ready reason=starting failing=[]`,
 		}, records(&log))
 	})
 }
@@ -253,6 +269,30 @@ func TestShutdownWithAFinishedContextAndNothingToWaitFor(t *testing.T) {
 }
 
 // However short the drain is, it is told of.
+// serverFunc is a Server made of a function.
+type serverFunc func()
+
+func (f serverFunc) Shutdown(context.Context) error { f(); return nil }
+
+func TestAServerIsShutDownWhileTheServiceDrains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, before := range []time.Duration{0, time.Second} {
+			h := newHealth(t, quiet, echohealth.WithoutSystemMetrics())
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(before, cancel)
+			if before == 0 {
+				cancel()
+			}
+			err := h.Shutdown(ctx, serverFunc(func() {
+				w := get(h, "/api/health/ready")
+				assert.Equal(t, 503, w.Code)
+				assert.Contains(t, w.Body.String(), `"reason":"draining"`)
+			}))
+			assert.ErrorIs(t, err, context.Canceled, "the drain was cut")
+		}
+	})
+}
+
 func TestShutdownTellsOfTheDrain(t *testing.T) {
 	for range 100 {
 		var log logBuffer

@@ -147,6 +147,23 @@ func TestInvalidCombinations(t *testing.T) {
 	}
 }
 
+func TestTheEdgesOfTheRules(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	for _, opt := range []echohealth.Option{
+		echohealth.WithTimeout(year), echohealth.WithTimeout(time.Millisecond),
+		echohealth.WithCPUThreshold(0, 0), echohealth.WithMemoryThreshold(1, 100), echohealth.WithConnectionsThreshold(0, 0),
+		echohealth.WithDatabase(well, echohealth.FailureThreshold(1), echohealth.SuccessThreshold(1)),
+	} {
+		newHealth(t, quiet, opt)
+	}
+	for _, name := range []string{".a", "_a", "-a"} {
+		_, err := echohealth.New(quiet, echohealth.WithCheck(name, well))
+		assert.ErrorContains(t, err, "a name matches")
+	}
+	_, err := echohealth.New(quiet, echohealth.WithDatabase(well, echohealth.SlowAfter(800*time.Millisecond)))
+	assert.ErrorContains(t, err, "SlowAfter(800ms): it is below the timeout, which is 800ms")
+}
+
 func TestAllErrorsAreJoined(t *testing.T) {
 	_, err := echohealth.New(
 		echohealth.WithPrefix("/"),

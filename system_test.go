@@ -215,6 +215,70 @@ func TestOldFigures(t *testing.T) {
 	assert.Equal(t, `{"status":"ok","percent":45.8,"free_mb":50000,"total_mb":100000,"age_seconds":5}`, object(judged(t, sample)["disk"]), "a disk that is late by itself")
 }
 
+func TestWhenAFigureSaysHowOldItIs(t *testing.T) {
+	for _, test := range []struct {
+		details []slog.Attr
+		stuck   bool
+		age     time.Duration
+		shown   bool
+	}{
+		{nil, true, time.Hour, false},
+		{details{slog.Int("count", 1)}, false, oldAge, true},
+		{details{slog.Int("count", 1)}, false, oldAge - 1, false},
+		{details{slog.Int("count", 1)}, true, 0, false},
+		{details{slog.Int("count", 1)}, true, time.Second, true},
+	} {
+		m := &metrics{}
+		m.add("cpu", test.details, figure{}, levels{90, Never}, nil)
+		m.markStale(test.stuck, test.age)
+		assert.Equal(t, test.shown, len(m.checks[0].Details) > len(test.details), "%+v", test)
+		assert.Equal(t, test.stuck, m.checks[0].Status == probes.Warning, "%+v", test)
+	}
+	assert.EqualError(t, noAnswer(0), "no answer")
+	assert.EqualError(t, noAnswer(time.Second+600*time.Microsecond), "no answer; the last one is 1.001s old")
+}
+
+func TestOpenFilesWithoutAFigure(t *testing.T) {
+	of := func(open, limit sysmetrics.Figure[int]) float64 {
+		return openFiles(sysmetrics.Process{OpenFiles: open, MaxOpenFiles: limit})
+	}
+	unknown := sysmetrics.Figure[int]{Value: 5, Err: sysmetrics.ErrUnsupported}
+	assert.Equal(t, 50.0, of(sysmetrics.Figure[int]{Value: 5}, sysmetrics.Figure[int]{Value: 10}))
+	assert.Zero(t, of(unknown, sysmetrics.Figure[int]{Value: 10}))
+	assert.Zero(t, of(sysmetrics.Figure[int]{Value: 5}, unknown))
+	assert.Zero(t, of(sysmetrics.Figure[int]{Value: 5}, sysmetrics.Figure[int]{}))
+}
+
+func TestWhenAMetricWasLastWell(t *testing.T) {
+	c, err := configure(nil)
+	require.NoError(t, err)
+	s := &system{config: c, changed: func([]engine.Change) {}}
+	for _, check := range s.lastMetrics().checks {
+		assert.Equal(t, `{"status":"","reason":""}`, object(check), "nothing is known of it")
+	}
+	assert.Len(t, s.lastMetrics().errs, len(s.names()))
+	sample := fine()
+	s.take(sample)
+	later := fine()
+	later.At, later.Seq, later.CPU.Err = sample.At.Add(time.Minute), 1, errors.New("gone")
+	m := s.take(later)
+	assert.Equal(t, sample.At, m.checks[0].LastOK)
+	s.close(later.At)
+	stale := s.stale()
+	assert.Equal(t, sample.At, stale.checks[0].LastOK)
+	assert.Equal(t, later.At, stale.checks[1].LastOK)
+	assert.Len(t, stale.errs, len(s.names()))
+}
+
+func TestChangesOfMetricsComeInTheOrderOfTheChecks(t *testing.T) {
+	var told []string
+	h, err := New(WithLogger(slog.New(slog.DiscardHandler)), WithOnChange(func(c Change) { told = append(told, c.Check) }))
+	require.NoError(t, err)
+	h.monitor.system.changed([]engine.Change{{Check: "cpu", To: probes.Warning}, {Check: "disk", To: probes.Warning}})
+	require.NoError(t, h.Close())
+	assert.Equal(t, []string{"cpu", "disk"}, told)
+}
+
 func TestASystemThatHasNotAnsweredYet(t *testing.T) {
 	pending := sysmetrics.ErrPending
 	none := sysmetrics.Figure[float64]{Err: pending}
