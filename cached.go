@@ -40,8 +40,8 @@ type cachedAnswer struct {
 // view is what an answer is made from.
 type view struct {
 	phase   phase
-	results []*engine.Result // one for each of checks; with restsInDrain nil where there is none yet
-	metrics *metrics
+	results []*engine.Result // one for each of checks; nil where there is none yet, which only restsInDrain lets happen
+	metrics *metrics         // nil where they are not shown
 }
 
 // cached is a finished answer, what it was made from, and for how long it serves.
@@ -68,7 +68,7 @@ func (p *cachedAnswer) answer(ctx context.Context) *answer {
 		return c.answer
 	}
 	c := p.collect(ctx)
-	v := view{phase: p.monitor.phase(), results: c.Results, metrics: &noMetrics}
+	v := view{phase: p.monitor.phase(), results: c.Results}
 	if p.metrics {
 		v.metrics = p.monitor.metrics()
 	}

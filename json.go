@@ -131,10 +131,7 @@ func appendTime(b []byte, key string, t time.Time) []byte {
 
 // appendText writes a member whose value may hold anything.
 func appendText(b []byte, key, s string) []byte {
-	text, err := json.Marshal(s)
-	if err != nil { // there is no string that json.Marshal refuses
-		text = []byte(`""`)
-	}
+	text, _ := json.Marshal(s) // there is no string that it refuses
 	return append(appendKey(b, key), text...)
 }
 
