@@ -269,6 +269,15 @@ func TestShutdownWithAFinishedContextAndNothingToWaitFor(t *testing.T) {
 }
 
 // However short the drain is, it is told of.
+func TestTheDrainDelayOfTheDefaults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics())
+		began := time.Now()
+		require.NoError(t, h.Drain(t.Context()))
+		assert.Equal(t, 5*time.Second, time.Since(began))
+	})
+}
+
 // serverFunc is a Server made of a function.
 type serverFunc func()
 
