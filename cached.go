@@ -40,7 +40,7 @@ type cachedAnswer struct {
 // view is what an answer is made from.
 type view struct {
 	phase   phase
-	results []*engine.Result // one for each of checks; nil where there is none yet, which only restsInDrain lets happen
+	results []*engine.Result // one for each of checks; with restsInDrain nil where there is none yet
 	metrics *metrics         // nil where they are not shown
 }
 

@@ -139,9 +139,9 @@ func checkAttrs(change engine.Change) []slog.Attr {
 // reportReadiness reports a change of readiness, once every check that it depends on has a result, or the
 // phase decides. That it becomes ready from unknown is no change.
 func (n *notifier) reportReadiness(at time.Time) {
-	phase := n.monitor.phase()
-	if n.monitor.draining.Load() {
-		phase = draining // if it is closed, it drained first, if only for a moment
+	phase := n.monitor.lifecycle.phase()
+	if e := n.monitor.engine; e.Closed() && phase != draining && !at.Before(e.ClosedAt()) {
+		return // that Close ends readiness is no change
 	}
 	failing, known := n.failing()
 	if phase == running && !known {

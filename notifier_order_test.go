@@ -33,12 +33,38 @@ func TestReadinessIsToldInOrder(t *testing.T) {
 	})
 }
 
-func TestTheStatesOfReadiness(t *testing.T) {
-	for want, change := range map[string]Change{
-		"ready":              {To: probes.OK},
-		"not_ready_draining": {To: probes.Error, Reason: "draining"},
-		"not_ready_a_b":      {To: probes.Error},
-	} {
-		assert.Equal(t, want, readinessState(change, []string{"a", "b"}))
+// A change before Close is reported, though the report comes after it.
+func TestReadinessThatChangedBeforeClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []Change
+		h, err := New(WithLogger(slog.New(slog.DiscardHandler)), WithoutSystemMetrics(),
+			WithRedis(probes.Func(func(context.Context) error { return nil })))
+		require.NoError(t, err)
+		h.Report(t.Context())
+		synctest.Wait()
+		began := time.Now()
+		time.Sleep(time.Second)
+		down := h.monitor.checks[0]
+		*down.Last() = engine.Result{Status: probes.Error, Reason: "failed"}
+		h.monitor.engine.Close(time.Second)
+		h.OnChange(func(c Change) { told = append(told, c) })
+		h.notifier.reportReadiness(began)
+		synctest.Wait()
+		assert.Len(t, told, 1)
+		h.notifier.reported = readiness{known: true, ready: true}
+		h.notifier.reportReadiness(time.Now())
+		synctest.Wait()
+		assert.Len(t, told, 1, "that Close ends readiness is no change")
+		require.NoError(t, h.Close())
+	})
+}
+
+func TestStatesOfReadinessAreApart(t *testing.T) {
+	down := Change{To: probes.Error}
+	states := map[string]bool{
+		readinessState(down, []string{"a", "b"}): true, readinessState(down, []string{"a_b"}): true, readinessState(down, []string{"a.b"}): true,
+		readinessState(down, []string{"draining"}): true, readinessState(Change{To: probes.Error, Reason: "draining"}, nil): true,
+		readinessState(Change{To: probes.OK}, nil): true,
 	}
+	assert.Len(t, states, 6)
 }

@@ -158,10 +158,10 @@ func TestTheEdgesOfTheRules(t *testing.T) {
 	}
 	for _, name := range []string{".a", "_a", "-a"} {
 		_, err := echohealth.New(quiet, echohealth.WithCheck(name, well))
-		assert.ErrorContains(t, err, "a name matches")
+		assert.ErrorContains(t, err, "the name must match")
 	}
 	_, err := echohealth.New(quiet, echohealth.WithDatabase(well, echohealth.SlowAfter(800*time.Millisecond)))
-	assert.ErrorContains(t, err, "SlowAfter(800ms): it is below the timeout, which is 800ms")
+	assert.ErrorContains(t, err, "SlowAfter(800ms): it must be below the timeout, which is 800ms")
 }
 
 func TestAllErrorsAreJoined(t *testing.T) {

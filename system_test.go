@@ -229,7 +229,7 @@ func TestWhenAFigureSaysHowOldItIs(t *testing.T) {
 		{details{slog.Int("count", 1)}, true, time.Second, true},
 	} {
 		m := &metrics{}
-		m.add("cpu", test.details, figure{}, levels{90, Never}, nil)
+		m.add("cpu", test.details, levels{90, Never}, nil, figure{})
 		m.markStale(test.stuck, test.age)
 		assert.Equal(t, test.shown, len(m.checks[0].Details) > len(test.details), "%+v", test)
 		assert.Equal(t, test.stuck, m.checks[0].Status == probes.Warning, "%+v", test)
@@ -263,8 +263,8 @@ func TestWhenAMetricWasLastWell(t *testing.T) {
 	later.At, later.Seq, later.CPU.Err = sample.At.Add(time.Minute), 1, errors.New("gone")
 	m := s.take(later)
 	assert.Equal(t, sample.At, m.checks[0].LastOK)
-	s.close(later.At)
-	stale := s.stale()
+	s.close()
+	stale := s.stale(later.At)
 	assert.Equal(t, sample.At, stale.checks[0].LastOK)
 	assert.Equal(t, later.At, stale.checks[1].LastOK)
 	assert.Len(t, stale.errs, len(s.names()))
