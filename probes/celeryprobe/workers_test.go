@@ -27,14 +27,18 @@ func worker(t testing.TB, url, name string, opts ...testserver.CeleryOption) *te
 var spaces atomic.Int32
 
 // onBoth runs a test over a vhost of its own on RabbitMQ and a database of its own on Redis. consumers is what the test
-// expects of the detail consumers: n on RabbitMQ, and no such detail on Redis.
+// expects of the detail consumers: n on RabbitMQ, and no such detail on Redis. Both run side by side, so that only the test
+// around them can count goroutines.
 func onBoth(t *testing.T, test func(t *testing.T, url string, consumers func(n int) []slog.Attr)) {
 	t.Run("RabbitMQ", func(t *testing.T) {
-		url := vhost(t, testserver.SharedRabbitMQ(t))
+		url := vhost(t, testserver.SharedRabbitMQ(t)) // one at a time, as a server's methods must be called
+		t.Parallel()
 		test(t, url, func(n int) []slog.Attr { return []slog.Attr{slog.Int("consumers", n)} })
 	})
 	t.Run("Redis", func(t *testing.T) {
-		test(t, database(t), func(int) []slog.Attr { return nil })
+		url := database(t)
+		t.Parallel()
+		test(t, url, func(int) []slog.Attr { return nil })
 	})
 }
 
@@ -76,8 +80,8 @@ func eventually(t *testing.T, probe probes.Probe, status probes.Status, reason p
 }
 
 func TestWorkersComeAndGo(t *testing.T) {
+	noLeaks(t)
 	onBoth(t, func(t *testing.T, url string, consumers func(int) []slog.Attr) {
-		noLeaks(t)
 		probe := newProbe(t, url, celeryprobe.PingWorkers(2), celeryprobe.ExpectWorkers("one@test", "two@test"), celeryprobe.PingEvery(time.Second))
 		fastest := time.Hour
 		for range 10 { // some of them are not slowed down by what else the machine does
