@@ -19,8 +19,8 @@ func PingOnly() Option {
 
 // NewConnectionEvery sets how often the probe makes a new connection, logs in and closes it: once per d,
 // 10 % more or less. The default is one minute. Zero turns it off. While the new connection fails and the
-// kept one answers, the check is a Warning with the reason of the failure, such as authentication_failed after
-// a password change.
+// kept connection answers, the check is a Warning with the reason of the failure, such as
+// authentication_failed after a password change.
 //
 // The probe makes one new connection at a time, none while the check is an error, and none through the
 // application's pool. For a *redis.ClusterClient it makes one to each master; with Sentinel, one to the
