@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -112,7 +113,7 @@ func TestMetricsAreRenewedByEveryLook(t *testing.T) {
 	h, err := New(WithLogger(slog.New(slog.DiscardHandler)))
 	require.NoError(t, err)
 	look := func(path string) *metrics {
-		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", path, nil))
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil))
 		h.monitor.system.renewed.Wait()
 		h.monitor.system.mu.Lock()
 		defer h.monitor.system.mu.Unlock()

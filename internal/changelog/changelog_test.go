@@ -156,7 +156,8 @@ func TestAnHourOfFlapping(t *testing.T) {
 			total := 0
 			for _, line := range j.written() {
 				var changes int
-				if _, err := fmt.Sscanf(line[strings.Index(line, "msg="):], "msg=flapping changes=%d", &changes); err != nil {
+				_, after, _ := strings.Cut(line, "msg=")
+				if _, err := fmt.Sscanf(after, "flapping changes=%d", &changes); err != nil {
 					changes = 1
 				}
 				total += changes

@@ -142,7 +142,7 @@ func (s *search) listItemEnd(delimiter int, k key) int {
 	case end < line:
 		return end
 	case k.after == ';': // the last one: only a quote tells it from what follows the list
-		for end = delimiter + 1; end < line && !(isQuote(s.text[end]) && endsWord(s.text[end+1:], false)); {
+		for end = delimiter + 1; end < line && (!isQuote(s.text[end]) || !endsWord(s.text[end+1:], false)); {
 			end++
 		}
 		return end

@@ -27,7 +27,8 @@ func hooksOf(config *pgxpool.Config) hooks {
 		return hooks{}
 	}
 	h := hooks{name: "PrepareConn", prepare: config.PrepareConn, release: config.AfterRelease}
-	before := config.BeforeAcquire //nolint:staticcheck // deprecated, but the pool still calls it
+	//lint:ignore SA1019 it is deprecated, but the pool still calls it
+	before := config.BeforeAcquire
 	if h.prepare == nil && before != nil {
 		h.name = "BeforeAcquire"
 		h.prepare = func(ctx context.Context, conn *pgx.Conn) (bool, error) { return before(ctx, conn), nil }

@@ -78,7 +78,7 @@ func TestRefusingHooks(t *testing.T) {
 		text string
 	}{
 		"BeforeAcquire false": {func(c *pgxpool.Config) {
-			//nolint:staticcheck // deprecated, but the pool still calls it
+			//lint:ignore SA1019 it is deprecated, but the pool still calls it
 			c.BeforeAcquire = func(ctx context.Context, _ *pgx.Conn) bool { return ctx.Value(tenant{}) != nil }
 		}, "BeforeAcquire"},
 		"PrepareConn true, err":  {wantsTenant(true, errNoTenant), "PrepareConn refuses a connection for a check: no"},

@@ -213,10 +213,11 @@ func TestCloseEndsANewConnection(t *testing.T) {
 
 func TestInvalidOptions(t *testing.T) {
 	client := newClient(t, &redis.Options{})
+	var none context.Context
 	tests := map[string]redisprobe.Option{
 		"redisprobe.NewConnectionEvery(-1s): the duration must be 0":   redisprobe.NewConnectionEvery(-time.Second),
 		"redisprobe.NewConnectionEvery(60ns): the duration must be 0":  redisprobe.NewConnectionEvery(60),
-		"redisprobe.BaseContext(nil): the context must not be nil":     redisprobe.BaseContext(nil), //nolint:staticcheck // nil is the case
+		"redisprobe.BaseContext(nil): the context must not be nil":     redisprobe.BaseContext(none),
 		"redisprobe.NewConnectionEvery(8761h0m0s): the duration must ": redisprobe.NewConnectionEvery(8761 * time.Hour),
 	}
 	for want, opt := range tests {
