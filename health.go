@@ -206,8 +206,8 @@ var kinds = []struct{ name, packages string }{
 	{"database", "pgxprobe sqlprobe"}, {"redis", "redisprobe"}, {"amqp", "amqpprobe"}, {"celery", "celeryprobe"},
 }
 
-// misplaced returns a line of advice if one of our own probes has the default name of another kind. The compiler accepts
-// every probe in every option.
+// misplaced returns a line of advice if one of our own probes has the default name of another kind. The
+// compiler accepts every probe in every option.
 func misplaced(name string, probe probes.Probe) []string {
 	pkg, _, _ := strings.Cut(strings.TrimPrefix(fmt.Sprintf("%T", probe), "*"), ".")
 	named, placed := false, true

@@ -61,8 +61,8 @@ type Result struct {
 	// with Warning or Error means that the reason is derived from Err. It is ignored with OK.
 	Reason Reason
 
-	// Details are further members of the check's JSON object, in this order. The answer leaves out details that
-	// CheckDetail rejects, and those after the first MaxDetails.
+	// Details are further members of the check's JSON object, in this order. The answer leaves out details
+	// that CheckDetail rejects, and those after the first MaxDetails.
 	Details []slog.Attr
 
 	// Err is the whole error, for the log only. No answer shows it. An Err with OK counts as Error with

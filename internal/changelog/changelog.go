@@ -1,14 +1,15 @@
-// Package changelog writes the changes of checks, of metrics and of readiness to a log, so that no outage is missing
-// from it and none floods it.
+// Package changelog writes the changes of checks, of metrics and of readiness to a log, so that no outage
+// is missing from it and none floods it.
 //
-// A change is written at once if its state is new, or worse than what the log says: the subject was not in this state
-// during the last ten minutes, or its level is above those since the last record. Any other change is a repetition. It
-// is written at once too, unless the subject has changed within its quiet time. Then it is summed up, and the summary
-// is written at the end of the quiet time, which doubles from one second to one minute while the subject continues to
-// change. A subject that has not changed for two minutes begins anew.
+// A change is written at once if its state is new, or worse than what the log says: the subject was not in
+// this state during the last ten minutes, or its level is above those since the last record. Any other
+// change is a repetition. It is written at once too, unless the subject has changed within its quiet time.
+// Then it is summed up, and the summary is written at the end of the quiet time, which doubles from one
+// second to one minute while the subject continues to change. A subject that has not changed for two
+// minutes begins anew.
 //
-// So no record is late by more than a minute, and a subject with n states that changes every second for an hour makes
-// at most 70 records, and 12 n more.
+// So no record is late by more than a minute, and a subject with n states that changes every second for an
+// hour makes at most 70 records, and 12 n more.
 package changelog
 
 import (
@@ -98,8 +99,8 @@ func (l *Log) Add(c Change) {
 	s.last, s.seen[c.State] = c, c.At
 }
 
-// isNew reports whether a change must be written at once: to a state that the subject has not been in of late, or to a
-// worse one than the log has, or is about to have, since the last record.
+// isNew reports whether a change must be written at once: to a state that the subject has not been in of
+// late, or to a worse one than the log has, or is about to have, since the last record.
 func (s *subject) isNew(c Change) bool {
 	seen, ok := s.seen[c.State]
 	if !ok {

@@ -107,9 +107,9 @@ func age(at, now time.Time) time.Duration {
 	return max(now.Sub(at), wall(now).Sub(wall(at)))
 }
 
-// freshUntil is when the next look is due after result was given: at once if it expired while another check was waited
-// for. The result of an overdue run does not expire. It is shown again after each freshness time, so that the answer's
-// timestamp is current.
+// freshUntil is when the next look is due after result was given: at once if it expired while another check
+// was waited for. The result of an overdue run does not expire. It is shown again after each freshness
+// time, so that the answer's timestamp is current.
 func (c *Check) freshUntil(result *Result, now time.Time) time.Time {
 	if until := result.At.Add(c.Freshness); until.After(now) || !c.overdue() {
 		return until
@@ -150,8 +150,8 @@ func (c *Check) unfinished(r *run) *Result {
 	return result
 }
 
-// closedResult is what every check says once the Engine is closed: no run renews what is old, so nothing stays green. It
-// took as long as the last run.
+// closedResult is what every check says once the Engine is closed: no run renews what is old, so nothing
+// stays green. It took as long as the last run.
 func (c *Check) closedResult() *Result {
 	at := c.engine.ClosedAt()
 	result := &Result{Status: probes.Error, Reason: probes.ReasonStale, Err: errClosed, At: at, Since: at}
@@ -163,8 +163,8 @@ func (c *Check) closedResult() *Result {
 	return result
 }
 
-// continueIn fills in what next, the result after r, takes over from it: since when the check has this status, and when
-// it was last OK. r may be nil.
+// continueIn fills in what next, the result after r, takes over from it: since when the check has this
+// status, and when it was last OK. r may be nil.
 func (r *Result) continueIn(next *Result) {
 	if r == nil {
 		return

@@ -91,14 +91,15 @@ func (c *Check) finish(r *run, outcome outcome) {
 	c.engine.queue.flush()
 }
 
-// pausedUntil reports whether the process was stopped during a call that is not overdue: the timer has come late, or
-// still not come.
+// pausedUntil reports whether the process was stopped during a call that is not overdue: the timer has come
+// late, or still not come.
 func (r *run) pausedUntil(now time.Time) bool {
 	return r.paused || now.Sub(r.deadline) >= pauseTolerance
 }
 
-// repeat reports whether the probe has to be called once more: it failed while the process was stopped, and its limits
-// went by without it. The second call has the timeout, or what is left of the time that extend gave. c.mu is held.
+// repeat reports whether the probe has to be called once more: it failed while the process was stopped, and
+// its limits went by without it. The second call has the timeout, or what is left of the time that extend
+// gave. c.mu is held.
 func (c *Check) repeat(r *run, outcome outcome, now time.Time) bool {
 	if outcome.status != probes.Error || r.overdue || r.repeated || !r.pausedUntil(now) || c.engine.Closed() {
 		return false

@@ -37,8 +37,8 @@ func (h handshake) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		}
 		for _, h := range rejections {
 			if strings.HasPrefix(err.Error(), h.reply) {
-				// Two layers, because go-redis removes the outer one. No %w for err, because go-redis would treat it
-				// as a reply and continue.
+				// Two layers, because go-redis removes the outer one. No %w for err, because go-redis would
+				// treat it as a reply and continue.
 				return fmt.Errorf("hello: %w", probes.Fail(h.reason, errors.New(err.Error())))
 			}
 		}

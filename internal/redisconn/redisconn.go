@@ -55,8 +55,8 @@ func (c *Conn) clusterClient(ctx context.Context, app *redis.ClusterOptions) *re
 func options(ctx context.Context, app *redis.Options) *redis.Options {
 	opt := *app
 	opt.Dialer = dialer(ctx, app)
-	// A call ends when its client is closed (Conn.run). A read deadline could come before that of the context,
-	// and would count as a failure to retry.
+	// A call ends when its client is closed (Conn.run). A read deadline could come before that of the
+	// context, and would count as a failure to retry.
 	opt.ContextTimeoutEnabled = false
 	opt.MaxRetries = -1
 	opt.DialerRetries = 1

@@ -1,7 +1,6 @@
-// Package testserver starts real servers for tests: PostgreSQL, Redis, RabbitMQ
-// and Celery workers, each private to the test that asks for it, on a free port of
-// 127.0.0.1, so that a test may also stop, kill, freeze and restart it. A [Proxy]
-// adds the faults of a network.
+// Package testserver starts real servers for tests: PostgreSQL, Redis, RabbitMQ and Celery workers, each
+// private to the test that asks for it, on a free port of 127.0.0.1, so that a test may also stop, kill,
+// freeze and restart it. A [Proxy] adds the faults of a network.
 //
 //	func TestMain(m *testing.M) { testserver.Main(m) }
 //
@@ -10,20 +9,18 @@
 //		…
 //		pg.Freeze(t)
 //
-// A New function's server ends with its test. A Shared function's server is one for
-// the whole test binary; a test must leave it as it was. A server whose program is
-// not installed skips the test with a message that names the Debian package; with
-// ECHOHEALTH_REQUIRE_SERVERS set to anything but the empty string it fails the test
-// instead. Without that variable, -short skips every such test. Away from Linux every server counts as not installed; the proxy works
-// everywhere.
+// A New function's server ends with its test. A Shared function's server is one for the whole test binary;
+// a test must leave it as it was. A server whose program is not installed skips the test with a message
+// that names the Debian package; with ECHOHEALTH_REQUIRE_SERVERS set to anything but the empty string it
+// fails the test instead. Without that variable, -short skips every such test. Away from Linux every server
+// counts as not installed; the proxy works everywhere.
 //
-// Nothing outlives the test binary, however it ends: each server has a guard, a small
-// shell process, that kills the server and all its children when the test binary is
-// gone, be it by a timeout or by kill -9.
+// Nothing outlives the test binary, however it ends: each server has a guard, a small shell process, that
+// kills the server and all its children when the test binary is gone, be it by a timeout or by kill -9.
 //
-// A server costs no goroutine. A proxy has one, and four for each connection, until
-// its test ends. A test that looks for leaked goroutines before that, with a deferred
-// goleak.VerifyNone, passes goleak.IgnoreAnyFunction with [ProxyGoroutine].
+// A server costs no goroutine. A proxy has one, and four for each connection, until its test ends. A test
+// that looks for leaked goroutines before that, with a deferred goleak.VerifyNone, passes
+// goleak.IgnoreAnyFunction with [ProxyGoroutine].
 //
 // The methods of one server are not safe for concurrent use; those of a Proxy are.
 package testserver

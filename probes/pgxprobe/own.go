@@ -147,7 +147,8 @@ func adaptConfig(config *pgx.ConnConfig) (connected *atomic.Bool) {
 	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.DeadlineContextWatcherHandler{Conn: conn.Conn()}
 	}
-	// When a query gets no answer, pgx dials again to cancel it, for up to 15 s. A SELECT 1 is not worth that.
+	// When a query gets no answer, pgx dials again to cancel it, for up to 15 s. A SELECT 1 is not worth
+	// that.
 	connected = new(atomic.Bool)
 	dial := config.DialFunc
 	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {

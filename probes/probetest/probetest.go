@@ -32,14 +32,14 @@ import (
 // Options describe a probe to Run. The zero value is for a probe that is always ok, has no dependency, and
 // knows no secret.
 type Options struct {
-	// Want is the expected status of each check, also of the first one and of concurrent ones, unless Hang was
-	// called or the probe is closed. Empty means probes.OK.
+	// Want is the expected status of each check, also of the first one and of concurrent ones, unless Hang
+	// was called or the probe is closed. Empty means probes.OK.
 	Want probes.Status
 
-	// Hang makes the dependency hang: on existing and on new connections it still accepts data, but no longer
-	// answers. A paused server does so (SIGSTOP, docker pause), and so does a proxy that forwards nothing, or a
-	// handler that blocks. Hang is called once in a subtest, after newProbe. It must undo its effect with
-	// t.Cleanup.
+	// Hang makes the dependency hang: on existing and on new connections it still accepts data, but no
+	// longer answers. A paused server does so (SIGSTOP, docker pause), and so does a proxy that forwards
+	// nothing, or a handler that blocks. Hang is called once in a subtest, after newProbe. It must undo its
+	// effect with t.Cleanup.
 	//
 	// Nil skips the rules for a dependency that hangs. Use nil for a probe without a dependency.
 	Hang func(t *testing.T)
@@ -53,15 +53,15 @@ type Options struct {
 	// names of databases. The comparison ignores case. An empty string is an error.
 	Hidden []string
 
-	// Ignore names functions whose goroutines do not belong to the probe, such as "net/http.(*conn).serve" for
-	// a server in the process of the test. A goroutine with one of them in its stack does not count. An empty
-	// string is an error.
+	// Ignore names functions whose goroutines do not belong to the probe, such as "net/http.(*conn).serve"
+	// for a server in the process of the test. A goroutine with one of them in its stack does not count. An
+	// empty string is an error.
 	Ignore []string
 
-	// Patience is how long Run waits before it reports that something hangs or was left open: for Check after
-	// the end of its context, for Close, Validate and Advise, and for closing what was opened. Zero means 2 s,
-	// which is less than the timeouts of most drivers. With a longer time, such a timeout could count as the
-	// end of the context. A negative duration is an error.
+	// Patience is how long Run waits before it reports that something hangs or was left open: for Check
+	// after the end of its context, for Close, Validate and Advise, and for closing what was opened. Zero
+	// means 2 s, which is less than the timeouts of most drivers. With a longer time, such a timeout could
+	// count as the end of the context. A negative duration is an error.
 	Patience time.Duration
 }
 
