@@ -448,7 +448,7 @@ func TestThereIsAnEndToDetails(t *testing.T) {
 		slices.Sort(j.invalid)
 		require.Len(t, j.invalid, 2)
 		assert.Equal(t, "a: there are more than 32 details: the rest is left out", j.invalid[0])
-		assert.Contains(t, j.invalid[1], `c: detail "host": a string matches`)
+		assert.Contains(t, j.invalid[1], `c: detail "host": a string must match`)
 	})
 }
 
