@@ -171,7 +171,7 @@ func TestMaskLeavesProse(t *testing.T) {
 		"npm ERR! @scope/name",
 		"NOAUTH Authentication required.",
 		"ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN.",
-		"https://proxy.golang.org/github.com/x/@v/list", "https://h/?mail=bob@example.com", "https://h#bob@x",
+		"https://modules.example/github.com/x/@v/list", "https://h/?mail=bob@example.com", "https://h#bob@x",
 		"http://h and bob@x",
 		`parse "http://h/@": x`, `parse "a/b": x`, "http://@h", "http://@h:80",
 		"http://h:x and http://k and bob@x", "http://h:65439 and bob@x", "http://h:0 and bob@x",
