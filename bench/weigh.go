@@ -22,11 +22,11 @@ const rootWeight = "Echo, log/slog → + echohealth"
 
 var weights = []weight{
 	{rootWeight, "slog", "", "slog,root", 465, "the system metrics (120 KB), naming errors and masking passwords (54 KB), the endpoints, the engine"},
-	{"→ + pgxprobe", "root,pgx", "root", "root,pgx,pgxprobe", 60, "its own code"},
-	{"→ + sqlprobe", "root,sql", "root", "root,sql,sqlprobe", 52, "its own code"},
-	{"→ + redisprobe", "root,redis", "root", "root,redis,redisprobe", 720, "go-redis's cluster and ring clients, and all commands of its UniversalClient, which an application with a plain Client does not link"},
-	{"→ + amqpprobe", "root,amqp", "root", "root,amqp,amqpprobe", 90, "its own code, and the kept connection"},
-	{"→ + celeryprobe", "root,amqp,redis", "root", "root,amqp,redis,celeryprobe", 880, "both transports, whichever is used; see redisprobe"},
+	{"→ + pgxprobe", "root,pgx", "root", "root,pgx,pgxprobe", 88, "its own code, and the test of new connections"},
+	{"→ + sqlprobe", "root,sql", "root", "root,sql,sqlprobe", 88, "its own code, and the test of new connections"},
+	{"→ + redisprobe", "root,redis", "root", "root,redis,redisprobe", 960, "go-redis's cluster and ring clients, all commands of its UniversalClient, and its pipeliner, which tells whether a client is closed; an application with a plain Client links none of them"},
+	{"→ + amqpprobe", "root,amqp", "root", "root,amqp,amqpprobe", 100, "its own code, and the kept connection"},
+	{"→ + celeryprobe", "root,amqp,redis", "root", "root,amqp,redis,celeryprobe", 936, "both transports, whichever is used; see redisprobe"},
 	{"→ + httpprobe", "root", "", "root,httpprobe", 530, "net/http's client, which a service that calls others links already"},
 	{"Echo → + alexliesenfeld/health", "", "", "alex", 0, ""},
 	{"Echo → + hellofresh/health-go", "", "", "hello", 0, ""},
