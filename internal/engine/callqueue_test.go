@@ -46,7 +46,8 @@ func TestAFullQueueDropsTheOldest(t *testing.T) {
 			close(hang)
 			synctest.Wait()
 			assert.Len(t, got, 1024)
-			assert.Equal(t, 1999, got[1023])
+			assert.Equal(t, 976, got[0], "the oldest are dropped")
+			assert.Equal(t, 1999, got[1023], "and the newest kept")
 		}
 		assert.Equal(t, 2, drops, "once each time")
 		queue.Close(time.Second)
