@@ -11,7 +11,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/redact"
 )
 
 // Guard decides who may see more than live, ready and startup. Allow runs on the goroutine of the request,
@@ -235,7 +235,7 @@ func validGuards(call string, guards []Guard) error {
 		if isNil(guard) {
 			errs = append(errs, fmt.Errorf("%s: guard %d must not be nil", call, i+1))
 		} else if err := validate(guard); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %s", call, classify.Text(err)))
+			errs = append(errs, fmt.Errorf("%s: %s", call, redact.Error(err)))
 		}
 	}
 	return errors.Join(errs...)

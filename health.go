@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/redact"
 	"github.com/echo-probes/echohealth/probes"
 )
 
@@ -169,11 +169,11 @@ func (h *Health) closers() []closer {
 func closeProbe(name string, closer io.Closer) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("echohealth: closing the probe of %q panicked: %s", name, classify.Mask(fmt.Sprint(v)))
+			err = fmt.Errorf("echohealth: closing the probe of %q panicked: %s", name, redact.Text(fmt.Sprint(v)))
 		}
 	}()
 	if err := closer.Close(); err != nil {
-		return fmt.Errorf("echohealth: closing the probe of %q: %s", name, classify.Text(err))
+		return fmt.Errorf("echohealth: closing the probe of %q: %s", name, redact.Error(err))
 	}
 	return nil
 }
@@ -183,7 +183,7 @@ func (h *Health) advise() {
 	for _, check := range h.config.checks {
 		for _, line := range append(misplaced(check.name, check.probe), advice(check.probe)...) {
 			h.notifier.log(slog.LevelWarn, "health check advice",
-				slog.String("check", check.name), slog.String("advice", classify.Mask(line)))
+				slog.String("check", check.name), slog.String("advice", redact.Text(line)))
 		}
 	}
 }

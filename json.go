@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/redact"
 	"github.com/echo-probes/echohealth/probes"
 )
 
@@ -87,7 +87,7 @@ func (c Check) append(b []byte, err error) []byte {
 		b = appendDetail(appendKey(b, detail.Key), detail.Value)
 	}
 	if err != nil {
-		b = appendText(b, "error", shorten(classify.Text(err)))
+		b = appendText(b, "error", shorten(redact.Error(err)))
 	}
 	return append(b, '}')
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/redact"
 )
 
 // MarkStarted opens the gate of WithStartupGate: /startup/ answers 200 from now on, and readiness depends
@@ -131,7 +131,7 @@ func shutDownOne(ctx context.Context, i int, server Server) (err error) {
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("echohealth: Shutdown: server %d panicked: %s", i+1, classify.Mask(fmt.Sprint(v)))
+			err = fmt.Errorf("echohealth: Shutdown: server %d panicked: %s", i+1, redact.Text(fmt.Sprint(v)))
 		}
 	}()
 	return server.Shutdown(ctx)

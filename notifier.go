@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/changelog"
-	"github.com/echo-probes/echohealth/internal/classify"
 	"github.com/echo-probes/echohealth/internal/engine"
+	"github.com/echo-probes/echohealth/internal/redact"
 	"github.com/echo-probes/echohealth/probes"
 )
 
@@ -98,7 +98,7 @@ func (n *notifier) Changed(change engine.Change) {
 // Invalid logs what breaks the rules of package probes.
 func (n *notifier) Invalid(check string, err error) {
 	n.log(slog.LevelWarn, "health check gives what can't be shown",
-		slog.String("check", check), slog.String("error", classify.Text(err)))
+		slog.String("check", check), slog.String("error", redact.Error(err)))
 }
 
 // reportCheck reports a change of a check or of a metric. That something which was unknown is well is no
@@ -131,7 +131,7 @@ func checkAttrs(change engine.Change) []slog.Attr {
 		attrs = append(attrs, slog.String("reason", string(change.Reason)))
 	}
 	if change.Err != nil {
-		attrs = append(attrs, slog.String("error", classify.Text(change.Err)))
+		attrs = append(attrs, slog.String("error", redact.Error(change.Err)))
 	}
 	return attrs
 }
@@ -268,7 +268,7 @@ func (n *notifier) call(change Change) {
 func (n *notifier) callOne(f func(Change), change Change) {
 	defer func() {
 		if v := recover(); v != nil {
-			n.log(slog.LevelError, "OnChange panicked", slog.String("error", classify.Mask(fmt.Sprint(v))))
+			n.log(slog.LevelError, "OnChange panicked", slog.String("error", redact.Text(fmt.Sprint(v))))
 		}
 	}()
 	f(change)
@@ -277,7 +277,7 @@ func (n *notifier) callOne(f func(Change), change Change) {
 // guardPanicked logs the first panic of a guard.
 func (n *notifier) guardPanicked(v any) {
 	n.guardPanic.Do(func() {
-		n.log(slog.LevelError, "guard panicked", slog.String("error", classify.Mask(fmt.Sprint(v))))
+		n.log(slog.LevelError, "guard panicked", slog.String("error", redact.Text(fmt.Sprint(v))))
 	})
 }
 
@@ -309,5 +309,5 @@ func mask(err error) error {
 	return &masked{err}
 }
 
-func (m *masked) Error() string { return classify.Text(m.err) }
+func (m *masked) Error() string { return redact.Error(m.err) }
 func (m *masked) Unwrap() error { return m.err }

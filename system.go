@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/echo-probes/echohealth/internal/classify"
 	"github.com/echo-probes/echohealth/internal/engine"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/sysmetrics"
 )
@@ -139,7 +139,7 @@ func (m *metrics) add(name string, details []slog.Attr, l levels, err error, f f
 	case errors.Is(err, sysmetrics.ErrPending), errors.Is(err, sysmetrics.ErrUnsupported):
 		err = nil
 	case err != nil:
-		check.Status, check.Reason = probes.Warning, classify.Reason(err)
+		check.Status, check.Reason = probes.Warning, reason.Of(err)
 	case f.value > l.critical:
 		check.Status, check.Reason = probes.Error, probes.ReasonAboveThreshold
 		err = f.above("critical", l.critical)

@@ -8,7 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/redact"
 	"github.com/echo-probes/echohealth/probes"
 )
 
@@ -86,7 +86,7 @@ func validProbe(call string, p probes.Probe) error {
 		return fmt.Errorf("%s: the probe must not be a nil %T", call, p)
 	}
 	if err := validate(p); err != nil {
-		return fmt.Errorf("%s: %s", call, classify.Text(err))
+		return fmt.Errorf("%s: %s", call, redact.Error(err))
 	}
 	return nil
 }

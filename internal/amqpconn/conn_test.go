@@ -16,7 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/echo-probes/echohealth/internal/amqpconn"
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 )
@@ -74,7 +74,7 @@ func within(t *testing.T, conn *amqpconn.Conn, d time.Duration) error {
 func requireReason(t *testing.T, want probes.Reason, err error) {
 	t.Helper()
 	require.Error(t, err)
-	require.Equal(t, want, classify.Reason(err), "%v", err)
+	require.Equal(t, want, reason.Of(err), "%v", err)
 	require.NotContains(t, err.Error(), "secret")
 }
 

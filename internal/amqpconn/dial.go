@@ -10,7 +10,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/probes"
 )
 
@@ -71,7 +71,7 @@ func loginError(ctx context.Context, s *socket, err error) error {
 	case errors.Is(err, amqp.ErrCredentials) && end != nil && end.after >= silentClose:
 		return probes.Fail(probes.ReasonAuthenticationFailed, err)
 	case (errors.Is(err, amqp.ErrCredentials) || errors.Is(err, amqp.ErrVhost)) && end != nil:
-		return probes.Fail(classify.Reason(end.err),
+		return probes.Fail(reason.Of(end.err),
 			fmt.Errorf("the connection ended during the login: %w", end.err))
 	case serverCode(err) == amqp.AccessRefused:
 		return probes.Fail(probes.ReasonAuthenticationFailed, err)

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 )
@@ -38,7 +38,7 @@ func TestTry(t *testing.T) {
 	missing, err := ParseURL(rabbit.URL()+"missing", nil)
 	require.NoError(t, err)
 	for range 20 {
-		assert.Equal(t, probes.ReasonNotFound, classify.Reason(missing.Try(t.Context())))
+		assert.Equal(t, probes.ReasonNotFound, reason.Of(missing.Try(t.Context())))
 	}
 	assert.Eventually(t, func() bool { return rabbit.Ctl(t, "list_connections", "pid") == "" },
 		2*time.Minute, 100*time.Millisecond)
@@ -53,5 +53,5 @@ func TestTryEndsWithItsContext(t *testing.T) {
 	proxy.Silent()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	assert.Equal(t, probes.ReasonTimeout, classify.Reason(target.Try(ctx)))
+	assert.Equal(t, probes.ReasonTimeout, reason.Of(target.Try(ctx)))
 }

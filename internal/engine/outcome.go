@@ -8,7 +8,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/probes"
 )
 
@@ -75,7 +75,7 @@ func reasonOf(o outcome) probes.Reason {
 	if o.reason != "" {
 		return o.reason
 	}
-	if reason := classify.Reason(o.err); reason != "" {
+	if reason := reason.Of(o.err); reason != "" {
 		return reason
 	}
 	return probes.ReasonFailed

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/redisconn"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
@@ -86,7 +86,7 @@ func TestCloseEndsTheCallsInFlight(t *testing.T) {
 		start := time.Now()
 		conn.Close()
 		for range 2 {
-			assert.Equal(t, probes.ReasonClientClosed, classify.Reason(<-errs), name)
+			assert.Equal(t, probes.ReasonClientClosed, reason.Of(<-errs), name)
 		}
 		assert.Less(t, time.Since(start), 3*time.Second, name)
 		assert.ErrorIs(t, conn.Do(t.Context(), ping), redisconn.ErrClosed)

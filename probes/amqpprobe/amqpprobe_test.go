@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/amqpprobe"
@@ -54,7 +54,7 @@ func requireError(t *testing.T, want probes.Reason, result probes.Result) {
 	t.Helper()
 	require.Equal(t, probes.Error, result.Status, "%v", result.Err)
 	if result.Reason == "" {
-		result.Reason = classify.Reason(result.Err) // as the engine does
+		result.Reason = reason.Of(result.Err) // as the engine does
 	}
 	require.Equal(t, want, result.Reason, "%v", result.Err)
 	require.NotContains(t, result.Err.Error(), "secret")
@@ -64,7 +64,7 @@ func requireWarning(t *testing.T, want probes.Reason, result probes.Result) {
 	t.Helper()
 	require.Equal(t, probes.Warning, result.Status, "%v", result.Err)
 	if result.Reason == "" {
-		result.Reason = classify.Reason(result.Err) // as the engine does
+		result.Reason = reason.Of(result.Err) // as the engine does
 	}
 	require.Equal(t, want, result.Reason, "%v", result.Err)
 	require.NotContains(t, result.Err.Error(), "secret")

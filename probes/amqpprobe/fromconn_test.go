@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/echo-probes/echohealth"
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/amqpprobe"
@@ -36,15 +36,15 @@ func publish(t *testing.T, conn *amqp.Connection) {
 	require.NoError(t, ch.PublishWithContext(t.Context(), "amq.fanout", "", false, false, amqp.Publishing{}))
 }
 
-func eventually(t *testing.T, probe probes.Probe, status probes.Status, reason probes.Reason) {
+func eventually(t *testing.T, probe probes.Probe, status probes.Status, want probes.Reason) {
 	t.Helper()
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		result := probe.Check(t.Context())
 		if result.Reason == "" {
-			result.Reason = classify.Reason(result.Err) // as the engine does
+			result.Reason = reason.Of(result.Err) // as the engine does
 		}
 		assert.Equal(c, status, result.Status, "%v", result.Err)
-		assert.Equal(c, reason, result.Reason, "%v", result.Err)
+		assert.Equal(c, want, result.Reason, "%v", result.Err)
 	}, 20*time.Second, 10*time.Millisecond)
 }
 

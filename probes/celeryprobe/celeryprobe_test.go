@@ -16,7 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/echo-probes/echohealth"
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/celeryprobe"
@@ -79,7 +79,7 @@ func requireError(t *testing.T, want probes.Reason, result probes.Result) {
 	t.Helper()
 	require.Equal(t, probes.Error, result.Status, "%v", result.Err)
 	if result.Reason == "" {
-		result.Reason = classify.Reason(result.Err) // as the engine does
+		result.Reason = reason.Of(result.Err) // as the engine does
 	}
 	require.Equal(t, want, result.Reason, "%v", result.Err)
 	require.NotContains(t, result.Err.Error(), "secret")

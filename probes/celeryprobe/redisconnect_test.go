@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 )
@@ -41,7 +41,7 @@ func TestRedisConnect(t *testing.T) {
 	refused := func(want probes.Reason, begin, end []any) {
 		t.Helper()
 		do(begin...)
-		assert.Equal(t, want, classify.Reason(broker.connect(t.Context())))
+		assert.Equal(t, want, reason.Of(broker.connect(t.Context())))
 		kept()
 		do(end...)
 		require.NoError(t, broker.connect(t.Context()))
@@ -69,11 +69,11 @@ func TestNewConnectionsToRedis(t *testing.T) {
 	password("a-secret")
 	p := New("redis://depths:a-secret@"+server.Addr(), NewConnectionEvery(50*time.Millisecond))
 	defer p.Close()
-	becomes := func(status probes.Status, reason probes.Reason) {
+	becomes := func(status probes.Status, want probes.Reason) {
 		t.Helper()
 		assert.Eventually(t, func() bool {
 			result := p.Check(t.Context())
-			return result.Status == status && (status == probes.OK || classify.Reason(result.Err) == reason)
+			return result.Status == status && (status == probes.OK || reason.Of(result.Err) == want)
 		}, 30*time.Second, 20*time.Millisecond)
 	}
 	becomes(probes.OK, "")

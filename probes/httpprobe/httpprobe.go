@@ -29,7 +29,7 @@ import (
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/basecontext"
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/redact"
 	"github.com/echo-probes/echohealth/probes"
 )
 
@@ -72,7 +72,7 @@ func Header(key, value string) Option {
 		if !isToken(key) {
 			return fmt.Errorf(
 				"httpprobe.Header(%q, …): the key must consist of letters, digits and !#$%%&'*+-.^_`|~",
-				classify.Mask(key))
+				redact.Text(key))
 		}
 		if !isFieldValue(value) {
 			return fmt.Errorf("httpprobe.Header(%q, …): the value must not contain a control character", key)

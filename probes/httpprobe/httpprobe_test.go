@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/httpprobe"
 	"github.com/stretchr/testify/assert"
@@ -43,7 +43,7 @@ func run(t testing.TB, probe probes.Probe, limit time.Duration) (probes.Result, 
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	result := probe.Check(ctx)
-	return result, classify.Reason(result.Err)
+	return result, reason.Of(result.Err)
 }
 
 // enough is more than anything takes that is not meant to hang.

@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/redact"
 )
 
 func parse(rawURL string) (*url.URL, error) {
@@ -27,7 +27,7 @@ func parse(rawURL string) (*url.URL, error) {
 
 // invalid returns an error with the password masked in a text that quotes a URL.
 func invalid(text string) error {
-	return errors.New("httpprobe.New: " + classify.Mask(text))
+	return errors.New("httpprobe.New: " + redact.Text(text))
 }
 
 // strayDelimiter returns what is wrong after the host. A /, ? or # in a password ends it. The rest of the

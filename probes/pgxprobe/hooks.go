@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -80,7 +80,7 @@ func (h hooks) callRelease(conn *pgx.Conn) (keep bool) {
 // permission_denied.
 func failedByDatabase(err error) bool {
 	_, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && classify.Reason(err) != probes.ReasonFailed
+	return ok && reason.Of(err) != probes.ReasonFailed
 }
 
 // refusal is the error of a check whose connection the pool's hook refuses. It says nothing about the
@@ -107,7 +107,7 @@ func (r *refusal) Unwrap() error { return r.err }
 
 // reason is the reason of the hook's error, or misconfigured if it has none.
 func (r *refusal) reason() probes.Reason {
-	if reason := classify.Reason(r.err); reason != "" && reason != probes.ReasonFailed {
+	if reason := reason.Of(r.err); reason != "" && reason != probes.ReasonFailed {
 		return reason
 	}
 	return probes.ReasonMisconfigured

@@ -7,7 +7,7 @@ import (
 	"net"
 	"time"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -71,7 +71,7 @@ func details(stat *pgxpool.Stat, readOnly bool) []slog.Attr {
 // connectionLost reports whether an established connection turned out to be closed: by the network, or by
 // the server with an error such as 57P01.
 func connectionLost(err error) bool {
-	switch classify.Reason(err) {
+	switch reason.Of(err) {
 	case probes.ReasonConnectionLost, probes.ReasonDependencyStarting:
 		return true
 	}
@@ -85,12 +85,12 @@ func serverAnswered(err error) bool {
 }
 
 func tooManyConnections(err error) bool {
-	return classify.Reason(err) == probes.ReasonTooManyConnections
+	return reason.Of(err) == probes.ReasonTooManyConnections
 }
 
 // reachedNoServer reports whether a failed dial cost the database nothing.
 func reachedNoServer(err error) bool {
-	switch classify.Reason(err) {
+	switch reason.Of(err) {
 	case probes.ReasonConnectionRefused, probes.ReasonUnreachable, probes.ReasonHostNotFound,
 		probes.ReasonConnectionLost, probes.ReasonDependencyStarting:
 		return true

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -86,7 +86,7 @@ func (p *Probe) poolClosed(ctx context.Context) bool {
 	if err == nil {
 		p.release(ctx, conn)
 	}
-	p.closed = classify.Reason(err) == probes.ReasonClientClosed
+	p.closed = reason.Of(err) == probes.ReasonClientClosed
 	return p.closed
 }
 

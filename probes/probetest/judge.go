@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"strings"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/redact"
 	"github.com/echo-probes/echohealth/probes"
 )
 
@@ -24,7 +24,7 @@ func judgeStatus(r probes.Result) error {
 	case !known(r.Status):
 		return fmt.Errorf("the status %q is none of ok, warning and error", r.Status)
 	case r.Status == probes.OK && r.Err != nil:
-		return fmt.Errorf("the result is ok and has an error, which counts as failed: %s", classify.Text(r.Err))
+		return fmt.Errorf("the result is ok and has an error, which counts as failed: %s", redact.Error(r.Err))
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ func judgeDetails(details []slog.Attr) error {
 
 // judgeSecrets searches what is shown and what is logged.
 func (k kit) judgeSecrets(r probes.Result) error {
-	errs := []error{k.shown("the reason", string(r.Reason)), k.logged("the error", classify.Text(r.Err))}
+	errs := []error{k.shown("the reason", string(r.Reason)), k.logged("the error", redact.Error(r.Err))}
 	for _, a := range r.Details {
 		errs = append(errs, k.shown("a detail's key", a.Key))
 		if a.Value.Kind() == slog.KindString { // a number may contain a port's digits by chance

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/redact"
 	"github.com/echo-probes/echohealth/probes"
 )
 
@@ -52,7 +52,7 @@ func (s *subject) wanted(ctx context.Context) error {
 	result, err := s.attempt(ctx)
 	if err == nil && result.Status != s.Want {
 		err = fmt.Errorf("the check is %s, and %s is wanted: reason %q, error: %s",
-			result.Status, s.Want, result.Reason, classify.Text(result.Err))
+			result.Status, s.Want, result.Reason, redact.Error(result.Err))
 	}
 	return err
 }
@@ -96,7 +96,7 @@ func (s *subject) validated() error {
 	if err != nil || invalid == nil {
 		return err
 	}
-	text := classify.Text(invalid)
+	text := redact.Error(invalid)
 	return errors.Join(fmt.Errorf("the probe's Validate refuses it: %s", text), s.logged("Validate", text))
 }
 
@@ -109,7 +109,7 @@ func (s *subject) advised() error {
 	if err := s.call(now(), "Advise", func() { lines = adviser.Advise() }); err != nil {
 		return err
 	}
-	return s.logged("Advise", classify.Mask(strings.Join(lines, "\n")))
+	return s.logged("Advise", redact.Text(strings.Join(lines, "\n")))
 }
 
 // close closes the probe, unless it is closed already. The error of Close does not matter, because it is for

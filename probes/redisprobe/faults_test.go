@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/redisprobe"
@@ -98,7 +98,7 @@ func TestFrozen(t *testing.T) {
 	for range 50 {
 		start := time.Now()
 		result := run(t, probe, 20*time.Millisecond)
-		require.Equal(t, probes.ReasonTimeout, classify.Reason(result.Err), "%v", result.Err)
+		require.Equal(t, probes.ReasonTimeout, reason.Of(result.Err), "%v", result.Err)
 		require.Less(t, time.Since(start), 3*time.Second, "a default client takes 5s")
 	}
 	goleak.VerifyNone(t, before)
@@ -245,7 +245,7 @@ func TestLoading(t *testing.T) {
 			case <-done:
 				return
 			case <-time.After(5 * time.Millisecond):
-				seen[classify.Reason(run(t, probe, 5*time.Second).Err)] = true
+				seen[reason.Of(run(t, probe, 5*time.Second).Err)] = true
 			}
 		}
 	})

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/redisprobe"
@@ -25,12 +25,12 @@ import (
 const often = 10 * time.Millisecond
 
 // await checks until the status and the reason are as wanted. A check must never be an error meanwhile.
-func await(t *testing.T, probe probes.Probe, status probes.Status, reason probes.Reason) {
+func await(t *testing.T, probe probes.Probe, status probes.Status, want probes.Reason) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		result := run(t, probe, 10*time.Second)
 		require.NotEqual(t, probes.Error, result.Status, "%v", result.Err)
-		if result.Status == status && classify.Reason(result.Err) == reason {
+		if result.Status == status && reason.Of(result.Err) == want {
 			return
 		}
 		require.True(t, time.Now().Before(deadline), "%s: %v", result.Status, result.Err)

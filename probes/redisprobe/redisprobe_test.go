@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/redisprobe"
@@ -67,7 +67,7 @@ func requireError(t testing.TB, probe probes.Probe, want probes.Reason) {
 	}
 	result := run(t, probe, limit)
 	require.Equal(t, probes.Error, result.Status, "%v", result.Err)
-	require.Equal(t, want, classify.Reason(result.Err), "%v", result.Err)
+	require.Equal(t, want, reason.Of(result.Err), "%v", result.Err)
 }
 
 func TestNilClient(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/sqlprobe"
@@ -108,13 +108,13 @@ func warm(t testing.TB, db *sql.DB, n int) {
 	require.Equal(t, n, db.Stats().Idle)
 }
 
-func assertResult(t testing.TB, result probes.Result, status probes.Status, reason probes.Reason) {
+func assertResult(t testing.TB, result probes.Result, status probes.Status, want probes.Reason) {
 	t.Helper()
 	if result.Reason == "" && result.Status != probes.OK {
-		result.Reason = classify.Reason(result.Err)
+		result.Reason = reason.Of(result.Err)
 	}
 	assert.Equal(t, status, result.Status, "%s: %v", result.Reason, result.Err)
-	assert.Equal(t, reason, result.Reason, "%v", result.Err)
+	assert.Equal(t, want, result.Reason, "%v", result.Err)
 	assert.Equal(t, status == probes.OK, result.Err == nil)
 	for _, detail := range result.Details {
 		assert.NoError(t, probes.CheckDetail(detail))

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/basecontext"
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/probes"
 )
 
@@ -138,7 +138,7 @@ func drain(ctx context.Context, conn *sql.Conn, statement string) error {
 // connectionLost reports whether a pooled connection turned out to be closed: by the network, or by the
 // server with an error such as PostgreSQL's 57P01.
 func connectionLost(err error) bool {
-	switch classify.Reason(err) {
+	switch reason.Of(err) {
 	case probes.ReasonConnectionLost, probes.ReasonDependencyStarting:
 		return true
 	}

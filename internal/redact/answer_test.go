@@ -1,9 +1,9 @@
-package classify_test
+package redact_test
 
 import (
 	"testing"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/redact"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
@@ -82,8 +82,8 @@ func TestMaskRedisAnswers(t *testing.T) {
 	} {
 		err := client.Do(t.Context(), command...).Err()
 		if assert.Error(t, err, "%v", command) {
-			assert.NotContains(t, classify.Text(err), "s3", "%v", command)
-			t.Log(classify.Text(err))
+			assert.NotContains(t, redact.Error(err), "s3", "%v", command)
+			t.Log(redact.Error(err))
 		}
 	}
 }

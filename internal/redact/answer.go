@@ -1,4 +1,4 @@
-package classify
+package redact
 
 import (
 	"encoding/base64"

@@ -1,4 +1,4 @@
-package classify
+package redact
 
 import "strings"
 
@@ -25,8 +25,8 @@ func (s *search) urls() {
 	})
 }
 
-// hideURLPassword hides what begins at from, with what it takes to be sure of its end. White space and quotes may be
-// part of a password that was not escaped: then the @ comes later in the line.
+// hideURLPassword hides what begins at from, with what it takes to be sure of its end. White space and
+// quotes may be part of a password that was not escaped: then the @ comes later in the line.
 func (s *search) hideURLPassword(from, end int) {
 	to := s.lastAt(from, end)
 	if to < 0 && !isPort(s.text[from:]) {
@@ -67,8 +67,8 @@ func schemeStart(text string, end int) int {
 // parserQuotes are how net/url begins to quote what may be a part of a password.
 var parserQuotes = []string{`invalid port "`, `invalid URL escape "`, `invalid character "`}
 
-// urlErrors finds what net/url quotes because it can't read it, and which may have lost its @ with the rest of the password
-// behind a #.
+// urlErrors finds what net/url quotes because it can't read it, and which may have lost its @ with the rest
+// of the password behind a #.
 func (s *search) urlErrors() {
 	for _, begin := range parserQuotes {
 		each(s.text, begin, func(at int) {
@@ -94,8 +94,9 @@ func (s *search) urlErrors() {
 	})
 }
 
-// userinfo finds what stands before an @ in a word without a scheme: user:password@tcp(host)/ and its like, which are
-// DSNs of MySQL's driver, and before @host:port what a parser leaves of a URL that it cut at a character of the password.
+// userinfo finds what stands before an @ in a word without a scheme: user:password@tcp(host)/ and its like,
+// which are DSNs of MySQL's driver, and before @host:port what a parser leaves of a URL that it cut at a
+// character of the password.
 func (s *search) userinfo() {
 	word, rest, colon := 0, 0, -1 // where the word begins, its last part between quotes, and its first colon
 	for i := range len(s.text) {
@@ -126,7 +127,8 @@ func (s *search) hideUserinfo(from, colon, at int) {
 	}
 }
 
-// isURLUser reports whether what is between from and at follows the scheme of a URL, and so is looked after by urls.
+// isURLUser reports whether what is between from and at follows the scheme of a URL, and so is looked after
+// by urls.
 func (s *search) isURLUser(from, at int) bool {
 	if !strings.HasSuffix(s.text[:from], "://") {
 		return false

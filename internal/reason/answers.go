@@ -1,7 +1,6 @@
-package classify
+package reason
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/echo-probes/echohealth/probes"
@@ -9,15 +8,7 @@ import (
 
 // bySQLState reads the code that PostgreSQL's drivers (pgx, lib/pq) give by a method.
 // The codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
-func bySQLState(err error) probes.Reason {
-	answer, ok := errors.AsType[interface {
-		error
-		SQLState() string
-	}](err)
-	if !ok {
-		return ""
-	}
-	code := answer.SQLState()
+func bySQLState(code string) probes.Reason {
 	if reason := lookUp(sqlStates, code); reason != "" || len(code) != 5 {
 		return reason
 	}
@@ -48,16 +39,8 @@ var sqlClasses = []word{
 }
 
 // byRedisReply reads the first word of an error reply, which is Redis's error code.
-func byRedisReply(err error) probes.Reason {
-	reply, ok := errors.AsType[interface {
-		error
-		RedisError()
-	}](err)
-	if !ok {
-		return ""
-	}
-	text := ends(reply.Error())
-	code, rest, _ := strings.Cut(text, " ")
+func byRedisReply(reply string) probes.Reason {
+	code, rest, _ := strings.Cut(ends(reply), " ")
 	if code != "ERR" {
 		return lookUp(redisCodes, code)
 	}

@@ -1,4 +1,6 @@
-package classify
+// Package redact makes an error's text fit for a log: it masks the passwords in it, and cuts it where it is
+// long. It imports the standard library alone.
+package redact
 
 import (
 	"fmt"
@@ -8,13 +10,13 @@ import (
 )
 
 const (
-	maxText = 8 << 10  // of a logged error: a probe may have put a whole answer into its own
-	maxWork = 16 << 10 // of what is searched for passwords, so that a huge text costs no more than a large one
+	maxText = 8 << 10  // bytes of a logged error: a probe may have put a whole answer into it
+	maxWork = 16 << 10 // bytes that are searched for passwords, which bounds the cost of a huge text
 )
 
-// Text is err's text with every password in it masked, cut after 8 KiB; empty for nil. An error whose Error method panics
-// (a typed nil pointer, say) is named by its type.
-func Text(err error) (text string) {
+// Error returns err's text as Text does; empty for nil. An error whose Error method panics, such as a typed
+// nil pointer, is named by its type.
+func Error(err error) (text string) {
 	if err == nil {
 		return ""
 	}
@@ -23,22 +25,22 @@ func Text(err error) (text string) {
 			text = fmt.Sprintf("an error of type %T, whose Error method panics", err)
 		}
 	}()
-	return Mask(err.Error())
+	return Text(err.Error())
 }
 
-// Mask replaces the passwords in text by ***: in URLs (scheme://user:password@host), MySQL's DSNs
+// Text replaces the passwords in text by ***: in URLs (scheme://user:password@host), MySQL's DSNs
 // (user:password@tcp(host)/), key=value pairs, JSON, SQL, flags of commands, cookies, private keys, and
 // credentials of HTTP and SASL, in the fragments of them that parsers and servers quote, and in all of that
-// where it is percent-encoded or escaped. It rather hides a word too many than one too few: passwords are cut
-// at no character that could be part of one. Text over 8 KiB is cut, and marked as cut.
+// where it is percent-encoded or escaped. In doubt it masks a word too many: no character ends a password
+// that could be part of one. Text over 8 KiB is cut, and marked as cut.
 //
-// Each secret is looked for in text as it is, whatever else was found, so that none is overlooked because of
-// what stands beside it. Twice as much is searched as is shown: a secret at the cut is known by what follows
-// it.
+// Each secret is looked for in the whole text, whatever else was found, so that none is missed because of
+// what stands beside it. Twice as much is searched as is shown: a secret at the cut is known by what
+// follows it.
 //
 // It is written by hand because package regexp would make every program that imports this module 256 KB
 // larger.
-func Mask(text string) string {
+func Text(text string) string {
 	s := search{text: text[:min(len(text), maxWork)]}
 	s.all()
 	s.encoded(maxEncodings)

@@ -1,4 +1,4 @@
-package classify_test
+package reason_test
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/stretchr/testify/assert"
 )
@@ -173,7 +173,7 @@ func TestReason(t *testing.T) {
 		{errors.Join(context.DeadlineExceeded, dialError(syscall.ECONNREFUSED)), "connection_refused"},
 	}
 	for _, test := range tests {
-		assert.Equal(t, test.want, classify.Reason(test.err), "%v", test.err)
+		assert.Equal(t, test.want, reason.Of(test.err), "%v", test.err)
 	}
 }
 
@@ -184,16 +184,6 @@ func TestReasonOfTLSComesFirst(t *testing.T) {
 		x509.UnknownAuthorityError{}, x509.HostnameError{Certificate: &x509.Certificate{}}, x509.CertificateInvalidError{},
 	} {
 		joined := errors.Join(dialError(syscall.ECONNREFUSED), err)
-		assert.Equal(t, probes.ReasonTLSError, classify.Reason(joined), "%v", joined)
+		assert.Equal(t, probes.ReasonTLSError, reason.Of(joined), "%v", joined)
 	}
-}
-
-type panics struct{ text string }
-
-func (p *panics) Error() string { return p.text }
-
-func TestText(t *testing.T) {
-	assert.Equal(t, "", classify.Text(nil))
-	assert.Equal(t, "redis://:***@cache", classify.Text(errors.New("redis://:s3cret@cache")))
-	assert.Equal(t, "an error of type *classify_test.panics, whose Error method panics", classify.Text((*panics)(nil)))
 }

@@ -1,8 +1,9 @@
-package classify
+package redact
 
 import "strings"
 
-// values finds the values of keys that name a secret, as in password=x, "token": "x" and Authorization: Bearer x.
+// values finds the values of keys that name a secret, as in password=x, "token": "x" and Authorization:
+// Bearer x.
 func (s *search) values() {
 	for i := range len(s.text) {
 		c := s.text[i]
@@ -39,7 +40,8 @@ var keys = []struct {
 	kind kind
 }{
 	{"password", certain}, {"passwd", certain}, {"passphrase", certain}, {"passcode", certain}, {"pwd", certain},
-	{"apikey", certain}, {"accesskey", certain}, {"secretkey", certain}, {"privatekey", certain}, {"accountkey", certain},
+	{"apikey", certain}, {"accesskey", certain}, {"secretkey", certain}, {"privatekey", certain},
+	{"accountkey", certain},
 	{"secret", likely}, {"token", likely}, {"signature", likely},
 	{"authorization", authorization}, {"cookie", cookies}, {"cookies", cookies},
 }
@@ -78,7 +80,8 @@ func keyBefore(text string) key {
 	return k
 }
 
-// read returns the letters at the end of the name at the end of text, in lower case, and takes note of what is between them.
+// read returns the letters at the end of the name at the end of text, in lower case, and takes note of what
+// is between them.
 func (k *key) read(text string) string {
 	var name [maxKey]byte
 	begin, first, capitals := len(name), byte(0), false
@@ -95,7 +98,8 @@ func (k *key) read(text string) string {
 			}
 		}
 	}
-	k.compound = k.compound || capitals && first >= 'a' // clientSecret, but not BearerToken: so Go's errors begin
+	// clientSecret is a compound name, BearerToken is not: Go's errors begin like that.
+	k.compound = k.compound || capitals && first >= 'a'
 	if before := strings.TrimRight(text[:i+1], " \t"); before != "" {
 		k.after = before[len(before)-1]
 	}
@@ -202,7 +206,8 @@ func (s *search) hideAuthorization(at int) {
 	s.hide(s.authorizationValue(begin))
 }
 
-// authorizationValue returns the bounds of the credentials in "Bearer x", where the scheme is known, or of "SSWS x" or "x".
+// authorizationValue returns the bounds of the credentials in "Bearer x", where the scheme is known, or of
+// "SSWS x" or "x".
 func (s *search) authorizationValue(at int) (from, to int) {
 	end := s.wordEnd(at)
 	if end-at > maxKey {
@@ -220,8 +225,8 @@ func (s *search) authorizationValue(at int) (from, to int) {
 	return at, s.wordEnd(next)
 }
 
-// credentials finds what follows the scheme of an Authorization header where the header's name is missing, if it is long enough
-// to be no word. "Basic authentication" is prose: base64 has capitals.
+// credentials finds what follows the scheme of an Authorization header where the header's name is missing,
+// if it is long enough to be no word. "Basic authentication" is prose: base64 has capitals.
 func (s *search) credentials() {
 	for _, scheme := range []string{"bearer", "basic"} {
 		eachFold(s.text, scheme, func(at int) {

@@ -1,4 +1,4 @@
-package classify_test
+package redact_test
 
 import "testing"
 

@@ -1,12 +1,13 @@
-package classify_test
+package redact_test
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 	"testing"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/redact"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -18,7 +19,7 @@ type masking struct{ in, want string }
 func checkMasked(t *testing.T, tests []masking) {
 	t.Helper()
 	for _, test := range tests {
-		got := classify.Mask(test.in)
+		got := redact.Text(test.in)
 		assert.Equal(t, test.want, got)
 		assert.NotContains(t, got, "s3")
 		assert.NotContains(t, got, "cret@")
@@ -29,7 +30,7 @@ func checkMasked(t *testing.T, tests []masking) {
 func checkUnmasked(t *testing.T, texts []string) {
 	t.Helper()
 	for _, text := range texts {
-		assert.Equal(t, text, classify.Mask(text))
+		assert.Equal(t, text, redact.Text(text))
 	}
 }
 
@@ -186,13 +187,13 @@ func TestMaskLeavesProse(t *testing.T) {
 
 func TestMaskCuts(t *testing.T) {
 	const mark = "… (cut)"
-	assert.Equal(t, strings.Repeat("x", 8<<10), classify.Mask(strings.Repeat("x", 8<<10)))
-	assert.Equal(t, strings.Repeat("x", 8<<10)+mark, classify.Mask(strings.Repeat("x", 8<<10+1)), "a word without an end too")
-	assert.Equal(t, "x"+strings.Repeat("ä", 4<<10-1)+mark, classify.Mask("x"+strings.Repeat("ä", 8<<10)), "no half of a character")
-	assert.Equal(t, "password=***"+mark, classify.Mask("password="+strings.Repeat("s3cret", 1<<20)))
-	grown := classify.Mask(strings.Repeat("pwd=a ", 1300))
+	assert.Equal(t, strings.Repeat("x", 8<<10), redact.Text(strings.Repeat("x", 8<<10)))
+	assert.Equal(t, strings.Repeat("x", 8<<10)+mark, redact.Text(strings.Repeat("x", 8<<10+1)), "a word without an end too")
+	assert.Equal(t, "x"+strings.Repeat("ä", 4<<10-1)+mark, redact.Text("x"+strings.Repeat("ä", 8<<10)), "no half of a character")
+	assert.Equal(t, "password=***"+mark, redact.Text("password="+strings.Repeat("s3cret", 1<<20)))
+	grown := redact.Text(strings.Repeat("pwd=a ", 1300))
 	assert.Len(t, grown, 8<<10+len(mark), "the stars count")
-	huge := classify.Mask(strings.Repeat("amqp://app:s3cret@host ", 1<<20))
+	huge := redact.Text(strings.Repeat("amqp://app:s3cret@host ", 1<<20))
 	assert.LessOrEqual(t, len(huge), 8<<10+len(mark))
 	assert.NotContains(t, huge, "s3")
 }
@@ -207,10 +208,10 @@ func TestMaskAtTheCut(t *testing.T) {
 	} {
 		for _, limit := range []int{8 << 10, 16 << 10} {
 			for at := limit - len(secret) - 4; at < limit+4; at++ {
-				got := classify.Mask(strings.Repeat(" ", at) + secret + strings.Repeat(" ", 16<<10))
+				got := redact.Text(strings.Repeat(" ", at) + secret + strings.Repeat(" ", 16<<10))
 				require.NotContains(t, got, "s3", "%s at %d", secret, at)
 			}
-			got := classify.Mask("password=" + strings.Repeat("x", limit-len(secret)/2) + " " + secret + strings.Repeat(" ", 16<<10))
+			got := redact.Text("password=" + strings.Repeat("x", limit-len(secret)/2) + " " + secret + strings.Repeat(" ", 16<<10))
 			require.NotContains(t, got, "s3", secret)
 		}
 	}
@@ -222,8 +223,8 @@ func TestMaskURLErrors(t *testing.T) {
 		for _, format := range []string{"amqp://app:%s@host:5672/", "redis://app:%s@host:bad/0", "amqp://app:%s@ho st/"} {
 			_, err := url.Parse(fmt.Sprintf(format, password))
 			if err != nil {
-				assert.NotContains(t, classify.Text(err), "s3", "%q in %q", password, format)
-				assert.NotContains(t, classify.Text(err), "cret", "%q in %q", password, format)
+				assert.NotContains(t, redact.Error(err), "s3", "%q in %q", password, format)
+				assert.NotContains(t, redact.Error(err), "cret", "%q in %q", password, format)
 			}
 		}
 	}
@@ -260,7 +261,7 @@ func FuzzMask(f *testing.F) {
 	f.Fuzz(func(t *testing.T, before, after string, form byte) {
 		const password = "s3cret-Pa55"
 		text := before + fmt.Sprintf(planted[int(form)%len(planted)], password) + after
-		masked := classify.Mask(text)
+		masked := redact.Text(text)
 		if strings.Contains(masked, password) && !strings.Contains(before+after, password) {
 			t.Errorf("%q is masked as %q", text, masked)
 		}
@@ -288,8 +289,18 @@ func BenchmarkMask(b *testing.B) {
 		text := `password="` + strings.Repeat(part, 64<<10/len(part))
 		b.Run(part, func(b *testing.B) {
 			for b.Loop() {
-				classify.Mask(text)
+				redact.Text(text)
 			}
 		})
 	}
+}
+
+type panics struct{ text string }
+
+func (p *panics) Error() string { return p.text }
+
+func TestText(t *testing.T) {
+	assert.Equal(t, "", redact.Error(nil))
+	assert.Equal(t, "redis://:***@cache", redact.Error(errors.New("redis://:s3cret@cache")))
+	assert.Equal(t, "an error of type *redact_test.panics, whose Error method panics", redact.Error((*panics)(nil)))
 }

@@ -1,11 +1,11 @@
-package classify_test
+package redact_test
 
 import (
 	"net/url"
 	"strings"
 	"testing"
 
-	"github.com/echo-probes/echohealth/internal/classify"
+	"github.com/echo-probes/echohealth/internal/redact"
 	"github.com/stretchr/testify/assert"
 )
 
@@ -34,7 +34,7 @@ func TestMaskEncoded(t *testing.T) {
 	})
 	dsn := "postgres://app:s3cret@db:5432/app?sslmode=require"
 	for depth := range 3 {
-		assert.NotContains(t, classify.Mask("dsn="+dsn), "s3cret", "%d times", depth)
+		assert.NotContains(t, redact.Text("dsn="+dsn), "s3cret", "%d times", depth)
 		dsn = url.QueryEscape(dsn)
 	}
 }

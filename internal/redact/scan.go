@@ -1,4 +1,4 @@
-package classify
+package redact
 
 import "strings"
 
@@ -28,7 +28,8 @@ func eachFold(text, part string, f func(at int)) {
 	}
 }
 
-// quote is a quote and how many backslashes are before it: one where what it quotes is quoted itself, and so on.
+// quote is a quote and how many backslashes are before it: one where what it quotes is quoted itself, and
+// so on.
 type quote struct {
 	mark  byte
 	depth int
@@ -52,8 +53,8 @@ func quoteBefore(text string, at int) (q quote, ok bool) {
 	return quote{text[at-1], at - 1 - len(rest)}, true
 }
 
-// closing returns where the quote is that closes what begins at at, or the end of text. A quote in mid-word closes nothing:
-// it was not escaped.
+// closing returns where the quote is that closes what begins at at, or the end of text. A quote in mid-word
+// closes nothing: it was not escaped.
 func (s *search) closing(at int, q quote) int {
 	if s.quotes == nil {
 		s.quotes = make(map[quote]*stretch)
@@ -88,8 +89,8 @@ func (s *search) isDoubled(at int, q quote) bool {
 	return q.depth == 0 && at+2 < len(s.text) && s.text[at+1] == q.mark
 }
 
-// endsWord reports whether something can end before text: there is nothing, white space or punctuation, perhaps behind
-// a few further closing quotes and brackets.
+// endsWord reports whether something can end before text: there is nothing, white space or punctuation,
+// perhaps behind a few further closing quotes and brackets.
 func endsWord(text string, escaped bool) bool {
 	const few = 16
 	rest := strings.TrimLeft(text[:min(len(text), few)], quotes+")]}")
@@ -145,8 +146,8 @@ func (s *search) lastAt(from, to int) int {
 	return s.at
 }
 
-// stretch is what the last search went over: one that begins in it ends where it does. Without that a text that consists of nothing
-// but beginnings would be searched to its end from each of them.
+// stretch is what the last search went over: one that begins in it ends where it does. Without that a text
+// that consists of nothing but beginnings would be searched to its end from each of them.
 type stretch struct{ from, to int }
 
 // end returns where a search from at on ends, by find where it is not known.
@@ -159,7 +160,8 @@ func (s *stretch) end(at int, find func(at int) int) int {
 
 func (s *stretch) has(at int) bool { return s.from <= at && at < s.to }
 
-// closingQuote returns where the quote is that ends what package strconv has quoted from at on, or the end of text.
+// closingQuote returns where the quote is that ends what package strconv has quoted from at on, or the end
+// of text.
 func closingQuote(text string, at int) int {
 	for i := at; i < len(text); i++ {
 		switch text[i] {
@@ -185,5 +187,6 @@ func isSpace(text string, at int) bool { return skip(text, at, spaces) > at }
 func isQuote(c byte) bool { return strings.IndexByte(quotes, c) >= 0 }
 
 func isSchemeByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '+' || c == '.' || c == '-'
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		c == '+' || c == '.' || c == '-'
 }

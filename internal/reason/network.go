@@ -1,0 +1,67 @@
+package reason
+
+import (
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// byDNS tells a name that does not exist from a name server that can't be asked, or that can't answer now:
+// then it is unknown whether the name exists. Of an error of the operating system only the text is left.
+func byDNS(dns *net.DNSError) probes.Reason {
+	switch {
+	case dns.IsTimeout:
+		return probes.ReasonTimeout
+	case strings.Contains(dns.Err, syscall.EMFILE.Error()), strings.Contains(dns.Err, syscall.ENFILE.Error()):
+		return probes.ReasonOutOfResources
+	case dns.IsTemporary && !dns.IsNotFound:
+		return probes.ReasonUnreachable
+	}
+	return probes.ReasonHostNotFound
+}
+
+func byErrno(errno syscall.Errno) probes.Reason {
+	for _, known := range errnos {
+		if errno == known.errno {
+			return known.reason
+		}
+	}
+	return ""
+}
+
+// errnos has the numbers of Windows' socket errors too. No other system uses these numbers, and on Windows
+// the constants of package syscall are numbers that the system never returns.
+var errnos = []struct {
+	errno  syscall.Errno
+	reason probes.Reason
+}{
+	{syscall.ECONNREFUSED, probes.ReasonConnectionRefused},
+	{10061, probes.ReasonConnectionRefused},
+	{syscall.ECONNRESET, probes.ReasonConnectionLost},
+	{syscall.ECONNABORTED, probes.ReasonConnectionLost},
+	{syscall.EPIPE, probes.ReasonConnectionLost},
+	{10053, probes.ReasonConnectionLost},
+	{10054, probes.ReasonConnectionLost},
+	{syscall.EHOSTUNREACH, probes.ReasonUnreachable},
+	{syscall.EHOSTDOWN, probes.ReasonUnreachable},
+	{syscall.ENETUNREACH, probes.ReasonUnreachable},
+	{syscall.ENETDOWN, probes.ReasonUnreachable},
+	{10050, probes.ReasonUnreachable},
+	{10051, probes.ReasonUnreachable},
+	{10064, probes.ReasonUnreachable},
+	{10065, probes.ReasonUnreachable},
+	{syscall.ETIMEDOUT, probes.ReasonTimeout},
+	{10060, probes.ReasonTimeout},
+
+	// Of this process or its machine: no file descriptor, port, buffer or memory is left.
+	{syscall.EMFILE, probes.ReasonOutOfResources},
+	{syscall.ENFILE, probes.ReasonOutOfResources},
+	{syscall.EADDRNOTAVAIL, probes.ReasonOutOfResources},
+	{syscall.ENOBUFS, probes.ReasonOutOfResources},
+	{syscall.ENOMEM, probes.ReasonOutOfResources},
+	{10024, probes.ReasonOutOfResources},
+	{10049, probes.ReasonOutOfResources},
+	{10055, probes.ReasonOutOfResources},
+}

@@ -1,0 +1,138 @@
+// Package reason names an error: it turns an error into the one word that may be shown outside. It is the
+// only place that maps errors to reasons for all dependencies alike. It imports no driver: it knows a
+// server's answer by the methods that the drivers' errors have (SQLState, RedisError). What can't be known
+// that way, the driver's own probe names with probes.Fail.
+package reason
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// Of returns the word for err, and "" for nil. A reason that probes.Warn or probes.Fail gave comes first;
+// if it is not valid, Of returns ReasonFailed. Otherwise Of returns what the error of the highest rank in
+// err's tree says.
+func Of(err error) probes.Reason {
+	if err == nil {
+		return ""
+	}
+	if given := probes.FromError(err).Reason; given != "" {
+		if !given.Valid() {
+			return probes.ReasonFailed
+		}
+		return given
+	}
+	best := cause{rank: none}
+	best.findIn(err)
+	if best.rank == none {
+		best.reason = byText(err)
+	}
+	if best.reason == "" {
+		return probes.ReasonFailed
+	}
+	return best.reason
+}
+
+// rank orders the causes in one tree, the first before all others: an error may join several, such as those
+// of a database's two hosts. What a server answered explains more than that another did not answer.
+type rank int
+
+const (
+	sqlAnswer rank = iota
+	redisAnswer
+	tlsFailure
+	nameFailure
+	socketMissing
+	systemError
+	connectionEnd
+	deadline
+	fileError
+	none
+)
+
+// cause is what one error of a tree says.
+type cause struct {
+	rank   rank
+	reason probes.Reason
+}
+
+// findIn replaces c with the cause of the highest rank in err's tree, if that is higher than c's. Between
+// equal ranks the first in the order of errors.Is wins.
+func (c *cause) findIn(err error) {
+	for err != nil {
+		if found := causeOf(err); found.rank < c.rank {
+			*c = found
+		}
+		switch wrapper := err.(type) {
+		case interface{ Unwrap() error }:
+			err = wrapper.Unwrap()
+		case interface{ Unwrap() []error }:
+			for _, err := range wrapper.Unwrap() {
+				c.findIn(err)
+			}
+			return
+		default:
+			return
+		}
+	}
+}
+
+// causeOf returns what err says, without what it wraps.
+func causeOf(err error) cause {
+	switch e := err.(type) {
+	case interface{ SQLState() string }:
+		if reason := bySQLState(e.SQLState()); reason != "" {
+			return cause{sqlAnswer, reason}
+		}
+	case interface{ RedisError() }:
+		if reason := byRedisReply(err.Error()); reason != "" {
+			return cause{redisAnswer, reason}
+		}
+	case *tls.CertificateVerificationError, tls.RecordHeaderError, tls.AlertError,
+		x509.UnknownAuthorityError, x509.HostnameError, x509.CertificateInvalidError:
+		return cause{tlsFailure, probes.ReasonTLSError}
+	case *net.DNSError:
+		return cause{nameFailure, byDNS(e)}
+	case *net.OpError:
+		// A UNIX socket that is missing means that its server is: PostgreSQL removes its own when it stops.
+		if e.Op == "dial" && errors.Is(e, fs.ErrNotExist) {
+			return cause{socketMissing, probes.ReasonConnectionRefused}
+		}
+	case syscall.Errno:
+		if reason := byErrno(e); reason != "" {
+			return cause{systemError, reason}
+		}
+	}
+	return causeOfCommon(err)
+}
+
+// causeOfCommon knows the errors that have a value or a method, and no type of their own.
+func causeOfCommon(err error) cause {
+	timeout, ok := err.(interface{ Timeout() bool })
+	switch {
+	case is(err, io.EOF), is(err, io.ErrUnexpectedEOF), is(err, net.ErrClosed):
+		return cause{connectionEnd, probes.ReasonConnectionLost}
+	case ok && timeout.Timeout(), is(err, context.DeadlineExceeded), is(err, os.ErrDeadlineExceeded):
+		return cause{deadline, probes.ReasonTimeout}
+	case is(err, fs.ErrNotExist):
+		return cause{fileError, probes.ReasonNotFound}
+	case is(err, fs.ErrPermission):
+		return cause{fileError, probes.ReasonPermissionDenied}
+	}
+	return cause{rank: none}
+}
+
+// is is errors.Is for err alone, without what it wraps.
+func is(err, target error) bool {
+	matcher, ok := err.(interface{ Is(error) bool })
+	return err == target || ok && matcher.Is(target)
+}

@@ -1,0 +1,64 @@
+package reason
+
+import (
+	"strings"
+
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// byText is for errors that have nothing but a fixed text.
+func byText(err error) probes.Reason {
+	return lookIn(ends(err.Error()), texts)
+}
+
+// word is the reason for a code or a text. Tables of them are no maps, which would be built at start by code
+// of 4 KB.
+type word struct {
+	text   string
+	reason probes.Reason
+}
+
+// lookUp returns the reason for code.
+func lookUp(table []word, code string) probes.Reason {
+	for _, w := range table {
+		if w.text == code {
+			return w.reason
+		}
+	}
+	return ""
+}
+
+// lookIn returns the reason for the first of the texts that is in text.
+func lookIn(text string, table []word) probes.Reason {
+	for _, w := range table {
+		if strings.Contains(text, w.text) {
+			return w.reason
+		}
+	}
+	return ""
+}
+
+var texts = []word{
+	{"sql: database is closed", probes.ReasonClientClosed},
+	{"closed pool", probes.ReasonClientClosed}, // puddle, below pgxpool
+	{"redis: client is closed", probes.ReasonClientClosed},
+	{"redis: connection pool timeout", probes.ReasonPoolSaturated},
+	{"redis: connection pool exhausted", probes.ReasonPoolSaturated},
+	{"driver: bad connection", probes.ReasonConnectionLost},
+	{"server refused TLS connection", probes.ReasonTLSError},      // pgx
+	{"SSL is not enabled on the server", probes.ReasonTLSError},   // lib/pq
+	{"server gave HTTP response to HTTPS", probes.ReasonTLSError}, // net/http
+	{"tls: ", probes.ReasonTLSError},                              // alerts are of an unexported type
+}
+
+// maxText is how many bytes of a text are searched.
+const maxText = 16 << 10
+
+// ends returns what is searched of text: all of it, or the beginning and the end of a long one, which may
+// wrap another error's text on either side.
+func ends(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return text[:maxText/2] + text[len(text)-maxText/2:]
+}
