@@ -10,6 +10,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/echo-probes/echohealth/internal/limitedconn"
 	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/probes"
 )
@@ -93,12 +94,10 @@ const (
 )
 
 // socket is the network connection. It records what amqp091-go does not report: how reading began and ended.
-// It also bounds how much is read, because amqp091-go assembles messages of any size.
 type socket struct {
-	net.Conn
+	*limitedconn.Conn
 	since  time.Time
-	left   atomic.Int64 // bytes that may be read until the next call
-	unbind func() bool  // from the context; false if it has ended
+	unbind func() bool // from the context; false if it has ended
 	first  atomic.Int32
 	end    atomic.Pointer[readEnd]
 }
@@ -114,24 +113,14 @@ func connect(ctx context.Context, network, addr string) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{Conn: conn, since: time.Now()}
-	s.left.Store(maxRead)
+	s := &socket{Conn: limitedconn.New(conn), since: time.Now()}
 	s.first.Store(-1)
 	s.unbind = context.AfterFunc(ctx, s.abort)
 	return s, nil
 }
 
-// maxRead is how many bytes a call may read. It suffices for the answers of ten thousand Celery workers with
-// a few queues each.
-const maxRead = 32 << 20
-
-var errTooMuch = fmt.Errorf("the broker sent more than %d MB in one call", maxRead>>20)
-
 func (s *socket) Read(b []byte) (int, error) {
 	n, err := s.Conn.Read(b)
-	if s.left.Add(-int64(n)) < 0 && err == nil {
-		err = errTooMuch
-	}
 	if n > 0 && s.first.Load() < 0 {
 		s.first.Store(int32(b[0]))
 	}

@@ -51,7 +51,7 @@ func (s *Session) Blocks() <-chan amqp.Blocking { return s.blocks }
 // it did.
 func (s *Session) use(ctx context.Context,
 	f func(context.Context, *Session) error) (aborted bool, err error) {
-	s.socket.left.Store(maxRead)
+	s.socket.Reset()
 	unbind := context.AfterFunc(ctx, s.socket.abort)
 	err = f(ctx, s)
 	return !unbind(), err

@@ -5,6 +5,7 @@ import (
 	"net"
 	"testing"
 
+	"github.com/echo-probes/echohealth/internal/limitedconn"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -28,12 +29,11 @@ func TestReadingIsBounded(t *testing.T) {
 	require.NoError(t, err)
 	defer s.abort()
 	n, err := io.Copy(io.Discard, struct{ io.Reader }{s})
-	assert.ErrorIs(t, err, errTooMuch)
-	assert.InDelta(t, maxRead, n, 64<<10)
+	assert.ErrorIs(t, err, limitedconn.ErrTooMuch)
+	assert.InDelta(t, limitedconn.MaxRead, n, 64<<10)
 
-	s.left.Store(1) // the next call
-	_, err = s.Read(make([]byte, 1))
-	assert.NoError(t, err)
-	_, err = s.Read(make([]byte, 1))
-	assert.ErrorIs(t, err, errTooMuch)
+	s.Reset() // the next call
+	n, err = io.Copy(io.Discard, struct{ io.Reader }{s})
+	assert.ErrorIs(t, err, limitedconn.ErrTooMuch)
+	assert.InDelta(t, limitedconn.MaxRead, n, 64<<10)
 }

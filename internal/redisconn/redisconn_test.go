@@ -52,7 +52,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 	assert.Equal(t, 1, proxy.Accepted())
 	push(element, element)
-	assert.ErrorContains(t, conn.Once(t.Context(), read), "redis sent more than 32 MB")
+	assert.ErrorContains(t, conn.Once(t.Context(), read), "the server sent more than 32 MB")
 	require.NoError(t, conn.Do(t.Context(), ping), "the next answer comes over another connection")
 }
 
