@@ -2,8 +2,8 @@
 //
 //	e := echo.New()
 //	e.Use(echohealth.Middleware(
-//	echohealth.WithDatabase(pgxprobe.New(pool)),
-//	echohealth.WithRedis(redisprobe.New(client)),
+//		echohealth.WithDatabase(pgxprobe.New(pool)),
+//		echohealth.WithRedis(redisprobe.New(client)),
 //	))
 //
 // The middleware answers /api/health/live/, ready/, startup/, detailed/ and checks/NAME/ itself, with or
