@@ -10,10 +10,14 @@ type answer struct {
 	status int
 	body   []byte
 	length []string // the value of Content-Length, ready to be put into a header
+
+	contentType []string // likewise
 }
 
 func newAnswer(status int, body []byte) *answer {
-	return &answer{status: status, body: body, length: []string{strconv.Itoa(len(body))}}
+	return &answer{
+		status: status, body: body, length: []string{strconv.Itoa(len(body))}, contentType: applicationJSON,
+	}
 }
 
 var (
@@ -30,6 +34,7 @@ var (
 	noSniff         = []string{"nosniff"}
 	allowed         = []string{"GET, HEAD"}
 	connectionClose = []string{"close"}
+	varyAccept      = []string{"Accept"}
 
 	// The second challenge makes a browser ask for a password.
 	challenges = []string{`Bearer realm="health"`, `Basic realm="health", charset="UTF-8"`}
@@ -37,7 +42,7 @@ var (
 
 func (a *answer) write(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
-	header["Content-Type"] = applicationJSON
+	header["Content-Type"] = a.contentType
 	header["Content-Length"] = a.length
 	header["Cache-Control"] = noStore
 	header["X-Content-Type-Options"] = noSniff

@@ -29,11 +29,31 @@ type config struct {
 	guards        []Guard
 	public        []Endpoint // nil: all
 	aliases       map[string]Endpoint
+	features      []feature
 	withoutSystem bool
 	systemOptions []string // those that were used and make no sense beside WithoutSystemMetrics
 	disks         []sysmetrics.DiskPath
 
 	cpu, memory, disk, connections levels
+}
+
+// feature is an endpoint that an option adds. The rest of the package does not name it, so that the linker
+// leaves it out of programs that do not use the option.
+type feature struct {
+	endpoint Endpoint
+	add      any // a func(*Health), which New calls. A config must not know a Health.
+}
+
+// addFeature adds a feature once.
+func (c *config) addFeature(e Endpoint, add any) {
+	if !c.has(e) {
+		c.features = append(c.features, feature{e, add})
+	}
+}
+
+// has reports whether there is an endpoint: only a feature's may be missing.
+func (c *config) has(e Endpoint) bool {
+	return e.option() == "" || slices.ContainsFunc(c.features, func(f feature) bool { return f.endpoint == e })
 }
 
 // checkConfig is what the options say of one check. Zero durations are the defaults.
@@ -83,6 +103,11 @@ func (c *config) validate() error {
 	errs := c.validateChecks(names)
 	errs = append(errs, c.validateReadiness(names)...)
 	errs = append(errs, c.validateAliases()...)
+	for _, endpoint := range c.public {
+		if !c.has(endpoint) {
+			errs = append(errs, fmt.Errorf("WithPublic: the endpoint %q needs %s", endpoint, endpoint.option()))
+		}
+	}
 	if c.withoutSystem && len(c.systemOptions) > 0 {
 		errs = append(errs, fmt.Errorf("WithoutSystemMetrics: nothing is measured, so %s can have no effect",
 			c.systemOptions[0]))
@@ -123,6 +148,10 @@ func (c *config) validateReadiness(names map[string]bool) (errs []error) {
 
 func (c *config) validateAliases() (errs []error) {
 	for path, endpoint := range c.aliases {
+		if !c.has(endpoint) {
+			errs = append(errs, fmt.Errorf("WithAlias(%q, %q): the endpoint needs %s",
+				path, endpoint, endpoint.option()))
+		}
 		if !c.isPublic(endpoint) {
 			errs = append(errs, fmt.Errorf("WithAlias(%q, %q): the endpoint must be one of WithPublic's, "+
 				"or the middleware would answer 404 here", path, endpoint))

@@ -16,9 +16,19 @@ const (
 	Detailed Endpoint = "detailed" // /detailed/
 	Index    Endpoint = "index"    // the prefix itself
 	Checks   Endpoint = "checks"   // /checks/NAME/, all of them
+
+	Prometheus Endpoint = "prometheus" // /prometheus/, with WithPrometheus
 )
 
-var endpoints = []Endpoint{Live, Ready, Startup, Detailed, Index, Checks}
+var endpoints = []Endpoint{Live, Ready, Startup, Detailed, Index, Checks, Prometheus}
+
+// option returns the option that adds the endpoint, or "" if it is always there.
+func (e Endpoint) option() string {
+	if e == Prometheus {
+		return "WithPrometheus"
+	}
+	return ""
+}
 
 func (e Endpoint) validate(call string) error {
 	if slices.Contains(endpoints, e) {

@@ -89,6 +89,9 @@ func (h *Health) Private(opts ...PrivateOption) http.Handler {
 	}
 	if p.errors {
 		p.routes = makeRoutes(h.monitor, true)
+		for _, path := range h.router.added {
+			p.routes[path] = h.router.routes[path]
+		}
 	}
 	return p
 }
@@ -97,7 +100,7 @@ func (p *private) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.health.announceDrain(w, r, true)
 	path, ok := p.health.router.below(r.URL.Path)
 	if route := p.routes[strings.TrimSuffix(path, "/")]; ok && route != nil {
-		serve(w, r, route.answerer)
+		route.serve(w, r)
 		return
 	}
 	notFound.write(w, r)

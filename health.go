@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/exposition"
 	"github.com/echo-probes/echohealth/internal/redact"
 	"github.com/echo-probes/echohealth/probes"
 )
@@ -27,6 +28,7 @@ type Health struct {
 	monitor  *monitor
 	notifier *notifier
 	router   *router
+	counters *exposition.Counters // nil without WithPrometheus
 
 	prefix  string // of config: read on the path of every request
 	aliased bool   // there are aliases
@@ -56,6 +58,9 @@ func New(opts ...Option) (*Health, error) {
 	h := &Health{
 		config: c, monitor: m, notifier: n, router: newRouter(c, m, n.guardPanicked),
 		prefix: c.prefix, aliased: len(c.aliases) > 0,
+	}
+	for _, feature := range c.features {
+		feature.add.(func(*Health))(h)
 	}
 	h.advise()
 	h.begin()

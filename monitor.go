@@ -20,6 +20,8 @@ type monitor struct {
 	gating       []*engine.Check // those that readiness depends on
 	system       *system         // nil without system metrics
 	version      string
+	interval     time.Duration // of the schedule; zero: none
+	start        time.Time
 }
 
 // dependency is a check with what its failure means.
@@ -34,6 +36,8 @@ func newMonitor(c *config, listener engine.Listener) (*monitor, error) {
 		lifecycle: lifecycle{gated: c.gated, drained: make(chan struct{})},
 		engine:    engine.New(c.engineConfigs(), listener),
 		version:   c.version,
+		interval:  c.interval,
+		start:     time.Now(),
 	}
 	m.checks = m.engine.Checks()
 	for i, check := range m.checks {

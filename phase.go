@@ -26,6 +26,14 @@ func (p phase) word() string {
 	return ""
 }
 
+// name is the phase's name; empty for closed.
+func (p phase) name() string {
+	if p == running {
+		return "running"
+	}
+	return p.word()
+}
+
 // lifecycle is the startup gate and the drain.
 type lifecycle struct {
 	gated    bool // there is a startup gate

@@ -12,6 +12,7 @@ type router struct {
 	public  func(Endpoint) bool
 	guards  []Guard
 	routes  map[string]*route // by paths below the prefix, without a trailing slash
+	added   []string          // those paths of routes that features added
 
 	live, ready *route // of routes
 
@@ -24,6 +25,10 @@ type route struct {
 	answerer answerer
 	refused  answerer // what to answer where a guard refuses; nil: nothing but the refusal
 	open     bool     // no guard is asked
+
+	// preferred is what requests are answered with that prefer it by their Accept header; nil: nothing.
+	preferred answerer
+	prefers   func(*http.Request) bool
 }
 
 func newRouter(c *config, m *monitor, guardPanicked func(any)) *router {
@@ -33,6 +38,12 @@ func newRouter(c *config, m *monitor, guardPanicked func(any)) *router {
 	}
 	r.live, r.ready = r.routes["/live"], r.routes["/ready"]
 	return r
+}
+
+// add adds a route of a feature. It is called before the first request.
+func (r *router) add(path string, route *route) {
+	r.routes[path] = route
+	r.added = append(r.added, path)
 }
 
 // makeRoutes returns what is below the prefix; with errors the answers show the checks' errors.
@@ -96,7 +107,7 @@ func (r *router) serve(w http.ResponseWriter, request *http.Request, path string
 	}
 	switch {
 	case refusal == nil && route != nil:
-		serve(w, request, route.answerer)
+		route.serve(w, request)
 	case refusal == nil:
 		notFound.write(w, request)
 	case route != nil && route.refused != nil:
@@ -126,6 +137,17 @@ func (r *router) refusal(request *http.Request) (refusal *answer) {
 		}
 	}
 	return refusal
+}
+
+func (r *route) serve(w http.ResponseWriter, request *http.Request) {
+	answerer := r.answerer
+	if r.preferred != nil {
+		w.Header()["Vary"] = varyAccept
+		if r.prefers(request) {
+			answerer = r.preferred
+		}
+	}
+	serve(w, request, answerer)
 }
 
 func serve(w http.ResponseWriter, r *http.Request, answerer answerer) {

@@ -24,7 +24,8 @@ type system struct {
 
 	mu       sync.Mutex // guards what follows
 	last     *metrics
-	renewing bool // a goroutine measures for looks that do not wait
+	recorded []func(i int, check *Check, at time.Time) // see record
+	renewing bool                                      // a goroutine measures for looks that do not wait
 	closed   bool
 }
 
@@ -52,6 +53,29 @@ func (s *system) names() []string {
 		names = append(names, disk.Name)
 	}
 	return append(names, "connections", "process")
+}
+
+// hasCritical reports whether the i-th metric can be an error.
+func (s *system) hasCritical(i int) bool {
+	c := s.config
+	switch disks := len(c.disks); {
+	case i == 0:
+		return c.cpu.critical != Never
+	case i == 1:
+		return c.memory.critical != Never
+	case i < 2+disks:
+		return c.disk.critical != Never
+	case i == 2+disks:
+		return c.connections.critical != Never
+	}
+	return false
+}
+
+// record calls f for each metric of each sample from now on, with s.mu held. Repeated use is additive.
+func (s *system) record(f func(i int, check *Check, at time.Time)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recorded = append(s.recorded, f)
 }
 
 // read returns the metrics, at most a second old. The same pointer means that nothing is new.
@@ -95,6 +119,11 @@ func (s *system) take(sample *sysmetrics.Sample) *metrics {
 	next := s.judge(sample)
 	changes := next.diff(last)
 	s.last = next
+	for _, record := range s.recorded {
+		for i := range next.checks {
+			record(i, &next.checks[i], next.at)
+		}
+	}
 	if len(changes) > 0 {
 		s.changed(changes)
 	}

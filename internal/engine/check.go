@@ -39,6 +39,7 @@ type Result struct {
 type Check struct {
 	Config
 	engine *Engine
+	index  int                    // in the engine's checks
 	last   atomic.Pointer[Result] // nil before the first result
 
 	mu              sync.Mutex // guards what follows, and is held while last is replaced
@@ -175,8 +176,8 @@ func (r *Result) continueIn(next *Result) {
 	}
 }
 
-// store makes result the last one. c.mu is held.
-func (c *Check) store(result *Result) {
+// store makes result the last one, and tells the recorders. c.mu is held.
+func (c *Check) store(result *Result, kind RunKind) {
 	result.At = time.Now()
 	result.Since = result.At
 	c.last.Load().continueIn(result)
@@ -184,6 +185,7 @@ func (c *Check) store(result *Result) {
 		result.LastOK = result.At
 	}
 	c.last.Store(result)
+	c.tell(result, kind, result.At)
 	c.engine.Invalidate()
 }
 

@@ -45,7 +45,8 @@ type Engine struct {
 	generation atomic.Uint64
 	queue      CallQueue // of the listener's calls
 	listener   Listener
-	closedAt   atomic.Pointer[time.Time] // nil before Close
+	recorders  atomic.Pointer[[]func(Run)] // nil: none
+	closedAt   atomic.Pointer[time.Time]   // nil before Close
 
 	scheduleMu sync.Mutex // guards schedule
 	schedule   *time.Timer
@@ -55,8 +56,8 @@ type Engine struct {
 func New(configs []Config, listener Listener) *Engine {
 	e := &Engine{listener: listener}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
-	for _, config := range configs {
-		e.checks = append(e.checks, &Check{Config: config, engine: e})
+	for i, config := range configs {
+		e.checks = append(e.checks, &Check{Config: config, engine: e, index: i})
 	}
 	return e
 }

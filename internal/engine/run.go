@@ -123,17 +123,17 @@ func (c *Check) record(r *run, outcome outcome, now time.Time) {
 		if !paused {
 			result = result.withSlow(c.SlowAfter)
 		}
-		c.store(c.applyThresholds(result))
+		c.store(c.applyThresholds(result), Ended)
 		c.report()
 		return
 	}
 	if !r.overdue { // the timer is a bit late itself
-		c.store(c.applyThresholds(timedOut(c.Timeout)))
+		c.store(c.applyThresholds(timedOut(c.Timeout)), Ended)
 	}
 	if outcome.status == probes.Error {
 		result := outcome.result(took)
 		result.Status, result.late = c.last.Load().Status, true // it was counted as a failure when it was due
-		c.store(result)
+		c.store(result, Late)
 	}
 	c.engine.Invalidate() // the check is due again when its result has served its time
 	c.report()
@@ -179,7 +179,7 @@ func (c *Check) overrun(r *run) {
 		return
 	}
 	before := c.last.Load()
-	c.store(c.applyThresholds(timedOut(c.Timeout)))
+	c.store(c.applyThresholds(timedOut(c.Timeout)), Ended)
 	if before != nil && before.late && before.Status == c.last.Load().Status {
 		r.timer.Reset(c.limit() - c.Timeout)
 		return

@@ -632,7 +632,7 @@ func TestDamping(t *testing.T) {
 					result.Reason = "failed"
 				}
 				before := c.Last()
-				c.store(c.applyThresholds(result))
+				c.store(c.applyThresholds(result), Ended)
 				if letter != 'e' && before != nil && c.Last().Status == probes.Error {
 					want := fmt.Sprintf("%d of %d successes in a row", c.successes, test.successes)
 					assert.EqualError(t, c.Last().Err, want)

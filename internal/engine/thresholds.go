@@ -38,13 +38,16 @@ func (c *Check) tolerates(last *Result) bool {
 func (c *Check) stillOverdue(now time.Time) *Result {
 	r, last := c.inFlight, c.last.Load()
 	periods := int(now.Sub(r.deadline) / c.Freshness)
-	if periods > r.counted {
-		c.failures += periods - r.counted
-		r.counted = periods
+	if periods <= r.counted {
+		return last
 	}
+	c.failures += periods - r.counted
+	r.counted = periods
 	if last.Status == probes.Warning && !c.tolerates(last) {
-		c.store(timedOut(now.Sub(r.began).Round(time.Millisecond)))
+		c.store(timedOut(now.Sub(r.began).Round(time.Millisecond)), Overdue)
 		c.report()
+	} else {
+		c.tell(last, Overdue, now)
 	}
 	return c.last.Load()
 }

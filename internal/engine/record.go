@@ -1,0 +1,51 @@
+package engine
+
+import (
+	"slices"
+	"time"
+)
+
+// Run is a result at the moment when it is found.
+type Run struct {
+	Check  int // the index in Checks
+	Result *Result
+	Kind   RunKind
+	At     time.Time // of Overdue when it was found, otherwise Result.At
+}
+
+// RunKind says how a Run came about.
+type RunKind int
+
+const (
+	// Ended is a run that has ended, or that has just exceeded its timeout. Each run is Ended once.
+	Ended RunKind = iota
+	// Overdue is a run that exceeded its timeout before and still has not ended. It is recorded at most once in
+	// each freshness time, when a look finds it.
+	Overdue
+	// Late is the failure of a run that was recorded when it exceeded its timeout: only its reason is new.
+	Late
+)
+
+// Record calls f for each Run from now on, in the order of the runs of each check. f must return at once and
+// must not call the Engine, because a lock is held. Repeated use is additive.
+func (e *Engine) Record(f func(Run)) {
+	for {
+		old := e.recorders.Load()
+		all := []func(Run){f}
+		if old != nil {
+			all = append(slices.Clone(*old), f)
+		}
+		if e.recorders.CompareAndSwap(old, &all) {
+			return
+		}
+	}
+}
+
+// tell tells the recorders of a result. c.mu is held.
+func (c *Check) tell(result *Result, kind RunKind, at time.Time) {
+	if recorders := c.engine.recorders.Load(); recorders != nil {
+		for _, f := range *recorders {
+			f(Run{Check: c.index, Result: result, Kind: kind, At: at})
+		}
+	}
+}

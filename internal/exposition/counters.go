@@ -1,0 +1,69 @@
+package exposition
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/snapshot"
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// Bounds are the upper bounds of the buckets of a run's duration, in seconds, without the last one, +Inf.
+var Bounds = [...]float64{.001, .005, .025, .1, .25, .5, 1, 2.5, 5}
+
+// Histogram counts durations. Its zero value is empty.
+type Histogram struct {
+	Buckets [len(Bounds)]uint64 // how many were at most as long as the bound of the same index
+	Count   uint64
+	Sum     float64 // in seconds
+}
+
+func (h *Histogram) observe(d time.Duration) {
+	seconds := d.Seconds()
+	for i := len(Bounds) - 1; i >= 0 && seconds <= Bounds[i]; i-- {
+		h.Buckets[i]++
+	}
+	h.Count++
+	h.Sum += seconds
+}
+
+// Counters count the runs of all components. They implement snapshot.Recorder.
+type Counters struct {
+	mu     sync.Mutex // guards counts
+	counts []counts   // one for each component
+}
+
+// counts are what has happened to one component.
+type counts struct {
+	last    probes.Status         // of the last run; empty before the first
+	checks  [len(statuses)]uint64 // by status
+	changes uint64
+	took    Histogram
+}
+
+var statuses = [...]probes.Status{probes.OK, probes.Warning, probes.Error}
+
+// NewCounters returns counters for so many components.
+func NewCounters(components int) *Counters { return &Counters{counts: make([]counts, components)} }
+
+// Record counts a run. A late failure was counted when it exceeded its timeout. That a component has its
+// first result is no change.
+func (c *Counters) Record(run snapshot.Run) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	of := &c.counts[run.Component]
+	if of.last != "" && of.last != run.Status {
+		of.changes++
+	}
+	of.last = run.Status
+	if run.Kind == snapshot.Late {
+		return
+	}
+	if i := slices.Index(statuses[:], run.Status); i >= 0 {
+		of.checks[i]++
+	}
+	if run.Kind == snapshot.Ended {
+		of.took.observe(run.Took)
+	}
+}

@@ -1,0 +1,176 @@
+// Package exposition says which metrics there are, what each means, and how they are written for
+// Prometheus. The table of Families stands behind the text that the health endpoints answer with, and
+// behind the collectors for the client libraries of Prometheus and OpenTelemetry, so that all say the same.
+package exposition
+
+import "github.com/echo-probes/echohealth/internal/snapshot"
+
+// Type is the type of a family in Prometheus's data model.
+type Type string
+
+// The types that are used. A set of states is a gauge of 0 or 1 for each state, because Prometheus's text
+// format has no other type for it. Its average over time is the share of the time, and no number has to be
+// agreed on.
+const (
+	TypeGauge     Type = "gauge"
+	TypeCounter   Type = "counter"
+	TypeHistogram Type = "histogram"
+)
+
+// Family is a metric with all its series.
+type Family struct {
+	Name   string // of a counter with the suffix _total
+	Type   Type
+	Help   string
+	Labels []string
+	each   func(s *source, emit func(Series))
+}
+
+// MaxLabels is how many labels a family has at most.
+const MaxLabels = 3
+
+// Series is one series of a family.
+type Series struct {
+	Labels    [MaxLabels]string // the values of Family.Labels
+	Value     float64
+	Histogram *Histogram // instead of Value, if the family has TypeHistogram; it must not be kept
+}
+
+// source is what the series are made from.
+type source struct {
+	*snapshot.Snapshot
+	counts []counts // one for each component
+}
+
+// Read calls emit for each series, family by family in the order of Families. s must have the components
+// that c was made for.
+func (c *Counters) Read(s *snapshot.Snapshot, emit func(*Family, Series)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	from := &source{Snapshot: s, counts: c.counts}
+	var family *Family
+	emitSeries := func(series Series) { emit(family, series) }
+	for i := range Families {
+		family = &Families[i]
+		family.each(from, emitSeries)
+	}
+}
+
+// Families are all metrics, in the order in which they are written.
+var Families = [...]Family{
+	{
+		Name: "echohealth_status", Type: TypeGauge, Labels: []string{"status"},
+		Help: "Whether the service as a whole has this status.",
+		each: status,
+	},
+	{
+		Name: "echohealth_ready", Type: TypeGauge,
+		Help: "Whether the service is ready for requests.",
+		each: ready,
+	},
+	{
+		Name: "echohealth_phase", Type: TypeGauge, Labels: []string{"phase"},
+		Help: "Whether the service is in this phase.",
+		each: phase,
+	},
+	{
+		Name: "echohealth_component_status", Type: TypeGauge, Labels: []string{"component", "status"},
+		Help: "Whether the component has this status.",
+		each: componentStatus,
+	},
+	{
+		Name: "echohealth_component_reason", Type: TypeGauge, Labels: []string{"component", "reason"},
+		Help: "1 while the component is not ok, with the reason.",
+		each: componentReason,
+	},
+	{
+		Name: "echohealth_component_info", Type: TypeGauge, Labels: []string{"component", "kind", "critical"},
+		Help: "1 for each component. The service is unhealthy while a critical one is in error.",
+		each: componentInfo,
+	},
+	{
+		Name: "echohealth_component_checks_total", Type: TypeCounter, Labels: []string{"component", "status"},
+		Help: "Results of the component, by status.",
+		each: componentChecks,
+	},
+	{
+		Name: "echohealth_component_status_changes_total", Type: TypeCounter, Labels: []string{"component"},
+		Help: "Changes of the component's status.",
+		each: componentChanges,
+	},
+	{
+		Name: "echohealth_component_check_duration_seconds", Type: TypeHistogram, Labels: []string{"component"},
+		Help: "How long the runs of the check took. A run that exceeds its timeout counts with the timeout.",
+		each: componentDuration,
+	},
+	{
+		Name: "echohealth_component_last_check_timestamp_seconds", Type: TypeGauge, Labels: []string{"component"},
+		Help: "When the component's last result was found.",
+		each: lastCheck,
+	},
+	{
+		Name: "echohealth_component_last_success_timestamp_seconds", Type: TypeGauge, Labels: []string{"component"},
+		Help: "When the component was found ok last.",
+		each: lastSuccess,
+	},
+	{
+		Name: "echohealth_component_check_interval_seconds", Type: TypeGauge, Labels: []string{"component"},
+		Help: "How old a result of the check may be before the check runs again, if it is looked at.",
+		each: checkInterval,
+	},
+	{
+		Name: "echohealth_component_check_timeout_seconds", Type: TypeGauge, Labels: []string{"component"},
+		Help: "How long a run of the check may take.",
+		each: checkTimeout,
+	},
+	{
+		Name: "echohealth_system_cpu_usage_ratio", Type: TypeGauge,
+		Help: "The share of the CPUs, or of the control group's limit, that is in use.",
+		each: func(s *source, emit func(Series)) { known(emit, s.System.CPURatio) },
+	},
+	{
+		Name: "echohealth_system_memory_used_bytes", Type: TypeGauge,
+		Help: "Memory that is not available.",
+		each: func(s *source, emit func(Series)) { known(emit, s.System.MemoryUsed) },
+	},
+	{
+		Name: "echohealth_system_memory_size_bytes", Type: TypeGauge,
+		Help: "The machine's memory, or the control group's limit.",
+		each: func(s *source, emit func(Series)) { known(emit, s.System.MemorySize) },
+	},
+	{
+		Name: "echohealth_system_disk_used_bytes", Type: TypeGauge, Labels: []string{"disk"},
+		Help: "The part of the file system that the process can't write to, be it in use or reserved.",
+		each: diskUsed,
+	},
+	{
+		Name: "echohealth_system_disk_size_bytes", Type: TypeGauge, Labels: []string{"disk"},
+		Help: "The size of the file system.",
+		each: diskSize,
+	},
+	{
+		Name: "echohealth_system_connections", Type: TypeGauge,
+		Help: "Established TCP connections of the network namespace.",
+		each: func(s *source, emit func(Series)) { known(emit, s.System.Connections) },
+	},
+	{
+		Name: "echohealth_celery_workers", Type: TypeGauge, Labels: []string{"component"},
+		Help: "Celery workers that answered the last ping, or, without pings, that listen.",
+		each: celeryWorkers,
+	},
+	{
+		Name: "echohealth_celery_queue_length", Type: TypeGauge, Labels: []string{"component", "queue"},
+		Help: "Tasks that wait. Without a queue it is the sum of all queues of the check.",
+		each: celeryQueues,
+	},
+	{
+		Name: "echohealth_build_info", Type: TypeGauge, Labels: []string{"version"},
+		Help: "1, with the version of the service.",
+		each: buildInfo,
+	},
+	{
+		Name: "echohealth_start_time_seconds", Type: TypeGauge,
+		Help: "When the health checks were started.",
+		each: startTime,
+	},
+}

@@ -1,0 +1,67 @@
+package echohealth
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/echo-probes/echohealth/internal/exposition"
+	"github.com/echo-probes/echohealth/internal/snapshot"
+)
+
+// WithPrometheus answers /prometheus/ below the prefix with metrics for Prometheus: OpenMetrics 1.0 for a
+// request that prefers it, else text format 0.0.4. WithGuard applies. The answer is always 200, because
+// Prometheus drops every series of another one. A request is a look, as one for /detailed/ is. Without this
+// option the path is 404, and nothing is counted. Repeated use has no further effect.
+func WithPrometheus() Option {
+	return func(c *config) error {
+		c.addFeature(Prometheus, func(h *Health) {
+			h.counters = newCounters(h.monitor)
+			h.router.add("/prometheus", prometheusRoute(h.monitor, h.counters))
+		})
+		return nil
+	}
+}
+
+func newCounters(m *monitor) *exposition.Counters {
+	counters := exposition.NewCounters(len(m.components()))
+	m.record(counters)
+	return counters
+}
+
+func prometheusRoute(m *monitor, counters *exposition.Counters) *route {
+	return &route{
+		endpoint:  Prometheus,
+		answerer:  metricsAnswer(m, counters, exposition.Text),
+		preferred: metricsAnswer(m, counters, exposition.OpenMetrics),
+		prefers: func(r *http.Request) bool {
+			return prefers(r.Header["Accept"], "application/openmetrics-text", "text/plain", "0.0.1", "1.0.0")
+		},
+	}
+}
+
+// metricsAnswer is all metrics in one format.
+func metricsAnswer(m *monitor, counters *exposition.Counters, format exposition.Format) answerer {
+	components := m.components()
+	contentType := []string{format.ContentType()}
+	return &cachedAnswer{monitor: m, checks: m.checks, metrics: true, write: func(v view) *answer {
+		s := m.snapshot(components, v.phase, v.results, v.metrics)
+		a := newAnswer(http.StatusOK, counters.Append(nil, format, s))
+		a.contentType = contentType
+		return a
+	}}
+}
+
+// Metrics is for the modules promhealth and otelhealth, which export the metrics of WithPrometheus by the
+// client libraries of Prometheus and OpenTelemetry. It counts from now on, or, with WithPrometheus, since
+// New.
+func (h *Health) Metrics() *exposition.Source {
+	m, counters := h.monitor, h.counters
+	if counters == nil {
+		counters = newCounters(m)
+	}
+	components := m.components()
+	return exposition.NewSource(counters, func(ctx context.Context) *snapshot.Snapshot {
+		results := m.look(ctx, m.checks).Results
+		return m.snapshot(components, m.phase(), results, m.metrics())
+	})
+}

@@ -1,0 +1,95 @@
+package echohealth
+
+import (
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/engine"
+	"github.com/echo-probes/echohealth/internal/snapshot"
+	"github.com/echo-probes/echohealth/sysmetrics"
+)
+
+// components returns what is fixed of the checks and of the system metrics, in the order of the answers.
+func (m *monitor) components() []snapshot.Component {
+	var components []snapshot.Component
+	for _, d := range m.dependencies {
+		components = append(components, snapshot.Component{
+			Name: d.Name, Critical: !d.optional, Timeout: d.Timeout, Interval: max(d.Freshness, m.interval),
+		})
+	}
+	for i, name := range m.metricNames() {
+		components = append(components, snapshot.Component{
+			Name: name, System: true, Critical: m.system.hasCritical(i),
+		})
+	}
+	return components
+}
+
+// record lets a recorder be told of each run of a check, and of each measurement of a system metric.
+func (m *monitor) record(recorder snapshot.Recorder) {
+	m.engine.Record(func(run engine.Run) {
+		recorder.Record(snapshot.Run{
+			Component: run.Check, Status: run.Result.Status, Reason: run.Result.Reason,
+			Took: run.Result.Took, At: run.At, Kind: runKinds[run.Kind],
+		})
+	})
+	if m.system != nil {
+		m.system.record(func(i int, check *Check, at time.Time) {
+			recorder.Record(snapshot.Run{
+				Component: len(m.checks) + i, Status: check.Status, Reason: check.Reason, At: at,
+			})
+		})
+	}
+}
+
+var runKinds = [...]snapshot.Kind{
+	engine.Ended: snapshot.Ended, engine.Overdue: snapshot.Overdue, engine.Late: snapshot.Late,
+}
+
+// snapshot is m.report for those who know nothing of a monitor. components is what m.components returned.
+func (m *monitor) snapshot(
+	components []snapshot.Component, phase phase, results []*engine.Result, metrics *metrics,
+) *snapshot.Snapshot {
+	report := m.report(phase, results, metrics)
+	s := &snapshot.Snapshot{
+		Start: m.start, Version: report.Version, Status: string(report.Status), Ready: report.Ready,
+		Phase: phase.name(), Components: components, States: make([]snapshot.State, len(report.Checks)),
+	}
+	for i, check := range report.Checks {
+		s.States[i] = snapshot.State{
+			Status: check.Status, Reason: check.Reason, Took: check.ResponseTime,
+			Since: check.Since, LastOK: check.LastOK, Details: check.Details,
+		}
+		if i >= len(results) {
+			s.States[i].At = metrics.at
+		} else if results[i] != nil {
+			s.States[i].At = results[i].At
+		}
+	}
+	if metrics.sample != nil {
+		s.System = figures(metrics.sample)
+	}
+	return s
+}
+
+// figures are the numbers of a sample.
+func figures(sample *sysmetrics.Sample) snapshot.System {
+	var s snapshot.System
+	if sample.CPU.Err == nil {
+		s.CPURatio = snapshot.Known(sample.CPU.Percent / 100)
+	}
+	if memory := sample.Memory; memory.Err == nil {
+		s.MemoryUsed = snapshot.Known(memory.TotalBytes - memory.AvailableBytes)
+		s.MemorySize = snapshot.Known(memory.TotalBytes)
+	}
+	if sample.Connections.Err == nil {
+		s.Connections = snapshot.Known(sample.Connections.Active)
+	}
+	for _, disk := range sample.Disks {
+		d := snapshot.Disk{Name: disk.Name}
+		if disk.Err == nil {
+			d.Used, d.Size = snapshot.Known(disk.TotalBytes-disk.FreeBytes), snapshot.Known(disk.TotalBytes)
+		}
+		s.Disks = append(s.Disks, d)
+	}
+	return s
+}
