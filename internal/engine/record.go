@@ -26,8 +26,8 @@ const (
 	Late
 )
 
-// Record calls f for each Run from now on: those of one check in their order, those of several checks at once.
-// f must return at once and must not call the Engine, because a lock is held. Repeated use is additive.
+// Record calls f for each Run from now on: in order for one check, at once for several. f must return at once
+// and must not call the Engine, because a lock is held. Repeated use is additive.
 func (e *Engine) Record(f func(Run)) {
 	for {
 		old := e.recorders.Load()

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,9 +24,12 @@ type recorded struct {
 
 // record returns where the runs are collected.
 func record(e *Engine) *[]recorded {
+	var mu sync.Mutex
 	var runs []recorded
 	begin := time.Now()
 	e.Record(func(run Run) {
+		mu.Lock()
+		defer mu.Unlock()
 		result := run.Result
 		runs = append(runs, recorded{
 			run.Check, result.Status, result.Reason, result.Took, run.At.Sub(begin), run.Kind,
