@@ -112,5 +112,5 @@ func TestWhoKnowsWhom(t *testing.T) {
 			knowHealth = append(knowHealth, file)
 		}
 	}
-	assert.ElementsMatch(t, []string{"handler.go", "lifecycle.go", "middleware.go", "prometheus.go"}, knowHealth)
+	assert.ElementsMatch(t, []string{"handler.go", "history.go", "lifecycle.go", "middleware.go", "prometheus.go"}, knowHealth)
 }

@@ -41,7 +41,7 @@ type config struct {
 // leaves it out of programs that do not use the option.
 type feature struct {
 	endpoint Endpoint
-	add      any // a func(*Health), which New calls. A config must not know a Health.
+	add      any // a func(*Health) any, which New calls. A config must not know a Health.
 }
 
 // addFeature adds a feature once.
@@ -51,9 +51,8 @@ func (c *config) addFeature(e Endpoint, add any) {
 	}
 }
 
-// has reports whether there is an endpoint: only a feature's may be missing.
 func (c *config) has(e Endpoint) bool {
-	return e.option() == "" || slices.ContainsFunc(c.features, func(f feature) bool { return f.endpoint == e })
+	return slices.ContainsFunc(c.features, func(f feature) bool { return f.endpoint == e })
 }
 
 // checkConfig is what the options say of one check. Zero durations are the defaults.
@@ -103,11 +102,7 @@ func (c *config) validate() error {
 	errs := c.validateChecks(names)
 	errs = append(errs, c.validateReadiness(names)...)
 	errs = append(errs, c.validateAliases()...)
-	for _, endpoint := range c.public {
-		if !c.has(endpoint) {
-			errs = append(errs, fmt.Errorf("WithPublic: the endpoint %q needs %s", endpoint, endpoint.option()))
-		}
-	}
+	errs = append(errs, c.validateFeatures()...)
 	if c.withoutSystem && len(c.systemOptions) > 0 {
 		errs = append(errs, fmt.Errorf("WithoutSystemMetrics: nothing is measured, so %s can have no effect",
 			c.systemOptions[0]))
@@ -146,12 +141,22 @@ func (c *config) validateReadiness(names map[string]bool) (errs []error) {
 	return errs
 }
 
+// validateFeatures is about the endpoints that are named, and that no option has added.
+func (c *config) validateFeatures() (errs []error) {
+	for _, e := range endpoints {
+		named := slices.Contains(c.public, e)
+		for _, aliased := range c.aliases {
+			named = named || aliased == e
+		}
+		if named && e.option() != "" && !c.has(e) {
+			errs = append(errs, fmt.Errorf("the endpoint %q of WithPublic or WithAlias needs %s", e, e.option()))
+		}
+	}
+	return errs
+}
+
 func (c *config) validateAliases() (errs []error) {
 	for path, endpoint := range c.aliases {
-		if !c.has(endpoint) {
-			errs = append(errs, fmt.Errorf("WithAlias(%q, %q): the endpoint needs %s",
-				path, endpoint, endpoint.option()))
-		}
 		if !c.isPublic(endpoint) {
 			errs = append(errs, fmt.Errorf("WithAlias(%q, %q): the endpoint must be one of WithPublic's, "+
 				"or the middleware would answer 404 here", path, endpoint))

@@ -18,14 +18,18 @@ const (
 	Checks   Endpoint = "checks"   // /checks/NAME/, all of them
 
 	Prometheus Endpoint = "prometheus" // /prometheus/, with WithPrometheus
+	History    Endpoint = "history"    // /history/, with WithHistory
 )
 
-var endpoints = []Endpoint{Live, Ready, Startup, Detailed, Index, Checks, Prometheus}
+var endpoints = []Endpoint{Live, Ready, Startup, Detailed, Index, Checks, Prometheus, History}
 
 // option returns the option that adds the endpoint, or "" if it is always there.
 func (e Endpoint) option() string {
-	if e == Prometheus {
+	switch e {
+	case Prometheus:
 		return "WithPrometheus"
+	case History:
+		return "WithHistory"
 	}
 	return ""
 }

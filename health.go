@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/echo-probes/echohealth/internal/exposition"
 	"github.com/echo-probes/echohealth/internal/redact"
 	"github.com/echo-probes/echohealth/probes"
 )
@@ -28,7 +27,7 @@ type Health struct {
 	monitor  *monitor
 	notifier *notifier
 	router   *router
-	counters *exposition.Counters // nil without WithPrometheus
+	features map[Endpoint]any // what the features keep
 
 	prefix  string // of config: read on the path of every request
 	aliased bool   // there are aliases
@@ -59,12 +58,20 @@ func New(opts ...Option) (*Health, error) {
 		config: c, monitor: m, notifier: n, router: newRouter(c, m, n.guardPanicked),
 		prefix: c.prefix, aliased: len(c.aliases) > 0,
 	}
-	for _, feature := range c.features {
-		feature.add.(func(*Health))(h)
-	}
+	h.addFeatures()
 	h.advise()
 	h.begin()
 	return h, nil
+}
+
+// addFeatures adds the endpoints of the options that have one of their own.
+func (h *Health) addFeatures() {
+	for _, feature := range h.config.features {
+		if h.features == nil {
+			h.features = map[Endpoint]any{}
+		}
+		h.features[feature.endpoint] = feature.add.(func(*Health) any)(h)
+	}
 }
 
 // begin starts the schedule, and reports a readiness that begins as "starting", after startDelay.

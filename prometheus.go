@@ -14,9 +14,10 @@ import (
 // option the path is 404, and nothing is counted. Repeated use has no further effect.
 func WithPrometheus() Option {
 	return func(c *config) error {
-		c.addFeature(Prometheus, func(h *Health) {
-			h.counters = newCounters(h.monitor)
-			h.router.add("/prometheus", prometheusRoute(h.monitor, h.counters))
+		c.addFeature(Prometheus, func(h *Health) any {
+			counters := newCounters(h.monitor)
+			h.router.add("/prometheus", prometheusRoute(h.monitor, counters))
+			return counters
 		})
 		return nil
 	}
@@ -55,8 +56,9 @@ func metricsAnswer(m *monitor, counters *exposition.Counters, format exposition.
 // client libraries of Prometheus and OpenTelemetry. It counts from now on, or, with WithPrometheus, since
 // New.
 func (h *Health) Metrics() *exposition.Source {
-	m, counters := h.monitor, h.counters
-	if counters == nil {
+	m := h.monitor
+	counters, ok := h.features[Prometheus].(*exposition.Counters)
+	if !ok {
 		counters = newCounters(m)
 	}
 	components := m.components()

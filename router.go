@@ -1,6 +1,7 @@
 package echohealth
 
 import (
+	"context"
 	"net/http"
 	"strings"
 )
@@ -29,6 +30,9 @@ type route struct {
 	// preferred is what requests are answered with that prefer it by their Accept header; nil: nothing.
 	preferred answerer
 	prefers   func(*http.Request) bool
+
+	// respond, if it is not nil, answers instead, because the answer depends on the request.
+	respond func(*http.Request) *answer
 }
 
 func newRouter(c *config, m *monitor, guardPanicked func(any)) *router {
@@ -139,8 +143,19 @@ func (r *router) refusal(request *http.Request) (refusal *answer) {
 	return refusal
 }
 
+// responder answers one request.
+type responder struct {
+	request *http.Request
+	respond func(*http.Request) *answer
+}
+
+func (r responder) answer(context.Context) *answer { return r.respond(r.request) }
+
 func (r *route) serve(w http.ResponseWriter, request *http.Request) {
 	answerer := r.answerer
+	if r.respond != nil {
+		answerer = responder{request, r.respond}
+	}
 	if r.preferred != nil {
 		w.Header()["Vary"] = varyAccept
 		if r.prefers(request) {

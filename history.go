@@ -1,0 +1,177 @@
+package echohealth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/engine"
+	"github.com/echo-probes/echohealth/internal/history"
+	"github.com/echo-probes/echohealth/internal/snapshot"
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// WithHistory keeps what the checks and the system metrics found, and answers /history/ below the prefix with
+// it: the last hour by the second, the last 24 hours by the minute, and the last 500 changes. The memory is
+// allocated by New: 36 KB, and 27 KB for each check and metric. It is empty after a restart. WithGuard applies.
+// Without this option the path is 404, and nothing is kept. Repeated use has no further effect.
+func WithHistory() Option {
+	return func(c *config) error {
+		c.addFeature(History, func(h *Health) any {
+			k := &keeper{monitor: h.monitor, components: h.monitor.components()}
+			k.history = history.New(k.components, h.monitor.start)
+			h.monitor.record(k.history)
+			h.router.add("/history", &route{endpoint: History, respond: k.respond})
+			return k
+		})
+		return nil
+	}
+}
+
+// keeper answers for the history.
+type keeper struct {
+	monitor    *monitor
+	components []snapshot.Component
+	history    *history.History
+}
+
+// ErrNoHistory is the error of Health.History without WithHistory.
+var ErrNoHistory = errors.New("echohealth: there is no history without WithHistory")
+
+// HistoryReport is what /history/ says, in code. As JSON it is what /history/ answers.
+type HistoryReport struct {
+	GeneratedAt time.Time
+	Since       time.Time     // when the history began
+	Window      time.Duration // that was asked for
+	Step        time.Duration // of a column
+	From        time.Time     // when the first column begins; the last one is the present
+	Components  []ComponentHistory
+	Changes     []Change // of the checks and the metrics in the window, oldest first, without Err
+
+	report history.Report
+}
+
+// ComponentHistory is what is known of one check or metric.
+type ComponentHistory struct {
+	Name         string
+	Columns      []HistoryColumn
+	Availability float64 // the share of results that were ok or warning; NaN without any
+	Incidents    int     // how often it became an error
+}
+
+// HistoryColumn is what is known of one step of time.
+type HistoryColumn struct {
+	Status           probes.Status // the worst; empty without data
+	Average, Longest time.Duration // of the response times; zero for a metric, and without data
+}
+
+// MarshalJSON returns what /history/ answers.
+func (r HistoryReport) MarshalJSON() ([]byte, error) { return r.report.Append(nil), nil }
+
+// History returns what /history/ answers for the window that ends now, which must be from 1 minute to 24 hours.
+// It is a look, as Report is. Up to an hour it is made from seconds, and else from minutes. Without WithHistory
+// the error is ErrNoHistory.
+func (h *Health) History(ctx context.Context, window time.Duration) (HistoryReport, error) {
+	k, ok := h.features[History].(*keeper)
+	if !ok {
+		return HistoryReport{}, ErrNoHistory
+	}
+	if err := validWindow(window); err != nil {
+		return HistoryReport{}, fmt.Errorf("echohealth: History(%s): %w", window, err)
+	}
+	return newHistoryReport(k.report(ctx, window, "")), nil
+}
+
+func validWindow(window time.Duration) error {
+	if window < history.MinWindow || window > history.MaxWindow {
+		return errors.New("window must be a duration from 1m to 24h, such as 1h")
+	}
+	return nil
+}
+
+// report runs what is due, waits for the checks that are shown, and returns their history.
+func (k *keeper) report(ctx context.Context, window time.Duration, component string) history.Report {
+	shown := k.monitor.checks
+	if component != "" {
+		shown = slices.DeleteFunc(slices.Clone(shown), func(c *engine.Check) bool { return c.Name != component })
+	}
+	k.monitor.look(ctx, shown)
+	return k.history.Report(window, component, time.Now())
+}
+
+// respond answers a request for the history.
+func (k *keeper) respond(r *http.Request) *answer {
+	window, component, err := k.parse(r.URL.RawQuery)
+	if err != nil {
+		text, _ := json.Marshal(err.Error())
+		return newAnswer(http.StatusBadRequest, fmt.Appendf(nil, `{"error":"bad_request","message":%s}`, text))
+	}
+	return newAnswer(http.StatusOK, k.report(r.Context(), window, component).Append(nil))
+}
+
+// parse reads the parameters. Its errors state the rule, and do not repeat what was sent.
+func (k *keeper) parse(query string) (window time.Duration, component string, err error) {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return 0, "", errors.New("the query must be encoded as in a URL")
+	}
+	for _, name := range []string{"window", "component"} {
+		if len(values[name]) > 1 {
+			return 0, "", fmt.Errorf("%s must be given once", name)
+		}
+	}
+	window = time.Hour
+	if values.Has("window") {
+		if window, err = time.ParseDuration(values.Get("window")); err != nil {
+			window = 0
+		}
+	}
+	if err := validWindow(window); err != nil {
+		return 0, "", err
+	}
+	component = values.Get("component")
+	known := func(c snapshot.Component) bool { return c.Name == component }
+	if values.Has("component") && !slices.ContainsFunc(k.components, known) {
+		return 0, "", errors.New("component must be the name of a check or of a system metric")
+	}
+	return window, component, nil
+}
+
+func newHistoryReport(from history.Report) HistoryReport {
+	r := HistoryReport{
+		GeneratedAt: from.Made, Since: from.Since, Window: from.Window, Step: from.Step, From: from.From,
+		report: from,
+	}
+	for _, c := range from.Components {
+		r.Components = append(r.Components, newComponentHistory(c))
+	}
+	for _, c := range from.Changes {
+		r.Changes = append(r.Changes, Change{
+			Check: c.Component, From: c.From, To: c.To, Reason: c.Reason, Lasted: c.After, At: c.At,
+		})
+	}
+	return r
+}
+
+func newComponentHistory(from history.Component) ComponentHistory {
+	c := ComponentHistory{Name: from.Name, Availability: math.NaN(), Incidents: from.Incidents}
+	if from.Availability.Known {
+		c.Availability = from.Availability.Value
+	}
+	for _, column := range from.Columns {
+		c.Columns = append(c.Columns, HistoryColumn{
+			Status: column.Status, Average: milliseconds(column.AvgMS), Longest: milliseconds(column.MaxMS),
+		})
+	}
+	return c
+}
+
+func milliseconds(f snapshot.Figure) time.Duration {
+	return time.Duration(f.Value * float64(time.Millisecond))
+}

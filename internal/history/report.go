@@ -1,0 +1,223 @@
+package history
+
+import (
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/snapshot"
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// Report is what is known of a window: columns of equal length, the last of which is the present one.
+type Report struct {
+	Made       time.Time
+	Since      time.Time // when the History began
+	Window     time.Duration
+	Step       time.Duration // of a column
+	From       time.Time     // the beginning of the first column
+	Components []Component
+	Changes    []Change // oldest first
+}
+
+// Component is what is known of one component.
+type Component struct {
+	Name         string
+	Columns      []Column
+	Availability Figure // the share of the results that were ok or warning
+	Incidents    int    // how often it became an error
+}
+
+// Column is the worst status of a part of the window, empty without data, and the response times.
+type Column struct {
+	Status probes.Status
+	AvgMS  Figure
+	MaxMS  Figure
+}
+
+// Figure is a number that may be absent.
+type Figure = snapshot.Figure
+
+// Change is a change of a component's status or reason.
+type Change struct {
+	At        time.Time
+	Component string
+	From      probes.Status // empty if it was unknown
+	To        probes.Status
+	After     time.Duration // how long the state before it lasted
+	Reason    probes.Reason
+}
+
+// steps are the lengths that a column may have. The last one is the longest that the rings have room for.
+var steps = [...]time.Duration{
+	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 30 * time.Second,
+	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute,
+}
+
+// stepFor returns the shortest step of which no more than maxColumns make up the window.
+func stepFor(window time.Duration) time.Duration {
+	for _, step := range steps {
+		if window <= maxColumns*step {
+			return step
+		}
+	}
+	return steps[len(steps)-1]
+}
+
+// Report returns what is known of the window that ends now: of the component with this name, or of all if
+// it is empty. The window must be from MinWindow to MaxWindow.
+func (h *History) Report(window time.Duration, component string, now time.Time) Report {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at := h.clock.advance(now)
+	wall := func(t time.Duration) time.Time { return now.Add(t - at) }
+	p := newPlan(window, at)
+	r := Report{
+		Made: now, Since: wall(0), Window: window, Step: p.step(), From: wall(p.from()),
+	}
+	for i, c := range h.components {
+		if component == "" || c.Name == component {
+			r.Components = append(r.Components, h.tracks[i].report(c, p))
+		}
+	}
+	for i := range h.changes {
+		c := h.changes[(h.next+i)%len(h.changes)]
+		name := h.components[c.component].Name
+		if c.at >= p.from() && (component == "" || component == name) {
+			r.Changes = append(r.Changes, Change{
+				At: wall(c.at), Component: name, From: c.from, To: c.to, After: c.after, Reason: c.reason,
+			})
+		}
+	}
+	return r
+}
+
+// plan says which slots the columns are made from.
+type plan struct {
+	unit    time.Duration // of a slot: a second or a minute
+	slots   int64         // of a column
+	first   int64         // slot
+	now     int64         // slot
+	columns int
+}
+
+// newPlan places the columns so that their borders stay where they are while time goes on.
+func newPlan(window, now time.Duration) plan {
+	step := stepFor(window)
+	p := plan{unit: time.Second, columns: int((window + step - 1) / step)}
+	if window > fineWindow {
+		p.unit = time.Minute
+	}
+	p.slots = int64(step / p.unit)
+	p.now = int64(now / p.unit)
+	p.first = (p.now/p.slots - int64(p.columns) + 1) * p.slots
+	return p
+}
+
+func (p plan) step() time.Duration { return time.Duration(p.slots) * p.unit }
+func (p plan) from() time.Duration { return time.Duration(p.first) * p.unit }
+
+// slot is a second or a minute.
+type slot struct {
+	code     int // the index in statuses plus 1, 0 without data
+	count    float64
+	sum, max float64 // of the response times, in ms
+}
+
+func (t *track) report(of snapshot.Component, p plan) Component {
+	c := Component{Name: of.Name, Columns: make([]Column, p.columns)}
+	// A result is the present one for its interval. Where a slot has several, its worst one stands for them.
+	code, served := t.before(p.from(), of.Interval)
+	for column := range c.Columns {
+		var all slot
+		for i := p.first + int64(column)*p.slots; i < p.first+int64(column+1)*p.slots; i++ {
+			s := t.slot(p.unit, i)
+			if s.code > 0 {
+				code, served = s.code, time.Duration(i)*p.unit+of.Interval
+			} else if time.Duration(i)*p.unit <= served && i <= p.now {
+				s.code = code
+			}
+			all.add(s)
+		}
+		c.Columns[column] = all.column()
+	}
+	c.Availability, c.Incidents = t.availability(p)
+	return c
+}
+
+// before returns the code of the last minute with data before from, and until when it serves.
+func (t *track) before(from, interval time.Duration) (code int, served time.Duration) {
+	end := int64(from / time.Minute)
+	for i := end - 1; i >= 0 && i > end-int64(len(t.minutes)); i-- {
+		if s := t.slot(time.Minute, i); s.code > 0 {
+			return s.code, time.Duration(i)*time.Minute + interval
+		}
+	}
+	return 0, -1
+}
+
+// slot returns the i-th slot of a unit.
+func (t *track) slot(unit time.Duration, i int64) slot {
+	if unit == time.Second {
+		s, ok := at(t.seconds, i, t.at)
+		if !ok || !t.begun || s == 0 {
+			return slot{}
+		}
+		ms := float64(s.ms())
+		return slot{code: s.code(), count: 1, sum: ms, max: ms}
+	}
+	m, ok := at(t.minutes, i, t.at/60)
+	if !ok || !t.begun {
+		return slot{}
+	}
+	s := slot{sum: float64(m.sum), max: float64(m.max)}
+	for j, n := range m.count {
+		if n > 0 {
+			s.code = j + 1
+			s.count += float64(n)
+		}
+	}
+	return s
+}
+
+// at returns the i-th slot of a ring whose last one is last.
+func at[T any](ring []T, i, last int64) (slot T, ok bool) {
+	if i < 0 || i > last || i <= last-int64(len(ring)) {
+		return slot, false
+	}
+	return ring[i%int64(len(ring))], true
+}
+
+func (s *slot) add(other slot) {
+	s.code = max(s.code, other.code)
+	s.count += other.count
+	s.sum += other.sum
+	s.max = max(s.max, other.max)
+}
+
+func (s slot) column() Column {
+	var c Column
+	if s.code > 0 {
+		c.Status = statuses[s.code-1]
+	}
+	if s.count > 0 {
+		c.AvgMS, c.MaxMS = snapshot.Known(s.sum/s.count), snapshot.Known(s.max)
+	}
+	return c
+}
+
+// availability counts the minutes that the window touches.
+func (t *track) availability(p plan) (share Figure, incidents int) {
+	var up, all float64
+	for i := int64(p.from() / time.Minute); i <= t.at/60; i++ {
+		m, ok := at(t.minutes, i, t.at/60)
+		if !ok || !t.begun {
+			continue
+		}
+		well := float64(m.count[0]) + float64(m.count[1])
+		up, all = up+well, all+well+float64(m.count[2])
+		incidents += int(m.incidents)
+	}
+	if all > 0 {
+		share = snapshot.Known(up / all)
+	}
+	return share, incidents
+}
