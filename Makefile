@@ -5,9 +5,9 @@
 # make cross  compiles for the other systems, and for 32-bit Linux; the tests too.
 # make bench  measures it all beside the alternatives and the limits, and prints the tables of docs/performance.md, its appendix and the budgets.
 
-MODULES := . _example echov5 e2e bench
+MODULES := . _example echov5 promhealth otelhealth e2e bench
 # What is built for 32 bits: e2e and bench need a cluster's types and the peers, and run on 64 bits alone.
-SMALL := . _example echov5
+SMALL := . _example echov5 promhealth otelhealth
 export ECHOHEALTH_REQUIRE_SERVERS := 1
 
 .PHONY: test setup race gates fuzz newcomer lint cross bench

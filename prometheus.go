@@ -61,9 +61,19 @@ func (h *Health) Metrics() *exposition.Source {
 	if !ok {
 		counters = newCounters(m)
 	}
-	components := m.components()
-	return exposition.NewSource(counters, func(ctx context.Context) *snapshot.Snapshot {
-		results := m.look(ctx, m.checks).Results
-		return m.snapshot(components, m.phase(), results, m.metrics())
-	})
+	source := &metricSource{m, m.components()}
+	return exposition.NewSource(source, source.components, counters)
 }
+
+// metricSource is what exposition.Source needs.
+type metricSource struct {
+	monitor    *monitor
+	components []snapshot.Component
+}
+
+func (s *metricSource) Look(ctx context.Context) *snapshot.Snapshot {
+	results := s.monitor.look(ctx, s.monitor.checks).Results
+	return s.monitor.snapshot(s.components, s.monitor.phase(), results, s.monitor.metrics())
+}
+
+func (s *metricSource) Record(r snapshot.Recorder) { s.monitor.record(r) }

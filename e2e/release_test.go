@@ -46,6 +46,10 @@ func TestRelease(t *testing.T) {
 		required := user.build(t, "v5", version, rootModule+"/echov5")
 		assert.Equal(t, version, required[rootModule], "go get of echov5 alone brings the root")
 	})
+	t.Run("an application that exports metrics", func(t *testing.T) {
+		required := user.build(t, "metrics", version, rootModule+"/promhealth", rootModule+"/otelhealth")
+		assert.Equal(t, version, required[rootModule])
+	})
 	t.Run("the command", func(t *testing.T) {
 		user.run(t, t.TempDir(), "install", rootModule+"/cmd/healthcheck@"+version)
 		assert.FileExists(t, filepath.Join(user.bin, "healthcheck"))
@@ -201,13 +205,15 @@ func newUser(t *testing.T, proxy string) *user {
 	return u
 }
 
-// build makes an application of a directory in testdata, with a go get of the module, and returns the versions that its go.mod then requires.
-func (u *user) build(t *testing.T, application, version, get string) map[string]string {
+// build makes an application of a directory in testdata, with a go get of each module, and returns the versions that its go.mod then requires.
+func (u *user) build(t *testing.T, application, version string, get ...string) map[string]string {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.CopyFS(dir, os.DirFS("testdata/release/"+application)))
 	u.run(t, dir, "mod", "init", "example.com/application")
-	u.run(t, dir, "get", get+"@"+version)
+	for _, path := range get {
+		u.run(t, dir, "get", path+"@"+version)
+	}
 	u.run(t, dir, "build", "-o", os.DevNull, ".")
 	required := map[string]string{}
 	for _, r := range goMod(t, dir).Require {

@@ -26,6 +26,16 @@ type Family struct {
 	each   func(s *source, emit func(Series))
 }
 
+// Lookup returns the family with this name. It panics if there is none.
+func Lookup(name string) *Family {
+	for i := range Families {
+		if Families[i].Name == name {
+			return &Families[i]
+		}
+	}
+	panic("exposition: there is no family " + name)
+}
+
 // MaxLabels is how many labels a family has at most.
 const MaxLabels = 3
 

@@ -8,17 +8,32 @@ import (
 
 // Source is where a collector reads the metrics of one Health.
 type Source struct {
-	counters *Counters
-	look     func(context.Context) *snapshot.Snapshot
+	counters   *Counters
+	health     Health
+	components []snapshot.Component
 }
 
-// NewSource returns a Source. look runs what is due, and returns what is known then.
-func NewSource(counters *Counters, look func(context.Context) *snapshot.Snapshot) *Source {
-	return &Source{counters: counters, look: look}
+// Health is what a Source needs of one.
+type Health interface {
+	// Look runs what is due, and returns what is known then.
+	Look(context.Context) *snapshot.Snapshot
+	// Record lets a recorder be told of each run from now on.
+	Record(snapshot.Recorder)
 }
+
+// NewSource returns a Source of a Health with these components, whose runs the counters count.
+func NewSource(h Health, components []snapshot.Component, counters *Counters) *Source {
+	return &Source{counters: counters, health: h, components: components}
+}
+
+// Components returns the components, in the order of the indexes of runs.
+func (s *Source) Components() []snapshot.Component { return s.components }
+
+// Record lets a recorder be told of each run from now on.
+func (s *Source) Record(r snapshot.Recorder) { s.health.Record(r) }
 
 // Read runs the checks that are due, and calls emit for each series, family by family in the order of
 // Families. It takes no longer than the longest timeout of the checks.
 func (s *Source) Read(ctx context.Context, emit func(*Family, Series)) {
-	s.counters.Read(s.look(ctx), emit)
+	s.counters.Read(s.health.Look(ctx), emit)
 }

@@ -1,0 +1,51 @@
+package otelhealth
+
+import (
+	"context"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/engine"
+	"github.com/echo-probes/echohealth/internal/exposition"
+	"github.com/echo-probes/echohealth/internal/snapshot"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// durations records how long each run takes. A recorder is told with a lock held, and the SDK is foreign
+// code: so the queue calls it.
+type durations struct {
+	histogram  metric.Float64Histogram
+	attributes []metric.RecordOption // one for each check
+	queue      engine.CallQueue
+}
+
+// newDurations returns a recorder for the components that are checks.
+func newDurations(meter metric.Meter, components []snapshot.Component) (*durations, error) {
+	d := &durations{}
+	var err error
+	d.histogram, err = meter.Float64Histogram("echohealth.component.check.duration", metric.WithUnit("s"),
+		metric.WithDescription(exposition.Lookup(durationFamily).Help),
+		metric.WithExplicitBucketBoundaries(exposition.Bounds[:]...))
+	for _, component := range components {
+		if !component.System {
+			attributes := attribute.NewSet(attribute.String(componentName, component.Name))
+			d.attributes = append(d.attributes, metric.WithAttributeSet(attributes))
+		}
+	}
+	return d, err
+}
+
+const durationFamily = "echohealth_component_check_duration_seconds"
+
+// Record records a run of a check. One that was recorded when it exceeded its timeout is not recorded again.
+func (d *durations) Record(run snapshot.Run) {
+	if run.Kind != snapshot.Ended || run.Component >= len(d.attributes) {
+		return
+	}
+	d.queue.Add(func() {
+		d.histogram.Record(context.Background(), run.Took.Seconds(), d.attributes[run.Component])
+	})
+}
+
+// close ends the recording.
+func (d *durations) close() { d.queue.Close(time.Second) }

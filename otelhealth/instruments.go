@@ -1,0 +1,77 @@
+package otelhealth
+
+import "go.opentelemetry.io/otel/metric"
+
+// instrument is what a family of package exposition is called here.
+type instrument struct {
+	family, name string
+	kind         kind
+	unit         string
+}
+
+type kind int
+
+const (
+	upDownCounter kind = iota // of what adds up over instances
+	counter
+	gauge
+)
+
+// instruments are all families but the histogram, which no observable instrument can be.
+var instruments = [...]instrument{
+	{"echohealth_status", "echohealth.status", upDownCounter, "1"},
+	{"echohealth_ready", "echohealth.ready", upDownCounter, "1"},
+	{"echohealth_phase", "echohealth.phase", upDownCounter, "1"},
+	{"echohealth_component_status", "echohealth.component.status", upDownCounter, "1"},
+	{"echohealth_component_reason", "echohealth.component.reason", upDownCounter, "1"},
+	{"echohealth_component_info", "echohealth.component.info", upDownCounter, "1"},
+	{"echohealth_component_checks_total", "echohealth.component.checks", counter, "{check}"},
+	{
+		"echohealth_component_status_changes_total", "echohealth.component.status.changes", counter, "{change}",
+	},
+	{
+		"echohealth_component_last_check_timestamp_seconds", "echohealth.component.last_check.timestamp", gauge, "s",
+	},
+	{
+		"echohealth_component_last_success_timestamp_seconds", "echohealth.component.last_success.timestamp",
+		gauge, "s",
+	},
+	{"echohealth_component_check_interval_seconds", "echohealth.component.check.interval", gauge, "s"},
+	{"echohealth_component_check_timeout_seconds", "echohealth.component.check.timeout", gauge, "s"},
+	{"echohealth_system_cpu_usage_ratio", "echohealth.system.cpu.usage", gauge, "1"},
+	{"echohealth_system_memory_used_bytes", "echohealth.system.memory.used", upDownCounter, "By"},
+	{"echohealth_system_memory_size_bytes", "echohealth.system.memory.size", upDownCounter, "By"},
+	{"echohealth_system_disk_used_bytes", "echohealth.system.disk.used", upDownCounter, "By"},
+	{"echohealth_system_disk_size_bytes", "echohealth.system.disk.size", upDownCounter, "By"},
+	{"echohealth_system_connections", "echohealth.system.connections", upDownCounter, "{connection}"},
+	{"echohealth_celery_workers", "echohealth.celery.workers", upDownCounter, "{worker}"},
+	{"echohealth_celery_queue_length", "echohealth.celery.queue.length", upDownCounter, "{task}"},
+	{"echohealth_build_info", "echohealth.build.info", upDownCounter, "1"},
+	{"echohealth_start_time_seconds", "echohealth.start.time", gauge, "s"},
+}
+
+// attributeNames are the labels' names here.
+var attributeNames = map[string]string{
+	"status":    "echohealth.state",
+	"phase":     "echohealth.state",
+	"component": componentName,
+	"reason":    "echohealth.component.reason",
+	"kind":      "echohealth.component.kind",
+	"critical":  "echohealth.component.critical",
+	"disk":      "echohealth.disk.name",
+	"queue":     "echohealth.celery.queue.name",
+	"version":   "service.version",
+}
+
+const componentName = "echohealth.component.name"
+
+func (i instrument) create(meter metric.Meter, help string) (metric.Float64Observable, error) {
+	description, unit := metric.WithDescription(help), metric.WithUnit(i.unit)
+	switch i.kind {
+	case counter:
+		return meter.Float64ObservableCounter(i.name, description, unit)
+	case gauge:
+		return meter.Float64ObservableGauge(i.name, description, unit)
+	}
+	return meter.Float64ObservableUpDownCounter(i.name, description, unit)
+}
