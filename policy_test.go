@@ -42,6 +42,7 @@ var policy = map[string][]string{
 	"internal/history":     {"probes", "internal/snapshot"},
 	"internal/reason":      {"probes"},
 	"internal/snapshot":    {"probes"},
+	"deploy/grafana":       {},
 	"internal/redact":      {},
 	"sysmetrics":           {"github.com/shirou/gopsutil/v4", "golang.org/x/sys"},
 	// The command, which imports nothing of the rest.

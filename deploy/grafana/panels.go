@@ -1,0 +1,174 @@
+package main
+
+// selection is what the variables at the top of the dashboard choose.
+const selection = `job=~"$job",instance=~"$instance"`
+
+// panel is one picture. Its queries take the labels of selection where they say SELECTION.
+type panel struct {
+	title   string
+	about   string
+	kind    string // of Grafana: stat, timeseries, state-timeline or table
+	unit    string
+	width   int // of 24
+	max     float64
+	queries []query
+}
+
+type query struct {
+	expr   string
+	legend string
+}
+
+// row is a heading with its panels.
+type row struct {
+	title  string
+	panels []panel
+}
+
+// rows are the whole dashboard.
+var rows = []row{
+	{"Now", []panel{
+		{
+			title: "Instances by status", kind: "stat", width: 8,
+			about:   "How many instances say that they are healthy, degraded or unhealthy.",
+			queries: []query{{`sum by (status) (echohealth_status{SELECTION})`, "{{status}}"}},
+		},
+		{
+			title: "Ready", kind: "stat", width: 4,
+			about: "How many instances are ready, of how many that Prometheus scrapes.",
+			queries: []query{
+				{`sum(echohealth_ready{SELECTION})`, "ready"},
+				{`count(up{SELECTION} and on (job) group by (job) (last_over_time(echohealth_ready[6h])))`, "targets"},
+			},
+		},
+		{
+			title: "What is wrong", kind: "table", width: 12,
+			about:   "Each component that is not ok, with its reason.",
+			queries: []query{{`echohealth_component_reason{SELECTION}`, ""}},
+		},
+	}},
+	{"Over time", []panel{
+		{
+			title: "Unavailable", kind: "timeseries", unit: "percentunit", width: 8, max: 1,
+			about:   "The share of the instances that can't serve, without those that start or drain.",
+			queries: []query{{`job:echohealth_unavailable:ratio{job=~"$job"}`, "{{job}}"}},
+		},
+		{
+			title: "Instances by phase", kind: "timeseries", width: 8,
+			about:   "How many instances start, run and drain.",
+			queries: []query{{`sum by (phase) (echohealth_phase{SELECTION})`, "{{phase}}"}},
+		},
+		{
+			title: "Versions", kind: "timeseries", width: 8,
+			about:   "How many instances run each version of the service.",
+			queries: []query{{`count by (version) (echohealth_build_info{SELECTION})`, "{{version}}"}},
+		},
+		{
+			title: "Components", kind: "state-timeline", width: 24,
+			about: "The worst status of each component over the instances: 0 is ok, 1 warning, 2 error.",
+			queries: []query{{
+				`max by (component) (2 * echohealth_component_status{SELECTION,status="error"}` +
+					` or echohealth_component_status{SELECTION,status="warning"})`,
+				"{{component}}",
+			}},
+		},
+	}},
+	{"Checks", []panel{
+		{
+			title: "Duration, slowest twentieth", kind: "timeseries", unit: "s", width: 8,
+			about: "Beside the timeout, at which a check is an error.",
+			queries: []query{
+				{
+					`histogram_quantile(0.95, sum by (component, le) (` +
+						`rate(echohealth_component_check_duration_seconds_bucket{SELECTION}[$__rate_interval])))`,
+					"{{component}}",
+				},
+				{
+					`max by (component) (echohealth_component_check_timeout_seconds{SELECTION})`,
+					"timeout of {{component}}",
+				},
+			},
+		},
+		{
+			title: "Duration, mean", kind: "timeseries", unit: "s", width: 8,
+			queries: []query{{
+				`sum by (component) (` +
+					`rate(echohealth_component_check_duration_seconds_sum{SELECTION}[$__rate_interval]))` +
+					` / sum by (component) (` +
+					`rate(echohealth_component_check_duration_seconds_count{SELECTION}[$__rate_interval]))`,
+				"{{component}}",
+			}},
+		},
+		{
+			title: "Results that are not ok", kind: "timeseries", unit: "percentunit", width: 8, max: 1,
+			about: "The share of the results of each component, over all instances.",
+			queries: []query{{
+				`sum by (component) (rate(echohealth_component_checks_total{SELECTION,status!="ok"}[$__rate_interval]))` +
+					` / sum by (component) (rate(echohealth_component_checks_total{SELECTION}[$__rate_interval]))`,
+				"{{component}}",
+			}},
+		},
+		{
+			title: "Changes of status", kind: "timeseries", width: 12,
+			about: "In five minutes, over all instances.",
+			queries: []query{{
+				`sum by (component) (increase(echohealth_component_status_changes_total{SELECTION}[5m]))`,
+				"{{component}}",
+			}},
+		},
+		{
+			title: "Age of the last success", kind: "timeseries", unit: "s", width: 12,
+			about: "The oldest of all instances.",
+			queries: []query{{
+				`max by (component) (time() - echohealth_component_last_success_timestamp_seconds{SELECTION})`,
+				"{{component}}",
+			}},
+		},
+	}},
+	{"System", []panel{
+		{
+			title: "CPU", kind: "timeseries", unit: "percentunit", width: 6, max: 1,
+			about:   "Of the CPUs, or of the control group's limit.",
+			queries: []query{{`echohealth_system_cpu_usage_ratio{SELECTION}`, "{{instance}}"}},
+		},
+		{
+			title: "Memory", kind: "timeseries", unit: "percentunit", width: 6, max: 1,
+			about: "Of the machine's memory, or of the control group's limit.",
+			queries: []query{{
+				`echohealth_system_memory_used_bytes{SELECTION} / echohealth_system_memory_size_bytes{SELECTION}`,
+				"{{instance}}",
+			}},
+		},
+		{
+			title: "Disks", kind: "timeseries", unit: "percentunit", width: 6, max: 1,
+			queries: []query{{
+				`echohealth_system_disk_used_bytes{SELECTION} / echohealth_system_disk_size_bytes{SELECTION}`,
+				"{{disk}} of {{instance}}",
+			}},
+		},
+		{
+			title: "Connections", kind: "timeseries", width: 6,
+			about:   "Established TCP connections of the network namespace.",
+			queries: []query{{`echohealth_system_connections{SELECTION}`, "{{instance}}"}},
+		},
+	}},
+	{"Celery", []panel{
+		{
+			title: "Tasks that wait", kind: "timeseries", width: 12,
+			queries: []query{{
+				`max by (component, queue) (echohealth_celery_queue_length{SELECTION})`, "{{component}} {{queue}}",
+			}},
+		},
+		{
+			title: "Workers", kind: "timeseries", width: 12,
+			queries: []query{{`min by (component) (echohealth_celery_workers{SELECTION})`, "{{component}}"}},
+		},
+	}},
+	{"Instances", []panel{
+		{
+			title: "Age", kind: "timeseries", unit: "s", width: 24,
+			about:   "Since the start. It drops to zero at each restart.",
+			queries: []query{{`time() - echohealth_start_time_seconds{SELECTION}`, "{{instance}}"}},
+		},
+	}},
+}
