@@ -161,3 +161,9 @@ func poll(limit time.Duration, check func() error) error {
 		time.Sleep(pause)
 	}
 }
+
+// Program returns the path of a program that a test runs itself, as the servers' own are found.
+func Program(t testing.TB, program, debianPackage string) string {
+	t.Helper()
+	return find(t, program, debianPackage)
+}

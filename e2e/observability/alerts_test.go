@@ -1,0 +1,65 @@
+package observability
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestAnOutage is the whole way: Redis is killed, the on-call webhook is called with the runbook, Redis comes back,
+// the alert is resolved.
+func TestAnOutage(t *testing.T) {
+	redis := testserver.NewRedis(t)
+	hook := newHook(t)
+	prometheus := alerting(t, hook, service(t, redis))
+	becomes(t, prometheus, `echohealth_component_status{component="redis",status="ok"}`, "1")
+
+	killed := time.Now()
+	redis.Kill(t)
+	fired := hook.await(t, "EchohealthComponentError", "firing")
+	t.Logf("killed → webhook: %s", fired.at.Sub(killed).Round(10*time.Millisecond))
+	assert.Equal(t, "on-call", fired.receiver)
+	assert.Equal(t, "redis", fired.Labels["component"])
+	assert.Contains(t, fired.Annotations["description"], "connection_refused")
+	assert.True(t, strings.HasSuffix(fired.Annotations["runbook_url"], "docs/observability.md#echohealthcomponenterror"))
+	outage := hook.await(t, "EchohealthServiceOutage", "firing")
+	assert.Contains(t, outage.Annotations["description"], "redis: connection_refused on 1.")
+
+	started := time.Now()
+	redis.Start(t)
+	resolved := hook.await(t, "EchohealthComponentError", "resolved")
+	t.Logf("started → resolved: %s", resolved.at.Sub(started).Round(10*time.Millisecond))
+	hook.await(t, "EchohealthServiceOutage", "resolved")
+}
+
+// TestAFrozenReplica: one of two replicas does not answer. The service is at half its strength, and the alert of
+// that one inhibits what it is made of.
+func TestAFrozenReplica(t *testing.T) {
+	redis := testserver.NewRedis(t)
+	hook := newHook(t)
+	well, frozen := service(t, redis), service(t, redis)
+	prometheus := alerting(t, hook, well, frozen)
+	becomes(t, prometheus, `sum(echohealth_ready)`, "2")
+	becomes(t, prometheus, `job:echohealth_unavailable:ratio`, "0")
+
+	frozen.Stall()
+	outage := hook.await(t, "EchohealthServiceOutage", "firing")
+	assert.Contains(t, outage.Annotations["summary"], "50%")
+	becomes(t, prometheus, `count(ALERTS{alertname="EchohealthTargetDown",alertstate="firing"})`, "1")
+	down := query(t, prometheus, `ALERTS{alertname="EchohealthTargetDown",alertstate="firing"}`)
+	require.Len(t, down, 1)
+	assert.Equal(t, frozen.Addr(), down[0].Metric["instance"])
+	becomes(t, prometheus, `job:echohealth_unavailable:ratio`, "0.5")
+
+	frozen.Pass()
+	hook.await(t, "EchohealthServiceOutage", "resolved")
+	hook.mu.Lock()
+	defer hook.mu.Unlock()
+	for _, n := range hook.received {
+		assert.NotEqual(t, "EchohealthComponentError", n.Labels["alertname"], "no component has failed")
+	}
+}
