@@ -41,7 +41,7 @@ type config struct {
 // leaves it out of programs that do not use the option.
 type feature struct {
 	endpoint Endpoint
-	add      any // a func(*Health) any, which New calls. A config must not know a Health.
+	add      any // a func(*monitor, *router) any, which New calls. A config must not know these types.
 }
 
 // addFeature adds a feature once.

@@ -70,7 +70,7 @@ func (h *Health) addFeatures() {
 		if h.features == nil {
 			h.features = map[Endpoint]any{}
 		}
-		h.features[feature.endpoint] = feature.add.(func(*Health) any)(h)
+		h.features[feature.endpoint] = feature.add.(func(*monitor, *router) any)(h.monitor, h.router)
 	}
 }
 

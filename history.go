@@ -23,11 +23,11 @@ import (
 // Without this option the path is 404, and nothing is kept. Repeated use has no further effect.
 func WithHistory() Option {
 	return func(c *config) error {
-		c.addFeature(History, func(h *Health) any {
-			k := &keeper{monitor: h.monitor, components: h.monitor.components()}
-			k.history = history.New(k.components, h.monitor.start)
-			h.monitor.record(k.history)
-			h.router.add("/history", &route{endpoint: History, respond: k.respond})
+		c.addFeature(History, func(m *monitor, r *router) any {
+			k := &keeper{monitor: m, components: m.components()}
+			k.history = history.New(k.components, m.start)
+			m.record(k.history)
+			r.add("/history", &route{endpoint: History, respond: k.respond})
 			return k
 		})
 		return nil

@@ -14,9 +14,9 @@ import (
 // option the path is 404, and nothing is counted. Repeated use has no further effect.
 func WithPrometheus() Option {
 	return func(c *config) error {
-		c.addFeature(Prometheus, func(h *Health) any {
-			counters := newCounters(h.monitor)
-			h.router.add("/prometheus", prometheusRoute(h.monitor, counters))
+		c.addFeature(Prometheus, func(m *monitor, r *router) any {
+			counters := newCounters(m)
+			r.add("/prometheus", prometheusRoute(m, counters))
 			return counters
 		})
 		return nil

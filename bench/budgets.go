@@ -80,6 +80,8 @@ func (r *results) timeBudgets() []budget {
 			hung.unavailable(200) && hung.last <= hungDeadline+50*time.Millisecond},
 		{"and what it holds", "1 goroutine", fmt.Sprint(hung.hanging), hung.hanging == 1},
 		{"and the next request", "1 ms", duration(hung.next), hung.next >= 0 && hung.next < time.Millisecond},
+		{"metrics of 130 series, fresh", "30 µs, 2 allocations", fmt.Sprintf("%s, %s", nanoseconds(r.metrics.find(oursAlone).median()), allocated(r.metrics.find(oursAlone))),
+			r.metrics.find(oursAlone).median() <= 30e3 && r.metrics.find(oursAlone).allocations() <= 2},
 		{"detailed, when it has to measure the system", fmt.Sprintf("1 ms, also with %d connections open", 2*manyConnections),
 			fmt.Sprintf("%s (worst of 5: %s), with the connections %s (%s)", duration(r.unconnected.median), duration(r.unconnected.worst), duration(r.conns.median), duration(r.conns.worst)),
 			max(r.unconnected.median, r.conns.median) < time.Millisecond},

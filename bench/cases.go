@@ -4,10 +4,15 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/echo-probes/echohealth/promhealth"
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // group is what is compared with each other.
@@ -141,6 +146,41 @@ func detailed() (*group, error) {
 		close: func() { _ = h.Close() },
 	}, nil
 }
+
+// metrics are those of 3 checks and the system, in the format that Prometheus asks for first.
+func metrics() (*group, error) {
+	const path = "/api/health/prometheus/"
+	options := []echohealth.Option{echohealth.WithPrometheus()}
+	for i, c := range three(well) {
+		options = append(options, echohealth.WithCheck(checkName(i), probes.Func(c)))
+	}
+	h, err := echohealth.New(options...)
+	if err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(promhealth.NewCollector(h))
+	library := promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+	_, body := onlyHandler(h, path).get()
+	ask := func(handler http.Handler) func() {
+		return serving(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Header = openMetrics
+			handler.ServeHTTP(w, r)
+		}), path)
+	}
+	series := fmt.Sprintf("%d series", strings.Count(body, "\n")-strings.Count(body, "# "))
+	return &group{
+		name: "Metrics",
+		subjects: []subject{
+			{name: limitNet, note: "the same headers and body, made once", op: ask(newStatic(body))},
+			{name: oursAlone, op: ask(h), against: limitNet, note: series + ", all of the last second"},
+			{name: "promhealth in promhttp", op: ask(library), against: oursAlone, note: "the same series, gathered and encoded for each answer"},
+		},
+		close: func() { _ = h.Close() },
+	}, nil
+}
+
+var openMetrics = http.Header{"Accept": {"application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"}}
 
 // due is a readiness answer that has to run its three checks of 2 ms.
 func due() (*group, error) {

@@ -32,6 +32,7 @@ func TestAllocations(t *testing.T) {
 		{ready, oursUse, 1, 24, "as on pass-through"},
 		{ready, oursAlone, 0, 0, ""},
 		{detailed, oursAlone, 0, 0, ""},
+		{metrics, oursAlone, 0, 0, ""},
 		{readyGrowth, growthName(300, false), 0, 0, ""},
 		{routeGrowth, routesName(10_000, oursUse), 1, 24, "as with one route"},
 	}

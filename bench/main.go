@@ -79,7 +79,7 @@ type results struct {
 	took time.Duration
 	busy string // what else the machine did
 
-	passThrough, live, ready, detailed, due, checks, routes *measured
+	passThrough, live, ready, detailed, metrics, due, checks, routes *measured
 
 	crowd, hung        []burst // by libraries
 	own, readiness     []served
@@ -104,6 +104,7 @@ func measureAll(e effort) (*results, error) {
 		{"live", r.group(&r.live, live, e.length)},
 		{"ready", r.group(&r.ready, ready, e.length)},
 		{"detailed", r.group(&r.detailed, detailed, e.length)},
+		{"metrics", r.group(&r.metrics, metrics, e.length)},
 		{"ready, due", r.group(&r.due, due, 3*e.length)},
 		{"growth by checks", r.group(&r.checks, readyGrowth, e.length)},
 		{"growth by routes", r.group(&r.routes, routeGrowth, e.length)},

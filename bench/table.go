@@ -71,6 +71,7 @@ func tables(r *results) string {
 	t.series("Liveness", "", r.live)
 	t.series("Readiness of 3 checks, with fresh results", "What each library does for an answer differs, and the last column says how.", r.ready)
 	t.series("Detailed, with fresh results", "", r.detailed)
+	t.series("Metrics for Prometheus, with fresh results", "", r.metrics)
 	t.series("Readiness of 3 checks of 2 ms each, none fresh", "The time of one request, while no other is made.", r.due)
 	t.crowd(r.crowd)
 	t.hung(r.hung)

@@ -22,6 +22,8 @@ const rootWeight = "Echo, log/slog → + echohealth"
 
 var weights = []weight{
 	{rootWeight, "slog", "", "slog,root", 465, "the system metrics (120 KB), naming errors and masking passwords (54 KB), the endpoints, the engine"},
+	{"→ + WithPrometheus", "slog,root", "", "slog,root,prometheus", 64, "the table of metrics, two formats, the snapshot"},
+	{"→ + WithHistory", "slog,root", "", "slog,root,history", 60, "the rings, the columns, the parameters"},
 	{"→ + pgxprobe", "root,pgx", "root", "root,pgx,pgxprobe", 88, "its own code, and the test of new connections"},
 	{"→ + sqlprobe", "root,sql", "root", "root,sql,sqlprobe", 88, "its own code, and the test of new connections"},
 	{"→ + redisprobe", "root,redis", "root", "root,redis,redisprobe", 960, "go-redis's cluster and ring clients, all commands of its UniversalClient, and its pipeliner, which tells whether a client is closed; an application with a plain Client links none of them"},
