@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,9 +12,29 @@ import (
 	"unicode"
 )
 
+// nextURL is where the next URL of a failover list begins.
+var nextURL = regexp.MustCompile(`;[A-Za-z][A-Za-z0-9+.-]*://`)
+
+// SplitURLs returns the URLs of Celery's failover list, such as "amqp://a;amqp://b", in their order. There is
+// at least one. A semicolon separates only if the scheme of a URL follows it: a password may contain others.
+func SplitURLs(raw string) []string {
+	var urls []string
+	for {
+		next := nextURL.FindStringIndex(raw)
+		if next == nil {
+			return append(urls, raw)
+		}
+		urls, raw = append(urls, raw[:next[0]]), raw[next[0]+1:]
+	}
+}
+
 // ParseBrokerURL parses the URL of one broker, with one of the schemes, and its query. Its errors quote the
 // URL without user and password.
 func ParseBrokerURL(raw string, schemes ...string) (*url.URL, Query, error) {
+	if len(SplitURLs(raw)) > 1 {
+		return nil, nil, InvalidURL(raw,
+			errors.New("it names several brokers: give the URL of one, and make a check for each"))
+	}
 	u, query, err := parse(raw, schemes)
 	if err != nil {
 		return nil, nil, InvalidURL(raw, err)
@@ -26,7 +47,7 @@ func parse(raw string, schemes []string) (*url.URL, Query, error) {
 		return nil, nil, errors.New("it must not contain white space")
 	}
 	if severalBrokers(raw) {
-		return nil, nil, errors.New("it names several brokers: give the URL of one, and make a check for each")
+		return nil, nil, errors.New("it names several brokers: each must be a whole URL, as in amqp://a;amqp://b")
 	}
 	u, err := url.Parse(raw)
 	if err != nil || strayAt(raw) {
@@ -60,8 +81,8 @@ func strayAt(raw string) bool {
 	return end >= 0 && strings.ContainsAny(rest[end:], "@#")
 }
 
-// severalBrokers reports whether raw is Celery's list of failover brokers, "amqp://a;amqp://b" or
-// "amqp://a;b". The URL parser accepts such a list as one host.
+// severalBrokers reports whether raw is a failover list, "amqp://a;amqp://b" or "amqp://a;b". The URL parser
+// accepts such a list as one host.
 func severalBrokers(raw string) bool {
 	_, rest, _ := strings.Cut(raw, "://")
 	first, _, several := strings.Cut(rest, ";")

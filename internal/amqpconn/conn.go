@@ -20,6 +20,7 @@ type Conn struct {
 	cancel context.CancelCauseFunc
 
 	session *Session // nil before the first call, and after a failure; guarded by sem
+	broker  int      // index of the broker to try first; guarded by sem
 }
 
 var errClosed = errors.New("the probe is closed")
@@ -61,11 +62,11 @@ func (c *Conn) call(ctx context.Context, f func(context.Context, *Session) error
 		return contextError(c.ctx, nil)
 	}
 	if c.session == nil {
-		session, err := c.target.dial(ctx)
+		session, err := c.target.dial(ctx, c.broker)
 		if err != nil {
 			return err
 		}
-		c.session = session
+		c.session, c.broker = session, session.broker
 	}
 	if err := c.session.readBlocks(); err != nil {
 		return err
@@ -75,6 +76,7 @@ func (c *Conn) call(ctx context.Context, f func(context.Context, *Session) error
 		c.drop()
 	}
 	if aborted && err != nil {
+		c.broker++ // it did not answer in time: another one may
 		return contextError(ctx, err)
 	}
 	return withReason(err)

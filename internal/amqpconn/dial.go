@@ -15,22 +15,25 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// dial connects, logs in and opens the vhost, before ctx ends. amqp091-go's recovery stays off, so that a
-// lost connection is never restored.
-func (t *Target) dial(ctx context.Context) (*Session, error) {
-	if t.timeout > 0 {
-		limited, cancel := context.WithTimeout(ctx, t.timeout)
+// dial connects, logs in and opens the vhost, before ctx ends. It waits for the broker's first byte for
+// silence at most, unless that is 0. amqp091-go's recovery stays off, so that a lost connection is never
+// restored.
+func (b *broker) dial(ctx context.Context, silence time.Duration) (*Session, error) {
+	if b.timeout > 0 {
+		limited, cancel := context.WithTimeout(ctx, b.timeout)
 		defer cancel()
 		ctx = limited
 	}
+	ctx, heard, cancel := withSilenceLimit(ctx, silence)
+	defer cancel()
 	var socket *socket
-	conn, err := amqp.DialConfig(t.url, amqp.Config{
+	conn, err := amqp.DialConfig(b.url, amqp.Config{
 		Heartbeat:       defaultHeartbeat, // the URL's own value takes precedence
-		TLSClientConfig: t.tls.Clone(),    // amqp091-go sets its ServerName
+		TLSClientConfig: b.tls.Clone(),    // amqp091-go sets its ServerName
 		Properties:      amqp.Table{"product": "echohealth", "connection_name": "echohealth", "platform": "Go"},
 		Dial: func(network, addr string) (net.Conn, error) {
 			var err error
-			if socket, err = connect(ctx, network, addr); err != nil {
+			if socket, err = connect(ctx, network, addr, heard); err != nil {
 				return nil, err
 			}
 			return socket, nil
@@ -48,17 +51,19 @@ func (t *Target) dial(ctx context.Context) (*Session, error) {
 	return nil, loginError(ctx, socket, err)
 }
 
-// Try makes a new connection, logs in, and closes it, to find out whether that is still possible. It returns
-// when ctx ends at the latest, or a second after the login. Its error has a reason if this package knows
-// one.
-func (t *Target) Try(ctx context.Context) error {
-	session, err := t.dial(ctx)
-	if err != nil {
-		return err
+// withSilenceLimit returns a context that ends after d, with a timeout, unless heard is called before.
+func withSilenceLimit(
+	ctx context.Context, d time.Duration,
+) (limited context.Context, heard func(), cancel func()) {
+	if d == 0 {
+		return ctx, func() {}, func() {}
 	}
-	defer context.AfterFunc(ctx, session.socket.abort)()
-	session.close()
-	return nil
+	limited, end := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(d, func() {
+		end(fmt.Errorf("no answer for %s, and other brokers are to be tried: %w",
+			d.Round(time.Millisecond), context.DeadlineExceeded))
+	})
+	return limited, func() { timer.Stop() }, func() { timer.Stop(); end(nil) }
 }
 
 // loginError returns the error of a failed login with its reason. While amqp091-go waits for the answer to
@@ -97,8 +102,9 @@ const (
 type socket struct {
 	*limitedconn.Conn
 	since  time.Time
-	unbind func() bool // from the context; false if it has ended
-	first  atomic.Int32
+	unbind func() bool  // from the context; false if it has ended
+	heard  func()       // called at the first byte
+	first  atomic.Int32 // the first byte, -1 before
 	end    atomic.Pointer[readEnd]
 }
 
@@ -107,13 +113,13 @@ type readEnd struct {
 	after time.Duration // since connecting
 }
 
-// connect dials, and closes the connection when ctx ends.
-func connect(ctx context.Context, network, addr string) (*socket, error) {
+// connect dials, and closes the connection when ctx ends. It calls heard at the first byte that arrives.
+func connect(ctx context.Context, network, addr string, heard func()) (*socket, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{Conn: limitedconn.New(conn), since: time.Now()}
+	s := &socket{Conn: limitedconn.New(conn), since: time.Now(), heard: heard}
 	s.first.Store(-1)
 	s.unbind = context.AfterFunc(ctx, s.abort)
 	return s, nil
@@ -123,6 +129,7 @@ func (s *socket) Read(b []byte) (int, error) {
 	n, err := s.Conn.Read(b)
 	if n > 0 && s.first.Load() < 0 {
 		s.first.Store(int32(b[0]))
+		s.heard()
 	}
 	if err != nil {
 		s.end.CompareAndSwap(nil, &readEnd{err, time.Since(s.since)})

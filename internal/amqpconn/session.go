@@ -14,6 +14,8 @@ import (
 type Session struct {
 	conn    *amqp.Connection
 	socket  *socket
+	broker  int                // index in the target's list of brokers
+	brokers int                // length of the list
 	kept    *amqp.Channel      // nil or closed: must be opened
 	blocks  chan amqp.Blocking // the broker's notifications of alarms
 	blocked error              // not nil while the broker blocks this connection
@@ -38,6 +40,14 @@ func (s *Session) Channel() (*amqp.Channel, error) {
 		s.kept = ch
 	}
 	return s.kept, nil
+}
+
+// Broker returns the broker's place in a failover list, from 1, or 0 if there is no list.
+func (s *Session) Broker() int {
+	if s.brokers == 1 {
+		return 0
+	}
+	return s.broker + 1
 }
 
 // NewChannel opens a separate channel. It ends with the session.

@@ -25,7 +25,7 @@ func TestReadingIsBounded(t *testing.T) {
 			_, err = conn.Write(chunk)
 		}
 	}()
-	s, err := connect(t.Context(), "tcp", listener.Addr().String())
+	s, err := connect(t.Context(), "tcp", listener.Addr().String(), func() {})
 	require.NoError(t, err)
 	defer s.abort()
 	n, err := io.Copy(io.Discard, struct{ io.Reader }{s})

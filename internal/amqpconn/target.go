@@ -1,111 +1,117 @@
 package amqpconn
 
 import (
-	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"math"
-	"net/url"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/echo-probes/echohealth/internal/reason"
+	"github.com/echo-probes/echohealth/probes"
 )
 
-// Target is a broker and the settings of connections to it.
-type Target struct {
-	url       string        // for amqp091-go, with only its own schemes and options
-	tls       *tls.Config   // nil without TLS
-	timeout   time.Duration // for connecting and logging in; 0: only the call's limit
-	heartbeat string        // as in the URL, "" if absent
-}
-
-// defaultHeartbeat detects a dead broker behind an idle connection after 15 s.
-const defaultHeartbeat = 10 * time.Second
+// Target is a broker, or a failover list of brokers of which one is used at a time.
+type Target struct{ brokers []*broker }
 
 // ParseURL parses a URL of amqp091-go or of Celery. For amqp091-go it is amqp:// or amqps:// with the query
 // parameters of RabbitMQ's specification (https://www.rabbitmq.com/docs/uri-spec). For Celery it may also be
-// pyamqp:// with options such as ssl_cert_reqs. Unknown options and several brokers are errors. An error
-// contains neither user nor password.
+// pyamqp:// with options such as ssl_cert_reqs. It may be Celery's failover list of whole URLs, separated by
+// semicolons. Unknown options are errors. An error contains neither user nor password.
 func ParseURL(raw string, custom *tls.Config) (*Target, error) {
-	u, query, err := ParseBrokerURL(raw, "amqp", "amqps", "pyamqp")
-	if err != nil {
-		return nil, err
-	}
-	target, err := newTarget(u, query, custom)
-	if err != nil {
-		return nil, InvalidURL(raw, err)
-	}
-	return target, nil
-}
-
-func newTarget(u *url.URL, query Query, custom *tls.Config) (*Target, error) {
-	var err error
+	urls := SplitURLs(raw)
 	t := &Target{}
-	if t.tls, err = TakeTLS(query, u.Scheme == "amqps", custom); err != nil {
-		return nil, err
-	}
-	if t.timeout, err = takeTimeout(query); err != nil {
-		return nil, err
-	}
-	understood := url.Values{}
-	for _, option := range []struct{ name, unit string }{{"heartbeat", "of seconds "}, {"channel_max", ""}} {
-		n, given, err := query.takeNumber(option.name, option.unit, 0, math.MaxUint16)
+	for i, single := range urls {
+		broker, err := parseBroker(single, custom)
 		if err != nil {
-			return nil, err
+			return nil, InvalidURL(raw, inList(i, len(urls), err))
 		}
-		if given {
-			understood.Set(option.name, strconv.FormatInt(n, 10))
-		}
-	}
-	t.heartbeat = understood.Get("heartbeat")
-	if mechanism := query.Take("auth_mechanism", "login_method"); mechanism != "" {
-		if !slices.Contains([]string{"PLAIN", "AMQPLAIN", "EXTERNAL"}, strings.ToUpper(mechanism)) {
-			return nil, fmt.Errorf("auth_mechanism %q: it must be plain, amqplain or external", mechanism)
-		}
-		understood.Set("auth_mechanism", mechanism)
-	}
-	if err := query.Rest(); err != nil {
-		return nil, err
-	}
-	t.url = clientURL(u, understood)
-	if _, err := amqp.ParseURI(t.url); err != nil {
-		return nil, err // an option's value is invalid: the URL itself was parsed above
+		t.brokers = append(t.brokers, broker)
 	}
 	return t, nil
 }
 
-// clientURL returns u as amqp091-go needs it.
-func clientURL(u *url.URL, query url.Values) string {
-	c := *u
-	c.Scheme = strings.TrimPrefix(c.Scheme, "py")
-	c.RawQuery = query.Encode()
-	return c.String()
+func parseBroker(raw string, custom *tls.Config) (*broker, error) {
+	u, query, err := parse(raw, []string{"amqp", "amqps", "pyamqp"})
+	if err != nil {
+		return nil, err
+	}
+	return newBroker(u, query, custom)
 }
 
-// takeTimeout reads RabbitMQ's connection_timeout, in milliseconds, or Celery's connect_timeout, in seconds.
-func takeTimeout(q Query) (time.Duration, error) {
-	rabbit, err1 := q.TakeDuration("connection_timeout", time.Millisecond)
-	celery, err2 := q.TakeDuration("connect_timeout", time.Second)
-	if err := cmp.Or(err1, err2); err != nil {
-		return 0, err
+// inList returns err with the broker's place in a list of several.
+func inList(i, several int, err error) error {
+	if several == 1 {
+		return err
 	}
-	if rabbit > 0 && celery > 0 {
-		return 0, errors.New("connection_timeout and connect_timeout exclude each other")
-	}
-	return rabbit + celery, nil
+	return fmt.Errorf("broker %d of %d: %w", i+1, several, err)
 }
 
-// Advise returns advice on the URL, which also applies to the application's own connections with the same
-// URL.
+// dial connects to the first broker that lets it, beginning with brokers[first], before ctx ends. The other
+// brokers are not tried after one that refuses the login, as in Celery. A broker that sends nothing takes
+// only its share of the time that ctx leaves.
+func (t *Target) dial(ctx context.Context, first int) (*Session, error) {
+	n := len(t.brokers)
+	var errs []error
+	for tried := range n {
+		i := (first + tried) % n
+		session, err := t.brokers[i].dial(ctx, silenceLimit(ctx, n-tried))
+		if err == nil {
+			session.broker, session.brokers = i, n
+			return session, nil
+		}
+		errs = append(errs, inList(i, n, err))
+		if ctx.Err() != nil || refusesLogin(err) {
+			return nil, withReasonOf(err, errs)
+		}
+	}
+	return nil, withReasonOf(errs[0], errs)
+}
+
+// silenceLimit returns how long to wait for the first byte of one of so many brokers, 0 without a limit.
+func silenceLimit(ctx context.Context, brokers int) time.Duration {
+	deadline, limited := ctx.Deadline()
+	if !limited || brokers == 1 {
+		return 0
+	}
+	return max(time.Until(deadline)/time.Duration(brokers), 1)
+}
+
+// refusesLogin reports whether a broker has answered, and does not let the user in.
+func refusesLogin(err error) bool {
+	return slices.Contains([]probes.Reason{
+		probes.ReasonAuthenticationFailed, probes.ReasonPermissionDenied, probes.ReasonNotFound,
+		probes.ReasonTooManyConnections,
+	}, reason.Of(err))
+}
+
+// withReasonOf returns the errors with the reason of err.
+func withReasonOf(err error, errs []error) error {
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return probes.Fail(reason.Of(err), errors.Join(errs...))
+}
+
+// Try makes a new connection, logs in, and closes it, to find out whether that is still possible. It returns
+// when ctx ends at the latest, or a second after the login. Its error has a reason if this package knows
+// one.
+func (t *Target) Try(ctx context.Context) error {
+	session, err := t.dial(ctx, 0)
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, session.socket.abort)()
+	session.close()
+	return nil
+}
+
+// Advise returns advice on the URLs.
 func (t *Target) Advise() []string {
-	if t.heartbeat != "0" {
-		return nil
+	var lines []string
+	for _, b := range t.brokers {
+		lines = append(lines, b.advise()...)
 	}
-	return []string{"broker URL: heartbeat=0 does not switch heartbeats off. RabbitMQ then sets its own 60 s, " +
-		"and a call to a broker that is frozen or unreachable hangs for up to 90 s. Set heartbeat=10, " +
-		"or at least 1"}
+	return slices.Compact(lines)
 }

@@ -64,7 +64,7 @@ func TestParseURLRefuses(t *testing.T) {
 		{"amqp://rabbit/#", `an @ or # anywhere else`},
 		{"amqp://app:s3cret@rabbit:99999/", "its port must be 1 to 65535"},
 		{"amqp://app:s3cret@rabbit:0/", "its port must be 1 to 65535"},
-		{"amqp://app:s3cret@a;amqp://app:s3cret@b", `broker URL "amqp://***@b": it names several brokers`},
+
 		{"amqp://app:s3cret@a:5672;b:5672/", "it names several brokers"},
 		{"amqp://a;b", "it names several brokers"},
 		{"amqp://rabbit/?hartbeat=10&x=s3cret", `unknown option "hartbeat", "x"`},
