@@ -12,9 +12,7 @@ import (
 )
 
 // Reason returns the reason of an error of amqp091-go, and an empty one for any other error. It is valid
-// after the login. For errors of the login see dial.
-//
-// The codes: https://www.rabbitmq.com/amqp-0-9-1-reference#constants
+// after the login. For errors of the login see loginError.
 func Reason(err error) probes.Reason {
 	e, ok := errors.AsType[*amqp.Error](err)
 	switch {
@@ -22,56 +20,73 @@ func Reason(err error) probes.Reason {
 		return ""
 	case !e.Server:
 		return clientReason(e)
-	case e.Code == amqp.NotAllowed || e.Code == amqp.InternalError:
-		return byText(e.Reason, refusals)
 	}
-	if reason := byCode[e.Code]; reason != "" {
-		return reason
+	for _, a := range answers {
+		if a.code == e.Code && strings.Contains(e.Reason, a.part) {
+			return a.reason
+		}
 	}
 	return probes.ReasonFailed
 }
 
-// IsNotFound reports whether the broker said that the queue or exchange does not exist.
-func IsNotFound(err error) bool { return serverCode(err) == amqp.NotFound }
-
-var byCode = map[int]probes.Reason{
-	amqp.ConnectionForced:   probes.ReasonDependencyStarting, // a shutdown, or an operator closed the connection
-	amqp.AccessRefused:      probes.ReasonPermissionDenied,
-	amqp.NotFound:           probes.ReasonNotFound,
-	amqp.ResourceLocked:     probes.ReasonPermissionDenied, // it exists, exclusive to another connection
-	amqp.PreconditionFailed: probes.ReasonMisconfigured,    // it exists with other properties
-	amqp.ResourceError:      probes.ReasonOutOfResources,
+// IsNotFound reports whether the broker said that the queue or exchange does not exist. It says 404 also for
+// a queue that exists.
+func IsNotFound(err error) bool {
+	return serverCode(err) == amqp.NotFound && Reason(err) == probes.ReasonNotFound
 }
 
-type text struct {
+// IsLocked reports whether the broker said that the queue exists and is exclusive to another connection.
+func IsLocked(err error) bool { return serverCode(err) == amqp.ResourceLocked }
+
+// answers are RabbitMQ's answers. The first one applies that has the code and whose part is in the text.
+//
+// The codes: https://www.rabbitmq.com/amqp-0-9-1-reference#constants
+// The texts: deps/rabbit/src/rabbit_{reader,channel,amqqueue,queue_type,exchange}.erl, 3.10 to 4.3
+var answers = []struct {
+	code   int
 	part   string
 	reason probes.Reason
-}
+}{
+	{amqp.ConnectionForced, "credential expired", probes.ReasonAuthenticationFailed}, // a token
+	{amqp.ConnectionForced, "", probes.ReasonDependencyStarting},                     // a shutdown, or an operator
+	{amqp.AccessRefused, "", probes.ReasonPermissionDenied},
 
-// refusals are RabbitMQ's texts for codes with several causes.
-var refusals = []text{
-	{"' is down", probes.ReasonDependencyStarting}, // a vhost that is starting or has failed
-	{" limit (", probes.ReasonTooManyConnections},
-	{" not found", probes.ReasonNotFound},
-	{"' refused for user '", probes.ReasonPermissionDenied},
+	// What does not exist is "no queue 'q' in vhost '/'". Any other text that names a queue is about one that
+	// exists, and that the node cannot reach. Other brokers write "Queue", or name nothing.
+	{amqp.NotFound, "NOT_FOUND - no ", probes.ReasonNotFound},
+	{amqp.NotFound, " due to timeout", probes.ReasonTimeout},
+	{amqp.NotFound, " may be stopping or being demoted", probes.ReasonDependencyStarting}, // its leader
+	{amqp.NotFound, "queue '", probes.ReasonUnreachable},                                  // its node is down, or its process
+	{amqp.NotFound, "", probes.ReasonNotFound},
+
+	{amqp.ResourceLocked, "", probes.ReasonPermissionDenied},
+	{amqp.PreconditionFailed, " is reached", probes.ReasonOutOfResources}, // a limit of queues or exchanges
+	{amqp.PreconditionFailed, "", probes.ReasonMisconfigured},             // it exists with other properties
+	{amqp.ResourceError, "", probes.ReasonOutOfResources},
+
+	{amqp.NotAllowed, " cannot be queried, timeout", probes.ReasonTimeout},  // the vhost's limits
+	{amqp.NotAllowed, " limit (", probes.ReasonTooManyConnections},          // of connections
+	{amqp.NotAllowed, " has reached the ", probes.ReasonTooManyConnections}, // the number of channels
+	{amqp.NotAllowed, " allowed value (", probes.ReasonMisconfigured},       // channel_max, frame_max
+	{amqp.NotAllowed, " not found", probes.ReasonNotFound},                  // the vhost
+	{amqp.NotAllowed, " refused for user '", probes.ReasonPermissionDenied}, // the vhost
+	{amqp.InternalError, "' is down", probes.ReasonDependencyStarting},      // the vhost
+	{amqp.InternalError, "timeout", probes.ReasonTimeout},                   // of the cluster's own store
+	{amqp.InternalError, "timed out", probes.ReasonTimeout},                 // the same
+	{amqp.InternalError, " is deprecated", probes.ReasonMisconfigured},      // and not permitted
+	{amqp.NotImplemented, "", probes.ReasonMisconfigured},
 }
 
 // clientReason is for errors of amqp091-go itself. They contain only the text of a network error.
 func clientReason(e *amqp.Error) probes.Reason {
+	if e.Reason == amqp.ErrChannelMax.Reason {
+		return probes.ReasonTooManyConnections
+	}
 	if e.Code == amqp.FrameError && strings.Contains(e.Reason, "i/o timeout") {
 		return probes.ReasonTimeout
 	}
 	if e.Code == amqp.FrameError || e.Code == amqp.ChannelError {
 		return probes.ReasonConnectionLost
-	}
-	return probes.ReasonFailed
-}
-
-func byText(s string, texts []text) probes.Reason {
-	for _, t := range texts {
-		if strings.Contains(s, t.part) {
-			return t.reason
-		}
 	}
 	return probes.ReasonFailed
 }
@@ -101,7 +116,7 @@ func Refused(err error) bool {
 // connectionLost reports whether err means that the connection is unusable.
 func connectionLost(err error) bool {
 	if _, ok := errors.AsType[*amqp.Error](err); ok {
-		return !Refused(err)
+		return !Refused(err) && !errors.Is(err, amqp.ErrChannelMax)
 	}
 	_, network := errors.AsType[*net.OpError](err)
 	return network || errors.Is(err, io.EOF)
