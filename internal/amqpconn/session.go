@@ -12,13 +12,13 @@ import (
 
 // Session is an open connection. The function that Do calls may use it until it returns.
 type Session struct {
-	conn    *amqp.Connection
-	socket  *socket
-	broker  int                // index in the target's list of brokers
-	brokers int                // length of the list
-	kept    *amqp.Channel      // nil or closed: must be opened
-	blocks  chan amqp.Blocking // the broker's notifications of alarms
-	blocked error              // not nil while the broker blocks this connection
+	conn     *amqp.Connection
+	socket   *socket
+	broker   int                // index in the target's list of brokers
+	brokers  int                // length of the list
+	channels []*amqp.Channel    // kept; nil or closed: must be opened
+	blocks   chan amqp.Blocking // the broker's notifications of alarms
+	blocked  error              // not nil while the broker blocks this connection
 }
 
 // maxAlarms is more than the number of alarm notifications between two checks. With more of them the
@@ -32,14 +32,25 @@ func newSession(conn *amqp.Connection, s *socket) *Session {
 // Channel returns the session's kept channel, or a new one if a refusal has closed the last: a broker
 // refuses a call by closing its channel. Use it for calls that leave nothing behind on the channel.
 func (s *Session) Channel() (*amqp.Channel, error) {
-	if s.kept == nil || s.kept.IsClosed() {
+	s.makeRoom(1)
+	return s.channel(0)
+}
+
+func (s *Session) makeRoom(channels int) {
+	if missing := channels - len(s.channels); missing > 0 {
+		s.channels = append(s.channels, make([]*amqp.Channel, missing)...)
+	}
+}
+
+func (s *Session) channel(i int) (*amqp.Channel, error) {
+	if s.channels[i] == nil || s.channels[i].IsClosed() {
 		ch, err := s.conn.Channel()
 		if err != nil {
 			return nil, err
 		}
-		s.kept = ch
+		s.channels[i] = ch
 	}
-	return s.kept, nil
+	return s.channels[i], nil
 }
 
 // Broker returns the broker's place in a failover list, from 1, or 0 if there is no list.

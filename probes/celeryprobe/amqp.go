@@ -3,7 +3,11 @@ package celeryprobe
 import (
 	"context"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"github.com/echo-probes/echohealth/internal/amqpconn"
+	"github.com/echo-probes/echohealth/internal/reason"
+	"github.com/echo-probes/echohealth/probes"
 )
 
 // amqpBroker is RabbitMQ.
@@ -12,35 +16,61 @@ type amqpBroker struct {
 	conn     *amqpconn.Conn
 	exchange string  // Celery's control_exchange
 	box      mailbox // guarded by the probe's sem
+
+	oneChannel bool // the broker's limit of channels allows no more; guarded by the probe's sem
 }
 
 func (b *amqpBroker) depths(ctx context.Context, names []string) ([]depth, error) {
-	var depths []depth
-	err := b.conn.Do(ctx, func(_ context.Context, s *amqpconn.Session) error {
-		depths = depths[:0]
-		for _, name := range names {
-			d, err := amqpDepth(s, name)
-			if err != nil {
-				return err
-			}
-			depths = append(depths, d)
-		}
-		return nil
-	})
+	depths := make([]depth, len(names))
+	measure := func(_ context.Context, s *amqpconn.Session) error {
+		return s.Each(len(names), b.channels(len(names)), func(ch *amqp.Channel, i int) (err error) {
+			depths[i], err = amqpDepth(ch, names[i])
+			return err
+		})
+	}
+	err := b.conn.Do(ctx, measure)
+	if b.channels(len(names)) > 1 && reason.Of(err) == probes.ReasonTooManyConnections {
+		b.oneChannel = true // the user may open no more
+		err = b.conn.Do(ctx, measure)
+	}
 	return depths, err
 }
 
-// amqpDepth measures one queue. A passive declaration changes nothing and needs no permission.
-func amqpDepth(s *amqpconn.Session, name string) (depth, error) {
-	ch, err := s.Channel()
-	if err != nil {
-		return depth{}, err
+const (
+	// queuesPerChannel is how many queues are measured one after the other: a second channel costs the
+	// broker more than a few round trips.
+	queuesPerChannel = 8
+
+	maxChannels = 8
+)
+
+// channels returns how many channels to measure so many queues with.
+func (b *amqpBroker) channels(queues int) int {
+	if b.oneChannel {
+		return 1
 	}
+	return min((queues+queuesPerChannel-1)/queuesPerChannel, maxChannels)
+}
+
+// amqpDepth measures one queue. A passive declaration changes nothing.
+func amqpDepth(ch *amqp.Channel, name string) (depth, error) {
 	q, err := ch.QueueDeclarePassive(name, false, false, false, false, nil)
-	if amqpconn.IsNotFound(err) {
-		return depth{queue: name, missing: true}, nil
+	if amqpconn.Refused(err) {
+		return refusedDepth(name, err), nil
 	}
 	return depth{queue: name, pending: q.Messages, consumers: q.Consumers}, err
+}
+
+// refusedDepth returns what the broker's refusal says about the queue.
+func refusedDepth(name string, err error) depth {
+	switch {
+	case amqpconn.IsNotFound(err):
+		return depth{queue: name, missing: true}
+	case amqpconn.IsLocked(err): // it exists, and only its own connection learns its figures
+		return depth{queue: name, pending: unknown, consumers: unknown}
+	}
+	err = probes.Fail(amqpconn.Reason(err), err)
+	return depth{queue: name, refused: err, pending: unknown, consumers: unknown}
 }
 
 func (b *amqpBroker) connect(ctx context.Context) error { return b.target.Try(ctx) }

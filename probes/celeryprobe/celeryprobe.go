@@ -65,9 +65,10 @@ type broker interface {
 // depth is the state of a queue.
 type depth struct {
 	queue     string
-	missing   bool // if the broker can tell
-	pending   int
-	consumers int // unknown if the broker can't tell
+	missing   bool  // if the broker can tell
+	refused   error // why the broker can't use it although it exists; with a reason
+	pending   int   // unknown if the broker can't tell
+	consumers int   // the same
 }
 
 const unknown = -1

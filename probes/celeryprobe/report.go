@@ -62,33 +62,64 @@ func (r *report) result() probes.Result {
 	return result
 }
 
-// rank puts errors before warnings.
+// rank puts errors before warnings. A reason that is not in the order is the first of the errors and the last
+// of the warnings.
 func (f finding) rank() int {
 	rank := slices.Index(order, f.reason)
-	if f.status != probes.Error {
-		rank += len(order)
+	if f.status == probes.Error {
+		return rank
 	}
-	return rank
+	if rank < 0 {
+		rank = len(order)
+	}
+	return len(order) + rank
 }
 
-// judgeQueues adds what is wrong with the queues: missing, without a consumer, too long.
+// judgeQueues adds the figures of the queues, and what is wrong with them.
 func (p *Probe) judgeQueues(r *report, depths []depth) {
-	pending := 0
+	hidden := 0
 	for _, d := range depths {
-		pending += d.pending
-		switch {
-		case d.missing:
-			r.warn(probes.ReasonNotFound,
-				"queue %q does not exist: no worker has declared it, and no task was sent to it", d.queue)
-		case d.consumers == 0:
-			r.warn(probes.ReasonNoConsumers, "queue %q has no consumer", d.queue)
+		r.judgeQueue(d)
+		if d.pending == unknown {
+			hidden++
 		}
 	}
-	r.detail("pending_tasks", pending)
-	if consumers := total(depths); consumers >= 0 {
+	pending := sum(depths, func(d depth) int { return d.pending })
+	if pending != unknown {
+		r.detail("pending_tasks", pending)
+	}
+	if consumers := total(depths); consumers != unknown {
 		r.detail("consumers", consumers)
 	}
+	if hidden > 0 {
+		r.detail("unknown_queues", hidden)
+	}
 	p.judgeBacklog(r, pending)
+}
+
+// judgeQueue adds what is wrong with a queue: missing, unusable, without a consumer.
+func (r *report) judgeQueue(d depth) {
+	switch {
+	case d.missing:
+		r.warn(probes.ReasonNotFound,
+			"queue %q does not exist: no worker has declared it, and no task was sent to it", d.queue)
+	case d.refused != nil:
+		r.add(probes.Error, probes.FromError(d.refused).Reason,
+			"queue %q exists, but can't be used: %w", d.queue, d.refused)
+	case d.consumers == 0:
+		r.warn(probes.ReasonNoConsumers, "queue %q has no consumer", d.queue)
+	}
+}
+
+// sum adds a figure of the queues of which it is known. It returns unknown if that is none.
+func sum(depths []depth, figure func(depth) int) int {
+	n := unknown
+	for _, d := range depths {
+		if f := figure(d); f != unknown {
+			n = max(n, 0) + f
+		}
+	}
+	return n
 }
 
 func (p *Probe) judgeBacklog(r *report, pending int) {

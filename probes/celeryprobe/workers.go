@@ -189,11 +189,7 @@ func (p *Probe) judgeConsumption(r *report, a *answers, depths []depth) {
 	}
 }
 
-// total returns the number of consumers of all queues. It is negative if the broker can't tell.
+// total returns the number of consumers of all queues, or unknown if the broker can't tell of any.
 func total(depths []depth) int {
-	n := 0
-	for _, d := range depths {
-		n += d.consumers
-	}
-	return n
+	return sum(depths, func(d depth) int { return d.consumers })
 }

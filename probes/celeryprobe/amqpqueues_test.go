@@ -1,0 +1,96 @@
+package celeryprobe_test
+
+import (
+	"fmt"
+	"log/slog"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/echo-probes/echohealth/probes/celeryprobe"
+)
+
+func unknownQueues(n int) slog.Attr { return slog.Int("unknown_queues", n) }
+
+// A queue that is exclusive to another connection exists. Only its figures are unknown.
+func TestAMQPExclusiveQueue(t *testing.T) {
+	noLeaks(t)
+	rabbit := testserver.SharedRabbitMQ(t)
+	ch := channel(t, rabbit)
+	declare(t, ch, "mail", 3)
+	consume(t, channel(t, rabbit), "mail", 1)
+	_, err := ch.QueueDeclare("locked", false, true, true, false, nil)
+	require.NoError(t, err)
+
+	alone := newProbe(t, rabbit.URL(), celeryprobe.Queues("locked"))
+	both := newProbe(t, rabbit.URL(), celeryprobe.Queues("mail", "locked"))
+	for range 3 {
+		requireOK(t, check(t, alone), unknownQueues(1))
+		requireOK(t, check(t, both), append(queues(2, 1), unknownQueues(1))...)
+	}
+	three := newProbe(t, rabbit.URL(), celeryprobe.Queues("locked", "missing", "mail"))
+	requireWarning(t, probes.ReasonNotFound, check(t, three), append(queues(2, 1), unknownQueues(1))...)
+}
+
+// manyQueues declares so many queues, and returns their names.
+func manyQueues(t *testing.T, rabbit *testserver.RabbitMQ, n int) []string {
+	t.Helper()
+	ch := channel(t, rabbit)
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("many-%d", i)
+		_, err := ch.QueueDeclare(names[i], false, false, false, false, nil)
+		require.NoError(t, err)
+		t.Cleanup(func() { ch.QueueDelete(names[i], false, false, false) })
+	}
+	return names
+}
+
+// With a round trip of 20 ms, 300 of them one after the other take 6 s and more.
+func TestAMQPManyQueuesOverASlowNetwork(t *testing.T) {
+	noLeaks(t)
+	rabbit := testserver.SharedRabbitMQ(t)
+	names := manyQueues(t, rabbit, 300)
+	proxy := testserver.NewProxy(t, rabbit.Addr())
+	probe := newProbe(t, through(t, proxy, rabbit.URL()), celeryprobe.Queues(append(names, "missing")...))
+	requireWarning(t, probes.ReasonNotFound, check(t, probe), queues(0, 0)...)
+	proxy.Delay(20 * time.Millisecond)
+	start := time.Now()
+	result := check(t, probe)
+	took := time.Since(start)
+	requireWarning(t, probes.ReasonNotFound, result, queues(0, 0)...)
+	assert.Less(t, took, 5*time.Second)
+	assert.Equal(t, 1, proxy.Accepted())
+}
+
+// The check makes do with the channels that it may open, and does not fail for want of more.
+func TestAMQPFewChannels(t *testing.T) {
+	noLeaks(t)
+	rabbit := testserver.SharedRabbitMQ(t)
+	names := manyQueues(t, rabbit, 100)
+	rabbit.Ctl(t, "add_user", "narrow", "narrow-secret")
+	t.Cleanup(func() { rabbit.Ctl(t, "delete_user", "narrow") })
+	rabbit.Ctl(t, "set_permissions", "narrow", "^$", "^$", "^$")
+	rabbit.Ctl(t, "set_user_limits", "narrow", `{"max-channels": 1}`)
+	u, err := url.Parse(rabbit.URL())
+	require.NoError(t, err)
+	u.User = url.UserPassword("narrow", "narrow-secret")
+	limited := newProbe(t, u.String(), celeryprobe.Queues(names...))
+	// The broker takes a moment to notice that the channels of a connection that it has closed are gone.
+	eventually(t, limited, probes.Warning, probes.ReasonNoConsumers, queues(0, 0)...)
+	for range 3 {
+		requireWarning(t, probes.ReasonNoConsumers, check(t, limited), queues(0, 0)...)
+	}
+
+	ofURL := newProbe(t, rabbit.URL()+"?channel_max=2", celeryprobe.Queues(names...))
+	requireWarning(t, probes.ReasonNoConsumers, check(t, ofURL), queues(0, 0)...)
+
+	rabbit.Ctl(t, "set_user_limits", "narrow", `{"max-channels": 0}`)
+	none := newProbe(t, u.String(), celeryprobe.Queues(names...))
+	requireError(t, probes.ReasonTooManyConnections, check(t, none))
+}

@@ -1,0 +1,51 @@
+package celeryprobe
+
+import (
+	"log/slog"
+	"testing"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// refusal is an answer of RabbitMQ to the passive declaration of a queue.
+func refusal(queue string, code int, text string) depth {
+	return refusedDepth(queue, &amqp.Error{Code: code, Reason: text, Server: true, Recover: true})
+}
+
+// RabbitMQ says 404 for queues that exist too. Such a queue is not empty, and tasks for it are lost.
+func TestQueuesThatTheBrokerCannotUse(t *testing.T) {
+	for text, want := range map[string]probes.Reason{
+		"NOT_FOUND - home node 'rabbit@b' of durable queue 'mail' in vhost '/' is down or inaccessible": probes.ReasonUnreachable, // 3.10
+		"NOT_FOUND - queue 'mail' in vhost '/' process is stopped by supervisor":                        probes.ReasonUnreachable, // 4.0
+		"NOT_FOUND - failed to perform operation on queue 'mail' in vhost '/' due to timeout":           probes.ReasonTimeout,
+	} {
+		mail := refusal("mail", amqp.NotFound, text)
+		alone := probing(t, &fakeBroker{queues: []depth{mail}})()
+		assert.Equal(t, probes.Error, alone.Status, text)
+		assert.Equal(t, want, alone.Reason, text)
+		assert.Equal(t, []slog.Attr{slog.Int("unknown_queues", 1)}, alone.Details, text)
+		assert.ErrorContains(t, alone.Err, text)
+
+		missing := refusal("gone", amqp.NotFound, "NOT_FOUND - no queue 'gone' in vhost '/'")
+		several := probing(t, &fakeBroker{queues: []depth{
+			missing, {queue: "celery", pending: 4, consumers: 2}, mail, {queue: "idle", pending: 1},
+		}}, PendingThreshold(1, 2))()
+		assert.Equal(t, probes.Error, several.Status, text)
+		assert.Equal(t, want, several.Reason, "it explains more than a backlog")
+		assert.Equal(t, []slog.Attr{
+			slog.Int("pending_tasks", 5), slog.Int("consumers", 2), slog.Int("unknown_queues", 1),
+		}, several.Details, text)
+	}
+}
+
+// What the probe may not see of a queue is no fault of the queue.
+func TestLockedQueue(t *testing.T) {
+	locked := refusal("mail", amqp.ResourceLocked, "RESOURCE_LOCKED - cannot obtain exclusive access to ...")
+	result := probing(t, &fakeBroker{queues: []depth{locked}})()
+	assert.Equal(t, probes.Result{
+		Status: probes.OK, Details: []slog.Attr{slog.Int("unknown_queues", 1)},
+	}, result)
+}
