@@ -2,11 +2,14 @@ package celeryprobe
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/echo-probes/echohealth/internal/amqpconn"
+	"github.com/echo-probes/echohealth/internal/reason"
+	"github.com/echo-probes/echohealth/probes"
 )
 
 // mailbox is the queue for workers' answers. It is exclusive to its connection and ends with it, however the
@@ -24,7 +27,7 @@ type mailbox struct {
 const prefetch = 100
 
 func (b *amqpBroker) call(ctx context.Context, method string, a *answers) error {
-	return b.conn.Do(ctx, func(ctx context.Context, s *amqpconn.Session) error {
+	err := b.conn.Do(ctx, func(ctx context.Context, s *amqpconn.Session) error {
 		if a.sent {
 			return nil // the connection was lost, and the answers with it
 		}
@@ -41,6 +44,10 @@ func (b *amqpBroker) call(ctx context.Context, method string, a *answers) error 
 		}
 		return b.ask(ctx, s, method, a)
 	})
+	if amqpconn.Refused(err) || reason.Of(err) == probes.ReasonTooManyConnections {
+		return fmt.Errorf("%w: %w", errPingRefused, err)
+	}
+	return err
 }
 
 // ask sends the command and collects the answers. It must be the last use of a connection in a check,

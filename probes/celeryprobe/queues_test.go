@@ -1,8 +1,12 @@
 package celeryprobe
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/assert"
@@ -48,4 +52,29 @@ func TestLockedQueue(t *testing.T) {
 	assert.Equal(t, probes.Result{
 		Status: probes.OK, Details: []slog.Attr{slog.Int("unknown_queues", 1)},
 	}, result)
+}
+
+// A ping that the broker refuses says nothing about the workers. It is not repeated at each check, and what
+// is wrong with the queues explains more.
+func TestRefusedPing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		denied := probes.Fail(probes.ReasonPermissionDenied, errors.New("access to queue refused"))
+		b := &fakeBroker{queues: rabbit(2), err: fmt.Errorf("%w: %w", errPingRefused, denied)}
+		check := probing(t, b, PingWorkers(1), Strict())
+		for range 14 {
+			result := check()
+			assert.Equal(t, probes.Warning, result.Status, "never an error, even if Strict")
+			assert.Equal(t, probes.ReasonPermissionDenied, result.Reason)
+			assert.Equal(t, []slog.Attr{slog.Int("pending_tasks", 0), slog.Int("consumers", 2)}, result.Details)
+			assert.ErrorContains(t, result.Err, "access to queue refused")
+			time.Sleep(time.Second)
+		}
+		assert.Equal(t, 1, b.calls)
+		b.queues = rabbit(0)
+		assert.Equal(t, probes.ReasonNoConsumers, check().Reason)
+		time.Sleep(time.Second)
+		b.queues, b.err, b.reached, b.replies = rabbit(2), nil, unknown, from("a")
+		assert.Equal(t, probes.OK, check().Status)
+		assert.Equal(t, 2, b.calls)
+	})
 }

@@ -2,6 +2,7 @@ package celeryprobe
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -14,9 +15,14 @@ const answerTime = 500 * time.Millisecond
 
 // workers is what is known of the workers. Answers serve until the next ping.
 type workers struct {
-	pinged  time.Time // time of the last ping that reached a worker
+	pinged  time.Time // time of the last ping that reached a worker, or that the broker refused
 	answers *answers  // to the last complete ping; nil before the first
+	refused error     // why the broker refused the last ping, if it did
 }
+
+// errPingRefused is in the error of a ping that the broker does not let the probe send: it refuses the queue
+// for the answers, or the command. The application's tasks do not need them.
+var errPingRefused = errors.New("the broker refuses the ping")
 
 // answers are the answers to one ping, and the late answers to earlier pings: a worker that answers is alive
 // now.
@@ -113,7 +119,12 @@ func (p *Probe) pingWorkers(ctx context.Context, depths []depth) error {
 	if a.sent && a.reached != 0 { // a ping that reached no worker may be repeated at once
 		p.workers.pinged = a.asked
 	}
-	if err == nil && a.complete {
+	p.workers.refused = nil
+	switch {
+	case errors.Is(err, errPingRefused):
+		p.workers.pinged, p.workers.refused = a.asked, err
+		return nil
+	case err == nil && a.complete:
 		p.workers.answers = a
 	}
 	return err
@@ -144,6 +155,10 @@ func (p *Probe) expectedAnswers(depths []depth) int {
 
 // judgeWorkers adds what is wrong with the workers.
 func (p *Probe) judgeWorkers(r *report, depths []depth) {
+	if err := p.workers.refused; err != nil {
+		r.add(probes.Warning, probes.FromError(err).Reason, "the workers are unknown: %w", err)
+		return
+	}
 	a := p.workers.answers
 	if a == nil || time.Since(a.asked) > 3*p.ping.every {
 		r.warn(probes.ReasonStale, "no ping to the workers was completed for more than %s", 3*p.ping.every)

@@ -1,0 +1,52 @@
+package celeryprobe_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/echo-probes/echohealth/probes/celeryprobe"
+)
+
+// The queue for the workers' answers is the probe's own need. Where it can't be had, the application still
+// sends tasks, so the check is never an error.
+func TestAMQPMailboxThatCannotBeHad(t *testing.T) {
+	noLeaks(t)
+	rabbit := testserver.NewRabbitMQ(t)
+	ch := channel(t, rabbit)
+	declare(t, ch, "celery", 2)
+	consume(t, channel(t, rabbit), "celery", 1)
+	// A worker's mailbox, so that there is something to ping.
+	require.NoError(t, ch.ExchangeDeclare("celery.pidbox", "fanout", false, false, false, false, nil))
+	require.NoError(t, ch.ExchangeDeclare("reply.celery.pidbox", "direct", false, false, false, false, nil))
+	rabbit.Ctl(t, "add_user", "narrow", "a-secret")
+	for _, test := range []struct {
+		name       string
+		limit, end []string
+		want       probes.Reason
+	}{
+		{"permission", []string{"set_permissions", "narrow", "^celery$", ".*", ".*"},
+			[]string{"set_permissions", "narrow", ".*", ".*", ".*"}, probes.ReasonPermissionDenied},
+		{"queues", []string{"set_vhost_limits", `{"max-queues": 1}`},
+			[]string{"set_vhost_limits", "{}"}, probes.ReasonOutOfResources},
+		{"channels", []string{"set_user_limits", "narrow", `{"max-channels": 1}`},
+			nil, probes.ReasonTooManyConnections},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			rabbit.Ctl(t, test.limit...)
+			for _, opts := range [][]celeryprobe.Option{nil, {celeryprobe.Strict()}} {
+				probe := newProbe(t, as(t, "narrow", rabbit.URL()), append(opts, celeryprobe.PingWorkers(1))...)
+				// For want of a channel the broker closes the connection, and counts its channels a moment longer.
+				for range 2 {
+					eventually(t, probe, probes.Warning, test.want, queues(1, 1)...)
+				}
+				require.NoError(t, probe.Close())
+			}
+			if test.end != nil {
+				rabbit.Ctl(t, test.end...)
+			}
+		})
+	}
+}
