@@ -38,6 +38,9 @@ func IsNotFound(err error) bool {
 // IsLocked reports whether the broker said that the queue exists and is exclusive to another connection.
 func IsLocked(err error) bool { return serverCode(err) == amqp.ResourceLocked }
 
+// IsForbidden reports whether the broker refused a call for want of permission.
+func IsForbidden(err error) bool { return Refused(err) && serverCode(err) == amqp.AccessRefused }
+
 // answers are RabbitMQ's answers. The first one applies that has the code and whose part is in the text.
 //
 // The codes: https://www.rabbitmq.com/amqp-0-9-1-reference#constants

@@ -17,6 +17,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/amqpconn"
@@ -73,8 +74,14 @@ func NewConnectionEvery(d time.Duration) Option {
 // The URL must be amqp:// or amqps:// as in RabbitMQ's URI specification, with its query parameters
 // (cacertfile, certfile, keyfile, server_name_indication, verify, heartbeat, connection_timeout,
 // channel_max, auth_mechanism), or a URL of Celery (pyamqp://, ssl_cert_reqs, ssl_ca_certs, ssl_certfile,
-// ssl_keyfile, connect_timeout, login_method). Any other option and several brokers separated by semicolons
-// are errors at construction of the health checks. The default heartbeat is 10 s.
+// ssl_keyfile, connect_timeout, login_method). Any other option is an error at construction of the health
+// checks. The default heartbeat is 10 s.
+//
+// For a cluster it may be Celery's failover list of whole URLs, separated by semicolons. The probe tries
+// them in turn, as Celery does: it goes on to the next one from a broker that is not reached, does not
+// answer or shuts down, but not from one that refuses the login. A broker that is silent takes only its
+// share of the time. The kept connection stays on the broker that answered. The detail broker is the place
+// of that one in the list, from 1.
 //
 // A failed check is an Error with the reason of the failure, such as connection_refused,
 // authentication_failed, not_found (no such vhost), permission_denied (no access to the vhost) or timeout.
@@ -108,15 +115,30 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	if p.err != nil {
 		return probes.FromError(probes.Fail(probes.ReasonMisconfigured, p.err))
 	}
-	return p.newConns.Apply(probes.FromError(p.conn.Do(ctx, ask)))
+	place := 0
+	err := p.conn.Do(ctx, func(_ context.Context, s *amqpconn.Session) error {
+		place = s.Broker()
+		return ask(s)
+	})
+	result := probes.FromError(err)
+	if err == nil && place > 0 {
+		result.Details = []slog.Attr{slog.Int("broker", place)}
+	}
+	return p.newConns.Apply(result)
 }
 
-func ask(_ context.Context, s *amqpconn.Session) error {
+// ask makes a round trip to the broker. A refusal for want of permission is an answer too: since 4.2.7 and
+// 4.3.1 RabbitMQ requires some permission on the exchange.
+func ask(s *amqpconn.Session) error {
 	ch, err := s.Channel()
 	if err != nil {
 		return err
 	}
-	return ch.ExchangeDeclarePassive("amq.direct", "direct", true, false, false, false, nil)
+	err = ch.ExchangeDeclarePassive("amq.direct", "direct", true, false, false, false, nil)
+	if amqpconn.IsForbidden(err) {
+		return nil
+	}
+	return err
 }
 
 // Validate returns the errors of the URL and of the options. They contain neither user nor password.

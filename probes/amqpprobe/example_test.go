@@ -16,6 +16,12 @@ func ExampleNew() {
 	// Output: <nil>
 }
 
+func ExampleNew_failover() {
+	probe := amqpprobe.New("amqp://app:secret@rabbit-1:5672/;amqp://app:secret@rabbit-2:5672/")
+	fmt.Println(probe.Validate())
+	// Output: <nil>
+}
+
 func ExampleNew_refused() {
 	probe := amqpprobe.New("amqp://app:secret@rabbit:5672/orders?hartbeat=20")
 	fmt.Println(probe.Validate())

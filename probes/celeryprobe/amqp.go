@@ -17,12 +17,14 @@ type amqpBroker struct {
 	exchange string  // Celery's control_exchange
 	box      mailbox // guarded by the probe's sem
 
+	answering  int  // place in a failover list, 0 without one; guarded by the probe's sem
 	oneChannel bool // the broker's limit of channels allows no more; guarded by the probe's sem
 }
 
 func (b *amqpBroker) depths(ctx context.Context, names []string) ([]depth, error) {
 	depths := make([]depth, len(names))
 	measure := func(_ context.Context, s *amqpconn.Session) error {
+		b.answering = s.Broker()
 		return s.Each(len(names), b.channels(len(names)), func(ch *amqp.Channel, i int) (err error) {
 			depths[i], err = amqpDepth(ch, names[i])
 			return err
@@ -72,6 +74,8 @@ func refusedDepth(name string, err error) depth {
 	err = probes.Fail(amqpconn.Reason(err), err)
 	return depth{queue: name, refused: err, pending: unknown, consumers: unknown}
 }
+
+func (b *amqpBroker) place() int { return b.answering }
 
 func (b *amqpBroker) connect(ctx context.Context) error { return b.target.Try(ctx) }
 

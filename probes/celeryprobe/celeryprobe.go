@@ -62,6 +62,12 @@ type broker interface {
 	Close() error
 }
 
+// failoverList is a broker that may be one of a failover list.
+type failoverList interface {
+	// place returns the place in the list of the broker that answered last, from 1, or 0 without a list.
+	place() int
+}
+
 // depth is the state of a queue.
 type depth struct {
 	queue     string
@@ -164,6 +170,9 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	r := report{strict: p.strict}
 	if err := p.check(ctx, &r); err != nil {
 		return p.newConns.Apply(probes.FromError(err))
+	}
+	if list, ok := p.broker.(failoverList); ok && list.place() > 0 {
+		r.detail("broker", list.place())
 	}
 	return p.newConns.Apply(r.result())
 }
