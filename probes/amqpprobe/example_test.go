@@ -35,3 +35,11 @@ func ExampleFromConn() {
 	fmt.Println(result.Status, result.Reason)
 	// Output: warning dependency_starting
 }
+
+func ExampleChannel() {
+	var conn atomic.Pointer[amqp.Connection]
+	var publishing atomic.Pointer[amqp.Channel]
+	probe := amqpprobe.FromConn(conn.Load, amqpprobe.Channel(publishing.Load))
+	fmt.Println(probe.Validate())
+	// Output: <nil>
+}

@@ -3,9 +3,7 @@ package amqpprobe
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -15,16 +13,17 @@ import (
 // A ConnProbe checks the application's own connection. Make it with FromConn. Its methods may be called from
 // any goroutine.
 type ConnProbe struct {
-	current func() *amqp.Connection
+	current  func() *amqp.Connection
+	channels []*channelProbe
+	err      error // of the arguments
 
-	mu        sync.Mutex // guards the rest
-	began     time.Time  // time of the first check without a connection
-	connected bool       // current has returned a connection
-	watches   map[*amqp.Connection]*connWatch
+	mu       sync.Mutex // guards the rest
+	presence presence
+	watches  map[*amqp.Connection]*connWatch
 }
 
-// startLimit is how long after the first check an application without a connection counts as starting.
-const startLimit = 30 * time.Second
+// A ConnOption configures a ConnProbe. An invalid argument is an error at construction of the health checks.
+type ConnOption func(*ConnProbe) error
 
 // FromConn returns a probe of the application's own connection. It calls current at each check. So current
 // may return another connection after the application has reconnected, and nil while there is none. It must
@@ -36,11 +35,14 @@ const startLimit = 30 * time.Second
 //   - connection_lost, if there is no connection, if it is closed, or if amqp091-go's own recovery
 //     (Config.Recovery) has not restored it yet;
 //   - broker_blocked, while the broker has a memory or disk alarm and takes no messages from this
-//     connection. The broker reports that at the first message that is published during the alarm. The probe
-//     receives the report if a check has seen the connection before.
+//     connection. The broker reports that once, at the first message that is published during the alarm. The
+//     probe misses a report from before it has seen the connection, see Watch.
 //
 // Until current has returned a connection, the check is a Warning with dependency_starting, which does not
 // affect readiness. After 30 s from the first check it is an Error with connection_lost.
+//
+// A broker also closes single channels, such as one that a message was acknowledged on twice. The connection
+// stays open, and so the check is OK. The option Channel watches a channel.
 //
 // The probe sends nothing over the connection and opens no channel, because a call of amqp091-go cannot be
 // bounded in time without closing the connection. So a check detects a frozen or unreachable broker only
@@ -48,44 +50,59 @@ const startLimit = 30 * time.Second
 // after 90 s if heartbeats are off or under 1 s on the client's side. New detects it at once.
 //
 // For each connection one goroutine reads the connection's reports. It ends with the connection.
-func FromConn(current func() *amqp.Connection) *ConnProbe {
-	return &ConnProbe{current: current, watches: make(map[*amqp.Connection]*connWatch)}
-}
-
-// Check reads the state of the connection. It waits only for the function that returns the connection.
-func (p *ConnProbe) Check(context.Context) probes.Result {
-	conn := p.current()
-	if conn == nil {
-		return probes.FromError(p.absent())
+func FromConn(current func() *amqp.Connection, opts ...ConnOption) *ConnProbe {
+	p := &ConnProbe{current: current, watches: make(map[*amqp.Connection]*connWatch)}
+	if current == nil {
+		p.err = errors.New("amqpprobe.FromConn(nil): the function must not be nil")
 	}
-	return probes.FromError(p.watch(conn).err())
+	for _, opt := range opts {
+		p.err = errors.Join(p.err, opt(p))
+	}
+	return p
 }
 
-// absent returns the error of an application without a connection.
-func (p *ConnProbe) absent() error {
+// Check reads the state of the connection, and of the channels. It waits only for the functions that return
+// them.
+func (p *ConnProbe) Check(context.Context) probes.Result {
+	if p.err != nil {
+		return probes.FromError(probes.Fail(probes.ReasonMisconfigured, p.err))
+	}
+	err := p.connErr(p.current())
+	for _, ch := range p.channels {
+		if err == nil {
+			err = ch.check()
+		}
+	}
+	return probes.FromError(err)
+}
+
+// connErr returns why the application can't publish over conn, which is nil if there is none.
+func (p *ConnProbe) connErr(conn *amqp.Connection) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := time.Now()
-	if p.began.IsZero() {
-		p.began = now
+	if conn == nil {
+		return p.presence.absent("connection")
 	}
-	switch {
-	case p.connected:
-		return probes.Fail(probes.ReasonConnectionLost, errors.New("the application has no connection"))
-	case now.Sub(p.began) < startLimit:
-		return probes.Warn(probes.ReasonDependencyStarting,
-			errors.New("the application has not connected yet"))
+	p.presence.had = true
+	return p.watch(conn).err()
+}
+
+// Watch makes the probe read the connection's reports from now on. Without it the probe does so from the
+// first check that sees the connection, or from the construction of the health checks if there is a
+// connection then. An application that reconnects should call it after each connecting, before it publishes:
+// the broker reports an alarm only once. A nil connection is ignored.
+func (p *ConnProbe) Watch(conn *amqp.Connection) {
+	if conn == nil {
+		return
 	}
-	return probes.Fail(probes.ReasonConnectionLost,
-		fmt.Errorf("the application has not connected within %s of the first check", startLimit))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.watch(conn)
 }
 
 // watch returns the connWatch of conn, a new one for a new connection, and removes those of closed
-// connections.
+// connections. The caller must hold p.mu.
 func (p *ConnProbe) watch(conn *amqp.Connection) *connWatch {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.connected = true
 	for other, w := range p.watches {
 		if other != conn && w.finished() {
 			delete(p.watches, other)
@@ -99,10 +116,13 @@ func (p *ConnProbe) watch(conn *amqp.Connection) *connWatch {
 	return w
 }
 
-// Validate returns an error for a nil function.
+// Validate returns the errors of the arguments. If there are none, the probe begins to watch the connection
+// that the application has now, if any.
 func (p *ConnProbe) Validate() error {
-	if p.current == nil {
-		return errors.New("amqpprobe.FromConn(nil): the function must not be nil")
+	if p.err != nil {
+		return p.err
 	}
+	defer func() { _ = recover() }() // the function may not be ready yet; a check reports its panic
+	p.Watch(p.current())
 	return nil
 }

@@ -106,7 +106,7 @@ func TestFromConnBeforeTheFirstConnection(t *testing.T) {
 		for range 3 {
 			result := probe.Check(t.Context())
 			requireError(t, probes.ReasonConnectionLost, result)
-			assert.ErrorContains(t, result.Err, "has not connected within 30s of the first check")
+			assert.ErrorContains(t, result.Err, "has had no connection within 30s of the first check")
 			time.Sleep(time.Minute)
 		}
 	})
