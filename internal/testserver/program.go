@@ -133,9 +133,14 @@ func makeDir(account *user.User) (string, error) {
 	if err != nil || account == nil {
 		return dir, err
 	}
+	return dir, give(account, dir)
+}
+
+// give makes a file or directory belong to the account.
+func give(account *user.User, path string) error {
 	uid, _ := strconv.Atoi(account.Uid) // numbers on Linux
 	gid, _ := strconv.Atoi(account.Gid)
-	return dir, os.Chown(dir, uid, gid)
+	return os.Chown(path, uid, gid)
 }
 
 // mustMakeDir is makeDir for a test that goes no further without.

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// rabbitNode is the node's name, the same for all: each has its own port for the
-// distribution protocol, and none is registered anywhere.
+// rabbitNode is the name of a node without a cluster, the same for all: each has its own
+// port for the distribution protocol, and none is registered anywhere.
 const rabbitNode = "rabbit@localhost"
 
 // RabbitMQ is a running RabbitMQ node without plugins. Its user app, whose password is
@@ -29,6 +29,8 @@ type RabbitMQ struct {
 	install  string // directory of the installation
 	account  *user.User
 	settings []string
+	host     string    // of a cluster's node, an address; "" without a cluster
+	first    *RabbitMQ // the node whose cluster this one joins; nil for the first one
 }
 
 // NewRabbitMQ starts a RabbitMQ that ends with the test. It takes a few seconds. Settings
@@ -42,24 +44,30 @@ func NewRabbitMQ(t testing.TB, settings ...string) *RabbitMQ {
 
 func startRabbitMQ(t testing.TB, settings ...string) *RabbitMQ {
 	t.Helper()
+	q := &RabbitMQ{settings: slices.Clone(settings)}
+	q.begin(t)
+	return q
+}
+
+// begin starts the node.
+func (q *RabbitMQ) begin(t testing.TB) {
+	t.Helper()
 	// Not the rabbitmq-server of Debian's PATH, which wants to be root and logs to /var.
 	program := find(t, "rabbitmq-server", "rabbitmq-server",
 		"/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server")
-	account := unprivileged(t, "rabbitmq")
-	install := filepath.Dir(filepath.Dir(program))
-	q := &RabbitMQ{install: install, account: account, settings: slices.Clone(settings)}
+	q.account = unprivileged(t, "rabbitmq")
+	q.install = filepath.Dir(filepath.Dir(program))
 	q.lifecycle = lifecycle{
 		name:    "RabbitMQ",
-		dir:     mustMakeDir(t, account),
+		dir:     mustMakeDir(t, q.account),
 		command: q.server,
 		answers: q.handshake,
 		stop:    syscall.SIGTERM,
 	}
-	if err := errors.Join(q.configure(), q.makeHome()); err != nil {
+	if err := errors.Join(q.configure(), q.makeHome(), q.takeCookie()); err != nil {
 		q.giveUp(t, err)
 	}
 	q.open(t)
-	return q
 }
 
 // URL returns "amqp://app:app-secret@127.0.0.1:port/".
@@ -72,7 +80,7 @@ func (q *RabbitMQ) URL() string { return "amqp://app:app-secret@" + q.Addr() + "
 func (q *RabbitMQ) Ctl(t testing.TB, args ...string) string {
 	t.Helper()
 	ctl := command{account: q.account, argv: append([]string{
-		filepath.Join(q.home(), "sbin", "rabbitmqctl"), "--quiet", "--node", rabbitNode}, args...)}
+		filepath.Join(q.home(), "sbin", "rabbitmqctl"), "--quiet", "--node", q.node()}, args...)}
 	// The tool is a node too. It connects to the server's port and listens on none.
 	ctl.env = append(q.environ(), "ERL_AFLAGS="+q.distribution()+" -dist_listen false")
 	return ctl.mustRun(t, q.dir, "")
@@ -91,7 +99,11 @@ func (q *RabbitMQ) Eval(t testing.TB, erlang string) string {
 func (q *RabbitMQ) server() command {
 	// With a name here the node joins the distribution before RabbitMQ itself would do
 	// so, which would start epmd first.
-	const flags = "-noinput -sname " + rabbitNode + " -kernel inet_dist_use_interface {127,0,0,1} +S 2:2"
+	flags := "-noinput -sname " + rabbitNode + " -kernel inet_dist_use_interface {127,0,0,1} +S 2:2"
+	if q.host != "" {
+		flags = "-noinput -name " + q.node() + " -kernel inet_dist_use_interface {" +
+			strings.ReplaceAll(q.host, ".", ",") + "} +S 2:2"
+	}
 	return command{
 		account: q.account,
 		argv:    []string{filepath.Join(q.home(), "sbin", "rabbitmq-server")},
@@ -109,15 +121,20 @@ func (q *RabbitMQ) server() command {
 // environment, so that they also reach the Erlang that RabbitMQ runs now and then for no
 // other purpose than to have epmd started.
 func (q *RabbitMQ) distribution() string {
-	return fmt.Sprintf("-start_epmd false -erl_epmd_port %d", q.controlPort)
+	port := q.controlPort
+	if q.first != nil {
+		port = q.first.controlPort
+	}
+	return fmt.Sprintf("-start_epmd false -erl_epmd_port %d", port)
 }
 
 // environ moves everything that RabbitMQ reads or writes into its directory.
 func (q *RabbitMQ) environ() []string {
 	return []string{
 		"HOME=" + q.dir, // with the Erlang cookie
+		fmt.Sprintf("RABBITMQ_USE_LONGNAME=%t", q.host != ""),
 		"RABBITMQ_SCRIPTS_DIR=" + filepath.Join(q.home(), "sbin"),
-		"RABBITMQ_NODENAME=" + rabbitNode,
+		"RABBITMQ_NODENAME=" + q.node(),
 		"RABBITMQ_CONF_ENV_FILE=/dev/null",
 		"RABBITMQ_NODE_IP_ADDRESS=127.0.0.1",
 		fmt.Sprintf("RABBITMQ_NODE_PORT=%d", q.port),

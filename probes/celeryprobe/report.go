@@ -107,8 +107,16 @@ func (r *report) judgeQueue(d depth) {
 		r.add(probes.Error, probes.FromError(d.refused).Reason,
 			"queue %q exists, but can't be used: %w", d.queue, d.refused)
 	case d.consumers == 0:
-		r.warn(probes.ReasonNoConsumers, "queue %q has no consumer", d.queue)
+		r.warn(probes.ReasonNoConsumers, "queue %q has no consumer%s", d.queue, d.doubt())
 	}
+}
+
+// doubt returns what else the figures of an empty queue without a consumer may mean. RabbitMQ does not tell.
+func (d depth) doubt() string {
+	if d.pending > 0 {
+		return ""
+	}
+	return "; a quorum queue without a majority of its nodes is also reported as 0 messages and 0 consumers"
 }
 
 // sum adds a figure of the queues of which it is known. It returns unknown if that is none.
