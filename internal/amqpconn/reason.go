@@ -50,33 +50,40 @@ var answers = []struct {
 	part   string
 	reason probes.Reason
 }{
-	{amqp.ConnectionForced, "credential expired", probes.ReasonAuthenticationFailed}, // a token
-	{amqp.ConnectionForced, "", probes.ReasonDependencyStarting},                     // a shutdown, or an operator
+	{amqp.ConnectionForced, "credential expired", probes.ReasonAuthenticationFailed},
+	{amqp.ConnectionForced, "", probes.ReasonDependencyStarting}, // a shutdown, or an operator
 	{amqp.AccessRefused, "", probes.ReasonPermissionDenied},
 
 	// What does not exist is "no queue 'q' in vhost '/'". Any other text that names a queue is about one that
-	// exists, and that the node cannot reach. Other brokers write "Queue", or name nothing.
+	// exists, whose node or process is down. Other brokers write "Queue", or name nothing.
 	{amqp.NotFound, "NOT_FOUND - no ", probes.ReasonNotFound},
 	{amqp.NotFound, " due to timeout", probes.ReasonTimeout},
-	{amqp.NotFound, " may be stopping or being demoted", probes.ReasonDependencyStarting}, // its leader
-	{amqp.NotFound, "queue '", probes.ReasonUnreachable},                                  // its node is down, or its process
+	{amqp.NotFound, " may be stopping or being demoted", probes.ReasonDependencyStarting},
+	{amqp.NotFound, "queue '", probes.ReasonUnreachable},
 	{amqp.NotFound, "", probes.ReasonNotFound},
 
 	{amqp.ResourceLocked, "", probes.ReasonPermissionDenied},
-	{amqp.PreconditionFailed, " is reached", probes.ReasonOutOfResources}, // a limit of queues or exchanges
-	{amqp.PreconditionFailed, "", probes.ReasonMisconfigured},             // it exists with other properties
+
+	// A limit of queues or exchanges, or an object that exists with other properties.
+	{amqp.PreconditionFailed, " is reached", probes.ReasonOutOfResources},
+	{amqp.PreconditionFailed, "", probes.ReasonMisconfigured},
 	{amqp.ResourceError, "", probes.ReasonOutOfResources},
 
-	{amqp.NotAllowed, " cannot be queried, timeout", probes.ReasonTimeout},  // the vhost's limits
-	{amqp.NotAllowed, " limit (", probes.ReasonTooManyConnections},          // of connections
-	{amqp.NotAllowed, " has reached the ", probes.ReasonTooManyConnections}, // the number of channels
-	{amqp.NotAllowed, " allowed value (", probes.ReasonMisconfigured},       // channel_max, frame_max
-	{amqp.NotAllowed, " not found", probes.ReasonNotFound},                  // the vhost
-	{amqp.NotAllowed, " refused for user '", probes.ReasonPermissionDenied}, // the vhost
-	{amqp.InternalError, "' is down", probes.ReasonDependencyStarting},      // the vhost
-	{amqp.InternalError, "timeout", probes.ReasonTimeout},                   // of the cluster's own store
-	{amqp.InternalError, "timed out", probes.ReasonTimeout},                 // the same
-	{amqp.InternalError, " is deprecated", probes.ReasonMisconfigured},      // and not permitted
+	// Limits of connections, then of channels, then of the values that both sides agree on.
+	{amqp.NotAllowed, " cannot be queried, timeout", probes.ReasonTimeout},
+	{amqp.NotAllowed, " limit (", probes.ReasonTooManyConnections},
+	{amqp.NotAllowed, " has reached the ", probes.ReasonTooManyConnections},
+	{amqp.NotAllowed, " allowed value (", probes.ReasonMisconfigured},
+
+	// The vhost. It is also down while it starts.
+	{amqp.NotAllowed, " not found", probes.ReasonNotFound},
+	{amqp.NotAllowed, " refused for user '", probes.ReasonPermissionDenied},
+	{amqp.InternalError, "' is down", probes.ReasonDependencyStarting},
+
+	// The cluster's own store does not answer, or a feature is no longer permitted.
+	{amqp.InternalError, "timeout", probes.ReasonTimeout},
+	{amqp.InternalError, "timed out", probes.ReasonTimeout},
+	{amqp.InternalError, " is deprecated", probes.ReasonMisconfigured},
 	{amqp.NotImplemented, "", probes.ReasonMisconfigured},
 }
 

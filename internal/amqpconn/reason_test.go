@@ -59,8 +59,8 @@ var answers = []struct {
 	{530, "NOT_ALLOWED - access to vhost 'orders' refused for user 'app'", "permission_denied"},
 	{530, "NOT_ALLOWED - access to vhost '/' refused for user 'app': connection limit (0) is reached",
 		"too_many_connections"},
-	{530, "NOT_ALLOWED - access to vhost '/' refused for user 'app': connection limit cannot be queried, timeout",
-		"timeout"},
+	{530, "NOT_ALLOWED - access to vhost '/' refused for user 'app': " +
+		"connection limit cannot be queried, timeout", "timeout"},
 	{530, "NOT_ALLOWED - connection refused for user 'app': user connection limit (0) is reached",
 		"too_many_connections"},
 	{530, "NOT_ALLOWED - connection refused: node connection limit (1) is reached", "too_many_connections"},
@@ -75,11 +75,14 @@ var answers = []struct {
 	{530, "NOT_ALLOWED - negotiated channel_max = 0 (no limit) is higher than the maximum allowed value (2047)",
 		"misconfigured"},
 
-	{540, "NOT_IMPLEMENTED - queue.purge not supported by stream queues queue 'q' in vhost '/'", "misconfigured"},
-	{541, "INTERNAL_ERROR - access to vhost '/' refused for user 'app': vhost '/' is down", "dependency_starting"},
+	{540, "NOT_IMPLEMENTED - queue.purge not supported by stream queues queue 'q' in vhost '/'",
+		"misconfigured"},
+	{541, "INTERNAL_ERROR - access to vhost '/' refused for user 'app': vhost '/' is down",
+		"dependency_starting"},
 	{541, "INTERNAL_ERROR - failed to open channel 1", "failed"},
 	{541, "INTERNAL_ERROR - Could not add binding due to timeout", "timeout"},
-	{541, "INTERNAL_ERROR - failed to declare exchange 'x' in vhost '/' because the operation timed out", "timeout"},
+	{541, "INTERNAL_ERROR - failed to declare exchange 'x' in vhost '/' because the operation timed out",
+		"timeout"},
 	{541, "INTERNAL_ERROR - Feature `transient_nonexcl_queues` is deprecated.", "misconfigured"},
 }
 

@@ -69,11 +69,18 @@ func (t *Target) dial(ctx context.Context, first int) (*Session, error) {
 	return nil, withReasonOf(errs[0], errs)
 }
 
-// silenceLimit returns how long to wait for the first byte of one of so many brokers, 0 without a limit.
+// longestSilence is how long a broker of a list may be silent in a call without a deadline.
+const longestSilence = 5 * time.Second
+
+// silenceLimit returns how long to wait for the first byte of one of so many brokers that are left, 0
+// without a limit.
 func silenceLimit(ctx context.Context, brokers int) time.Duration {
-	deadline, limited := ctx.Deadline()
-	if !limited || brokers == 1 {
+	if brokers == 1 {
 		return 0
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return longestSilence
 	}
 	return max(time.Until(deadline)/time.Duration(brokers), 1)
 }

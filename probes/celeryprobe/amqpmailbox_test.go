@@ -21,6 +21,10 @@ func TestAMQPMailboxThatCannotBeHad(t *testing.T) {
 	// A worker's mailbox, so that there is something to ping.
 	require.NoError(t, ch.ExchangeDeclare("celery.pidbox", "fanout", false, false, false, false, nil))
 	require.NoError(t, ch.ExchangeDeclare("reply.celery.pidbox", "direct", false, false, false, false, nil))
+	oneChannel := newProbe(t, rabbit.URL()+"?channel_max=1", celeryprobe.PingWorkers(1))
+	for range 3 {
+		requireWarning(t, probes.ReasonTooManyConnections, check(t, oneChannel), queues(1, 1)...)
+	}
 	rabbit.Ctl(t, "add_user", "narrow", "a-secret")
 	for _, test := range []struct {
 		name       string

@@ -19,7 +19,7 @@ func refusal(queue string, code int, text string) depth {
 	return refusedDepth(queue, &amqp.Error{Code: code, Reason: text, Server: true, Recover: true})
 }
 
-// RabbitMQ says 404 for queues that exist too. Such a queue is not empty, and tasks for it are lost.
+// RabbitMQ says 404 for queues that exist too. Such a queue need not be empty, and tasks for it may be lost.
 func TestQueuesThatTheBrokerCannotUse(t *testing.T) {
 	for text, want := range map[string]probes.Reason{
 		"NOT_FOUND - home node 'rabbit@b' of durable queue 'mail' in vhost '/' is down or inaccessible": probes.ReasonUnreachable, // 3.10
