@@ -41,6 +41,23 @@ func IsLocked(err error) bool { return serverCode(err) == amqp.ResourceLocked }
 // IsForbidden reports whether the broker refused a call for want of permission.
 func IsForbidden(err error) bool { return Refused(err) && serverCode(err) == amqp.AccessRefused }
 
+// IsChannelLimit reports whether no further channel may be opened, by a limit of the broker, which then closes
+// the connection, or of the connection.
+func IsChannelLimit(err error) bool {
+	return errors.Is(err, amqp.ErrChannelMax) ||
+		serverCode(err) == amqp.NotAllowed && strings.Contains(err.Error(), channelLimit)
+}
+
+// channelLimit is in the texts of all limits of the number of channels.
+const channelLimit = " has reached the "
+
+// Rejected reports whether the broker, or the limit of channels, does not allow a call. The broker may have
+// closed the connection for it. A broker that shuts down does not reject.
+func Rejected(err error) bool {
+	code := serverCode(err)
+	return code != 0 && code != amqp.ConnectionForced || IsChannelLimit(err)
+}
+
 // answers are RabbitMQ's answers. The first one applies that has the code and whose part is in the text.
 //
 // The codes: https://www.rabbitmq.com/amqp-0-9-1-reference#constants
@@ -72,7 +89,7 @@ var answers = []struct {
 	// Limits of connections, then of channels, then of the values that both sides agree on.
 	{amqp.NotAllowed, " cannot be queried, timeout", probes.ReasonTimeout},
 	{amqp.NotAllowed, " limit (", probes.ReasonTooManyConnections},
-	{amqp.NotAllowed, " has reached the ", probes.ReasonTooManyConnections},
+	{amqp.NotAllowed, channelLimit, probes.ReasonTooManyConnections},
 	{amqp.NotAllowed, " allowed value (", probes.ReasonMisconfigured},
 
 	// The vhost. It is also down while it starts.

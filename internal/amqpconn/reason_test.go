@@ -3,6 +3,7 @@ package amqpconn_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -93,7 +94,13 @@ func TestReasonsOfRabbitMQsAnswers(t *testing.T) {
 		missing := answer.code == amqp.NotFound && answer.want == probes.ReasonNotFound
 		assert.Equal(t, missing, amqpconn.IsNotFound(err), answer.text)
 		assert.Equal(t, answer.code == amqp.ResourceLocked, amqpconn.IsLocked(err), answer.text)
+		assert.Equal(t, answer.code != amqp.ConnectionForced, amqpconn.Rejected(err), answer.text)
+		channels := strings.Contains(answer.text, "number of channels")
+		assert.Equal(t, channels, amqpconn.IsChannelLimit(err), answer.text)
 	}
 	assert.Empty(t, amqpconn.Reason(errors.New("another")))
+	assert.False(t, amqpconn.Rejected(errors.New("another")))
+	assert.True(t, amqpconn.Rejected(amqp.ErrChannelMax))
+	assert.False(t, amqpconn.Rejected(amqp.ErrClosed))
 	assert.Equal(t, probes.ReasonTooManyConnections, amqpconn.Reason(amqp.ErrChannelMax))
 }

@@ -6,7 +6,6 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/echo-probes/echohealth/internal/amqpconn"
-	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/probes"
 )
 
@@ -31,8 +30,8 @@ func (b *amqpBroker) depths(ctx context.Context, names []string) ([]depth, error
 		})
 	}
 	err := b.conn.Do(ctx, measure)
-	if b.channels(len(names)) > 1 && reason.Of(err) == probes.ReasonTooManyConnections {
-		b.oneChannel = true // the user may open no more
+	if b.channels(len(names)) > 1 && amqpconn.IsChannelLimit(err) {
+		b.oneChannel = true // from now on, as long as the process runs
 		err = b.conn.Do(ctx, measure)
 	}
 	return depths, err

@@ -8,8 +8,6 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/echo-probes/echohealth/internal/amqpconn"
-	"github.com/echo-probes/echohealth/internal/reason"
-	"github.com/echo-probes/echohealth/probes"
 )
 
 // mailbox is the queue for workers' answers. It is exclusive to its connection and ends with it, however the
@@ -27,27 +25,31 @@ type mailbox struct {
 const prefetch = 100
 
 func (b *amqpBroker) call(ctx context.Context, method string, a *answers) error {
-	err := b.conn.Do(ctx, func(ctx context.Context, s *amqpconn.Session) error {
+	return b.conn.Do(ctx, func(ctx context.Context, s *amqpconn.Session) error {
 		if a.sent {
 			return nil // the connection was lost, and the answers with it
 		}
-		exists, err := exchangeExists(s, b.exchange+".pidbox")
-		if err != nil {
-			return err
+		err := b.ping(ctx, s, method, a)
+		if amqpconn.Rejected(err) {
+			return fmt.Errorf("%w: %w", errPingRefused, err)
 		}
-		if !exists { // no worker has connected since the broker started
-			a.reached, a.complete = 0, true
-			return nil
-		}
-		if err := b.openMailbox(s); err != nil {
-			return err
-		}
-		return b.ask(ctx, s, method, a)
+		return err
 	})
-	if amqpconn.Refused(err) || reason.Of(err) == probes.ReasonTooManyConnections {
-		return fmt.Errorf("%w: %w", errPingRefused, err)
+}
+
+func (b *amqpBroker) ping(ctx context.Context, s *amqpconn.Session, method string, a *answers) error {
+	exists, err := exchangeExists(s, b.exchange+".pidbox")
+	if err != nil {
+		return err
 	}
-	return err
+	if !exists { // no worker has connected since the broker started
+		a.reached, a.complete = 0, true
+		return nil
+	}
+	if err := b.openMailbox(s); err != nil {
+		return err
+	}
+	return b.ask(ctx, s, method, a)
 }
 
 // ask sends the command and collects the answers. It must be the last use of a connection in a check,

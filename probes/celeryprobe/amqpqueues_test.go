@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -93,4 +94,21 @@ func TestAMQPFewChannels(t *testing.T) {
 	rabbit.Ctl(t, "set_user_limits", "narrow", `{"max-channels": 0}`)
 	none := newProbe(t, u.String(), celeryprobe.Queues(names...))
 	requireError(t, probes.ReasonTooManyConnections, check(t, none))
+}
+
+// A limit of connections is none of channels: many queues are measured side by side again when it is over.
+func TestAMQPConnectionLimitKeepsTheChannels(t *testing.T) {
+	noLeaks(t)
+	rabbit := testserver.SharedRabbitMQ(t)
+	names := manyQueues(t, rabbit, 100)
+	rabbit.Ctl(t, "add_user", "few", "a-secret")
+	t.Cleanup(func() { rabbit.Ctl(t, "delete_user", "few") })
+	rabbit.Ctl(t, "set_permissions", "few", "^$", "^$", "^$")
+	rabbit.Ctl(t, "set_user_limits", "few", `{"max-connections": 0}`)
+	probe := newProbe(t, as(t, "few", rabbit.URL()), celeryprobe.Queues(names...))
+	requireError(t, probes.ReasonTooManyConnections, check(t, probe))
+	rabbit.Ctl(t, "set_user_limits", "few", `{"max-connections": -1}`)
+	requireWarning(t, probes.ReasonNoConsumers, check(t, probe), queues(0, 0)...)
+	channels := rabbit.Ctl(t, "list_channels", "user")
+	assert.Equal(t, 8, strings.Count(channels, "few"))
 }

@@ -9,9 +9,14 @@
 // consumers (the detail consumers). It writes nothing. PingWorkers, ExpectWorkers and RequireConsumers also
 // ping the workers, by the protocol of "celery inspect", and add the detail workers.
 //
-// Only an unusable broker is an Error by default. A queue that is missing (not_found) or has no consumer
-// (no_consumers) and workers that do not answer (no_workers, missing_workers) are Warnings, because a
-// restart of the workers should not take the application out of service. Strict makes them Errors.
+// Only an unusable broker is an Error by default, and a queue of RabbitMQ that exists and can't be used, such
+// as one whose node is down. A queue that is missing (not_found) or has no consumer (no_consumers) and
+// workers that do not answer (no_workers, missing_workers) are Warnings, because a restart of the workers
+// should not take the application out of service. Strict makes them Errors. A ping that RabbitMQ refuses is
+// always a Warning, with the reason of the refusal.
+//
+// RabbitMQ does not tell the figures of a queue that can't be used, or that is exclusive to another
+// connection. The details then count the other queues, and unknown_queues counts those.
 //
 // The reason no_workers means that there is no sign of a worker. A worker may also fail to answer because it
 // is busy in a solo pool, because its remote control is off, or because it does not accept JSON. If the
