@@ -41,8 +41,8 @@ func IsLocked(err error) bool { return serverCode(err) == amqp.ResourceLocked }
 // IsForbidden reports whether the broker refused a call for want of permission.
 func IsForbidden(err error) bool { return Refused(err) && serverCode(err) == amqp.AccessRefused }
 
-// IsChannelLimit reports whether no further channel may be opened, by a limit of the broker, which then closes
-// the connection, or of the connection.
+// IsChannelLimit reports whether a limit forbids another channel. It is the connection's, or one of the
+// broker, which then has closed the connection.
 func IsChannelLimit(err error) bool {
 	return errors.Is(err, amqp.ErrChannelMax) ||
 		serverCode(err) == amqp.NotAllowed && strings.Contains(err.Error(), channelLimit)
