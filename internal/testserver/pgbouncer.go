@@ -1,0 +1,90 @@
+package testserver
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// PgBouncer is a running PgBouncer in front of a PostgreSQL. It pools by transaction, and offers the server's
+// database app to the roles app and postgres.
+type PgBouncer struct {
+	Server
+	program  string
+	backend  *Postgres
+	settings []string
+}
+
+// NewPgBouncer starts a PgBouncer that ends with the test. Settings are lines of the section [pgbouncer] of
+// its configuration, such as "max_client_conn = 2". A setting that is given twice has its last value.
+func NewPgBouncer(t testing.TB, backend *Postgres, settings ...string) *PgBouncer {
+	t.Helper()
+	program := find(t, "pgbouncer", "pgbouncer", "/usr/sbin/pgbouncer")
+	b := &PgBouncer{program: program, backend: backend, settings: slices.Clone(settings)}
+	b.lifecycle = lifecycle{
+		name:    "PgBouncer",
+		dir:     mustMakeDir(t, backend.account),
+		command: b.server,
+		answers: b.accepting,
+		stop:    syscall.SIGTERM, // at once, without waiting for the clients
+	}
+	b.SetPassword(t, "app-secret")
+	b.open(t)
+	b.endWith(t)
+	return b
+}
+
+// server writes the configuration, which has the port, and returns how to start the program.
+func (b *PgBouncer) server() command {
+	configuration := append([]string{
+		"[databases]",
+		fmt.Sprintf("app = host=127.0.0.1 port=%d", b.backend.port),
+		"[pgbouncer]",
+		"listen_addr = 127.0.0.1", fmt.Sprintf("listen_port = %d", b.port), "unix_socket_dir =",
+		"auth_type = scram-sha-256", "auth_file = users.txt", "admin_users = " + adminRole,
+		"pool_mode = transaction",
+	}, b.settings...)
+	write := fmt.Sprintf("cat >pgbouncer.ini <<'END'\n%s\nEND\n", strings.Join(configuration, "\n"))
+	return command{account: b.backend.account,
+		argv: []string{"/bin/sh", "-c", write + "exec " + b.program + " pgbouncer.ini"}}
+}
+
+func (b *PgBouncer) accepting() error {
+	conn, err := net.DialTimeout("tcp", b.Addr(), time.Second)
+	if err == nil {
+		conn.Close()
+	}
+	return err
+}
+
+// DSN returns the URL of database app for the role app, by way of the PgBouncer.
+func (b *PgBouncer) DSN() string { return b.dsn("app", "app-secret", "app") }
+
+func (b *PgBouncer) dsn(role, password, database string) string {
+	return fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable", role, password, b.Addr(), database)
+}
+
+// SetPassword changes the password of the role app that PgBouncer knows: it wants it from its clients, and
+// logs in to the PostgreSQL with it. PgBouncer reads it at its next start, and on Admin's RELOAD.
+func (b *PgBouncer) SetPassword(t testing.TB, password string) {
+	t.Helper()
+	users := fmt.Sprintf("\"app\" %q\n%q %q\n", password, adminRole, adminPassword)
+	if err := os.WriteFile(filepath.Join(b.dir, "users.txt"), []byte(users), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Admin executes commands on PgBouncer's console, such as "PAUSE app", and returns what they print.
+func (b *PgBouncer) Admin(t testing.TB, commands string) string {
+	t.Helper()
+	psql := command{account: b.backend.account, argv: []string{filepath.Join(b.backend.bin, "psql"),
+		"--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1",
+		b.dsn(adminRole, adminPassword, "pgbouncer")}}
+	return psql.mustRun(t, b.dir, commands)
+}
