@@ -20,7 +20,7 @@ import (
 
 // Of returns the word for err, and "" for nil. A reason that probes.Warn or probes.Fail gave comes first;
 // if it is not valid, Of returns ReasonFailed. Otherwise Of returns what the error of the highest rank in
-// err's tree says.
+// err's tree says. A server's answer may be in err's text alone.
 func Of(err error) probes.Reason {
 	if err == nil {
 		return ""
@@ -33,8 +33,8 @@ func Of(err error) probes.Reason {
 	}
 	best := cause{rank: none}
 	best.findIn(err)
-	if best.rank == none {
-		best.reason = byText(err)
+	if best.rank > redisAnswer {
+		best.readText(err.Error())
 	}
 	if best.reason == "" {
 		return probes.ReasonFailed
@@ -90,7 +90,7 @@ func (c *cause) findIn(err error) {
 func causeOf(err error) cause {
 	switch e := err.(type) {
 	case interface{ SQLState() string }:
-		if reason := bySQLState(e.SQLState()); reason != "" {
+		if reason := bySQLAnswer(e.SQLState(), err.Error()); reason != "" {
 			return cause{sqlAnswer, reason}
 		}
 	case interface{ RedisError() }:

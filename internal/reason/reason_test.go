@@ -25,6 +25,18 @@ type sqlError string
 func (e sqlError) Error() string    { return "server said " + string(e) }
 func (e sqlError) SQLState() string { return string(e) }
 
+// loginTrigger is the error of a login that a trigger refuses, as pgx shows it.
+type loginTrigger struct{}
+
+func (loginTrigger) Error() string    { return "FATAL: not at night (SQLSTATE P0001)" }
+func (loginTrigger) SQLState() string { return "P0001" }
+
+// poolerError is an error of PgBouncer.
+type poolerError string
+
+func (e poolerError) Error() string    { return "FATAL: " + string(e) + " (SQLSTATE 08P01)" }
+func (e poolerError) SQLState() string { return "08P01" }
+
 type redisError string
 
 func (e redisError) Error() string { return string(e) }
@@ -72,7 +84,25 @@ func TestReason(t *testing.T) {
 		{sqlError("57P01"), "dependency_starting"},
 		{sqlError("57P02"), "dependency_starting"},
 		{sqlError("57P05"), "connection_lost"},
+		{sqlError("57P04"), "not_found"},
+		{sqlError("25P03"), "connection_lost"},
+		{sqlError("25P04"), "timeout"},
+		{sqlError("0A000"), "misconfigured"},
+		{sqlError("22023"), "misconfigured"},
+		{sqlError("26000"), "misconfigured"},
+		{sqlError("42P05"), "misconfigured"},
+		{sqlError("42601"), "misconfigured"},
+		{sqlError("42883"), "misconfigured"},
+		{sqlError("55P02"), "misconfigured"},
+		{sqlError("F0000"), "misconfigured"},
+		{sqlError("53400"), "out_of_resources"},
+		{sqlError("58030"), "out_of_resources"},
+		{sqlError("58P01"), "out_of_resources"},
 		{sqlError("XX000"), "failed"},
+		{sqlError("XX001"), "failed"},
+		{sqlError("40001"), "failed"},
+		{sqlError("P0001"), "failed"},
+		{loginTrigger{}, "permission_denied"},
 		{sqlError(""), "failed"},
 
 		{redisError("WRONGPASS invalid username-password pair"), "authentication_failed"},
@@ -160,6 +190,13 @@ func TestReason(t *testing.T) {
 		{&fs.PathError{Op: "statfs", Path: "/data", Err: syscall.ENOENT}, "not_found"},
 		{&fs.PathError{Op: "open", Path: "/data", Err: syscall.EACCES}, "permission_denied"},
 
+		{fmt.Errorf("cannot parse `host=db`: failed to configure TLS (unable to read CA file: %w)",
+			&fs.PathError{Op: "open", Path: "/ca.pem", Err: syscall.ENOENT}), "misconfigured"},
+		{errors.Join(dialError(syscall.ECONNREFUSED), errors.New("ValidateConnect failed: read only connection")),
+			"read_only"},
+		{errors.Join(errors.New("server is in standby mode"), context.DeadlineExceeded), "read_only"},
+		{errors.Join(sqlError("28P01"), errors.New("read only connection")), "authentication_failed"},
+
 		{errors.New("sql: database is closed"), "client_closed"},
 		{errors.New("closed pool"), "client_closed"},
 		{errors.New("redis: client is closed"), "client_closed"},
@@ -185,5 +222,65 @@ func TestReasonOfTLSComesFirst(t *testing.T) {
 	} {
 		joined := errors.Join(dialError(syscall.ECONNREFUSED), err)
 		assert.Equal(t, probes.ReasonTLSError, reason.Of(joined), "%v", joined)
+	}
+}
+
+// The texts of PgBouncer 1.18 to 1.25 for its clients, and those of PostgreSQL that 1.18 passes on.
+func TestReasonOfPooler(t *testing.T) {
+	tests := map[probes.Reason][]string{
+		probes.ReasonAuthenticationFailed: {
+			"SASL authentication failed", "password authentication failed", "PAM authentication failed",
+			"LDAP authentication failed", `"trust" authentication failed`, "certificate authentication failed",
+			"no such user", "login rejected", "unix socket login rejected", "empty password returned by client",
+			"client selected an invalid SASL authentication mechanism", "password too long", "username too long", "no username supplied",
+			`password authentication failed for user "app"`, `role "app" is not permitted to log in`,
+			`role "app" does not exist`, `no pg_hba.conf entry for host "10.0.0.1", user "app"`,
+			"server login failed: wrong password type",
+			`server login has been failing, cached error: FATAL: password authentication failed for user "app"`,
+		},
+		probes.ReasonTooManyConnections: {
+			"no more connections allowed (max_client_conn)",
+			"client connections exceeded (max_db_client_connections)",
+			"client connections exceeded (max_user_client_connections)",
+			"sorry, too many clients already", `too many connections for role "app"`,
+			`too many connections for database "app"`,
+			"remaining connection slots are reserved for non-replication superuser connections",
+		},
+		probes.ReasonNotFound: {"no such database: role", `database "app" does not exist`},
+		probes.ReasonMisconfigured: {
+			"bouncer config error", "unsupported startup parameter: statement_timeout",
+			"unsupported startup parameter in options: statement_timeout",
+			"unsupported options startup parameter: only '-c config=val' and '--config=val' are allowed",
+			"transaction blocks not allowed in statement pooling mode", "PQexec disallowed",
+			"prepared statement name is already in use", "prepared statement did not exist",
+			"auth_ldap_options is null", "no authentication method is found", "ldap is not supported by this build",
+		},
+		probes.ReasonTimeout: {
+			"query_wait_timeout", "query_timeout", "client_login_timeout", "query timeout",
+			"idle transaction timeout", "transaction timeout",
+		},
+		probes.ReasonUnreachable: {
+			"server login has been failing, try again later (server_login_retry)",
+			"server login has been failing, cached error: connect failed (server_login_retry)",
+			"client_login_timeout (server down)",
+		},
+		probes.ReasonDependencyStarting: {
+			"pooler is shutting down", "server shutting down", `database "app" is disabled`,
+			"the database system is starting up", `database "app" is not currently accepting connections`,
+		},
+		probes.ReasonOutOfResources: {
+			"bouncer resources exhaustion", "no memory for pool", "no memory for authentication pool", "out of memory",
+		},
+		probes.ReasonPermissionDenied: {"not allowed", `permission denied for database "app"`},
+		probes.ReasonTLSError:         {"SSL required"},
+		probes.ReasonConnectionLost: {
+			"client_idle_timeout", "suspend_timeout", "server conn crashed?", "admin forced disconnect",
+			"server lifetime over", "database configuration changed", "invalid message format",
+		},
+	}
+	for want, texts := range tests {
+		for _, text := range texts {
+			assert.Equal(t, want, reason.Of(poolerError(text)), text)
+		}
 	}
 }

@@ -6,9 +6,16 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// byText is for errors that have nothing but a fixed text.
-func byText(err error) probes.Reason {
-	return lookIn(ends(err.Error()), texts)
+// readText is for errors that have nothing but a fixed text, or whose text says more than what they wrap.
+func (c *cause) readText(text string) {
+	text = ends(text)
+	reason := lookIn(text, answerTexts)
+	if reason == "" && c.rank >= fileError {
+		reason = lookIn(text, texts)
+	}
+	if reason != "" {
+		c.reason = reason
+	}
 }
 
 // word is the reason for a code or a text. Tables of them are no maps, which would be built at start by code
@@ -38,7 +45,14 @@ func lookIn(text string, table []word) probes.Reason {
 	return ""
 }
 
+// answerTexts are what pgx makes of a server that is not the one that target_session_attrs asks for.
+var answerTexts = []word{
+	{"read only connection", probes.ReasonReadOnly},
+	{"server is in standby mode", probes.ReasonReadOnly},
+}
+
 var texts = []word{
+	{"cannot parse `", probes.ReasonMisconfigured}, // pgx: the connection string, or a file that it names
 	{"sql: database is closed", probes.ReasonClientClosed},
 	{"closed pool", probes.ReasonClientClosed}, // puddle, below pgxpool
 	{"redis: client is closed", probes.ReasonClientClosed},
