@@ -40,9 +40,15 @@ func NewPgBouncer(t testing.TB, backend *Postgres, settings ...string) *PgBounce
 	return b
 }
 
-// server writes the configuration, which has the port, and returns how to start the program.
+// server writes the configuration, which has the port, and returns how to start the program. If the file
+// can't be written, the program says that it is missing.
 func (b *PgBouncer) server() command {
-	configuration := append([]string{
+	b.configure()
+	return command{account: b.backend.account, argv: []string{b.program, "pgbouncer.ini"}}
+}
+
+func (b *PgBouncer) configure() error {
+	lines := append([]string{
 		"[databases]",
 		fmt.Sprintf("app = host=127.0.0.1 port=%d", b.backend.port),
 		"[pgbouncer]",
@@ -50,9 +56,11 @@ func (b *PgBouncer) server() command {
 		"auth_type = scram-sha-256", "auth_file = users.txt", "admin_users = " + adminRole,
 		"pool_mode = transaction",
 	}, b.settings...)
-	write := fmt.Sprintf("cat >pgbouncer.ini <<'END'\n%s\nEND\n", strings.Join(configuration, "\n"))
-	return command{account: b.backend.account,
-		argv: []string{"/bin/sh", "-c", write + "exec " + b.program + " pgbouncer.ini"}}
+	return b.write("pgbouncer.ini", strings.Join(lines, "\n")+"\n")
+}
+
+func (b *PgBouncer) write(name, text string) error {
+	return os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o644)
 }
 
 func (b *PgBouncer) accepting() error {
@@ -75,9 +83,19 @@ func (b *PgBouncer) dsn(role, password, database string) string {
 func (b *PgBouncer) SetPassword(t testing.TB, password string) {
 	t.Helper()
 	users := fmt.Sprintf("\"app\" %q\n%q %q\n", password, adminRole, adminPassword)
-	if err := os.WriteFile(filepath.Join(b.dir, "users.txt"), []byte(users), 0o644); err != nil {
+	if err := b.write("users.txt", users); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Use puts another PostgreSQL behind the PgBouncer. Its clients stay connected.
+func (b *PgBouncer) Use(t testing.TB, backend *Postgres) {
+	t.Helper()
+	b.backend = backend
+	if err := b.configure(); err != nil {
+		t.Fatal(err)
+	}
+	b.Admin(t, "RELOAD;")
 }
 
 // Admin executes commands on PgBouncer's console, such as "PAUSE app", and returns what they print.

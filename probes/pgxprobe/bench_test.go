@@ -7,6 +7,7 @@ import (
 
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
+	"github.com/echo-probes/echohealth/probes/pgxprobe"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -14,8 +15,8 @@ func BenchmarkCheck(b *testing.B) {
 	server := testserver.SharedPostgres(b)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
-	check := func(b *testing.B, pool *pgxpool.Pool, want probes.Status) {
-		probe := newProbe(b, pool)
+	check := func(b *testing.B, pool *pgxpool.Pool, want probes.Status, opts ...pgxprobe.Option) {
+		probe := newProbe(b, pool, opts...)
 		b.ReportAllocs()
 		for b.Loop() {
 			if result := probe.Check(ctx); result.Status != want {
@@ -27,6 +28,11 @@ func BenchmarkCheck(b *testing.B) {
 		pool := newPool(b, server.DSN())
 		warm(b, pool, 1)
 		check(b, pool, probes.OK)
+	})
+	b.Run("idle pool, RequireWritable", func(b *testing.B) {
+		pool := newPool(b, server.DSN())
+		warm(b, pool, 1)
+		check(b, pool, probes.OK, pgxprobe.RequireWritable())
 	})
 	b.Run("full pool", func(b *testing.B) {
 		pool := newPool(b, server.DSN(), maxConns(1))

@@ -28,3 +28,6 @@ func (p *Probe) Shift(d time.Duration) {
 	now := p.now
 	p.now = func() time.Time { return now().Add(d) }
 }
+
+// ConnectAnew makes a new connection and closes it.
+func (p *Probe) ConnectAnew(ctx context.Context) error { return p.connectAnew(ctx) }

@@ -1,6 +1,8 @@
 package pgxprobe
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -9,21 +11,46 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Each host that pgx tries has its share of a dial's time. The same one without TLS is none.
-func TestHosts(t *testing.T) {
+// Each address that pgx tries has its share of a dial's time. The same one without TLS has none of its own.
+func TestShareTime(t *testing.T) {
+	known := map[string][]string{"one": {"10.0.0.1"}, "two": {"10.0.0.1", "10.0.0.2"}, "ports": {"10.0.0.1:1", "10.0.0.1:2"}}
 	tests := map[string]int{
-		"host=a":                  1,
-		"host=a sslmode=prefer":   1,
-		"host=a,b":                2,
-		"host=a,a port=5432,5433": 2,
-		"host=a,b,c port=5432,5433,5434 sslmode=allow": 3,
+		"host=one":                                    1,
+		"host=one sslmode=prefer":                     1,
+		"host=two sslmode=disable":                    2,
+		"host=two sslmode=prefer":                     4, // each address without TLS follows the other one with
+		"host=ports sslmode=disable":                  2,
+		"host=one,one port=5432,5433":                 2,
+		"host=one,two sslmode=disable":                2, // the first of two is that of one
+		"host=one,two port=5432,5433 sslmode=disable": 3,
+		"host=unknown":                                1,
+		"host=unknown,one":                            1,
+		"host=/run/postgresql,/tmp":                   2,
+		"host=/run/postgresql,two sslmode=disable":    3,
+		"host=one,two,two port=1,2,3 sslmode=disable": 5,
 	}
 	for dsn, want := range tests {
 		config, err := pgx.ParseConfig(dsn)
 		require.NoError(t, err)
-		assert.Equal(t, want, hosts(config), dsn)
-		adaptConfig(config)
-		assert.Equal(t, dialPause/time.Duration(want), config.ConnectTimeout)
+		asked := make(map[string]int)
+		config.LookupFunc = func(_ context.Context, host string) ([]string, error) {
+			if asked[host]++; known[host] == nil {
+				return nil, errors.New("unknown")
+			}
+			return known[host], nil
+		}
+		shareTime(context.Background(), config)
+		assert.Equal(t, dialPause/time.Duration(want), config.ConnectTimeout, dsn)
+		ips, err := config.LookupFunc(context.Background(), "unknown")
+		assert.Empty(t, ips)
+		assert.Error(t, err)
+		for host, times := range asked {
+			assert.Equal(t, 1, times, "%s: %s", dsn, host)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		shareTime(ctx, config)
+		cancel()
+		assert.LessOrEqual(t, config.ConnectTimeout, time.Second/time.Duration(want), "a share of what is left")
 	}
 }
 

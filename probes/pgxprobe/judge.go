@@ -16,14 +16,11 @@ import (
 // judge returns the result for an answer or an error, and the state of the pool at that time.
 //
 // A full pool is only a warning while the database answers. A refusal because of the connection limit counts
-// as an answer. A refusal of a hook says nothing about the database.
+// as an answer. A pool whose dials get no answer is an error: it may dial another address than the probe.
 func (p *Probe) judge(stat *pgxpool.Stat, readOnly bool, err error) probes.Result {
-	refused, _ := errors.AsType[*refusal](err)
-	if refused != nil {
-		err = nil
-	}
 	saturated := full(stat) && (err == nil || tooManyConnections(err))
 	stuckFor := p.stuck.update(saturated, p.now(), stat.AcquireCount(), stat.CanceledAcquireCount())
+	dialingFor := p.watchDials(stat)
 	result := probes.Result{Status: probes.OK, Details: details(stat, readOnly)}
 	switch {
 	case err != nil && !saturated:
@@ -31,6 +28,10 @@ func (p *Probe) judge(stat *pgxpool.Stat, readOnly bool, err error) probes.Resul
 	case readOnly && p.writable:
 		result.Status, result.Reason = probes.Error, probes.ReasonReadOnly
 		result.Err = errors.New("the database takes no writes")
+	case dialingFor >= dialingAfter:
+		result.Status, result.Reason = probes.Error, probes.ReasonTimeout
+		result.Err = fmt.Errorf("the database answers the probe, but for %s the pool has had no connection: "+
+			"its %d dials get no answer", dialingFor.Round(time.Second), stat.ConstructingConns())
 	case stuckFor >= stuckAfter:
 		result.Status, result.Reason = probes.Error, probes.ReasonPoolStuck
 		result.Err = fmt.Errorf(
@@ -40,20 +41,21 @@ func (p *Probe) judge(stat *pgxpool.Stat, readOnly bool, err error) probes.Resul
 		result.Status, result.Reason = probes.Warning, probes.ReasonPoolSaturated
 		result.Err = fmt.Errorf("the database answers, but all %d connections of the pool are in use",
 			stat.MaxConns())
-	case refused != nil:
-		result.Status, result.Reason, result.Err = probes.Warning, refused.reason(), refused
 	}
 	return result
 }
 
 // failed returns the result for a check without an answer.
 func (p *Probe) failed(stat *pgxpool.Stat, err error) probes.Result {
-	result := probes.Result{Status: probes.Error, Details: details(stat, false), Err: err}
-	// target_session_attrs=read-write and =primary.
-	if errors.Is(err, pgconn.ErrReadOnlyConnection) || errors.Is(err, pgconn.ErrStandbyConnection) {
-		result.Reason = probes.ReasonReadOnly
-	}
-	return result
+	return probes.Result{Status: probes.Error, Details: details(stat, false), Err: err}
+}
+
+// watchDials returns for how long the pool has had nothing but dials, if calls of the application have given
+// up meanwhile.
+func (p *Probe) watchDials(stat *pgxpool.Stat) time.Duration {
+	dials := stat.ConstructingConns() > 0 && stat.ConstructingConns() == stat.TotalConns()
+	p.dialing.update(dials, p.now(), stat.AcquireCount(), stat.CanceledAcquireCount())
+	return p.dialing.lasted(p.now())
 }
 
 func details(stat *pgxpool.Stat, readOnly bool) []slog.Attr {
@@ -88,12 +90,15 @@ func tooManyConnections(err error) bool {
 	return reason.Of(err) == probes.ReasonTooManyConnections
 }
 
-// reachedNoServer reports whether a failed dial cost the database nothing.
-func reachedNoServer(err error) bool {
+// repeatable reports whether a failed dial cost the database nothing, or ended at a standby that may be
+// promoted soon.
+func repeatable(err error) bool {
 	switch reason.Of(err) {
 	case probes.ReasonConnectionRefused, probes.ReasonUnreachable, probes.ReasonHostNotFound,
-		probes.ReasonConnectionLost, probes.ReasonDependencyStarting:
+		probes.ReasonDependencyStarting, probes.ReasonReadOnly:
 		return true
+	case probes.ReasonConnectionLost:
+		return !serverAnswered(err)
 	case probes.ReasonTimeout:
 		op, ok := errors.AsType[*net.OpError](err)
 		return ok && op.Op == "dial"

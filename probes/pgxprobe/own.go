@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -21,20 +22,20 @@ const dialPause = 10 * time.Second
 // uses it.
 type ownConn struct {
 	config *pgxpool.Config
-	hooks  hooks
+	query  query
 	now    func() time.Time
 
 	conn   *pgx.Conn // nil when there is none
 	failed error     // why there is none
-	redial time.Time // no dial before this time, after one that failed or whose connection a hook refused
+	redial time.Time // no dial before this time, after one that failed
 }
 
 // ask makes the round trip, and dials first if there is no connection. It replaces a kept connection that
-// turns out to be closed, or that the pool's hook now refuses.
+// turns out to be closed.
 func (o *ownConn) ask(ctx context.Context) (readOnly bool, err error) {
 	if o.conn != nil {
-		readOnly, again, err := o.roundTrip(ctx)
-		if !again || ctx.Err() != nil {
+		readOnly, err := o.roundTrip(ctx)
+		if !connectionLost(err) || ctx.Err() != nil {
 			return readOnly, err
 		}
 		o.close()
@@ -42,32 +43,15 @@ func (o *ownConn) ask(ctx context.Context) (readOnly bool, err error) {
 	if err := o.dial(ctx); err != nil {
 		return false, err
 	}
-	readOnly, _, err = o.roundTrip(ctx)
-	if isRefusal(err) {
-		o.redial = o.now().Add(dialPause)
-		if o.conn == nil { // the hook has closed it
-			o.failed = err
-		}
-	}
-	return readOnly, err
+	return o.roundTrip(ctx)
 }
 
-// roundTrip makes the round trip and then calls the hooks. Again means that a new connection may succeed.
-func (o *ownConn) roundTrip(ctx context.Context) (readOnly, again bool, err error) {
-	readOnly, err = roundTrip(ctx, o.conn)
-	var keep bool
-	if err == nil {
-		keep, err = o.hooks.try(ctx, o.conn)
-	}
-	if isRefusal(err) {
-		again = !keep && !o.now().Before(o.redial)
-	} else {
-		again = connectionLost(err)
-	}
-	if o.conn.IsClosed() || err == nil && !keep {
+func (o *ownConn) roundTrip(ctx context.Context) (readOnly bool, err error) {
+	readOnly, err = o.query.ask(ctx, o.conn)
+	if o.conn.IsClosed() {
 		o.close()
 	}
-	return readOnly, again, err
+	return readOnly, err
 }
 
 // dial connects. If a dial failed less than dialPause ago, it returns the error of that dial instead.
@@ -78,7 +62,7 @@ func (o *ownConn) dial(ctx context.Context) error {
 	}
 	o.conn, o.failed = connect(ctx, o.config)
 	o.redial = began
-	if o.failed != nil && !reachedNoServer(o.failed) {
+	if o.failed != nil && !repeatable(o.failed) {
 		o.redial = began.Add(dialPause)
 	}
 	return o.failed
@@ -93,6 +77,7 @@ func connect(ctx context.Context, pool *pgxpool.Config) (*pgx.Conn, error) {
 		}
 	}
 	connected := adaptConfig(config)
+	shareTime(ctx, config)
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, err
@@ -141,9 +126,6 @@ func adaptConfig(config *pgx.ConnConfig) (connected *atomic.Bool) {
 	if config.RuntimeParams[name] == "" {
 		config.RuntimeParams[name] = "echohealth"
 	}
-	// A dial may last until the next one is due, so that the probe notices at once when the database is back.
-	// Several hosts share that time.
-	config.ConnectTimeout = dialPause / time.Duration(hosts(config))
 	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.DeadlineContextWatcherHandler{Conn: conn.Conn()}
 	}
@@ -160,13 +142,51 @@ func adaptConfig(config *pgx.ConnConfig) (connected *atomic.Bool) {
 	return connected
 }
 
-// hosts counts the hosts that pgx tries in order. A fallback may be the same host without TLS.
-func hosts(config *pgx.ConnConfig) int {
-	n, host, port := 1, config.Host, config.Port
-	for _, fallback := range config.Fallbacks {
-		if fallback.Host != host || fallback.Port != port {
-			n, host, port = n+1, fallback.Host, fallback.Port
+// shareTime sets the time that pgx has for each address. A dial may last until the next one is due, so that
+// the probe notices at once when the database is back. All addresses of all hosts share that time, or a
+// silent one would leave none for the next. So shareTime looks up the hosts, and pgx then uses what it found.
+func shareTime(ctx context.Context, config *pgx.ConnConfig) {
+	lookUp := config.LookupFunc
+	found := make(map[string]lookup)
+	config.LookupFunc = func(ctx context.Context, host string) ([]string, error) {
+		if _, ok := found[host]; !ok {
+			ips, err := lookUp(ctx, host)
+			found[host] = lookup{ips, err}
 		}
+		return found[host].ips, found[host].err
+	}
+	n := addresses(ctx, config)
+	limit := dialPause
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(deadline))
+	}
+	config.ConnectTimeout = max(limit/time.Duration(max(n, 1)), 1) // 0 would be no limit
+}
+
+// lookup is what the name of a host led to.
+type lookup struct {
+	ips []string
+	err error
+}
+
+// addresses counts the addresses that pgx tries in order. It gives an address that follows itself no further
+// time: a fallback may be the same host without TLS.
+func addresses(ctx context.Context, config *pgx.ConnConfig) int {
+	n, last := 0, ""
+	try := func(host string, port uint16) {
+		ips := []string{host}
+		if !filepath.IsAbs(host) { // else the directory of a UNIX socket
+			ips, _ = config.LookupFunc(ctx, host)
+		}
+		for _, ip := range ips {
+			if address := fmt.Sprint(ip, " ", port); address != last {
+				n, last = n+1, address
+			}
+		}
+	}
+	try(config.Host, config.Port)
+	for _, fallback := range config.Fallbacks {
+		try(fallback.Host, fallback.Port)
 	}
 	return n
 }

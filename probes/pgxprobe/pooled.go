@@ -3,11 +3,12 @@ package pgxprobe
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/basecontext"
 	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/probes"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -28,7 +29,7 @@ func (p *Probe) askPool(ctx context.Context) (readOnly bool, err error) {
 		return false, err
 	}
 	defer p.release(ctx, conn)
-	return roundTrip(ctx, conn.Conn())
+	return p.query.ask(ctx, conn.Conn())
 }
 
 // acquire takes an idle connection of the pool. If none is left, it must not queue before the application.
@@ -71,9 +72,17 @@ func (p *Probe) release(ctx context.Context, conn *pgxpool.Conn) {
 	}
 }
 
+// hasHook reports whether the pool calls a function of the application before it hands out a connection or
+// after it gets it back. The pool closes a connection that such a function refuses, and loses one for which
+// it panics. A function that needs a tenant in the context does one of the two to a check.
+func hasHook(config *pgxpool.Config) bool {
+	//lint:ignore SA1019 BeforeAcquire is deprecated, but the pool still calls it
+	return config.PrepareConn != nil || config.BeforeAcquire != nil || config.AfterRelease != nil
+}
+
 // poolClosed reports whether the application has closed its pool. Only acquiring a connection tells. The
 // probe does so once after the pool has lost its last connection.
-func (p *Probe) poolClosed(ctx context.Context) bool {
+func (p *Probe) poolClosed() bool {
 	stat := p.pool.Stat()
 	if stat.TotalConns() > 0 {
 		p.closedTested = false
@@ -82,22 +91,35 @@ func (p *Probe) poolClosed(ctx context.Context) bool {
 		return false
 	}
 	p.closedTested = true
-	conn, err := p.acquire(ctx)
-	if err == nil {
-		p.release(ctx, conn)
+	conn, err := p.pool.Acquire(basecontext.With(&endsSoon{Context: context.Background()}, p.base))
+	if err == nil { // the application was faster in making one
+		conn.Release()
 	}
 	p.closed = reason.Of(err) == probes.ReasonClientClosed
 	return p.closed
 }
 
-// roundTrip proves that the database answers. The simple protocol prepares no statement.
-func roundTrip(ctx context.Context, conn *pgx.Conn) (readOnly bool, err error) {
-	server := conn.PgConn()
-	if err := server.Exec(ctx, "SELECT 1").Close(); err != nil {
-		return false, err
+// endsSoon is a context that has ended for all but the first who ask. A pool then begins to make a connection
+// and does not wait for it, so it calls no hook.
+type endsSoon struct {
+	context.Context
+	asked atomic.Bool
+}
+
+func (c *endsSoon) Done() <-chan struct{} {
+	if !c.asked.Swap(true) {
+		return nil
 	}
-	standby := server.ParameterStatus("in_hot_standby") == "on"
-	return standby || server.ParameterStatus("default_transaction_read_only") == "on", nil
+	ended := make(chan struct{})
+	close(ended)
+	return ended
+}
+
+func (c *endsSoon) Err() error {
+	if c.asked.Load() {
+		return context.Canceled
+	}
+	return nil
 }
 
 // full reports whether a caller that wants a connection must wait until another is released.

@@ -21,7 +21,8 @@ type Probe struct {
 	pool     *pgxpool.Pool
 	config   *pgxpool.Config
 	writable bool
-	base     context.Context // source of values for the hooks
+	query    query
+	base     context.Context // source of values for the hooks of new connections
 	every    time.Duration   // between new connections
 	runLimit time.Duration   // minimum limit of a run; a longer check timeout extends it
 	now      func() time.Time
@@ -30,11 +31,12 @@ type Probe struct {
 
 	// Only the run in flight uses the fields below.
 	own          *ownConn
-	stuck        stuckDetector
-	avoidPool    bool // the pool made the probe wait, and the database has not answered since
-	acquiring    bool // stays true after a panic in the pool, which has then lost a connection
-	closedTested bool // since the pool was last seen with a connection
-	closed       bool // the pool is closed
+	stuck        stuckDetector // of a pool whose connections are all in use
+	dialing      stuckDetector // of a pool that has nothing but dials
+	avoidPool    bool          // the pool made the probe wait, and the database has not answered since
+	acquiring    bool          // stays true after a panic in the pool, which has then lost a connection
+	closedTested bool          // since the pool was last seen with a connection
+	closed       bool          // the pool is closed
 }
 
 // New returns a probe of the database that pool connects to. The probe connects only during checks, and
@@ -50,7 +52,8 @@ func New(pool *pgxpool.Pool, opts ...Option) *Probe {
 	for _, opt := range opts {
 		opt(p)
 	}
-	p.own = &ownConn{config: p.config, hooks: hooksOf(p.config), now: func() time.Time { return p.now() }}
+	p.query = queryFor(p.writable)
+	p.own = &ownConn{config: p.config, query: p.query, now: func() time.Time { return p.now() }}
 	p.runner = sharedrun.New(p.own.close)
 	p.newConns = newconn.New(p.every, p.connectAnew)
 	return p
@@ -116,6 +119,7 @@ func (p *Probe) Close() error {
 // observe is one run. It uses the pool if that is safe, else the probe's own connection.
 func (p *Probe) observe(ctx context.Context) probes.Result {
 	ctx = basecontext.With(ctx, p.base)
+	p.watchDials(p.pool.Stat())
 	if p.closed {
 		return p.judge(p.pool.Stat(), false, errPoolClosed)
 	}
@@ -133,18 +137,17 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 			}
 		}
 	}
-	if err == nil && p.poolClosed(ctx) {
+	if err == nil && p.poolClosed() {
 		p.own.close()
 		err = errPoolClosed
 	}
 	return p.judge(p.pool.Stat(), readOnly, err)
 }
 
-// observePool returns a result if the pool has an idle connection that works. It returns false if a hook
-// could make the pool close its connection.
+// observePool returns a result if the pool has an idle connection that works.
 func (p *Probe) observePool(ctx context.Context) (probes.Result, bool) {
 	const tries = 2 // after two stale connections the others are probably stale too
-	if p.acquiring || !p.own.hooks.none() {
+	if p.acquiring || hasHook(p.config) {
 		return probes.Result{}, false
 	}
 	for range tries {

@@ -6,18 +6,23 @@ import "time"
 // of load they fail for less time than that.
 const stuckAfter = 30 * time.Second
 
-// stuckDetector tells a busy pool, whose connections are still released now and then, from a pool whose
-// connections have all leaked.
+// dialingAfter is the same for a pool that has no connection yet. Dials that get an answer end sooner.
+const dialingAfter = 2 * time.Second
+
+// stuckDetector tells a pool that works from one whose calls all fail: a busy pool, whose connections are
+// still released now and then, from one whose connections have all leaked, and a pool that connects from one
+// whose dials get no answer.
 type stuckDetector struct {
 	watching           bool
 	acquired, canceled int64     // the pool's counters
+	began              time.Time // of the watching
 	first, last        time.Time // when failed calls were noticed; zero: never
 }
 
 // update takes the pool's counters, and returns for how long calls have failed while none succeeded.
 func (d *stuckDetector) update(saturated bool, now time.Time, acquired, canceled int64) time.Duration {
 	if !saturated || !d.watching || acquired != d.acquired {
-		*d = stuckDetector{watching: saturated, acquired: acquired, canceled: canceled}
+		*d = stuckDetector{watching: saturated, acquired: acquired, canceled: canceled, began: now}
 		return 0
 	}
 	switch {
@@ -33,4 +38,12 @@ func (d *stuckDetector) update(saturated bool, now time.Time, acquired, canceled
 		return 0
 	}
 	return now.Sub(d.first)
+}
+
+// lasted returns for how long the pool has been watched, or 0 if no call has failed.
+func (d *stuckDetector) lasted(now time.Time) time.Duration {
+	if d.first.IsZero() {
+		return 0
+	}
+	return now.Sub(d.began)
 }
