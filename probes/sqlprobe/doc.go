@@ -12,6 +12,10 @@
 // longer if the check's own timeout is longer, in a goroutine of the probe. The next checks wait for the
 // same answer. So the probe holds at most one connection, or one place in the queue for a connection.
 //
+// A driver may prepare the statement. Behind a pooler such as PgBouncer the next connection may not know the
+// prepared statement, or know it from another client. The probe then sends the statement once more with
+// ExecContext, which pgx and lib/pq send unprepared.
+//
 // A connection that turns out to be closed is not an outage: a restart of the database closes all
 // connections. The probe then tries the next connection, up to one more than the pool had idle.
 //

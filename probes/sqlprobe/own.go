@@ -40,7 +40,7 @@ func (o *ownConn) try(ctx context.Context, statement string) (err error) {
 			return err
 		}
 	}
-	return drain(ctx, o.conn, statement)
+	return ask(ctx, o.conn, statement)
 }
 
 // close closes the connection, if there is one, within a second.

@@ -105,7 +105,7 @@ func (p *Probe) query(ctx context.Context) error {
 		return err
 	}
 	p.run.setHolds(true)
-	err = drain(ctx, conn, p.statement)
+	err = ask(ctx, conn, p.statement)
 	if err == nil && (!p.hooks.known || p.hooks.refusal != nil) {
 		p.hooks.call(ctx, conn)
 	}
@@ -124,6 +124,16 @@ func (p *Probe) acquire(ctx context.Context) (conn *sql.Conn, err error) {
 	return p.db.Conn(ctx)
 }
 
+// ask runs the statement. A driver may prepare it, and a pooler may then use another connection, where it is
+// not prepared or where another client has prepared it. So ask runs it once more without preparing it.
+func ask(ctx context.Context, conn *sql.Conn, statement string) error {
+	err := drain(ctx, conn, statement)
+	if preparedElsewhere(err) {
+		_, err = conn.ExecContext(ctx, statement) // pgx and lib/pq prepare none that has no arguments
+	}
+	return err
+}
+
 func drain(ctx context.Context, conn *sql.Conn, statement string) error {
 	rows, err := conn.QueryContext(ctx, statement)
 	if err != nil {
@@ -133,6 +143,15 @@ func drain(ctx context.Context, conn *sql.Conn, statement string) error {
 	for rows.Next() {
 	}
 	return rows.Err()
+}
+
+// preparedElsewhere reports whether PostgreSQL does not know a prepared statement, or knows it already.
+func preparedElsewhere(err error) bool {
+	answer, ok := errors.AsType[interface {
+		error
+		SQLState() string
+	}](err)
+	return ok && (answer.SQLState() == "26000" || answer.SQLState() == "42P05")
 }
 
 // connectionLost reports whether a pooled connection turned out to be closed: by the network, or by the
