@@ -23,11 +23,11 @@ func TestChecksShareOneRun(t *testing.T) {
 		}
 		began := time.Now()
 		first := runner.Join(t.Context(), time.Second, observe)
-		assert.Equal(t, began, first.Began)
+		assert.Equal(t, began, first.Began())
 		assert.Same(t, first, runner.Join(t.Context(), time.Hour, observe))
-		<-first.Done
+		<-first.Done()
 		assert.Equal(t, time.Second, time.Since(began))
-		assert.Equal(t, probes.OK, first.Result.Status)
+		assert.Equal(t, probes.OK, first.Result().Status)
 		assert.NotSame(t, first, runner.Join(t.Context(), time.Hour, observe))
 		synctest.Wait()
 		assert.EqualValues(t, 2, runs.Load())
@@ -46,8 +46,8 @@ func TestHowLongARunMayTake(t *testing.T) {
 		for timeout, want := range map[time.Duration]time.Duration{time.Minute: time.Minute, time.Second: 10 * time.Second} {
 			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			r := runner.Join(ctx, 10*time.Second, func(ctx context.Context) probes.Result { <-ctx.Done(); return probes.Result{} })
-			<-r.Done
-			assert.Equal(t, want, time.Since(r.Began))
+			<-r.Done()
+			assert.Equal(t, want, time.Since(r.Began()))
 			cancel()
 		}
 	})
@@ -75,7 +75,7 @@ func TestWhichChecksARunAnswers(t *testing.T) {
 		"had failed before": {asked.Add(-time.Second), probes.Error, true},
 	}
 	for name, test := range tests {
-		r := sharedrun.Run{Began: test.began, Result: probes.Result{Status: test.status}}
+		r := sharedrun.NewRun(test.began, test.status)
 		assert.Equal(t, test.want, r.Answers(asked), name)
 	}
 }
@@ -84,9 +84,9 @@ func TestAPanicIsAResult(t *testing.T) {
 	runner := sharedrun.New(func() {})
 	defer runner.Close(time.Second)
 	r := runner.Join(t.Context(), time.Second, func(context.Context) probes.Result { panic("a hook's") })
-	<-r.Done
-	assert.Equal(t, probes.ReasonPanic, r.Result.Reason)
-	assert.ErrorContains(t, r.Result.Err, "panic: a hook's")
+	<-r.Done()
+	assert.Equal(t, probes.ReasonPanic, r.Result().Reason)
+	assert.ErrorContains(t, r.Result().Err, "panic: a hook's")
 }
 
 func TestCloseDoesNotWaitForARunThatIgnoresItsContext(t *testing.T) {
@@ -101,7 +101,49 @@ func TestCloseDoesNotWaitForARunThatIgnoresItsContext(t *testing.T) {
 		runner.Close(time.Second)
 		assert.Equal(t, time.Second, time.Since(began))
 		assert.Zero(t, cleanups.Load(), "the run may be using what is cleaned up")
-		<-r.Done
+		<-r.Done()
 		assert.EqualValues(t, 1, cleanups.Load())
+	})
+}
+
+// A check gets what Early has, once for each run, and otherwise waits for the run or for its own end.
+func TestEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runner := sharedrun.New(func() {})
+		defer runner.Close(time.Second)
+		asked, known := 0, false
+		question := sharedrun.Question{
+			Observe: func(context.Context) probes.Result {
+				time.Sleep(2 * time.Second)
+				return probes.Result{Status: probes.OK}
+			},
+			MinTime:    time.Minute,
+			Unanswered: func(err error) probes.Result { return probes.Result{Status: probes.Error, Err: err} },
+			Early: func() (probes.Result, bool) {
+				asked++
+				return probes.Result{Status: probes.Warning}, known
+			},
+			EarlyAfter: time.Second,
+		}
+		began := time.Now()
+		assert.Equal(t, probes.OK, runner.Check(t.Context(), question).Status)
+		assert.Equal(t, 2*time.Second, time.Since(began))
+		assert.Equal(t, 1, asked)
+		known, began = true, time.Now()
+		assert.Equal(t, probes.Warning, runner.Check(t.Context(), question).Status)
+		assert.Equal(t, time.Second, time.Since(began))
+
+		// The run of that check is in flight for another second, and the next one for two.
+		time.Sleep(500 * time.Millisecond)
+		known, asked, began = false, 0, time.Now()
+		assert.Equal(t, probes.OK, runner.Check(t.Context(), question).Status)
+		assert.Equal(t, 2500*time.Millisecond, time.Since(began))
+		assert.Equal(t, 1, asked)
+
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		assert.ErrorIs(t, runner.Check(ctx, question).Err, context.DeadlineExceeded)
+		runner.Close(0)
+		assert.Equal(t, probes.ReasonClientClosed, runner.Check(t.Context(), question).Reason)
 	})
 }

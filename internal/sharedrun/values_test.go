@@ -33,6 +33,6 @@ func TestARunHasTheValuesOfTheCheckThatStartedIt(t *testing.T) {
 		assert.NoError(t, ctx.Err())
 		return probes.Result{Status: probes.OK}
 	})
-	<-r.Done
-	assert.Equal(t, probes.OK, r.Result.Status)
+	<-r.Done()
+	assert.Equal(t, probes.OK, r.Result().Status)
 }

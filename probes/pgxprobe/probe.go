@@ -76,25 +76,11 @@ func (p *Probe) Advise() []string {
 // with ctx's error, and the query stays open for the next check. An OK becomes a Warning while no new
 // connection can be made.
 func (p *Probe) Check(ctx context.Context) probes.Result {
-	return p.newConns.Apply(p.answer(ctx))
-}
-
-func (p *Probe) answer(ctx context.Context) probes.Result {
-	for asked := time.Now(); ; {
-		r := p.runner.Join(ctx, p.runLimit, p.observe)
-		if r == nil {
-			return probes.Result{Status: probes.Error, Reason: probes.ReasonClientClosed,
-				Err: errors.New("the probe is closed")}
-		}
-		select {
-		case <-r.Done:
-			if r.Answers(asked) {
-				return r.Result
-			}
-		case <-ctx.Done():
-			return p.failed(p.pool.Stat(), ctx.Err())
-		}
-	}
+	return p.newConns.Apply(p.runner.Check(ctx, sharedrun.Question{
+		Observe:    p.observe,
+		MinTime:    p.runLimit,
+		Unanswered: func(err error) probes.Result { return p.failed(p.pool.Stat(), err) },
+	}))
 }
 
 // connectAnew makes a connection as the pool does, and closes it.

@@ -71,33 +71,16 @@ func New(db *sql.DB, opts ...Option) *Probe {
 // result is Error with ctx's error. The statement then stays open for the next check, as it does while the
 // pool is saturated. An OK becomes a Warning while no new connection can be made.
 func (p *Probe) Check(ctx context.Context) probes.Result {
-	return p.newConns.Apply(p.answer(ctx))
-}
-
-func (p *Probe) answer(ctx context.Context) probes.Result {
-	queueTimer := time.NewTimer(queueLimit)
-	defer queueTimer.Stop()
-	for asked := time.Now(); ; {
-		r := p.runner.Join(ctx, runLimit, p.observe)
-		if r == nil {
-			return probes.Result{Status: probes.Error, Reason: probes.ReasonClientClosed,
-				Err: errors.New("the probe is closed")}
-		}
-		select {
-		case <-r.Done:
-			if r.Answers(asked) {
-				return r.Result
-			}
-			queueTimer.Reset(queueLimit) // the next run queues again
-		case <-ctx.Done():
-			result, _ := p.unanswered(ctx.Err())
+	return p.newConns.Apply(p.runner.Check(ctx, sharedrun.Question{
+		Observe: p.observe,
+		MinTime: runLimit,
+		Unanswered: func(err error) probes.Result {
+			result, _ := p.unanswered(err)
 			return result
-		case <-queueTimer.C:
-			if result, ok := p.saturated(); ok {
-				return result
-			}
-		}
-	}
+		},
+		Early:      p.saturated,
+		EarlyAfter: queueLimit,
+	}))
 }
 
 // Close ends the run in flight and closes the probe's own connections, within a second. It does not close
