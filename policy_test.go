@@ -21,7 +21,7 @@ const module = "github.com/echo-probes/echohealth"
 // policy says which packages outside the standard library each package may import: of this module by their paths in it, of others
 // by their modules. What is missing here may import the standard library alone.
 var policy = map[string][]string{
-	"":                     {"probes", "sysmetrics", "internal/changelog", "internal/engine", "internal/exposition", "internal/history", "internal/reason", "internal/redact", "internal/snapshot", "github.com/labstack/echo/v4"},
+	"":                     {"probes", "sysmetrics", "internal/changelog", "internal/duration", "internal/engine", "internal/exposition", "internal/history", "internal/reason", "internal/redact", "internal/snapshot", "github.com/labstack/echo/v4"},
 	"probes":               {},
 	"probes/sqlprobe":      {"probes", "internal/basecontext", "internal/reason", "internal/redact", "internal/sharedrun", "internal/newconn"},
 	"probes/httpprobe":     {"probes", "internal/basecontext", "internal/reason", "internal/redact"},
@@ -30,14 +30,15 @@ var policy = map[string][]string{
 	"probes/amqpprobe":     {"probes", "internal/reason", "internal/redact", "internal/amqpconn", "internal/newconn", "github.com/rabbitmq/amqp091-go"},
 	"probes/celeryprobe":   {"probes", "internal/reason", "internal/redact", "internal/amqpconn", "internal/newconn", "internal/redisconn", "github.com/rabbitmq/amqp091-go", "github.com/redis/go-redis/v9"},
 	"probes/probetest":     {"probes", "internal/reason", "internal/redact"},
-	"internal/amqpconn":    {"probes", "internal/limitedconn", "internal/reason", "internal/redact", "github.com/rabbitmq/amqp091-go"},
+	"internal/amqpconn":    {"probes", "internal/duration", "internal/limitedconn", "internal/reason", "internal/redact", "github.com/rabbitmq/amqp091-go"},
 	"internal/redisconn":   {"probes", "internal/limitedconn", "github.com/redis/go-redis/v9"},
 	"internal/sharedrun":   {"probes", "internal/basecontext"},
-	"internal/newconn":     {"probes"},
+	"internal/newconn":     {"probes", "internal/duration"},
 	"internal/basecontext": {},
 	"internal/limitedconn": {},
 	"internal/changelog":   {},
-	"internal/engine":      {"probes", "internal/reason"},
+	"internal/duration":    {},
+	"internal/engine":      {"probes", "internal/duration", "internal/reason"},
 	"internal/exposition":  {"probes", "internal/snapshot"},
 	"internal/history":     {"probes", "internal/snapshot"},
 	"internal/reason":      {"probes"},

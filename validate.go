@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/echo-probes/echohealth/internal/duration"
 	"github.com/echo-probes/echohealth/internal/redact"
 	"github.com/echo-probes/echohealth/probes"
 )
@@ -57,15 +58,12 @@ func validPath(call, path string) error {
 	return fmt.Errorf("%s: %s", call, rule)
 }
 
-// longest is the longest duration. Sums of it cannot overflow.
-const longest = 365 * 24 * time.Hour
-
 func validDuration(option string, d time.Duration) error {
 	switch {
 	case d < time.Millisecond:
 		return fmt.Errorf("%s(%s): the duration must be at least 1ms (a bare number is in nanoseconds)", option, d)
-	case d > longest:
-		return fmt.Errorf("%s(%s): the duration must be at most %s (a year)", option, d, longest)
+	case d > duration.Longest:
+		return fmt.Errorf("%s(%s): the duration must be at most %s (a year)", option, d, duration.Longest)
 	}
 	return nil
 }

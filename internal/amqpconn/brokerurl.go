@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/echo-probes/echohealth/internal/duration"
 )
 
 // nextURL is where the next URL of a failover list begins.
@@ -133,12 +135,11 @@ func (q Query) Take(names ...string) string {
 // of units, which must be time.Second or time.Millisecond, at least 1 and at most a year. An error quotes
 // it.
 func (q Query) TakeDuration(name string, unit time.Duration) (time.Duration, error) {
-	const year = 365 * 24 * time.Hour
 	words := "of seconds "
 	if unit == time.Millisecond {
 		words = "of milliseconds "
 	}
-	n, _, err := q.takeNumber(name, words, 1, int64(year/unit))
+	n, _, err := q.takeNumber(name, words, 1, int64(duration.Longest/unit))
 	return time.Duration(n) * unit, err
 }
 

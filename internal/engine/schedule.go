@@ -1,8 +1,9 @@
 package engine
 
 import (
-	"math/rand/v2"
 	"time"
+
+	"github.com/echo-probes/echohealth/internal/duration"
 )
 
 // Schedule looks by itself: after delay, and then each interval, 10 % more or less. It runs every check
@@ -15,7 +16,7 @@ func (e *Engine) Schedule(delay, interval time.Duration, also func()) {
 }
 
 func (e *Engine) look(interval time.Duration, also func()) {
-	if !e.arrange(jittered(interval)) {
+	if !e.arrange(duration.Jittered(interval)) {
 		return
 	}
 	now := time.Now()
@@ -43,9 +44,4 @@ func (e *Engine) stopSchedule() {
 	if e.schedule != nil {
 		e.schedule.Stop()
 	}
-}
-
-// jittered is d, 10 % more or less, so that the replicas of a service do not ask their database in step.
-func jittered(d time.Duration) time.Duration {
-	return d - d/10 + rand.N(d/5+1)
 }

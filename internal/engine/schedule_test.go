@@ -509,24 +509,6 @@ func TestSinceOfAnUnfinishedRun(t *testing.T) {
 	})
 }
 
-func TestJitter(t *testing.T) {
-	var least, most time.Duration = time.Hour, 0
-	for range 10000 {
-		d := jittered(interval)
-		least, most = min(least, d), max(most, d)
-	}
-	assert.GreaterOrEqual(t, least, 9*time.Second)
-	assert.LessOrEqual(t, most, 11*time.Second)
-	assert.Less(t, least, 9100*time.Millisecond)
-	assert.Greater(t, most, 10900*time.Millisecond)
-	assert.Equal(t, time.Nanosecond, jittered(time.Nanosecond))
-	drawn := map[time.Duration]bool{}
-	for range 1000 {
-		drawn[jittered(20)] = true
-	}
-	assert.Equal(t, map[time.Duration]bool{18: true, 19: true, 20: true, 21: true, 22: true}, drawn)
-}
-
 // While a machine is suspended its monotonic clock stands still; the wall clock tells afterwards. The old result is then no answer: a new one
 // is waited for.
 func TestAClockThatJumpsIsNotGreen(t *testing.T) {

@@ -7,11 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/duration"
 	"github.com/echo-probes/echohealth/probes"
 )
 
@@ -21,8 +21,6 @@ const (
 
 	// attemptLimit bounds one attempt. RabbitMQ names a wrong password only after 3 s.
 	attemptLimit = 10 * time.Second
-
-	longest = 365 * 24 * time.Hour
 )
 
 // Tester makes a new connection now and then, at most one at a time, in a goroutine of its own: no check
@@ -63,11 +61,11 @@ func New(every time.Duration, connect func(context.Context) error) *Tester {
 
 // Validate returns an error unless d is 0, or at least 1 ms and at most a year. Call names the option.
 func Validate(call string, d time.Duration) error {
-	if d == 0 || d >= time.Millisecond && d <= longest {
+	if d == 0 || d >= time.Millisecond && d <= duration.Longest {
 		return nil
 	}
 	return fmt.Errorf("%s(%s): the duration must be 0, for never, or at least 1ms and at most %s (a year)",
-		call, d, longest)
+		call, d, duration.Longest)
 }
 
 // Apply takes the result of a check on the kept connection, starts an attempt if one is due, and returns
@@ -106,10 +104,10 @@ func (t *Tester) Apply(result probes.Result) probes.Result {
 func (t *Tester) startIfDue(now time.Time) {
 	switch {
 	case t.due.IsZero():
-		t.due = now.Add(jittered(t.every))
+		t.due = now.Add(duration.Jittered(t.every))
 	case now.Before(t.due) || t.attempt != nil || t.ctx.Err() != nil:
 	default:
-		t.due = now.Add(jittered(t.every))
+		t.due = now.Add(duration.Jittered(t.every))
 		ctx, cancel := context.WithTimeout(t.ctx, attemptLimit)
 		t.attempt = &attempt{ctx: ctx, cancel: cancel, deadline: now.Add(attemptLimit), done: make(chan struct{})}
 		go t.run(t.attempt)
@@ -136,11 +134,6 @@ func (t *Tester) call(ctx context.Context) (err error) {
 		}
 	}()
 	return t.connect(ctx)
-}
-
-// jittered is d, 10 % more or less, so that replicas do not connect in step.
-func jittered(d time.Duration) time.Duration {
-	return d - d/10 + rand.N(d/5+1)
 }
 
 // Close ends the attempt in flight, waits for it up to limit, and lets no other begin.

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/duration"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/stretchr/testify/assert"
 )
@@ -187,14 +188,6 @@ func TestAPanicIsAFailure(t *testing.T) {
 	})
 }
 
-func TestJitter(t *testing.T) {
-	drawn := make(map[time.Duration]bool)
-	for range 1000 {
-		drawn[jittered(20)] = true
-	}
-	assert.Equal(t, map[time.Duration]bool{18: true, 19: true, 20: true, 21: true, 22: true}, drawn)
-}
-
 func TestZeroIsNever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(server)
@@ -205,10 +198,10 @@ func TestZeroIsNever(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	for _, d := range []time.Duration{0, time.Millisecond, time.Minute, longest} {
+	for _, d := range []time.Duration{0, time.Millisecond, time.Minute, duration.Longest} {
 		assert.NoError(t, Validate("Every", d))
 	}
-	for _, d := range []time.Duration{-1, 1, time.Millisecond - 1, longest + 1} {
+	for _, d := range []time.Duration{-1, 1, time.Millisecond - 1, duration.Longest + 1} {
 		assert.Error(t, Validate("Every", d))
 	}
 	assert.EqualError(t, Validate("NewConnectionEvery", 60),
