@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -146,27 +145,33 @@ func adaptConfig(config *pgx.ConnConfig) (connected *atomic.Bool) {
 // the probe notices at once when the database is back. All addresses of all hosts share that time, or a
 // silent one would leave none for the next. So shareTime looks up the hosts, and pgx then uses what it found.
 func shareTime(ctx context.Context, config *pgx.ConnConfig) {
-	lookUp := config.LookupFunc
-	found := make(map[string]lookup)
-	config.LookupFunc = func(ctx context.Context, host string) ([]string, error) {
-		if _, ok := found[host]; !ok {
-			ips, err := lookUp(ctx, host)
-			found[host] = lookup{ips, err}
-		}
-		return found[host].ips, found[host].err
-	}
-	n := addresses(ctx, config)
+	config.LookupFunc = once(config.LookupFunc)
 	limit := dialPause
+	n := addresses(ctx, config)
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = min(limit, time.Until(deadline))
 	}
 	config.ConnectTimeout = max(limit/time.Duration(max(n, 1)), 1) // 0 would be no limit
 }
 
-// lookup is what the name of a host led to.
-type lookup struct {
-	ips []string
-	err error
+// once returns a function that looks up each host once.
+func once(lookUp pgconn.LookupFunc) pgconn.LookupFunc {
+	type found struct {
+		host string
+		ips  []string
+		err  error
+	}
+	var hosts []found
+	return func(ctx context.Context, host string) ([]string, error) {
+		for _, h := range hosts {
+			if h.host == host {
+				return h.ips, h.err
+			}
+		}
+		ips, err := lookUp(ctx, host)
+		hosts = append(hosts, found{host, ips, err})
+		return ips, err
+	}
 }
 
 // addresses counts the addresses that pgx tries in order. It gives an address that follows itself no further
@@ -175,11 +180,11 @@ func addresses(ctx context.Context, config *pgx.ConnConfig) int {
 	n, last := 0, ""
 	try := func(host string, port uint16) {
 		ips := []string{host}
-		if !filepath.IsAbs(host) { // else the directory of a UNIX socket
+		if network, _ := pgconn.NetworkAddress(host, port); network != "unix" {
 			ips, _ = config.LookupFunc(ctx, host)
 		}
 		for _, ip := range ips {
-			if address := fmt.Sprint(ip, " ", port); address != last {
+			if _, address := pgconn.NetworkAddress(ip, port); address != last {
 				n, last = n+1, address
 			}
 		}
