@@ -37,6 +37,12 @@ func all(word, publisher string) words {
 	return words{pgx: word, sqlDB: word, redisKV: word, celeryRedis: word, amqpBroker: word, celeryAMQP: word, amqpPublisher: publisher}
 }
 
+// and adds the word of one more.
+func (w words) and(c column, word string) words {
+	w[c] = word
+	return w
+}
+
 // network is a fault of the network: the same for all.
 func network(begin, end func(p *testserver.Proxy)) map[kind]act {
 	a := act{
@@ -140,10 +146,12 @@ var faults = []fault{
 		how:  "the user's password is changed on the server, and all connections are reset",
 		acts: map[kind]act{
 			postgreSQL:  {begin: func(s *scene) { s.postgres.setPassword(s, "other"); s.reset() }, end: func(s *scene) { s.postgres.setPassword(s, password) }},
+			pgBouncer:   {begin: func(s *scene) { s.pooler.setPassword(s, "other"); s.reset() }, end: func(s *scene) { s.pooler.setPassword(s, password) }},
 			redisServer: {begin: func(s *scene) { s.redis.setPassword(s, "other"); s.reset() }, end: func(s *scene) { s.redis.setPassword(s, password) }},
 			rabbitMQ:    {begin: func(s *scene) { s.rabbit.setPassword(s, "other"); s.reset() }, end: func(s *scene) { s.rabbit.setPassword(s, password) }},
 		},
-		want: words{pgx: "authentication_failed", sqlDB: "authentication_failed", redisKV: "authentication_failed", celeryRedis: "authentication_failed",
+		want: words{pgx: "authentication_failed", pgxPooler: "authentication_failed", sqlDB: "authentication_failed",
+			redisKV: "authentication_failed", celeryRedis: "authentication_failed",
 			amqpBroker: "timeout / authentication_failed", celeryAMQP: "timeout / authentication_failed", amqpPublisher: "connection_lost"},
 	},
 	{
@@ -189,22 +197,36 @@ var faults = []fault{
 			amqpBroker: "tls_error", celeryAMQP: "tls_error", amqpPublisher: "connection_lost"},
 	},
 	{
-		name:  "the application's pool is exhausted",
-		how:   "the application holds every connection of its pool",
-		acts:  map[kind]act{postgreSQL: {begin: (*scene).holdAll, end: (*scene).releaseAll}, redisServer: {begin: (*scene).holdAll, end: (*scene).releaseAll}},
-		want:  words{pgx: "warning pool_saturated", sqlDB: "warning pool_saturated", redisKV: "warning pool_saturated"},
+		name: "the application's pool is exhausted",
+		how:  "the application holds every connection of its pool",
+		acts: map[kind]act{postgreSQL: {begin: (*scene).holdAll, end: (*scene).releaseAll}, pgBouncer: {begin: (*scene).holdAll, end: (*scene).releaseAll},
+			redisServer: {begin: (*scene).holdAll, end: (*scene).releaseAll}},
+		want:  words{pgx: "warning pool_saturated", pgxPooler: "warning pool_saturated", sqlDB: "warning pool_saturated", redisKV: "warning pool_saturated"},
 		keeps: true,
 	},
 	{
 		name: "the server's connections are used up",
-		how:  "PostgreSQL: max_connections; Redis: maxclients; RabbitMQ: the vhost's limit; all connections are reset first",
+		how:  "PostgreSQL: max_connections; PgBouncer: max_client_conn; Redis: maxclients; RabbitMQ: the vhost's limit; all connections are reset first",
 		acts: map[kind]act{
 			postgreSQL: {private: true, settings: []string{"max_connections=14"},
 				begin: func(s *scene) { s.postgres.useUp(s) }, end: func(s *scene) { s.postgres.giveBack(s) }},
+			pgBouncer:   {begin: func(s *scene) { s.pooler.useUp(s) }, end: func(s *scene) { giveBack(s, s.pooler.hogs) }},
 			redisServer: {begin: func(s *scene) { s.redis.config(s, "maxclients", "1"); s.reset() }, end: func(s *scene) { s.redis.config(s, "maxclients", "1000") }},
 			rabbitMQ:    {begin: func(s *scene) { s.rabbit.limit(s, 0); s.reset() }, end: func(s *scene) { s.rabbit.limit(s, -1) }},
 		},
-		want: all("too_many_connections", "connection_lost"),
+		want: all("too_many_connections", "connection_lost").and(pgxPooler, "too_many_connections"),
+	},
+	{
+		name: "the pooler is paused",
+		how:  "PgBouncer's console gets PAUSE, and later RESUME",
+		acts: map[kind]act{pgBouncer: {begin: func(s *scene) { s.pooler.pause(s.t) }, end: func(s *scene) { s.pooler.resume(s.t) }}},
+		want: words{pgxPooler: "timeout"},
+	},
+	{
+		name: "killed, behind the pooler",
+		how:  "all processes of the PostgreSQL behind PgBouncer get SIGKILL, and it is started again later",
+		acts: map[kind]act{pgBouncer: {begin: func(s *scene) { s.pooler.behind.Kill(s.t) }, end: func(s *scene) { s.pooler.behind.Start(s.t) }}},
+		want: words{pgxPooler: "timeout"},
 	},
 	{
 		name: "read-only",

@@ -72,14 +72,17 @@ func (p *postgresSite) grant(s *scene) {
 func (p *postgresSite) standby(s *scene) string { return p.Standby(s.t).Addr() }
 
 // useUp takes all connections that the server has for others than superusers.
-func (p *postgresSite) useUp(s *scene) {
+func (p *postgresSite) useUp(s *scene) { p.hogs = useUp(s, p.DSN()) }
+
+// useUp takes all connections that a server has.
+func useUp(s *scene, dsn string) (hogs []*driver.Conn) {
 	s.proxies((*testserver.Proxy).Refuse)
 	const closing = 500 * time.Millisecond // the server takes a moment to close those that were reset
 	var refused time.Time                  // for the first time
 	for refused.IsZero() || time.Since(refused) < closing {
-		conn, err := driver.Connect(s.t.Context(), p.DSN())
+		conn, err := driver.Connect(s.t.Context(), dsn)
 		if err == nil {
-			p.hogs = append(p.hogs, conn)
+			hogs = append(hogs, conn)
 			continue
 		}
 		if refused.IsZero() {
@@ -88,10 +91,13 @@ func (p *postgresSite) useUp(s *scene) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	s.proxies(pass)
+	return hogs
 }
 
-func (p *postgresSite) giveBack(s *scene) {
-	for _, conn := range p.hogs {
+func (p *postgresSite) giveBack(s *scene) { giveBack(s, p.hogs) }
+
+func giveBack(s *scene, hogs []*driver.Conn) {
+	for _, conn := range hogs {
 		s.must(conn.Close(s.t.Context()), "close a connection")
 	}
 }

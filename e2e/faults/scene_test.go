@@ -17,6 +17,7 @@ type scene struct {
 
 	site     site // the server, which is one of these
 	postgres *postgresSite
+	pooler   *poolerSite
 	redis    *redisSite
 	rabbit   *rabbitSite
 	addr     string               // at which all is well
@@ -87,6 +88,9 @@ func (s *scene) open(k kind) {
 	case postgreSQL:
 		s.postgres = openPostgres(s)
 		s.site, s.addr = s.postgres, s.postgres.Addr()
+	case pgBouncer:
+		s.pooler = openPooler(s)
+		s.site, s.addr = s.pooler, s.pooler.Addr()
 	case redisServer:
 		s.redis = openRedis(s)
 		s.site, s.addr = s.redis, s.redis.Addr()

@@ -29,6 +29,7 @@ type kind string
 
 const (
 	postgreSQL  kind = "PostgreSQL"
+	pgBouncer   kind = "PgBouncer"
 	redisServer kind = "Redis"
 	rabbitMQ    kind = "RabbitMQ"
 )
@@ -38,6 +39,7 @@ type column string
 
 const (
 	pgx           column = "pgxprobe"
+	pgxPooler     column = "pgxprobe, PgBouncer"
 	sqlDB         column = "sqlprobe"
 	redisKV       column = "redisprobe"
 	amqpBroker    column = "amqpprobe"
@@ -46,12 +48,14 @@ const (
 	celeryRedis   column = "celeryprobe, Redis"
 )
 
-var columns = []column{pgx, sqlDB, redisKV, amqpBroker, amqpPublisher, celeryAMQP, celeryRedis}
+var columns = []column{pgx, pgxPooler, sqlDB, redisKV, amqpBroker, amqpPublisher, celeryAMQP, celeryRedis}
 
 func (c column) kind() kind {
 	switch c {
 	case pgx, sqlDB:
 		return postgreSQL
+	case pgxPooler:
+		return pgBouncer
 	case redisKV, celeryRedis:
 		return redisServer
 	}
@@ -63,7 +67,7 @@ func (c column) kind() kind {
 // does so with a query.
 func (c column) recovery() time.Duration {
 	const hangs, gap = 5 * time.Second, 10 * time.Second
-	if c.kind() == postgreSQL {
+	if c.kind() == postgreSQL || c.kind() == pgBouncer {
 		return freshness + gap + timeout
 	}
 	return freshness + hangs + timeout

@@ -3,10 +3,15 @@ package pgxprobe
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -51,6 +56,24 @@ func TestShareTime(t *testing.T) {
 		shareTime(ctx, config)
 		cancel()
 		assert.LessOrEqual(t, config.ConnectTimeout, time.Second/time.Duration(want), "a share of what is left")
+	}
+}
+
+// Only a dial that cost the server little is repeated by the next check.
+func TestRepeatable(t *testing.T) {
+	for _, err := range []error{
+		syscall.ECONNREFUSED, io.EOF, &net.DNSError{IsNotFound: true}, &pgconn.PgError{Code: "57P03"},
+		pgconn.ErrReadOnlyConnection, pgconn.ErrStandbyConnection,
+		&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded},
+	} {
+		assert.True(t, repeatable(err), "%v", err)
+	}
+	for _, err := range []error{
+		&pgconn.PgError{Code: "28P01"}, &pgconn.PgError{Code: "53300"}, &pgconn.PgError{Code: "3D000"},
+		&pgconn.PgError{Code: "08P01", Message: "no more connections allowed (max_client_conn)"},
+		&pgconn.PgError{Code: "08P01", Message: "a text of the next PgBouncer"}, context.DeadlineExceeded,
+	} {
+		assert.False(t, repeatable(err), "%v", err)
 	}
 }
 
