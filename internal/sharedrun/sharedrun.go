@@ -71,8 +71,8 @@ func New(cleanup func()) *Runner {
 	return &Runner{ctx: ctx, cancel: cancel, cleanup: cleanup}
 }
 
-// Check returns the result of the run in flight, or of a new one: if there is no run in flight, or if that run
-// began before the check and its result is not an error. If ctx ends first, Check returns q.Unanswered's
+// Check returns the result of the run in flight, or of a new one: if there is no run in flight, or if that
+// run began before the check and its result is not an error. If ctx ends first, Check returns q.Unanswered's
 // result, and the run stays in flight for the next check. After Close the result is an error with
 // ReasonClientClosed.
 func (r *Runner) Check(ctx context.Context, q Question) probes.Result {

@@ -39,8 +39,8 @@ func (p *Probe) judge(stat *pgxpool.Stat, readOnly bool, err error) probes.Resul
 			stuckFor.Round(time.Second), stat.MaxConns())
 	case saturated:
 		result.Status, result.Reason = probes.Warning, probes.ReasonPoolSaturated
-		result.Err = fmt.Errorf("the database answers, but all %d connections of the pool are in use",
-			stat.MaxConns())
+		result.Err = fmt.Errorf("the database answers, but all %d connections of the pool are in use or are "+
+			"being made", stat.MaxConns())
 	}
 	return result
 }
