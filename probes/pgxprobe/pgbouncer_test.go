@@ -130,10 +130,12 @@ func TestPostgresStopsBehindPgBouncer(t *testing.T) {
 func TestFullPoolBehindAFullPgBouncer(t *testing.T) {
 	bouncer := testserver.NewPgBouncer(t, testserver.SharedPostgres(t), "max_client_conn = 2")
 	pool := newPool(t, bouncer.DSN(), maxConns(2))
-	require.EventuallyWithT(t, func(c *assert.CollectT) { // that of testserver has gone
-		conn, err := pool.Acquire(context.Background())
-		if assert.NoError(c, err) {
-			conn.Release()
+	require.EventuallyWithT(t, func(c *assert.CollectT) { // the connection of testserver has gone
+		for range 2 {
+			conn, err := pool.Acquire(context.Background())
+			if assert.NoError(c, err) {
+				defer conn.Release()
+			}
 		}
 	}, 10*time.Second, time.Millisecond)
 	release := take(t, pool, 2)
