@@ -35,7 +35,7 @@ func TestSilentFirstAddress(t *testing.T) {
 	server := testserver.SharedPostgres(t)
 	pool := newPool(t, server.DSN()+"&connect_timeout=10", addresses(silentProxy(t).Addr(), server.Addr()))
 	probe := newProbe(t, pool)
-	probe.SetRunLimit(2 * time.Second)
+	probe.SetRunLimit(4 * time.Second)
 	assertResult(t, probe.Check(context.Background()), probes.OK, "")
 	probe.Close()
 
@@ -51,7 +51,7 @@ func TestNewConnectionsPassASilentAddress(t *testing.T) {
 	pool := newPool(t, server.DSN())
 	warm(t, pool, 1)
 	probe := newProbe(t, newPool(t, server.DSN(), addresses(silentProxy(t).Addr(), server.Addr())))
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 	defer cancel()
 	assert.NoError(t, probe.ConnectAnew(ctx))
 }
@@ -68,7 +68,7 @@ func TestPoolThatOnlyDials(t *testing.T) {
 				return pool.Ping(ctx)
 			}
 			probe := newProbe(t, pool)
-			probe.SetRunLimit(time.Second)
+			probe.SetRunLimit(4 * time.Second)
 			require.Error(t, call())
 			first := probe.Check(context.Background())
 			assert.NotEqual(t, probes.Error, first.Status, "no call has given up since the first check: %v", first.Err)
