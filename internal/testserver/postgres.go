@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 )
@@ -110,62 +109,11 @@ func (p *Postgres) pidFile() []string {
 	return strings.Split(strings.TrimSpace(string(text)), "\n")
 }
 
-// template is the directory of a cluster that was never started. The servers of the test
-// binary copy it, which is much faster than initdb.
-var template struct {
-	mu     sync.Mutex // guards the rest, also while the cluster is made
-	dir    string
-	remove func()
-}
-
-func removeTemplate() {
-	template.mu.Lock()
-	defer template.mu.Unlock()
-	if template.dir != "" {
-		template.remove()
-		template.dir = ""
-	}
-}
+// postgresData is the data directory of a cluster that was never started.
+var postgresData template
 
 // copyCluster makes the server's data directory.
-func (p *Postgres) copyCluster() error {
-	cluster, err := p.cluster()
-	if err != nil {
-		return err
-	}
-	copying := command{account: p.account, argv: []string{"cp", "-a", cluster, p.data()}}
-	_, err = copying.run(p.dir, "")
-	return err
-}
-
-// cluster returns the data directory to copy, made at first use.
-func (p *Postgres) cluster() (string, error) {
-	template.mu.Lock()
-	defer template.mu.Unlock()
-	if template.dir == "" {
-		if err := p.makeTemplate(); err != nil {
-			return "", err
-		}
-	}
-	return filepath.Join(template.dir, "data"), nil
-}
-
-func (p *Postgres) makeTemplate() error {
-	dir, err := makeDir(p.account)
-	if err != nil {
-		return err
-	}
-	remove, err := removeLater(dir)
-	if err != nil {
-		return err
-	}
-	if err := p.initialize(dir); err != nil {
-		remove()
-		return err
-	}
-	template.dir, template.remove = dir, remove
-	return nil
-}
+func (p *Postgres) copyCluster() error { return postgresData.copy(p.account, p.dir, p.initialize) }
 
 // initialize makes a cluster in the subdirectory data of dir, with role and database app.
 func (p *Postgres) initialize(dir string) error {
