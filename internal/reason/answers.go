@@ -40,6 +40,7 @@ var sqlStates = []word{
 	{"42P01", probes.ReasonNotFound},       // table
 	{"42501", probes.ReasonPermissionDenied},
 	{"53300", probes.ReasonTooManyConnections},
+	{"42S02", probes.ReasonNotFound},           // table, of MySQL
 	{"55000", probes.ReasonDependencyStarting}, // the database accepts no connections for now
 	{"55P02", probes.ReasonMisconfigured},      // the parameter can't be set now
 	{"55P03", probes.ReasonTimeout},            // lock not available
@@ -49,6 +50,8 @@ var sqlStates = []word{
 	{"57P03", probes.ReasonDependencyStarting}, // cannot connect now
 	{"57P04", probes.ReasonNotFound},           // database dropped
 	{"57P05", probes.ReasonConnectionLost},     // idle session timeout
+	{"70100", probes.ReasonTimeout},            // interrupted, of MySQL
+	{"HY001", probes.ReasonOutOfResources},     // memory, of MySQL
 }
 
 // sqlClasses are the classes whose codes have the same word, but for those of sqlStates. The codes of all

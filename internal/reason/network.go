@@ -55,7 +55,11 @@ var errnos = []struct {
 	{syscall.ETIMEDOUT, probes.ReasonTimeout},
 	{10060, probes.ReasonTimeout},
 
-	// Of this process or its machine: no file descriptor, port, buffer or memory is left.
+	{syscall.EROFS, probes.ReasonReadOnly},
+
+	// Of this process or its machine: no disk space, file descriptor, port, buffer or memory is left.
+	{syscall.ENOSPC, probes.ReasonOutOfResources},
+	{syscall.EDQUOT, probes.ReasonOutOfResources},
 	{syscall.EMFILE, probes.ReasonOutOfResources},
 	{syscall.ENFILE, probes.ReasonOutOfResources},
 	{syscall.EADDRNOTAVAIL, probes.ReasonOutOfResources},

@@ -1,7 +1,7 @@
 // Package reason names an error: it turns an error into the one word that may be shown outside. It is the
 // only place that maps errors to reasons for all dependencies alike. It imports no driver: it knows a
-// server's answer by the methods that the drivers' errors have (SQLState, RedisError). What can't be known
-// that way, the driver's own probe names with probes.Fail.
+// server's answer by the methods that the drivers' errors have (SQLState, RedisError) or by their text
+// (MySQL, SQLite). What can't be known that way, the driver's own probe names with probes.Fail.
 package reason
 
 import (
@@ -48,6 +48,7 @@ type rank int
 
 const (
 	sqlAnswer rank = iota
+	mySQLAnswer
 	redisAnswer
 	tlsFailure
 	nameFailure
@@ -56,6 +57,7 @@ const (
 	connectionEnd
 	deadline
 	fileError
+	driverText
 	none
 )
 
@@ -127,6 +129,25 @@ func causeOfCommon(err error) cause {
 		return cause{fileError, probes.ReasonNotFound}
 	case is(err, fs.ErrPermission):
 		return cause{fileError, probes.ReasonPermissionDenied}
+	}
+	return causeOfText(err)
+}
+
+// causeOfText knows the errors of drivers that have nothing but a text. It does not read the text of an error
+// that wraps others, which repeats theirs, or that gives its SQLSTATE, whose text may quote another database.
+func causeOfText(err error) cause {
+	switch err.(type) {
+	case interface{ Unwrap() error }, interface{ Unwrap() []error }, interface{ SQLState() string }:
+		return cause{rank: none}
+	}
+	text := ends(err.Error())
+	if reason := byMySQL(err, text); reason != "" {
+		return cause{mySQLAnswer, reason}
+	}
+	for _, table := range [][]word{mySQLTexts, sqliteTexts} {
+		if reason := lookFor(text, table); reason != "" {
+			return cause{driverText, reason}
+		}
 	}
 	return cause{rank: none}
 }

@@ -51,6 +51,19 @@ var answerTexts = []word{
 	{"server is in standby mode", probes.ReasonReadOnly},
 }
 
+// lookFor returns the reason for the first of the texts that is a part of text by itself, not in the middle of
+// a sentence.
+func lookFor(text string, table []word) probes.Reason {
+	for _, w := range table {
+		before, after, found := strings.Cut(text, w.text)
+		if found && (before == "" || strings.HasSuffix(before, ": ")) &&
+			(after == "" || after[0] == ':' || after[0] == '.' || strings.HasPrefix(after, " (")) {
+			return w.reason
+		}
+	}
+	return ""
+}
+
 var texts = []word{
 	{"cannot parse `", probes.ReasonMisconfigured}, // pgx: the connection string, or a file that it names
 	{"sql: database is closed", probes.ReasonClientClosed},
