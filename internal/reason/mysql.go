@@ -26,7 +26,7 @@ func byMySQL(err error, text string) probes.Reason {
 			return known.reason
 		}
 	}
-	return bySQLState(state)
+	return bySQLAnswer(state, "")
 }
 
 // isMySQLError reports whether err is of the type that go-sql-driver/mysql and its forks have.

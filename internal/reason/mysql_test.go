@@ -84,7 +84,7 @@ func TestMySQL(t *testing.T) {
 		{3159, "HY000", "Connections using insecure transport are prohibited", "tls_error"},
 		{1193, "HY000", "Unknown system variable 'no_such'", "misconfigured"},
 		{1046, "3D000", "No database selected", "misconfigured"},
-		{1064, "42000", "You have an error in your SQL syntax", "failed"},
+		{1064, "42000", "You have an error in your SQL syntax", "misconfigured"},
 		{1062, "23000", "Duplicate entry '1' for key 'PRIMARY'", "failed"},
 		{1105, "HY000", "Unknown error", "failed"},
 	}

@@ -51,8 +51,8 @@ var answerTexts = []word{
 	{"server is in standby mode", probes.ReasonReadOnly},
 }
 
-// lookFor returns the reason for the first of the texts that is a part of text by itself, not in the middle of
-// a sentence.
+// lookFor returns the reason for the first of the texts that is a part of text by itself, not in the middle
+// of a sentence.
 func lookFor(text string, table []word) probes.Reason {
 	for _, w := range table {
 		before, after, found := strings.Cut(text, w.text)

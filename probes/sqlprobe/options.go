@@ -64,5 +64,6 @@ func (p *Probe) Validate() error {
 	refuse(p.connects && p.connector == nil, "sqlprobe.Connector(nil): the connector must not be nil")
 	refuse(p.everySet && p.every > 0 && !p.connects,
 		"sqlprobe.NewConnectionEvery(%s): sqlprobe.Connector must say how to connect", p.every)
-	return errors.Join(append(errs, newconn.Validate("sqlprobe.NewConnectionEvery", p.every))...)
+	errs = append(errs, p.validateQuestion(), newconn.Validate("sqlprobe.NewConnectionEvery", p.every))
+	return errors.Join(errs...)
 }

@@ -20,19 +20,19 @@ type ownConn struct {
 	conn      *sql.Conn
 }
 
-// ask runs the statement. It replaces a kept connection that turns out to be closed, once.
-func (o *ownConn) ask(ctx context.Context, statement string) error {
+// ask calls f with the connection. It replaces a kept connection that turns out to be closed, once.
+func (o *ownConn) ask(ctx context.Context, f func(context.Context, *sql.Conn) error) error {
 	kept := o.conn != nil
-	err := o.try(ctx, statement)
+	err := o.try(ctx, f)
 	if kept && connectionLost(err) {
 		o.close()
-		err = o.try(ctx, statement)
+		err = o.try(ctx, f)
 	}
 	return err
 }
 
-// try runs the statement, and connects first if there is no connection.
-func (o *ownConn) try(ctx context.Context, statement string) (err error) {
+// try calls f with the connection, and connects first if there is none.
+func (o *ownConn) try(ctx context.Context, f func(context.Context, *sql.Conn) error) (err error) {
 	if o.conn == nil {
 		o.db = sql.OpenDB(connectorOnly{o.connector})
 		if o.conn, err = o.db.Conn(ctx); err != nil {
@@ -40,7 +40,7 @@ func (o *ownConn) try(ctx context.Context, statement string) (err error) {
 			return err
 		}
 	}
-	return ask(ctx, o.conn, statement)
+	return f(ctx, o.conn)
 }
 
 // close closes the connection, if there is one, within a second.

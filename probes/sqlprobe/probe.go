@@ -44,9 +44,14 @@ type Probe struct {
 	newConns  *newconn.Tester
 	run       run
 
+	writable    bool   // RequireWritable or ReadOnlyQuery was used
+	question    string // whether the database is read-only
+	questionSet bool   // by ReadOnlyQuery
+
 	// Only the run in flight uses the fields below.
-	own   ownConn
-	hooks hooks
+	own      ownConn
+	hooks    hooks
+	readOnly bool // the last answer; always false unless writable
 }
 
 // New returns a probe of the database behind db. The probe connects only during checks, and never closes db.
@@ -56,6 +61,7 @@ func New(db *sql.DB, opts ...Option) *Probe {
 	for _, opt := range opts {
 		opt(p)
 	}
+	p.setQuestion()
 	p.own.connector = p.connector
 	p.runner = sharedrun.New(p.own.close)
 	every := p.every

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -38,7 +39,7 @@ func (p *Probe) observeOwn(ctx context.Context) (probes.Result, bool) {
 	if p.closed() {
 		return probes.Result{}, false // observePool reports it
 	}
-	err := p.own.ask(ctx, p.statement)
+	err := p.own.ask(ctx, p.ask)
 	if err == nil {
 		p.hooks.call(ctx, p.own.conn)
 	}
@@ -88,12 +89,18 @@ func (p *Probe) result(err error) probes.Result {
 		}
 		return result
 	}
-	p.run.end(true)
+	p.run.end(!p.readOnly)
 	result := probes.Result{Status: probes.OK}
-	if p.hooks.refusal != nil {
+	switch {
+	case p.readOnly:
+		result = takesNoWrites()
+	case p.hooks.refusal != nil:
 		result = refused(p.hooks.refusal)
 	}
 	result.Details = details(p.db.Stats())
+	if p.readOnly {
+		result.Details = append(result.Details, slog.Bool("read_only", true))
+	}
 	return result
 }
 
@@ -105,7 +112,7 @@ func (p *Probe) query(ctx context.Context) error {
 		return err
 	}
 	p.run.setHolds(true)
-	err = ask(ctx, conn, p.statement)
+	err = p.ask(ctx, conn)
 	if err == nil && (!p.hooks.known || p.hooks.refusal != nil) {
 		p.hooks.call(ctx, conn)
 	}
@@ -124,9 +131,9 @@ func (p *Probe) acquire(ctx context.Context) (conn *sql.Conn, err error) {
 	return p.db.Conn(ctx)
 }
 
-// ask runs the statement. A driver may prepare it, and a pooler may then use another connection, where it is
-// not prepared or where another client has prepared it. So ask runs it once more without preparing it.
-func ask(ctx context.Context, conn *sql.Conn, statement string) error {
+// execute runs the statement. A driver may prepare it, and a pooler may then use another connection, where it
+// is not prepared or where another client has prepared it. So execute runs it once more without preparing it.
+func execute(ctx context.Context, conn *sql.Conn, statement string) error {
 	err := drain(ctx, conn, statement)
 	if preparedElsewhere(err) {
 		_, err = conn.ExecContext(ctx, statement) // pgx and lib/pq prepare none that has no arguments
