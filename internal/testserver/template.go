@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// A template is a server's data directory as its first start finds it. The servers of the test binary copy it,
-// which is much faster than making one.
+// A template is a server's data directory as its first start finds it. The servers of the test binary copy
+// it, which is much faster than making one.
 type template struct {
 	mu     sync.Mutex // guards the rest, also while the directory is made
 	dir    string     // has it as the subdirectory data
