@@ -55,9 +55,21 @@
 //     database is unknown.
 //   - warning, misconfigured: the database answered, but the driver refuses a connection to a check.
 //   - warning with the reason of the failure: the database answered, but no new connection can be made.
+//   - error, read_only: with RequireWritable or ReadOnlyQuery, the database takes no writes. Without them,
+//     the target_session_attrs of pgx's connection string requires a server that takes writes.
 //   - error with the reason of the failure: timeout, connection_refused, client_closed and others. The probe
 //     knows the reason of a network failure with every driver. It knows the reason of a refusal by the
-//     server if the driver's errors have a method SQLState (pgx, lib/pq). Otherwise the reason is failed.
+//     server if the driver's errors have a method SQLState (pgx, lib/pq), and from drivers of MySQL, MariaDB
+//     (go-sql-driver/mysql, go-mysql-org/go-mysql) and SQLite (modernc.org/sqlite, mattn/go-sqlite3).
+//     Otherwise the reason is failed.
 //
-// The details are pool_in_use and pool_idle, and pool_max if there is a limit.
+// The details are pool_in_use and pool_idle, pool_max if there is a limit, and "read_only":true when the
+// probe has asked and the database takes no writes.
+//
+// # MySQL and SQLite
+//
+// A DSN of go-sql-driver/mysql should set timeout. Otherwise a dial that gets no answer lasts until the
+// context of the caller ends. The probe can't see the DSN.
+//
+// SELECT 1 does not touch the file of SQLite. SELECT count(*) FROM sqlite_schema, given by Query, reads it.
 package sqlprobe

@@ -210,6 +210,29 @@ func TestSlowQuery(t *testing.T) {
 	})
 }
 
+// A driver may wait for a lock whatever the context says, as mattn/go-sqlite3 does. The checks end in time, and
+// so does Close. One statement waits.
+func TestDriverThatHeedsNoContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		queries := 0
+		wait := func(context.Context) error { queries++; time.Sleep(time.Minute); return nil }
+		db := openFake(fakeDriver{works, wait}, 0)
+		defer db.Close()
+		probe := sqlprobe.New(db)
+		start := time.Now()
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
+			assertResult(t, probe.Check(ctx), probes.Error, probes.ReasonTimeout)
+			cancel()
+		}
+		assert.Equal(t, 3*timeout, time.Since(start))
+		assert.Equal(t, 1, queries)
+		require.NoError(t, probe.Close())
+		assert.Equal(t, 3*timeout+time.Second, time.Since(start))
+		time.Sleep(time.Minute) // for the statement
+	})
+}
+
 // A check with a longer timeout than the usual limit of a run has a longer run.
 func TestLongTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
