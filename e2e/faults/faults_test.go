@@ -25,7 +25,7 @@ type fault struct {
 type act struct {
 	begin, end func(s *scene)
 	private    bool     // the server has to be for this scene alone
-	settings   []string // of such a PostgreSQL, or of the Redis
+	settings   []string // of such a PostgreSQL or MariaDB, or of the Redis
 }
 
 // words are what the checks say, by column: "ok", a reason, which is that of an error, or "warning" and its reason. Where the word changes
@@ -34,7 +34,7 @@ type words map[column]string
 
 // all is the same word for every dependency. The application's own AMQP connection is not asked, and goes by its own.
 func all(word, publisher string) words {
-	return words{pgx: word, sqlDB: word, redisKV: word, celeryRedis: word, amqpBroker: word, celeryAMQP: word, amqpPublisher: publisher}
+	return words{pgx: word, sqlDB: word, sqlMariaDB: word, redisKV: word, celeryRedis: word, amqpBroker: word, celeryAMQP: word, amqpPublisher: publisher}
 }
 
 // and adds the word of one more.
@@ -49,12 +49,36 @@ func network(begin, end func(p *testserver.Proxy)) map[kind]act {
 		begin: func(s *scene) { s.proxies(begin) },
 		end:   func(s *scene) { s.proxies(end) },
 	}
-	return map[kind]act{postgreSQL: a, redisServer: a, rabbitMQ: a}
+	return map[kind]act{postgreSQL: a, mariaDB: a, redisServer: a, rabbitMQ: a}
 }
 
 // everywhere is something that is done to a server of each kind.
 func everywhere(a act) map[kind]act {
-	return map[kind]act{postgreSQL: a, redisServer: a, rabbitMQ: a}
+	return map[kind]act{postgreSQL: a, mariaDB: a, redisServer: a, rabbitMQ: a}
+}
+
+// exhausted is an application that holds its pool's connections.
+func exhausted(kinds ...kind) map[kind]act {
+	acts := make(map[kind]act)
+	for _, k := range kinds {
+		acts[k] = act{begin: (*scene).holdAll, end: (*scene).releaseAll}
+	}
+	return acts
+}
+
+// readOnly are databases that take no writes, and what is done to a Redis.
+func readOnly(redis act) map[kind]act {
+	acts := map[kind]act{
+		postgreSQL: {private: true, begin: func(s *scene) { s.move(s.postgres.standby(s)) }, end: (*scene).moveBack},
+		mariaDB: {private: true, begin: func(s *scene) { s.maria.set(s, "read_only", "ON") },
+			end: func(s *scene) { s.maria.set(s, "read_only", "OFF") }},
+		sqliteFile: {private: true, begin: func(s *scene) { s.sqlite.remount(s, "ro") },
+			end: func(s *scene) { s.sqlite.remount(s, "rw") }},
+	}
+	if redis.begin != nil {
+		acts[redisServer] = redis
+	}
+	return acts
 }
 
 func delay(d time.Duration) func(*testserver.Proxy) {
@@ -147,18 +171,20 @@ var faults = []fault{
 		acts: map[kind]act{
 			postgreSQL:  {begin: func(s *scene) { s.postgres.setPassword(s, "other"); s.reset() }, end: func(s *scene) { s.postgres.setPassword(s, password) }},
 			pgBouncer:   {begin: func(s *scene) { s.pooler.setPassword(s, "other"); s.reset() }, end: func(s *scene) { s.pooler.setPassword(s, password) }},
+			mariaDB:     {begin: func(s *scene) { s.maria.setPassword(s, "other"); s.reset() }, end: func(s *scene) { s.maria.setPassword(s, password) }},
 			redisServer: {begin: func(s *scene) { s.redis.setPassword(s, "other"); s.reset() }, end: func(s *scene) { s.redis.setPassword(s, password) }},
 			rabbitMQ:    {begin: func(s *scene) { s.rabbit.setPassword(s, "other"); s.reset() }, end: func(s *scene) { s.rabbit.setPassword(s, password) }},
 		},
 		want: words{pgx: "authentication_failed", pgxPooler: "authentication_failed", sqlDB: "authentication_failed",
-			redisKV: "authentication_failed", celeryRedis: "authentication_failed",
+			sqlMariaDB: "authentication_failed", redisKV: "authentication_failed", celeryRedis: "authentication_failed",
 			amqpBroker: "timeout / authentication_failed", celeryAMQP: "timeout / authentication_failed", amqpPublisher: "connection_lost"},
 	},
 	{
 		name: "no permission",
-		how:  "PostgreSQL: no CONNECT on the database; Redis: no SET and no LLEN; RabbitMQ: no access to the vhost",
+		how:  "PostgreSQL: no CONNECT on the database; MariaDB: no privilege on it; Redis: no SET and no LLEN; RabbitMQ: no access to the vhost",
 		acts: map[kind]act{
 			postgreSQL:  {begin: func(s *scene) { s.postgres.revoke(s); s.reset() }, end: func(s *scene) { s.postgres.grant(s) }},
+			mariaDB:     {begin: func(s *scene) { s.maria.revoke(s); s.reset() }, end: func(s *scene) { s.maria.grant(s) }},
 			redisServer: {begin: func(s *scene) { s.redis.user(s, "-set", "-llen"); s.reset() }, end: func(s *scene) { s.redis.user(s, "+@all") }},
 			rabbitMQ:    {begin: func(s *scene) { s.rabbit.revoke(s); s.reset() }, end: func(s *scene) { s.rabbit.grant(s) }},
 		},
@@ -166,9 +192,10 @@ var faults = []fault{
 	},
 	{
 		name: "no such database or vhost",
-		how:  "PostgreSQL: the database is dropped; Redis: the server is replaced by one with fewer databases; RabbitMQ: the vhost is deleted",
+		how:  "PostgreSQL and MariaDB: the database is dropped; Redis: the server is replaced by one with fewer databases; RabbitMQ: the vhost is deleted",
 		acts: map[kind]act{
 			postgreSQL:  {begin: func(s *scene) { s.postgres.drop(s) }, end: func(s *scene) { s.postgres.create(s) }},
+			mariaDB:     {begin: func(s *scene) { s.maria.drop(s) }, end: func(s *scene) { s.maria.create(s) }},
 			redisServer: {begin: func(s *scene) { s.move(s.redis.smaller(s)) }, end: (*scene).moveBack},
 			rabbitMQ:    {begin: func(s *scene) { s.rabbit.drop(s) }, end: func(s *scene) { s.rabbit.create(s) }},
 		},
@@ -180,37 +207,41 @@ var faults = []fault{
 		tls:  true,
 		acts: map[kind]act{
 			postgreSQL:  {begin: func(s *scene) { s.move(s.servers.postgres.Addr()) }, end: (*scene).moveBack},
+			mariaDB:     {begin: func(s *scene) { s.move(s.servers.mariaDB.Addr()) }, end: (*scene).moveBack},
 			redisServer: {begin: func(s *scene) { s.move(s.redis.Addr()) }, end: (*scene).moveBack},
 			rabbitMQ:    {begin: func(s *scene) { s.move(s.rabbit.Addr()) }, end: (*scene).moveBack},
 		},
-		want: words{pgx: "tls_error", sqlDB: "tls_error", redisKV: "timeout", celeryRedis: "timeout", amqpBroker: "tls_error", celeryAMQP: "tls_error", amqpPublisher: "connection_lost"},
+		want: words{pgx: "tls_error", sqlDB: "tls_error", sqlMariaDB: "tls_error", redisKV: "timeout", celeryRedis: "timeout", amqpBroker: "tls_error", celeryAMQP: "tls_error", amqpPublisher: "connection_lost"},
 	},
 	{
 		name: "plain client, TLS server",
 		how:  "the server is replaced by one that wants TLS",
 		acts: map[kind]act{
 			postgreSQL:  {begin: func(s *scene) { s.move(s.servers.postgresTLS.Addr()) }, end: (*scene).moveBack},
+			mariaDB:     {begin: func(s *scene) { s.move(s.servers.mariaDBTLS.Addr()) }, end: (*scene).moveBack},
 			redisServer: {begin: func(s *scene) { s.move(s.redis.tlsAddr) }, end: (*scene).moveBack},
 			rabbitMQ:    {begin: func(s *scene) { s.move(s.servers.rabbitTLS) }, end: (*scene).moveBack},
 		},
-		want: words{pgx: "authentication_failed", sqlDB: "authentication_failed", redisKV: "connection_lost", celeryRedis: "connection_lost",
+		want: words{pgx: "authentication_failed", sqlDB: "authentication_failed", sqlMariaDB: "authentication_failed", redisKV: "connection_lost", celeryRedis: "connection_lost",
 			amqpBroker: "tls_error", celeryAMQP: "tls_error", amqpPublisher: "connection_lost"},
 	},
 	{
 		name: "the application's pool is exhausted",
 		how:  "the application holds every connection of its pool",
-		acts: map[kind]act{postgreSQL: {begin: (*scene).holdAll, end: (*scene).releaseAll}, pgBouncer: {begin: (*scene).holdAll, end: (*scene).releaseAll},
-			redisServer: {begin: (*scene).holdAll, end: (*scene).releaseAll}},
-		want:  words{pgx: "warning pool_saturated", pgxPooler: "warning pool_saturated", sqlDB: "warning pool_saturated", redisKV: "warning pool_saturated"},
+		acts: exhausted(postgreSQL, pgBouncer, mariaDB, sqliteFile, redisServer),
+		want: words{pgx: "warning pool_saturated", pgxPooler: "warning pool_saturated", sqlDB: "warning pool_saturated",
+			sqlMariaDB: "warning pool_saturated", sqlSQLite: "warning pool_saturated", redisKV: "warning pool_saturated"},
 		keeps: true,
 	},
 	{
 		name: "the server's connections are used up",
-		how:  "PostgreSQL: max_connections; PgBouncer: max_client_conn; Redis: maxclients; RabbitMQ: the vhost's limit; all connections are reset first",
+		how:  "PostgreSQL and MariaDB: max_connections; PgBouncer: max_client_conn; Redis: maxclients; RabbitMQ: the vhost's limit; all connections are reset first",
 		acts: map[kind]act{
 			postgreSQL: {private: true, settings: []string{"max_connections=14"},
 				begin: func(s *scene) { s.postgres.useUp(s) }, end: func(s *scene) { s.postgres.giveBack(s) }},
-			pgBouncer:   {begin: func(s *scene) { s.pooler.useUp(s) }, end: func(s *scene) { giveBack(s, s.pooler.hogs) }},
+			pgBouncer: {begin: func(s *scene) { s.pooler.useUp(s) }, end: func(s *scene) { giveBack(s, s.pooler.hogs) }},
+			mariaDB: {private: true, settings: []string{"max_connections=12"},
+				begin: func(s *scene) { s.maria.useUp(s) }, end: func(s *scene) { s.maria.giveBack(s) }},
 			redisServer: {begin: func(s *scene) { s.redis.config(s, "maxclients", "1"); s.reset() }, end: func(s *scene) { s.redis.config(s, "maxclients", "1000") }},
 			rabbitMQ:    {begin: func(s *scene) { s.rabbit.limit(s, 0); s.reset() }, end: func(s *scene) { s.rabbit.limit(s, -1) }},
 		},
@@ -230,21 +261,35 @@ var faults = []fault{
 	},
 	{
 		name: "read-only",
-		how:  "the server is replaced by its hot standby, or its replica",
-		acts: map[kind]act{
-			postgreSQL:  {private: true, begin: func(s *scene) { s.move(s.postgres.standby(s)) }, end: (*scene).moveBack},
-			redisServer: {begin: func(s *scene) { s.move(s.redis.replica(s)) }, end: (*scene).moveBack},
-		},
-		want: words{pgx: "ok", sqlDB: "ok", redisKV: "read_only", celeryRedis: "ok"},
+		how: "the server is replaced by its hot standby, or its replica; MariaDB: read_only is set; " +
+			"SQLite: the file system is mounted read-only, and all connections are closed first",
+		acts: readOnly(act{begin: func(s *scene) { s.move(s.redis.replica(s)) }, end: (*scene).moveBack}),
+		want: words{pgx: "ok", sqlDB: "ok", sqlMariaDB: "ok", sqlSQLite: "ok", redisKV: "read_only", celeryRedis: "ok"},
 	},
 	{
 		name:     "read-only, and RequireWritable",
 		how:      "the same, for a probe that is told to mind",
 		writable: true,
+		acts:     readOnly(act{}),
+		want:     words{pgx: "read_only", sqlDB: "read_only", sqlMariaDB: "read_only", sqlSQLite: "read_only"},
+	},
+	{
+		name: "the file is locked",
+		how:  "SQLite: another connection has begun an exclusive transaction",
 		acts: map[kind]act{
-			postgreSQL: {private: true, begin: func(s *scene) { s.move(s.postgres.standby(s)) }, end: (*scene).moveBack},
+			sqliteFile: {begin: func(s *scene) { s.sqlite.lock(s) }, end: func(s *scene) { s.sqlite.unlock(s) }},
 		},
-		want: words{pgx: "read_only"},
+		want:  words{sqlSQLite: "timeout"},
+		keeps: true,
+	},
+	{
+		name: "no space is left",
+		how:  "SQLite: its file system is full",
+		acts: map[kind]act{
+			sqliteFile: {private: true, begin: func(s *scene) { s.sqlite.fill(s) }, end: func(s *scene) { s.sqlite.empty(s) }},
+		},
+		want:  words{sqlSQLite: "ok"},
+		keeps: true,
 	},
 	{
 		name: "out of memory",

@@ -2,13 +2,9 @@ package faults_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
-	"strings"
-	"sync/atomic"
 	"time"
 
 	driver "github.com/jackc/pgx/v5"
@@ -17,7 +13,6 @@ import (
 
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes/pgxprobe"
-	"github.com/echo-probes/echohealth/probes/sqlprobe"
 )
 
 // poolSize is how many connections an application has.
@@ -108,7 +103,11 @@ func (p *postgresSite) start(addr string, r *rig) (application, error) {
 		u.RawQuery = "connect_timeout=2&sslmode=verify-full&sslrootcert=" + url.QueryEscape(p.ca)
 	}
 	if r.column == sqlDB {
-		return startSQL(u.String(), r)
+		config, err := driver.ParseConfig(u.String())
+		if err != nil {
+			return nil, err
+		}
+		return startSQL(stdlib.GetConnector(*config), r), nil
 	}
 	config, err := pgxpool.ParseConfig(u.String())
 	if err != nil {
@@ -167,67 +166,3 @@ func (a pgxApp) pool() (connections, busy int, made int64) {
 }
 
 func (a pgxApp) close() { a.Close() }
-
-// sqlApp uses it by a *sql.DB.
-type sqlApp struct {
-	*sql.DB
-	dials atomic.Int64
-}
-
-func startSQL(dsn string, r *rig) (application, error) {
-	config, err := driver.ParseConfig(dsn)
-	if err != nil {
-		return nil, err
-	}
-	a := new(sqlApp)
-	dial := config.DialFunc
-	config.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := dial(ctx, network, addr)
-		if err == nil && strings.HasPrefix(network, "tcp") {
-			a.dials.Add(1)
-		}
-		return conn, err
-	}
-	a.DB = stdlib.OpenDB(*config)
-	a.SetMaxOpenConns(poolSize)
-	a.SetMaxIdleConns(poolSize)
-	r.probe = sqlprobe.New(a.DB)
-	return a, nil
-}
-
-func (a *sqlApp) use(ctx context.Context) error {
-	var errs []error
-	release, err := a.take(ctx, func(conn *sql.Conn) {
-		_, err := conn.ExecContext(ctx, "SELECT 1")
-		errs = append(errs, err)
-	})
-	release()
-	return errors.Join(append(errs, err)...)
-}
-
-func (a *sqlApp) hold(ctx context.Context) (func(), error) { return a.take(ctx, func(*sql.Conn) {}) }
-
-func (a *sqlApp) take(ctx context.Context, f func(*sql.Conn)) (release func(), err error) {
-	var conns []*sql.Conn
-	release = func() {
-		for _, conn := range conns {
-			_ = conn.Close()
-		}
-	}
-	for range poolSize {
-		conn, err := a.Conn(ctx)
-		if err != nil {
-			return release, err
-		}
-		conns = append(conns, conn)
-		f(conn)
-	}
-	return release, nil
-}
-
-func (a *sqlApp) pool() (connections, busy int, made int64) {
-	stats := a.Stats()
-	return stats.OpenConnections, stats.InUse, a.dials.Load()
-}
-
-func (a *sqlApp) close() { _ = a.Close() }

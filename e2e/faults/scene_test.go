@@ -18,6 +18,8 @@ type scene struct {
 	site     site // the server, which is one of these
 	postgres *postgresSite
 	pooler   *poolerSite
+	maria    *mariaSite
+	sqlite   *sqliteSite
 	redis    *redisSite
 	rabbit   *rabbitSite
 	addr     string               // at which all is well
@@ -28,15 +30,19 @@ type scene struct {
 	release []func() // of what holdAll holds
 }
 
-// site is a server as a scene uses it.
+// site is a server, or a file, as a scene uses it.
 type site interface {
 	Addr() string
+	secrets() []string
+	start(addr string, r *rig) (application, error) // sets the rig's probe too
+}
+
+// server is a site that has processes.
+type server interface {
 	Freeze(testing.TB)
 	Thaw(testing.TB)
 	Kill(testing.TB)
 	Start(testing.TB)
-	secrets() []string
-	start(addr string, r *rig) (application, error) // sets the rig's probe too
 }
 
 // play lets the fault come and go.
@@ -91,6 +97,12 @@ func (s *scene) open(k kind) {
 	case pgBouncer:
 		s.pooler = openPooler(s)
 		s.site, s.addr = s.pooler, s.pooler.Addr()
+	case mariaDB:
+		s.maria = openMariaDB(s)
+		s.site, s.addr = s.maria, s.maria.Addr()
+	case sqliteFile:
+		s.sqlite = openSQLite(s)
+		s.site, s.addr = s.sqlite, s.sqlite.Addr()
 	case redisServer:
 		s.redis = openRedis(s)
 		s.site, s.addr = s.redis, s.redis.Addr()
@@ -152,18 +164,18 @@ func (s *scene) rememberNames() {
 	}
 }
 
-func (s *scene) freeze() { s.site.Freeze(s.t) }
+func (s *scene) freeze() { s.site.(server).Freeze(s.t) }
 
-func (s *scene) thaw() { s.site.Thaw(s.t) }
+func (s *scene) thaw() { s.site.(server).Thaw(s.t) }
 
 // kill closes the rigs' port too: a proxy in front of a dead server would reset connections, where a dead server refuses them.
 func (s *scene) kill() {
-	s.site.Kill(s.t)
+	s.site.(server).Kill(s.t)
 	s.proxies((*testserver.Proxy).Refuse)
 }
 
 func (s *scene) restart() {
-	s.site.Start(s.t)
+	s.site.(server).Start(s.t)
 	if s.rabbit != nil {
 		s.rabbit.consume(s)
 	}

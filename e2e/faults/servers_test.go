@@ -30,6 +30,8 @@ type kind string
 const (
 	postgreSQL  kind = "PostgreSQL"
 	pgBouncer   kind = "PgBouncer"
+	mariaDB     kind = "MariaDB"
+	sqliteFile  kind = "SQLite"
 	redisServer kind = "Redis"
 	rabbitMQ    kind = "RabbitMQ"
 )
@@ -40,7 +42,9 @@ type column string
 const (
 	pgx           column = "pgxprobe"
 	pgxPooler     column = "pgxprobe, PgBouncer"
-	sqlDB         column = "sqlprobe"
+	sqlDB         column = "sqlprobe, PostgreSQL"
+	sqlMariaDB    column = "sqlprobe, MariaDB"
+	sqlSQLite     column = "sqlprobe, SQLite"
 	redisKV       column = "redisprobe"
 	amqpBroker    column = "amqpprobe"
 	amqpPublisher column = "FromConn"
@@ -48,7 +52,7 @@ const (
 	celeryRedis   column = "celeryprobe, Redis"
 )
 
-var columns = []column{pgx, pgxPooler, sqlDB, redisKV, amqpBroker, amqpPublisher, celeryAMQP, celeryRedis}
+var columns = []column{pgx, pgxPooler, sqlDB, sqlMariaDB, sqlSQLite, redisKV, amqpBroker, amqpPublisher, celeryAMQP, celeryRedis}
 
 func (c column) kind() kind {
 	switch c {
@@ -56,6 +60,10 @@ func (c column) kind() kind {
 		return postgreSQL
 	case pgxPooler:
 		return pgBouncer
+	case sqlMariaDB:
+		return mariaDB
+	case sqlSQLite:
+		return sqliteFile
 	case redisKV, celeryRedis:
 		return redisServer
 	}
@@ -67,7 +75,8 @@ func (c column) kind() kind {
 // does so with a query.
 func (c column) recovery() time.Duration {
 	const hangs, gap = 5 * time.Second, 10 * time.Second
-	if c.kind() == postgreSQL || c.kind() == pgBouncer {
+	switch c.kind() {
+	case postgreSQL, pgBouncer, mariaDB, sqliteFile:
 		return freshness + gap + timeout
 	}
 	return freshness + hangs + timeout
@@ -77,6 +86,8 @@ func (c column) recovery() time.Duration {
 type servers struct {
 	postgres    *testserver.Postgres
 	postgresTLS *testserver.Postgres // lets nobody in without TLS
+	mariaDB     *testserver.MariaDB
+	mariaDBTLS  *testserver.MariaDB // the same
 	rabbit      *testserver.RabbitMQ
 	rabbitTLS   string // its address for TLS
 	cert        certificate
@@ -92,6 +103,8 @@ func startServers(t *testing.T) *servers {
 	s.rabbitTLS = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	s.postgres = testserver.NewPostgres(t, "max_connections=200")
 	s.postgresTLS = testserver.NewPostgres(t, "ssl=on", "ssl_cert_file="+s.cert.cert, "ssl_key_file="+s.cert.postgresKey, "hba_file="+s.cert.onlyTLS)
+	s.mariaDB = testserver.NewMariaDB(t)
+	s.mariaDBTLS = testserver.NewMariaDB(t, "ssl_cert="+s.cert.cert, "ssl_key="+s.cert.key, "require_secure_transport=ON")
 	s.rabbit = testserver.NewRabbitMQ(t, "listeners.ssl.1 = "+s.rabbitTLS, "ssl_options.cacertfile = "+s.cert.cert,
 		"ssl_options.certfile = "+s.cert.cert, "ssl_options.keyfile = "+s.cert.key)
 	for range cap(s.private) {
