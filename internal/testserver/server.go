@@ -17,8 +17,8 @@ const (
 	stopLimit  = 30 * time.Second
 )
 
-// A Server is the common part of PostgreSQL, MariaDB, Redis and RabbitMQ: an address, and the methods with which a
-// test stops, kills, freezes and restarts the server.
+// A Server is the common part of PostgreSQL, MariaDB, Redis and RabbitMQ: an address, and the methods with
+// which a test stops, kills, freezes and restarts the server.
 type Server struct {
 	lifecycle
 	port        int

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"io"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -214,8 +215,8 @@ func TestSlowQuery(t *testing.T) {
 // so does Close. One statement waits.
 func TestDriverThatHeedsNoContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queries := 0
-		wait := func(context.Context) error { queries++; time.Sleep(time.Minute); return nil }
+		var queries atomic.Int32
+		wait := func(context.Context) error { queries.Add(1); time.Sleep(time.Minute); return nil }
 		db := openFake(fakeDriver{works, wait}, 0)
 		defer db.Close()
 		probe := sqlprobe.New(db)
@@ -226,7 +227,7 @@ func TestDriverThatHeedsNoContext(t *testing.T) {
 			cancel()
 		}
 		assert.Equal(t, 3*timeout, time.Since(start))
-		assert.Equal(t, 1, queries)
+		assert.EqualValues(t, 1, queries.Load())
 		require.NoError(t, probe.Close())
 		assert.Equal(t, 3*timeout+time.Second, time.Since(start))
 		time.Sleep(time.Minute) // for the statement
