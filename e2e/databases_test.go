@@ -26,7 +26,8 @@ import (
 	_ "modernc.org/sqlite"
 )
 
-// The drivers of MySQL and SQLite are modules of this test alone. What is known of their errors and their servers is held to the real ones.
+// The drivers of MySQL and SQLite are modules of this test alone. What is known of their errors and their
+// servers is held to the real ones.
 
 func openDB(t *testing.T, driver, dsn string) *sql.DB {
 	t.Helper()
@@ -84,11 +85,13 @@ func TestErrorsOfMariaDB(t *testing.T) {
 		{server.DSN(), []string{"SET GLOBAL read_only = 1"}, 1227, "permission_denied"},
 		{strings.TrimSuffix(server.AdminDSN(), "app") + "none", one, 1049, "not_found"},
 		{server.DSN(), []string{"SELECT * FROM none"}, 1146, "not_found"},
-		{server.DSN(), []string{"SET SESSION TRANSACTION READ ONLY", "INSERT INTO orders VALUES (3)"}, 1792, "read_only"},
+		{server.DSN(), []string{"SET SESSION TRANSACTION READ ONLY",
+			"INSERT INTO orders VALUES (3)"}, 1792, "read_only"},
 		{server.DSN(), []string{"SET innodb_lock_wait_timeout = 0", "UPDATE orders SET n = 3"}, 1205, "timeout"},
 		{server.DSN(), []string{"SET max_statement_time = 0.01",
 			"SELECT COUNT(*) FROM seq_1_to_99999 a, seq_1_to_99999 b WHERE a.seq + b.seq < 0"}, 1969, "timeout"},
-		{server.DSN(), []string{"SET max_heap_table_size = 16384", "CREATE TEMPORARY TABLE small (t char(255)) ENGINE=MEMORY",
+		{server.DSN(), []string{"SET max_heap_table_size = 16384",
+			"CREATE TEMPORARY TABLE small (t char(255)) ENGINE=MEMORY",
 			"INSERT INTO small SELECT 'x' FROM seq_1_to_9999"}, 1114, "out_of_resources"},
 		{server.DSN() + "?no_such=1", one, 1193, "misconfigured"},
 		{user("other", ""), []string{"SELECT * FROM orders"}, 1046, "misconfigured"},
@@ -131,7 +134,8 @@ func TestMariaDBEndsAStatement(t *testing.T) {
 		failed := make(chan error, 1)
 		go func() { failed <- errorOf(t, db, "DO SLEEP(60)") }()
 		require.Eventually(t, func() bool {
-			return server.Exec(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'DO SLEEP%'") == "1"
+			const running = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'DO SLEEP%'"
+			return server.Exec(t, running) == "1"
 		}, time.Minute, 10*time.Millisecond)
 		end()
 		err := <-failed
@@ -157,7 +161,8 @@ func TestErrorsOfSQLite(t *testing.T) {
 	}{
 		{dsn(file, "mode=ro"), []string{insert}, "read_only"},
 		{dsn(file, ""), []string{"PRAGMA query_only = ON", insert}, "read_only"},
-		{dsn(file, ""), []string{"PRAGMA max_page_count = 1", "CREATE TABLE more AS SELECT zeroblob(1e6)"}, "out_of_resources"},
+		{dsn(file, ""), []string{"PRAGMA max_page_count = 1", "CREATE TABLE more AS SELECT zeroblob(1e6)"},
+			"out_of_resources"},
 		{dsn(filepath.Join(dir, "none", "orders.db"), ""), []string{read}, "not_found"},
 		{dsn(dir, ""), []string{read}, "not_found"},
 		{dsn(file, ""), []string{"SELECT * FROM none"}, "not_found"},
@@ -266,7 +271,9 @@ func TestPasswordsOfMySQL(t *testing.T) {
 		for _, format := range []string{"connect to %s: %w", "dsn=%q: %w", "%[2]w (%[1]s)", "open mysql://%s: %w"} {
 			var log strings.Builder
 			health, err := echohealth.New(
-				echohealth.WithCheck("orders", probes.Func(func(context.Context) error { return fmt.Errorf(format, dsn, err) })),
+				echohealth.WithCheck("orders", probes.Func(func(context.Context) error {
+					return fmt.Errorf(format, dsn, err)
+				})),
 				echohealth.WithLogger(slog.New(slog.NewTextHandler(&log, nil))), echohealth.WithoutSystemMetrics())
 			require.NoError(t, err)
 			recorder := httptest.NewRecorder()

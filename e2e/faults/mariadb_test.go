@@ -22,7 +22,8 @@ type mariaSite struct {
 }
 
 func openMariaDB(s *scene) *mariaSite {
-	m := &mariaSite{MariaDB: s.servers.mariaDB, user: unique("faultuser"), database: unique("faultdb"), cert: s.servers.cert}
+	m := &mariaSite{MariaDB: s.servers.mariaDB, cert: s.servers.cert,
+		user: unique("faultuser"), database: unique("faultdb")}
 	switch {
 	case s.fault.tls:
 		m.MariaDB = s.servers.mariaDBTLS

@@ -26,7 +26,8 @@ type sqliteSite struct {
 }
 
 func openSQLite(s *scene) *sqliteSite {
-	f := &sqliteSite{dir: s.t.TempDir(), unused: net.JoinHostPort("127.0.0.1", strconv.Itoa(testserver.FreePort(s.t)))}
+	unused := net.JoinHostPort("127.0.0.1", strconv.Itoa(testserver.FreePort(s.t)))
+	f := &sqliteSite{dir: s.t.TempDir(), unused: unused}
 	if s.act.private {
 		f.mount(s)
 	}
