@@ -25,7 +25,7 @@ var weights = []weight{
 	{"→ + WithPrometheus", "slog,root", "", "slog,root,prometheus", 64, "the table of metrics, two formats, the snapshot"},
 	{"→ + WithHistory", "slog,root", "", "slog,root,history", 60, "the rings, the columns, the parameters"},
 	{"→ + pgxprobe", "root,pgx", "root", "root,pgx,pgxprobe", 88, "its own code, and the test of new connections"},
-	{"→ + sqlprobe", "root,sql", "root", "root,sql,sqlprobe", 88, "its own code, and the test of new connections"},
+	{"→ + sqlprobe", "root,sql", "root", "root,sql,sqlprobe", 96, "its own code, the test of new connections, and the question of RequireWritable"},
 	{"→ + redisprobe", "root,redis", "root", "root,redis,redisprobe", 960, "go-redis's cluster and ring clients, all commands of its UniversalClient, and its pipeliner, which tells whether a client is closed; an application with a plain Client links none of them"},
 	{"→ + amqpprobe", "root,amqp", "root", "root,amqp,amqpprobe", 100, "its own code, and the kept connection"},
 	{"→ + celeryprobe", "root,amqp,redis", "root", "root,amqp,redis,celeryprobe", 936, "both transports, whichever is used; see redisprobe"},

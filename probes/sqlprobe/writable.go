@@ -117,7 +117,7 @@ func anyOn(ctx context.Context, conn *sql.Conn, statement string) (bool, error) 
 	if err != nil {
 		return false, err
 	}
-	values, row := make([]sql.NullString, len(columns)), make([]any, len(columns))
+	values, row := make([]any, len(columns)), make([]any, len(columns))
 	for i := range values {
 		row[i] = &values[i]
 	}
@@ -126,7 +126,7 @@ func anyOn(ctx context.Context, conn *sql.Conn, statement string) (bool, error) 
 		if err := rows.Scan(row...); err != nil {
 			return false, err
 		}
-		on = on || !off(values[len(values)-1].String)
+		on = on || !off(values[len(values)-1])
 	}
 	if err := rows.Err(); err != nil || rowsRead > 0 {
 		return on, err
@@ -134,8 +134,11 @@ func anyOn(ctx context.Context, conn *sql.Conn, statement string) (bool, error) 
 	return false, probes.Fail(probes.ReasonMisconfigured, fmt.Errorf("%q returns no value", statement))
 }
 
-func off(value string) bool {
-	switch strings.ToLower(value) {
+func off(value any) bool {
+	if text, ok := value.([]byte); ok {
+		value = string(text)
+	}
+	switch strings.ToLower(fmt.Sprint(value)) {
 	case "off", "0", "false", "no":
 		return true
 	}
