@@ -12,6 +12,7 @@ type answer struct {
 	length []string // the value of Content-Length, ready to be put into a header
 
 	contentType []string // likewise
+	policy      []string // that of Content-Security-Policy; nil: none
 }
 
 func newAnswer(status int, body []byte) *answer {
@@ -46,6 +47,9 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request) {
 	header["Content-Length"] = a.length
 	header["Cache-Control"] = noStore
 	header["X-Content-Type-Options"] = noSniff
+	if a.policy != nil {
+		header["Content-Security-Policy"] = a.policy
+	}
 	w.WriteHeader(a.status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(a.body) // that a client has gone away is no fault

@@ -19,9 +19,10 @@ const (
 
 	Prometheus Endpoint = "prometheus" // /prometheus/, with WithPrometheus
 	History    Endpoint = "history"    // /history/, with WithHistory
+	Badge      Endpoint = "badge.svg"  // /badge.svg, with WithPage
 )
 
-var endpoints = []Endpoint{Live, Ready, Startup, Detailed, Index, Checks, Prometheus, History}
+var endpoints = []Endpoint{Live, Ready, Startup, Detailed, Index, Checks, Prometheus, History, Badge}
 
 // option returns the option that adds the endpoint, or "" if it is always there.
 func (e Endpoint) option() string {
@@ -30,6 +31,8 @@ func (e Endpoint) option() string {
 		return "WithPrometheus"
 	case History:
 		return "WithHistory"
+	case Badge:
+		return "WithPage"
 	}
 	return ""
 }

@@ -80,7 +80,7 @@ func TestInvalidGuards(t *testing.T) {
 		{echohealth.WithGuard(echohealth.AnyOf()), `WithGuard: AnyOf(): name at least one guard`},
 		{echohealth.WithGuard(echohealth.AnyOf(echohealth.BearerToken(""), nil)), `AnyOf: BearerToken(""): the token must not be empty`},
 		{echohealth.WithGuard(echohealth.AnyOf(echohealth.BearerToken("x"), nil)), `AnyOf: guard 2 must not be nil`},
-		{echohealth.WithPublic("readyz"), `WithPublic: "readyz" is none of the endpoints ["live" "ready" "startup" "detailed" "index" "checks" "prometheus" "history"]`},
+		{echohealth.WithPublic("readyz"), `WithPublic: "readyz" is none of the endpoints ["live" "ready" "startup" "detailed" "index" "checks" "prometheus" "history" "badge.svg"]`},
 		{echohealth.WithAlias("readyz", echohealth.Ready), `WithAlias("readyz", "ready"): the path must begin with /`},
 		{echohealth.WithAlias("/", echohealth.Ready), `WithAlias("/", "ready"): the path must be longer than /`},
 		{echohealth.WithAlias("/readyz/", echohealth.Ready), `the path must not end with /`},

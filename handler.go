@@ -92,6 +92,9 @@ func (h *Health) Private(opts ...PrivateOption) http.Handler {
 		for _, path := range h.router.added {
 			p.routes[path] = h.router.routes[path]
 		}
+		if h.router.index != nil {
+			p.routes[""] = h.router.index(p.routes[""].answerer)
+		}
 	}
 	return p
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
@@ -25,9 +26,10 @@ func WithHistory() Option {
 	return func(c *config) error {
 		c.addFeature(History, func(m *monitor, r *router) any {
 			k := &keeper{monitor: m, components: m.components()}
+			m.instance = fmt.Sprintf("%08x", rand.Uint32())
 			k.history = history.New(k.components, m.start)
 			m.record(k.history)
-			r.add("/history", &route{endpoint: History, respond: k.respond})
+			r.add("/history", &route{endpoint: History, choose: k.responder})
 			return k
 		})
 		return nil
@@ -46,6 +48,7 @@ var ErrNoHistory = errors.New("echohealth: there is no history without WithHisto
 
 // HistoryReport is what /history/ says, in code. As JSON it is what /history/ answers.
 type HistoryReport struct {
+	Instance    string // a random name of this Health, which differs after a restart
 	GeneratedAt time.Time
 	Since       time.Time     // when the history began
 	Window      time.Duration // that was asked for
@@ -102,10 +105,16 @@ func (k *keeper) report(ctx context.Context, window time.Duration, component str
 		shown = slices.DeleteFunc(slices.Clone(shown), func(c *engine.Check) bool { return c.Name != component })
 	}
 	k.monitor.look(ctx, shown)
-	return k.history.Report(window, component, time.Now())
+	r := k.history.Report(window, component, time.Now())
+	r.Instance = k.monitor.instance
+	return r
 }
 
-// respond answers a request for the history.
+// responder returns who answers a request for the history.
+func (k *keeper) responder(r *http.Request) answerer {
+	return responder(func(context.Context) *answer { return k.respond(r) })
+}
+
 func (k *keeper) respond(r *http.Request) *answer {
 	window, component, err := k.parse(r.URL.RawQuery)
 	if err != nil {
@@ -145,7 +154,7 @@ func (k *keeper) parse(query string) (window time.Duration, component string, er
 
 func newHistoryReport(from history.Report) HistoryReport {
 	r := HistoryReport{
-		GeneratedAt: from.Made, Since: from.Since, Window: from.Window, Step: from.Step, From: from.From,
+		Instance: from.Instance, GeneratedAt: from.Made, Since: from.Since, Window: from.Window, Step: from.Step, From: from.From,
 		report: from,
 	}
 	for _, c := range from.Components {

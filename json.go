@@ -30,6 +30,9 @@ func (r Report) append(b []byte, errs []error) []byte {
 	if r.Version != "" {
 		b = appendText(b, "version", r.Version)
 	}
+	if r.Instance != "" {
+		b = appendString(b, "instance", r.Instance)
+	}
 	return append(appendChecks(b, r.Checks, errs), '}')
 }
 

@@ -20,6 +20,7 @@ type monitor struct {
 	gating       []*engine.Check // those that readiness depends on
 	system       *system         // nil without system metrics
 	version      string
+	instance     string        // a random name; empty unless a feature needs it
 	interval     time.Duration // of the schedule; zero: none
 	start        time.Time
 }
@@ -190,6 +191,7 @@ func (m *monitor) report(phase phase, results []*engine.Result, metrics *metrics
 		Phase:     phase.word(),
 		Timestamp: time.Now().UTC(),
 		Version:   m.version,
+		Instance:  m.instance,
 		Checks:    checks,
 	}
 }

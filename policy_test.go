@@ -21,7 +21,7 @@ const module = "github.com/echo-probes/echohealth"
 // policy says which packages outside the standard library each package may import: of this module by their paths in it, of others
 // by their modules. What is missing here may import the standard library alone.
 var policy = map[string][]string{
-	"":                     {"probes", "sysmetrics", "internal/changelog", "internal/duration", "internal/engine", "internal/exposition", "internal/history", "internal/reason", "internal/redact", "internal/snapshot", "github.com/labstack/echo/v4"},
+	"":                     {"probes", "sysmetrics", "internal/changelog", "internal/duration", "internal/engine", "internal/exposition", "internal/history", "internal/page", "internal/reason", "internal/redact", "internal/snapshot", "github.com/labstack/echo/v4"},
 	"probes":               {},
 	"probes/sqlprobe":      {"probes", "internal/basecontext", "internal/reason", "internal/redact", "internal/sharedrun", "internal/newconn"},
 	"probes/httpprobe":     {"probes", "internal/basecontext", "internal/reason", "internal/redact"},
@@ -41,6 +41,7 @@ var policy = map[string][]string{
 	"internal/engine":      {"probes", "internal/duration", "internal/reason"},
 	"internal/exposition":  {"probes", "internal/snapshot"},
 	"internal/history":     {"probes", "internal/snapshot"},
+	"internal/page":        {"probes", "internal/snapshot"},
 	"internal/reason":      {"probes"},
 	"internal/snapshot":    {"probes"},
 	"deploy/grafana":       {},

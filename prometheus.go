@@ -30,14 +30,13 @@ func newCounters(m *monitor) *exposition.Counters {
 }
 
 func prometheusRoute(m *monitor, counters *exposition.Counters) *route {
-	return &route{
-		endpoint:  Prometheus,
-		answerer:  metricsAnswer(m, counters, exposition.Text),
-		preferred: metricsAnswer(m, counters, exposition.OpenMetrics),
-		prefers: func(r *http.Request) bool {
-			return prefers(r.Header["Accept"], "application/openmetrics-text", "text/plain", "0.0.1", "1.0.0")
-		},
-	}
+	text, open := metricsAnswer(m, counters, exposition.Text), metricsAnswer(m, counters, exposition.OpenMetrics)
+	return &route{endpoint: Prometheus, varies: true, choose: func(r *http.Request) answerer {
+		if prefers(r.Header["Accept"], "application/openmetrics-text", "text/plain", "0.0.1", "1.0.0") {
+			return open
+		}
+		return text
+	}}
 }
 
 // metricsAnswer is all metrics in one format.

@@ -37,6 +37,7 @@ type Report struct {
 	Phase     string    // "starting" before MarkStarted, "draining" after Drain; empty otherwise
 	Timestamp time.Time // when the report was made, in UTC
 	Version   string    // that of WithVersion
+	Instance  string    // a random name of this Health, with WithHistory or WithPage
 	Checks    []Check   // the dependencies in the order of their options, then the system metrics
 }
 

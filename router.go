@@ -17,6 +17,9 @@ type router struct {
 
 	live, ready *route // of routes
 
+	// index, if it is not nil, returns the route of the prefix itself, which answers as json does or with the page.
+	index func(json answerer) *route
+
 	guardPanicked func(any)
 }
 
@@ -27,12 +30,9 @@ type route struct {
 	refused  answerer // what to answer where a guard refuses; nil: nothing but the refusal
 	open     bool     // no guard is asked
 
-	// preferred is what requests are answered with that prefer it by their Accept header; nil: nothing.
-	preferred answerer
-	prefers   func(*http.Request) bool
-
-	// respond, if it is not nil, answers instead, because the answer depends on the request.
-	respond func(*http.Request) *answer
+	// choose, if it is not nil, returns who answers a request instead.
+	choose func(*http.Request) answerer
+	varies bool // choose looks at the Accept header
 }
 
 func newRouter(c *config, m *monitor, guardPanicked func(any)) *router {
@@ -144,23 +144,17 @@ func (r *router) refusal(request *http.Request) (refusal *answer) {
 }
 
 // responder answers one request.
-type responder struct {
-	request *http.Request
-	respond func(*http.Request) *answer
-}
+type responder func(context.Context) *answer
 
-func (r responder) answer(context.Context) *answer { return r.respond(r.request) }
+func (r responder) answer(ctx context.Context) *answer { return r(ctx) }
 
 func (r *route) serve(w http.ResponseWriter, request *http.Request) {
 	answerer := r.answerer
-	if r.respond != nil {
-		answerer = responder{request, r.respond}
+	if r.choose != nil {
+		answerer = r.choose(request)
 	}
-	if r.preferred != nil {
+	if r.varies {
 		w.Header()["Vary"] = varyAccept
-		if r.prefers(request) {
-			answerer = r.preferred
-		}
 	}
 	serve(w, request, answerer)
 }

@@ -71,6 +71,20 @@ func (s *system) hasCritical(i int) bool {
 	return false
 }
 
+// percentages returns the thresholds of the i-th metric if they are percentages, otherwise nil.
+func (s *system) percentages(i int) *levels {
+	c := s.config
+	switch disks := len(c.disks); {
+	case i == 0:
+		return &c.cpu
+	case i == 1:
+		return &c.memory
+	case i < 2+disks:
+		return &c.disk
+	}
+	return nil
+}
+
 // record calls f for each metric of each sample from now on, with s.mu held. Repeated use is additive.
 func (s *system) record(f func(i int, check *Check, at time.Time)) {
 	s.mu.Lock()

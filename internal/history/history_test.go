@@ -304,7 +304,7 @@ func TestJSON(t *testing.T) {
 	got := string(h.Report(2*time.Hour, "", after(61*time.Second)).Append(nil))
 	var document map[string]any
 	require.NoError(t, json.Unmarshal([]byte(got), &document))
-	assert.Contains(t, got, `{"generated_at":"2026-11-28T12:01:01Z","since":"2026-11-28T12:00:00Z",`+
+	assert.Contains(t, got, `{"instance":"","generated_at":"2026-11-28T12:01:01Z","since":"2026-11-28T12:00:00Z",`+
 		`"window_seconds":7200,"step_seconds":60,"from":"2026-11-28T10:02:00Z","status_codes":`)
 	assert.Contains(t, got, `oe","avg_ms":[null,`)
 	assert.Contains(t, got, `,10,10],"availability":0.5,"incidents":1}]`)

@@ -19,7 +19,9 @@ func letter(status probes.Status) byte {
 // Append appends r as JSON. It is a column for each figure, and not an object for each moment, which would
 // be six times as long. Names and reasons are of letters that need no escape.
 func (r Report) Append(b []byte) []byte {
-	b = appendTime(append(b, `{"generated_at":`...), r.Made)
+	b = append(b, `{"instance":"`...)
+	b = append(append(b, r.Instance...), `",`...)
+	b = appendTime(append(b, `"generated_at":`...), r.Made)
 	b = appendTime(append(b, `,"since":`...), r.Since)
 	b = strconv.AppendInt(append(b, `,"window_seconds":`...), int64(r.Window/time.Second), 10)
 	b = strconv.AppendInt(append(b, `,"step_seconds":`...), int64(r.Step/time.Second), 10)

@@ -9,6 +9,7 @@ import (
 
 // Report is what is known of a window: columns of equal length, the last of which is the present one.
 type Report struct {
+	Instance   string // a random name of the process; the caller fills it in
 	Made       time.Time
 	Since      time.Time // when the History began
 	Window     time.Duration

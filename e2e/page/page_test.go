@@ -1,0 +1,225 @@
+package page
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/echo-probes/echohealth/probes/redisprobe"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var well = probes.Func(func(context.Context) error { return nil })
+
+// serve starts a service with a page. Its metrics are ok whatever else this machine does.
+func serve(t *testing.T, options ...echohealth.Option) (url string, h *echohealth.Health) {
+	t.Helper()
+	h, err := echohealth.New(append([]echohealth.Option{
+		echohealth.WithPage(), echohealth.WithVersion("1.4.2"), echohealth.WithTimeout(5 * time.Second),
+		echohealth.WithCPUThreshold(echohealth.Never, echohealth.Never),
+		echohealth.WithMemoryThreshold(99, 100), echohealth.WithDiskThreshold(99.5, 100),
+	}, options...)...)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, h.Close()) })
+	server := httptest.NewServer(h.Wrap(http.NotFoundHandler()))
+	t.Cleanup(server.Close)
+	return server.URL + "/api/health/", h
+}
+
+func withRedis(t *testing.T, server *testserver.Redis) echohealth.Option {
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), ContextTimeoutEnabled: true})
+	t.Cleanup(func() { assert.NoError(t, client.Close()) })
+	return echohealth.WithRedis(redisprobe.New(client))
+}
+
+// TestAnOutage: the banner, the card, the title, the favicon and the journal change without a reload.
+func TestAnOutage(t *testing.T) {
+	server := testserver.NewRedis(t)
+	url, _ := serve(t, echohealth.WithDatabase(well), withRedis(t, server), echohealth.WithBackground(time.Second))
+	b := newBrowser(t)
+	began := time.Now()
+	b.open(t, url, 1200)
+	t.Logf("open → the script's state: %s", time.Since(began).Round(time.Millisecond))
+	paint := eval[float64](t, b, `new Promise((done) => new PerformanceObserver((list) => done(list.getEntries()[0].startTime)).observe({type: "paint", buffered: true}))`)
+	t.Logf("first paint after %.0f ms", paint)
+	eval[int](t, b, `window.notReloaded = 1`)
+	b.becomes(t, `document.getElementById("status").textContent === "✓ Healthy"`)
+	icon := eval[string](t, b, `document.getElementById("icon").href`)
+	b.shoot(t, "page-light")
+
+	server.Kill(t)
+	b.becomes(t, `document.getElementById("status").textContent === "✕ Unhealthy"`)
+	assert.Contains(t, eval[string](t, b, `document.getElementById("why").textContent`), "redis: connection_refused for ")
+	assert.Equal(t, "✕ redis connection_refused – health", eval[string](t, b, `document.title`))
+	assert.NotEqual(t, icon, eval[string](t, b, `document.getElementById("icon").href`))
+	assert.Equal(t, "redis✕ error", eval[string](t, b, `document.querySelector("#dependencies .card header").textContent`), "the worst is first")
+	assert.Contains(t, eval[string](t, b, `document.querySelector("#dependencies .why a").href`), "docs/troubleshooting.md#connection_refused")
+	b.becomes(t, `document.querySelector("#journal li").textContent.startsWith("redis error (connection_refused): since")`)
+	assert.Contains(t, eval[string](t, b, `document.getElementById("live").textContent`), "Now unhealthy: redis connection_refused")
+	why := eval[string](t, b, `(() => { const input = document.querySelector("#dependencies input"); input.value = input.max;
+		input.dispatchEvent(new Event("input")); return input.getAttribute("aria-valuetext"); })()`)
+	assert.Contains(t, why, "error, connection_refused")
+	b.shoot(t, "page-failing")
+
+	server.Start(t)
+	b.becomes(t, `document.getElementById("status").textContent === "✓ Healthy"`)
+	b.becomes(t, `/redis error \(connection_refused\): .* to /.test(document.querySelector("#journal li").textContent)`)
+	assert.Equal(t, 1, eval[int](t, b, `window.notReloaded`))
+	b.isClean(t, strings.TrimSuffix(url, "api/health/"))
+}
+
+// TestTheServiceIsGone: the page says that what it shows is old, and recovers.
+func TestTheServiceIsGone(t *testing.T) {
+	h, err := echohealth.New(echohealth.WithPage(), echohealth.WithDatabase(well))
+	require.NoError(t, err)
+	defer h.Close()
+	web := httptest.NewServer(h)
+	defer web.Close()
+	proxy := testserver.NewProxy(t, strings.TrimPrefix(web.URL, "http://"))
+	b := newBrowser(t)
+	b.open(t, "http://"+proxy.Addr()+"/api/health/", 1200)
+	proxy.Refuse()
+	b.becomes(t, `!document.getElementById("stale").hidden`)
+	proxy.Pass()
+	b.becomes(t, `document.getElementById("stale").hidden`)
+}
+
+// TestAccessibility asks axe-core in every look that the page has.
+func TestAccessibility(t *testing.T) {
+	url, _ := serve(t, echohealth.WithDatabase(well),
+		echohealth.WithRedis(probes.Func(func(context.Context) error { return probes.Fail(probes.ReasonTimeout, errors.New("no")) })),
+		echohealth.WithCelery(probes.Func(func(context.Context) error { return probes.Warn(probes.ReasonBacklog, errors.New("no")) }), echohealth.Optional()))
+	b := newBrowser(t)
+	for _, look := range [][]string{
+		{"prefers-color-scheme", "light"}, {"prefers-color-scheme", "dark"}, {"forced-colors", "active"},
+		{"forced-colors", "active", "prefers-color-scheme", "dark"}, {"prefers-reduced-motion", "reduce"},
+	} {
+		b.media(t, look...)
+		for _, width := range []int64{1200, 360} {
+			b.open(t, url, width)
+			b.axe(t, fmt.Sprint(look, width))
+			if width == 360 {
+				b.shoot(t, map[string]string{"light": "page-mobile", "dark": "page-mobile-dark"}[look[1]])
+			} else if look[1] == "dark" {
+				b.shoot(t, "page-dark")
+			}
+		}
+	}
+}
+
+// TestTheKeyboard: the first stop leads to the checks, every control can be reached, and the arrow keys choose a
+// step of the past.
+func TestTheKeyboard(t *testing.T) {
+	url, _ := serve(t, echohealth.WithDatabase(well))
+	b := newBrowser(t)
+	b.open(t, url, 1200)
+	focused := `document.activeElement.id || document.activeElement.className || document.activeElement.dataset.focus || ""`
+	b.do(t, chromedp.KeyEvent(kb.Tab))
+	assert.Equal(t, "skip", eval[string](t, b, focused))
+	seen := map[string]bool{}
+	for range 15 {
+		b.do(t, chromedp.KeyEvent(kb.Tab))
+		seen[eval[string](t, b, focused)] = true
+	}
+	for _, control := range []string{"window", "theme", "problems", "pause", "copy", "past-database"} {
+		assert.True(t, seen[control], "%s: %v", control, seen)
+	}
+	eval[bool](t, b, `(document.querySelector("[data-focus=past-database]").focus(), true)`)
+	before := eval[string](t, b, `document.activeElement.getAttribute("aria-valuetext")`)
+	b.do(t, chromedp.KeyEvent(kb.ArrowLeft))
+	assert.NotEqual(t, before, eval[string](t, b, `document.activeElement.getAttribute("aria-valuetext")`))
+	eval[bool](t, b, `(document.getElementById("problems").focus(), true)`)
+	b.do(t, chromedp.KeyEvent(kb.Enter))
+	b.becomes(t, `document.querySelector("#dependencies").textContent === "Nothing."`)
+}
+
+// TestThirtyChecks: many checks and a long name need no scrolling to the side, on a small screen either.
+func TestThirtyChecks(t *testing.T) {
+	options := []echohealth.Option{echohealth.WithCheck(strings.Repeat("n", 64), well)}
+	for i := range 29 {
+		options = append(options, echohealth.WithCheck(fmt.Sprint("check-", i), well))
+	}
+	url, _ := serve(t, options...)
+	b := newBrowser(t)
+	for _, width := range []int64{360, 768, 1600} {
+		b.open(t, url, width)
+		b.becomes(t, `document.querySelectorAll("#dependencies .card").length === 30`)
+		assert.LessOrEqual(t, eval[int64](t, b, `document.documentElement.scrollWidth`), width)
+	}
+	b.isClean(t, strings.TrimSuffix(url, "api/health/"))
+}
+
+// TestWithoutScript: the first paint carries the state.
+func TestWithoutScript(t *testing.T) {
+	url, _ := serve(t, echohealth.WithRedis(probes.Func(func(context.Context) error {
+		return probes.Fail(probes.ReasonReadOnly, errors.New("no"))
+	})))
+	b := newBrowser(t)
+	b.do(t, call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}),
+		chromedp.Navigate(url))
+	text := ask(t, b, chromedp.Text("body"))
+	for _, part := range []string{"Unhealthy", "redis", "read_only", "it takes no writes"} {
+		assert.Contains(t, text, part)
+	}
+}
+
+// TestAToken: a browser gets in with the token as a password, and its script too. The token is in no address.
+func TestAToken(t *testing.T) {
+	url, _ := serve(t, echohealth.WithDatabase(well), echohealth.WithGuard(echohealth.BearerToken("s3cret")))
+	b := newBrowser(t)
+	b.open(t, strings.Replace(url, "http://", "http://any:s3cret@", 1), 1200)
+	assert.Equal(t, url, eval[string](t, b, `location.href.replace(/\/\/.*@/, "//")`))
+	b.becomes(t, `document.getElementById("status").textContent.endsWith("Healthy")`)
+	assert.True(t, eval[bool](t, b, `document.getElementById("stale").hidden`))
+	b.mu.Lock()
+	b.requests[0] = strings.Replace(b.requests[0], "any:s3cret@", "", 1) // what was typed
+	b.mu.Unlock()
+	b.isClean(t, strings.TrimSuffix(url, "api/health/"))
+}
+
+// TestTwoInstances: behind a balancer each request may meet another one. The page says how many it has met.
+func TestTwoInstances(t *testing.T) {
+	var handlers []http.Handler
+	for range 2 {
+		h, err := echohealth.New(echohealth.WithPage(), echohealth.WithDatabase(well))
+		require.NoError(t, err)
+		defer h.Close()
+		handlers = append(handlers, h)
+	}
+	turn := make(chan int, 1)
+	turn <- 0
+	balancer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		i := <-turn
+		turn <- i + 1
+		handlers[i/3%2].ServeHTTP(w, r)
+	}))
+	defer balancer.Close()
+	b := newBrowser(t)
+	b.open(t, balancer.URL+"/api/health/", 1200)
+	b.becomes(t, `document.getElementById("met").textContent.startsWith("2 instances have answered so far: ")`)
+	assert.False(t, eval[bool](t, b, `document.getElementById("replica").hidden`))
+	assert.Equal(t, 3, eval[int](t, b, `document.getElementById("instance").options.length`))
+}
+
+// TestDraining: a service that stops is not down.
+func TestDraining(t *testing.T) {
+	url, h := serve(t, echohealth.WithDatabase(well), echohealth.WithDrainDelay(0))
+	b := newBrowser(t)
+	b.open(t, url, 1200)
+	require.NoError(t, h.Drain(t.Context()))
+	b.becomes(t, `document.getElementById("banner").className === "banner s-off"`)
+	assert.Contains(t, eval[string](t, b, `document.getElementById("why").textContent`), "Draining")
+}

@@ -1,0 +1,311 @@
+"use strict";
+(() => {
+  const $ = (id) => document.getElementById(id);
+  const config = JSON.parse($("config").textContent);
+  const base = new URL(config.base, location.origin + location.pathname); // without a password, which fetch refuses
+  const glyphs = {ok: "✓", healthy: "✓", warning: "!", degraded: "!", error: "✕", unhealthy: "✕"};
+  const rank = {error: 0, warning: 1, ok: 2};
+  const troubleshooting = "https://github.com/echo-probes/echohealth/blob/main/docs/troubleshooting.md";
+  const store = {
+    get(key) { try { return localStorage.getItem("echohealth-" + key); } catch { return null; } },
+    set(key, value) { try { localStorage.setItem("echohealth-" + key, value); } catch { /* a private window */ } },
+  };
+
+  const state = {
+    window: store.get("window") === "24h" ? "24h" : "1h", problems: false, paused: false, theme: store.get("theme") || "system",
+    instances: new Map(), instance: "", failures: 0, timer: 0, history: null, said: "",
+  };
+
+  // el makes an element: attributes by name, children that are nodes or text.
+  function el(name, attributes, ...children) {
+    const e = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes || {})) {
+      if (value === true) e.setAttribute(key, "");
+      else if (value !== undefined && value !== false && value !== null) e.setAttribute(key, value);
+    }
+    e.append(...children.filter((c) => c !== null && c !== undefined && c !== ""));
+    return e;
+  }
+
+  function duration(seconds) {
+    const s = Math.max(0, Math.round(seconds));
+    if (s < 60) return s + " s";
+    if (s < 3600) return Math.floor(s / 60) + " min " + (s % 60 && s < 600 ? s % 60 + " s" : "");
+    if (s < 86400) return Math.floor(s / 3600) + " h " + Math.floor(s % 3600 / 60) + " min";
+    return Math.floor(s / 86400) + " d " + Math.floor(s % 86400 / 3600) + " h";
+  }
+  const clock = (time) => new Date(time).toLocaleTimeString([], {hour: "2-digit", minute: "2-digit", second: "2-digit"});
+  const percent = (share) => (share === null ? "no data" : (share >= 1 ? "100" : (Math.floor(share * 1e4) / 100).toString()) + " %");
+  const ms = (value) => (value === null ? "no data" : (value < 10 ? value.toFixed(2) : Math.round(value)) + " ms");
+
+  async function ask(path) {
+    const response = await fetch(new URL(path, base), {headers: {Accept: "application/json"}, cache: "no-store"});
+    if (!response.ok) throw new Error(String(response.status));
+    return response.json();
+  }
+
+  async function poll() {
+    clearTimeout(state.timer);
+    if (document.hidden || state.paused) return;
+    try {
+      const [now, past] = await Promise.all([ask("detailed/"), ask("history/?window=" + state.window)]);
+      for (const document of [now, past]) {
+        const known = state.instances.get(document.instance) || {};
+        known[document === now ? "now" : "past"] = document;
+        known.at = Date.now();
+        state.instances.set(document.instance, known);
+      }
+      state.failures = 0;
+    } catch (error) {
+      state.failures++;
+      state.failure = error.message;
+    }
+    render();
+    const pause = Math.min(60, 5 * 2 ** Math.min(state.failures, 4));
+    state.timer = setTimeout(poll, pause * 1000);
+  }
+
+  // shown is the instance on the page: the one that was chosen, or the one that was met last.
+  function shown() {
+    let last = null;
+    for (const [id, known] of state.instances) {
+      if (id === state.instance && known.now) return known;
+      if (known.now && (!last || known.at >= last.at)) last = known;
+    }
+    return last;
+  }
+
+  function render() {
+    $("stale").hidden = state.failures === 0;
+    $("stale").textContent = "The service can't be reached" + (/^\d+$/.test(state.failure) ? " (" + state.failure + ")" : "") +
+      ". What is shown may be old.";
+    const known = shown();
+    if (!known) return;
+    const checks = Object.entries(known.now.checks).map(([name, check]) => ({
+      name, check, ...(config.components[name] || {}), past: (known.past ? known.past.components : []).find((c) => c.name === name),
+    }));
+    checks.sort((a, b) => rank[a.check.status] - rank[b.check.status]);
+    banner(known.now, checks);
+    for (const [id, system] of [["dependencies", false], ["system", true]]) {
+      const list = checks.filter((c) => Boolean(c.system) === system && !(state.problems && c.check.status === "ok"));
+      update($(id), list.map((c) => card(c, known)), list.length || "none");
+    }
+    journal(known.past);
+    replicas(known);
+    $("when").textContent = "As of " + clock(known.now.timestamp) + (state.paused ? ", paused" : "") + ".";
+    if (known.past) $("since").textContent = "The history began " + new Date(known.past.since).toLocaleString() +
+      ", when this process started: availability is that of while it was up.";
+  }
+
+  // update replaces the children of a list, and keeps the focus where it was.
+  function update(list, items, count) {
+    const focused = document.activeElement && document.activeElement.dataset ? document.activeElement.dataset.focus : "";
+    list.replaceChildren(...items);
+    if (count === "none") list.append(el("li", {class: "muted"}, "Nothing."));
+    if (focused) list.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  function banner(now, checks) {
+    const bad = checks.filter((c) => c.check.status !== "ok");
+    const phase = now.phase ? {draining: "Draining: it takes no new requests, and stops soon.", starting: "Starting: it takes no requests yet."}[now.phase] : "";
+    const box = $("banner");
+    box.className = "banner s-" + (now.phase ? "off" : now.status);
+    $("status").textContent = (glyphs[now.status] || "?") + " " + now.status[0].toUpperCase() + now.status.slice(1);
+    $("why").textContent = [phase, ...bad.slice(0, 3).map((c) =>
+      c.name + ": " + c.check.reason + (c.check.since ? " for " + duration((Date.parse(now.timestamp) - Date.parse(c.check.since)) / 1000) : "")),
+    bad.length > 3 ? "and " + (bad.length - 3) + " more" : "", bad.length || phase ? "" : "Every check is ok."].filter(Boolean).join(" · ");
+    const short = bad.length ? bad[0].name + " " + bad[0].check.reason : now.status;
+    document.title = (glyphs[now.status] || "?") + " " + short + " – health";
+    const colour = {healthy: "#1a7f37", degraded: "#bf8700", unhealthy: "#cf222e"}[now.phase ? "" : now.status] || "#6e7781";
+    $("icon").href = "data:image/svg+xml," + encodeURIComponent(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="${colour}"/></svg>`);
+    const said = now.status + (phase ? ", " + now.phase : "") + (bad.length ? ": " + bad.map((c) => c.name + " " + c.check.reason).join(", ") : "");
+    if (said !== state.said) { // only what has changed is announced
+      if (state.said) $("live").textContent = "Now " + said;
+      state.said = said;
+    }
+  }
+
+  const shownMembers = new Set(["status", "reason", "response_time_ms", "since", "last_ok", "percent"]);
+
+  function card(c, known) {
+    const {name, check} = c;
+    const box = el("li", {class: "card s-" + check.status},
+      el("header", {}, el("h3", {}, name), el("span", {class: "word"}, glyphs[check.status] + " " + check.status)));
+    if (check.reason) {
+      const link = el("a", {href: troubleshooting + "#" + check.reason, rel: "noreferrer"}, check.reason);
+      const known = config.reasons[check.reason];
+      box.append(el("p", {class: "why"}, known ? link : check.reason, known ? el("small", {}, " " + known) : ""));
+    }
+    if (c.optional) box.append(el("p", {class: "muted"}, "Optional: readiness does not depend on it."));
+    if (check.percent !== undefined) box.append(gauge(name, check.percent, c));
+    const facts = el("dl");
+    const fact = (term, value) => facts.append(el("dt", {}, term), el("dd", {}, value));
+    if (check.since) fact(check.status + " for", duration((Date.parse(known.now.timestamp) - Date.parse(check.since)) / 1000));
+    if (check.last_ok) fact("last ok", clock(check.last_ok));
+    if (check.response_time_ms !== undefined) fact("response time", ms(check.response_time_ms));
+    if (c.past) {
+      fact("availability, " + state.window, percent(c.past.availability));
+      if (c.past.incidents) fact("incidents", String(c.past.incidents));
+    }
+    for (const [key, value] of Object.entries(check)) if (!shownMembers.has(key)) fact(key.replaceAll("_", " "), String(value));
+    box.append(facts);
+    if (c.past && known.past) {
+      box.append(past(c, known.past));
+      if (!c.system) box.append(spark(c.past));
+    }
+    return box;
+  }
+
+  function gauge(name, value, c) {
+    const box = el("div", {class: "gauge", role: "img", "aria-label": `${name}: ${value} percent` + (c.warning ? `, warning above ${c.warning}` : "") + (c.critical ? `, critical above ${c.critical}` : "")}, el("b"));
+    box.firstChild.style.setProperty("--v", Math.min(100, value) + "%");
+    for (const mark of [c.warning, c.critical]) {
+      if (mark) box.append(el("i")), box.lastChild.style.setProperty("--v", mark + "%");
+    }
+    return box;
+  }
+
+  const words = {o: "ok", w: "warning", e: "error", "-": "no data"};
+
+  // past is a bar of past states. A range input lies over it, so that mouse, finger and keys choose a step.
+  function past(c, history) {
+    const steps = [...c.past.status];
+    const at = (i) => Date.parse(history.from) + i * history.step_seconds * 1000;
+    const tell = (i) => {
+      const until = at(i) + history.step_seconds * 1000;
+      const reasons = history.transitions.filter((t) => t.component === c.name && t.reason && Date.parse(t.at) < until &&
+        Date.parse(t.at) + 1000 * (history.transitions.find((n) => n.component === c.name && n.at > t.at)?.after_seconds ?? 1e9) >= at(i));
+      const reason = "we".includes(steps[i]) && reasons.length ? ", " + [...new Set(reasons.map((t) => t.reason))].join(", ") : "";
+      return clock(at(i)) + ": " + words[steps[i]] + reason + (c.past.max_ms[i] === null || c.system ? "" : ", at most " + ms(c.past.max_ms[i]));
+    };
+    const out = el("output", {"aria-live": "off"});
+    const input = el("input", {type: "range", min: 0, max: steps.length - 1, value: steps.length - 1, "aria-label": `${c.name}, the last ${state.window}`, "aria-valuetext": tell(steps.length - 1), "data-focus": "past-" + c.name});
+    const show = () => { out.textContent = tell(+input.value); input.setAttribute("aria-valuetext", out.textContent); };
+    input.addEventListener("input", show);
+    input.addEventListener("focus", show);
+    input.addEventListener("pointermove", (event) => {
+      const box = input.getBoundingClientRect();
+      input.value = Math.floor((event.clientX - box.left) / box.width * steps.length);
+      show();
+    });
+    const bar = el("div", {class: "bar", "aria-hidden": "true"}, ...steps.map((s) => el("i", {class: "s-" + (s === "-" ? "none" : words[s])})));
+    return el("div", {class: "past"}, input, bar, out);
+  }
+
+  // spark is the response times as a line, broken where there is no data.
+  function spark(past) {
+    const most = Math.max(...past.max_ms.map((v) => v ?? 0));
+    let d = "", pen = "M";
+    past.max_ms.forEach((value, i) => {
+      if (value === null) { pen = "M"; return; }
+      d += `${pen}${i} ${(19 - 18 * value / (most || 1)).toFixed(1)}`;
+      pen = "L";
+    });
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    for (const [key, value] of Object.entries({class: "spark", viewBox: `0 0 ${past.max_ms.length} 20`, preserveAspectRatio: "none", role: "img", "aria-label": "Response times, at most " + ms(most)})) svg.setAttribute(key, value);
+    const path = document.createElementNS(svg.namespaceURI, "path");
+    path.setAttribute("d", d);
+    svg.append(path);
+    return svg;
+  }
+
+  // journal shows the changes, those of one incident together, newest first.
+  function journal(history) {
+    if (!history) return;
+    const incidents = [], open = new Map();
+    for (const t of history.transitions) {
+      let incident = open.get(t.component);
+      if (!incident) incidents.push(incident = {component: t.component, changes: []}), open.set(t.component, incident);
+      incident.changes.push(t);
+      if (t.to === "ok") open.delete(t.component);
+    }
+    const items = incidents.reverse().slice(0, 50).map(({component, changes}) => {
+      const last = changes.at(-1), over = last.to === "ok";
+      const worst = changes.some((t) => t.to === "error") ? "error" : changes.some((t) => t.to === "warning") ? "warning" : "ok";
+      const began = Date.parse(changes[0].at), ended = over ? Date.parse(last.at) : Date.parse(history.generated_at);
+      const reasons = [...new Set(changes.map((t) => t.reason).filter(Boolean))].join(", ");
+      return el("li", {class: "s-" + (over ? "ok" : worst)},
+        el("strong", {}, component), ` ${worst}${reasons ? " (" + reasons + ")" : ""}: `,
+        over ? `${clock(began)} to ${clock(ended)}, ${duration((ended - began) / 1000)}` : `since ${clock(began)}, for ${duration((ended - began) / 1000)}`,
+        changes.length > 2 ? el("ul", {}, ...changes.map((t) => el("li", {}, `${clock(t.at)} ${t.to}${t.reason ? " (" + t.reason + ")" : ""}`))) : "");
+    });
+    update($("journal"), items, items.length || "none");
+  }
+
+  function replicas(known) {
+    const ids = [...state.instances].filter(([, i]) => i.now);
+    $("replica").hidden = ids.length < 2;
+    const select = $("instance");
+    if (select.options.length !== ids.length + 1) {
+      select.replaceChildren(el("option", {value: ""}, "the one that answered last"), ...ids.map(([id]) => el("option", {value: id}, id)));
+      select.value = state.instance;
+    }
+    $("met").textContent = ids.length < 2 ? "" : `${ids.length} instances have answered so far: ` +
+      ids.map(([id, i]) => `${id} ${i.now.phase || i.now.status}`).join(", ") + ".";
+    $("which").textContent = "Instance " + known.now.instance + (known.now.version ? ", version " + known.now.version : "") + ".";
+  }
+
+  function report() {
+    const known = shown();
+    if (!known) return "";
+    const {now, past} = known;
+    const lines = [`${location.host}: ${now.status}${now.phase ? " (" + now.phase + ")" : ""} at ${now.timestamp}`,
+      `instance ${now.instance}${now.version ? ", version " + now.version : ""}`, ""];
+    for (const [name, check] of Object.entries(now.checks)) {
+      lines.push(`${name}: ${check.status}${check.reason ? " " + check.reason : ""}${check.since ? " since " + check.since : ""}` +
+        (check.last_ok ? `, last ok ${check.last_ok}` : "") + (check.response_time_ms !== undefined ? `, ${check.response_time_ms} ms` : ""));
+    }
+    if (past && past.transitions.length) lines.push("", "Changes:", ...past.transitions.slice(-20).map((t) =>
+      `${t.at} ${t.component}: ${t.from || "unknown"} -> ${t.to}${t.reason ? " (" + t.reason + ")" : ""}`));
+    return lines.join("\n") + "\n";
+  }
+
+  async function copy() {
+    const text = report();
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch { // without TLS there is no clipboard
+      const area = el("textarea", {class: "sr", "aria-hidden": "true"});
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+    $("copy").textContent = "Copied";
+    setTimeout(() => { $("copy").textContent = "Copy a report"; }, 2000);
+  }
+
+  function theme(value) {
+    state.theme = value;
+    store.set("theme", value);
+    if (value === "system") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = value;
+  }
+
+  function toggle(id, key, then) {
+    $(id).addEventListener("click", () => {
+      state[key] = !state[key];
+      $(id).setAttribute("aria-pressed", String(state[key]));
+      then();
+    });
+  }
+
+  $("tools").hidden = false;
+  $("window").value = state.window;
+  $("theme").value = state.theme;
+  theme(state.theme);
+  $("window").addEventListener("change", (event) => {
+    state.window = event.target.value;
+    store.set("window", state.window);
+    for (const known of state.instances.values()) delete known.past;
+    poll();
+  });
+  $("theme").addEventListener("change", (event) => theme(event.target.value));
+  $("instance").addEventListener("change", (event) => { state.instance = event.target.value; render(); });
+  $("copy").addEventListener("click", copy);
+  toggle("pause", "paused", () => { render(); poll(); });
+  toggle("problems", "problems", render);
+  document.addEventListener("visibilitychange", poll);
+  poll();
+})();

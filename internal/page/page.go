@@ -1,0 +1,185 @@
+// Package page writes the status page: one HTML document without a request to another origin. Its first paint
+// shows the state without JavaScript; the script then asks the endpoints beside it. It knows nothing of a Health.
+package page
+
+import (
+	"crypto/sha256"
+	_ "embed" // the files
+	"encoding/base64"
+	"encoding/json"
+	"html"
+	"strings"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/snapshot"
+	"github.com/echo-probes/echohealth/probes"
+)
+
+//go:embed assets/page.css
+var style string
+
+//go:embed assets/page.js
+var script string
+
+// Policy is the value of the header Content-Security-Policy: nothing but this style and this script, and no
+// request but to the page's own origin.
+var Policy = "default-src 'none'; script-src '" + hash(script) + "'; style-src '" + hash(style) + "'; " +
+	"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// Component is what the page shows of a check or a system metric beside its state.
+type Component struct {
+	System   bool    `json:"system,omitempty"`
+	Optional bool    `json:"optional,omitempty"`
+	Warning  float64 `json:"warning,omitempty"`  // a threshold in percent; 0: none
+	Critical float64 `json:"critical,omitempty"` // likewise
+}
+
+// Page is the page of one service. It is never changed.
+type Page struct{ tail string }
+
+// New returns the page of a service with these components, by their names.
+func New(components map[string]Component) *Page {
+	config, _ := json.Marshal(map[string]any{ // there is nothing that can't be encoded
+		"components": components, "reasons": meanings, "base": "BASE",
+	})
+	return &Page{tail: `<script id="config" type="application/json">` + string(config) + "</script>\n<script>" + script +
+		"</script>\n"}
+}
+
+// Append appends the document for what is known now. base leads from the page's own address to the prefix of the
+// endpoints.
+func (p *Page) Append(b []byte, s *snapshot.Snapshot, base string) []byte {
+	var w strings.Builder
+	bad := problems(s)
+	w.WriteString("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n" +
+		`<meta name="viewport" content="width=device-width,initial-scale=1">` + "\n<title>")
+	w.WriteString(html.EscapeString(title(s, bad)))
+	w.WriteString("</title>\n<link id=\"icon\" rel=\"icon\" href=\"data:,\">\n<style>" + style + "</style>\n</head>\n<body>\n")
+	w.WriteString(`<a class="skip" href="#main">Skip to the checks</a>` + "\n<div class=\"wrap\">\n")
+	w.WriteString(`<div id="stale" class="stale" role="status" hidden></div>` + "\n")
+	writeBanner(&w, s, bad)
+	w.WriteString(tools)
+	w.WriteString("<main id=\"main\" tabindex=\"-1\">\n")
+	writeCards(&w, "dependencies", "Dependencies", s, false)
+	writeCards(&w, "system", "System", s, true)
+	w.WriteString(`<section aria-labelledby="h-journal"><h2 id="h-journal">Journal</h2>` +
+		`<ol id="journal" class="journal"><li class="muted">It is filled by the page's script.</li></ol></section>` + "\n")
+	w.WriteString("</main>\n<footer><p id=\"which\">")
+	if s.Version != "" {
+		w.WriteString("Version " + html.EscapeString(s.Version) + ".")
+	}
+	w.WriteString(`</p><p id="met"></p><p id="when">As of ` + time.Now().UTC().Format(time.RFC3339) +
+		`.</p><p id="since"></p></footer>` + "\n</div>\n<div id=\"live\" class=\"sr\" role=\"status\" aria-live=\"polite\"></div>\n")
+	b = append(b, w.String()...)
+	encoded, _ := json.Marshal(base)
+	b = append(b, strings.Replace(p.tail, `"BASE"`, string(encoded), 1)...)
+	return append(b, "</body>\n</html>\n"...)
+}
+
+// tools need the script, which shows them.
+const tools = `<section id="tools" class="tools" aria-label="Controls" hidden>
+<label>Window <select id="window"><option value="1h">1 hour</option><option value="24h">24 hours</option></select></label>
+<label>Theme <select id="theme"><option value="system">system</option><option value="light">light</option><option value="dark">dark</option></select></label>
+<button id="problems" type="button" aria-pressed="false">Problems only</button>
+<button id="pause" type="button" aria-pressed="false">Pause</button>
+<button id="copy" type="button">Copy a report</button>
+<label id="replica" hidden>Instance <select id="instance"><option value=""></option></select></label>
+</section>
+`
+
+// problem is a component that is not ok.
+type problem struct {
+	name   string
+	reason probes.Reason
+	since  time.Time
+	status probes.Status
+}
+
+// problems are what is not ok, errors first.
+func problems(s *snapshot.Snapshot) []problem {
+	var errs, warnings []problem
+	for i, c := range s.Components {
+		state := s.States[i]
+		p := problem{c.Name, state.Reason, state.Since, state.Status}
+		switch state.Status {
+		case probes.Error:
+			errs = append(errs, p)
+		case probes.Warning:
+			warnings = append(warnings, p)
+		}
+	}
+	return append(errs, warnings...)
+}
+
+func title(s *snapshot.Snapshot, bad []problem) string {
+	if len(bad) == 0 {
+		return glyph(s.Status) + " " + s.Status + " – health"
+	}
+	return glyph(s.Status) + " " + bad[0].name + " " + string(bad[0].reason) + " – health"
+}
+
+func glyph(status string) string {
+	switch status {
+	case "ok", "healthy":
+		return "✓"
+	case "warning", "degraded":
+		return "!"
+	}
+	return "✕"
+}
+
+func writeBanner(w *strings.Builder, s *snapshot.Snapshot, bad []problem) {
+	class := s.Status
+	if s.Phase != "running" {
+		class = "off"
+	}
+	w.WriteString(`<header id="banner" class="banner s-` + class + `"><h1 id="status">` + glyph(s.Status) + " " +
+		strings.ToUpper(s.Status[:1]) + s.Status[1:] + `</h1><p id="why">`)
+	var parts []string
+	if s.Phase != "running" && s.Phase != "" {
+		parts = append(parts, "This instance is "+s.Phase)
+	}
+	for _, p := range bad {
+		parts = append(parts, p.name+": "+string(p.reason)+" since "+p.since.UTC().Format(time.RFC3339))
+	}
+	if len(parts) == 0 {
+		parts = []string{"Every check is ok."}
+	}
+	w.WriteString(html.EscapeString(strings.Join(parts, " · ")) + "</p></header>\n")
+}
+
+// writeCards writes the cards of the dependencies or of the system, the worst first.
+func writeCards(w *strings.Builder, id, heading string, s *snapshot.Snapshot, system bool) {
+	w.WriteString(`<section aria-labelledby="h-` + id + `"><h2 id="h-` + id + `">` + heading + `</h2><ul id="` + id +
+		`" class="cards">` + "\n")
+	for _, status := range []probes.Status{probes.Error, probes.Warning, probes.OK, ""} {
+		for i, c := range s.Components {
+			if c.System == system && s.States[i].Status == status {
+				writeCard(w, c.Name, s.States[i])
+			}
+		}
+	}
+	w.WriteString("</ul></section>\n")
+}
+
+func writeCard(w *strings.Builder, name string, state snapshot.State) {
+	status := string(state.Status)
+	if status == "" {
+		status = "unknown"
+	}
+	w.WriteString(`<li class="card s-` + status + `"><header><h3>` + html.EscapeString(name) +
+		`</h3><span class="word">` + glyph(status) + " " + status + "</span></header>")
+	if state.Reason != "" {
+		text := string(state.Reason)
+		if meaning := meanings[state.Reason]; meaning != "" {
+			text += ": " + meaning
+		}
+		w.WriteString(`<p class="why">` + html.EscapeString(text) + "</p>")
+	}
+	w.WriteString("</li>\n")
+}

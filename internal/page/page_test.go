@@ -1,0 +1,100 @@
+package page_test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/page"
+	"github.com/echo-probes/echohealth/internal/snapshot"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var since = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+
+// document is the page of a service with a Redis that fails and a name that must be escaped.
+func document() string {
+	p := page.New(map[string]page.Component{
+		"redis": {}, "cpu": {System: true, Warning: 90}, "</script>": {Optional: true},
+	})
+	return string(p.Append(nil, &snapshot.Snapshot{
+		Status: "unhealthy", Phase: "running", Version: "<b>1.2</b>",
+		Components: []snapshot.Component{{Name: "a<b"}, {Name: "redis"}, {Name: "cpu", System: true}},
+		States: []snapshot.State{
+			{Status: probes.OK},
+			{Status: probes.Error, Reason: probes.ReasonTimeout, Since: since},
+			{},
+		},
+	}, `./"</script>`))
+}
+
+// Without JavaScript the page says what is wrong, and since when.
+func TestTheFirstPaint(t *testing.T) {
+	d := document()
+	visible, _, _ := strings.Cut(d, `<script id="config"`)
+	for _, text := range []string{
+		"<title>✕ redis timeout – health</title>", "✕ Unhealthy", "redis: timeout since 2026-11-28T12:00:00Z",
+		"timeout: no answer in time", "a&lt;b", "✓ ok", "✕ unknown", "Version &lt;b&gt;1.2&lt;/b&gt;.",
+	} {
+		assert.Contains(t, visible, text)
+	}
+	assert.Less(t, strings.Index(visible, "<h3>redis"), strings.Index(visible, "<h3>a&lt;b"), "the worst is first")
+}
+
+// The policy allows exactly the style and the script of the document.
+func TestThePolicy(t *testing.T) {
+	d := document()
+	for _, element := range []string{"style", "script"} {
+		content := regexp.MustCompile(`(?s)<` + element + `>(.*?)</` + element + `>`).FindStringSubmatch(d)
+		require.Len(t, content, 2)
+		sum := sha256.Sum256([]byte(content[1]))
+		assert.Contains(t, page.Policy, element+"-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
+	}
+	assert.NotRegexp(t, `<[^>]+\sstyle=`, d, "the policy allows no style attribute")
+	assert.NotRegexp(t, `<[^>]+\son[a-z]+=`, d)
+}
+
+// What comes from outside the program can't end the script or an element.
+func TestTheConfiguration(t *testing.T) {
+	config := regexp.MustCompile(`(?s)<script id="config" type="application/json">(.*?)</script>`).FindStringSubmatch(document())
+	require.Len(t, config, 2)
+	var got struct {
+		Base       string
+		Components map[string]page.Component
+		Reasons    map[string]string
+	}
+	require.NoError(t, json.Unmarshal([]byte(config[1]), &got))
+	assert.Equal(t, `./"</script>`, got.Base)
+	assert.Equal(t, page.Component{System: true, Warning: 90}, got.Components["cpu"])
+	assert.True(t, got.Components["</script>"].Optional)
+}
+
+// Every reason that we have has a meaning.
+func TestMeanings(t *testing.T) {
+	source, err := os.ReadFile("../../probes/reason.go")
+	require.NoError(t, err)
+	d := document()
+	for _, match := range regexp.MustCompile(`Reason = "([a-z_]+)"`).FindAllStringSubmatch(string(source), -1) {
+		assert.Contains(t, d, `"`+match[1]+`":"`, "the page must say what it means")
+	}
+}
+
+func TestTheSize(t *testing.T) {
+	t.Logf("%d bytes", len(document()))
+	assert.LessOrEqual(t, len(document()), 40<<10)
+}
+
+func TestBadge(t *testing.T) {
+	for status, colour := range map[string]string{"healthy": "#116329", "unhealthy": "#b3161b", "?": "#57606a"} {
+		svg := string(page.AppendBadge(nil, status))
+		assert.Contains(t, svg, `aria-label="health: `+status+`"`)
+		assert.Contains(t, svg, colour)
+	}
+}

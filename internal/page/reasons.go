@@ -1,0 +1,35 @@
+package page
+
+import "github.com/echo-probes/echohealth/probes"
+
+// meanings are what the reasons mean, in one line. docs/troubleshooting.md has an entry for each.
+var meanings = map[probes.Reason]string{
+	probes.ReasonTimeout:              "no answer in time",
+	probes.ReasonConnectionRefused:    "nothing listens there",
+	probes.ReasonConnectionLost:       "the connection ended during use",
+	probes.ReasonHostNotFound:         "the name does not resolve",
+	probes.ReasonUnreachable:          "there is no way to it",
+	probes.ReasonTLSError:             "the TLS handshake failed",
+	probes.ReasonAuthenticationFailed: "wrong user or password",
+	probes.ReasonPermissionDenied:     "the user may not do this",
+	probes.ReasonNotFound:             "what is asked for does not exist",
+	probes.ReasonTooManyConnections:   "the server's limit is reached",
+	probes.ReasonReadOnly:             "it takes no writes",
+	probes.ReasonOutOfResources:       "memory, disk, files or ports are used up",
+	probes.ReasonDependencyStarting:   "it starts or stops",
+	probes.ReasonBrokerBlocked:        "the broker has an alarm and takes no messages",
+	probes.ReasonMisconfigured:        "it answers, but not as expected",
+	probes.ReasonPoolSaturated:        "the application uses all its connections",
+	probes.ReasonPoolStuck:            "the application has got no connection for long",
+	probes.ReasonClientClosed:         "the application closed its client",
+	probes.ReasonNoConsumers:          "a queue has no consumer",
+	probes.ReasonNoWorkers:            "no worker answers",
+	probes.ReasonMissingWorkers:       "some workers do not answer",
+	probes.ReasonBacklog:              "too many tasks wait",
+	probes.ReasonSlow:                 "it answers slowly",
+	probes.ReasonAboveThreshold:       "the value is above its threshold",
+	probes.ReasonStuck:                "it makes no progress",
+	probes.ReasonStale:                "the service does not check any more",
+	probes.ReasonPanic:                "the check itself has a fault",
+	probes.ReasonFailed:               "the log has the error",
+}

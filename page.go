@@ -1,0 +1,112 @@
+package echohealth
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/echo-probes/echohealth/internal/page"
+	"github.com/echo-probes/echohealth/internal/snapshot"
+)
+
+// WithPage answers the prefix itself with a status page for clients that prefer text/html, as browsers do; all
+// others get JSON as before. It also answers /badge.svg, and turns WithHistory on. The page asks /detailed/ and
+// /history/, which must be public where Index is. With BearerToken a browser asks for a password, which is the
+// token. Without this option there is no page. Repeated use has no further effect.
+func WithPage() Option {
+	return func(c *config) error {
+		c.addFeature(Badge, func(m *monitor, r *router) any {
+			p := &statusPage{
+				monitor: m, prefix: r.prefix, components: m.components(), page: page.New(pageComponents(m)),
+			}
+			r.index = p.route
+			r.routes[""] = p.route(r.routes[""].answerer)
+			r.add("/badge.svg", &route{endpoint: Badge, answerer: badgeAnswer(m)})
+			return nil
+		})
+		return WithHistory()(c)
+	}
+}
+
+// statusPage answers with the page.
+type statusPage struct {
+	monitor    *monitor
+	prefix     string
+	components []snapshot.Component
+	page       *page.Page
+}
+
+var (
+	textHTML   = []string{"text/html; charset=utf-8"}
+	imageSVG   = []string{"image/svg+xml"}
+	pagePolicy = []string{page.Policy}
+)
+
+// route answers with the page, or as json does.
+func (p *statusPage) route(json answerer) *route {
+	return &route{endpoint: Index, answerer: json, varies: true, choose: func(r *http.Request) answerer {
+		if !prefers(r.Header["Accept"], "text/html", "application/json") {
+			return json
+		}
+		return responder(func(ctx context.Context) *answer { return p.answer(ctx, r.URL.Path) })
+	}}
+}
+
+func (p *statusPage) answer(ctx context.Context, path string) *answer {
+	m := p.monitor
+	results := m.look(ctx, m.checks).Results
+	s := m.snapshot(p.components, m.phase(), results, m.metrics())
+	a := newAnswer(http.StatusOK, p.page.Append(nil, s, relative(path, p.prefix+"/")))
+	a.contentType, a.policy = textHTML, pagePolicy
+	return a
+}
+
+// relative returns how to get from one path to another that ends with a slash. An absolute path would be wrong
+// behind a proxy that strips or adds a part of it.
+func relative(from, to string) string {
+	dirs := strings.Split(from[:strings.LastIndexByte(from, '/')+1], "/")
+	target := strings.Split(to, "/")
+	common := 0
+	for common < min(len(dirs), len(target))-1 && dirs[common] == target[common] {
+		common++
+	}
+	way := strings.Repeat("../", len(dirs)-1-common) + strings.Join(target[common:], "/")
+	if way == "" {
+		return "./"
+	}
+	return way
+}
+
+// pageComponents is what the page shows beside the states.
+func pageComponents(m *monitor) map[string]page.Component {
+	components := map[string]page.Component{}
+	for _, d := range m.dependencies {
+		components[d.Name] = page.Component{Optional: d.optional}
+	}
+	for i, name := range m.metricNames() {
+		component := page.Component{System: true}
+		if l := m.system.percentages(i); l != nil {
+			component.Warning, component.Critical = mark(l.warning), mark(l.critical)
+		}
+		components[name] = component
+	}
+	return components
+}
+
+// mark is a threshold on a scale; 0 for Never.
+func mark(threshold float64) float64 {
+	if threshold == Never {
+		return 0
+	}
+	return threshold
+}
+
+// badgeAnswer shows the status of the service as a whole.
+func badgeAnswer(m *monitor) answerer {
+	return &cachedAnswer{monitor: m, checks: m.checks, metrics: true, write: func(v view) *answer {
+		status := m.report(v.phase, v.results, v.metrics).Status
+		a := newAnswer(http.StatusOK, page.AppendBadge(nil, string(status)))
+		a.contentType = imageSVG
+		return a
+	}}
+}
