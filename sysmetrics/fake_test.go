@@ -15,13 +15,14 @@ const (
 	gib = 1 << 30
 )
 
-// fakeHost is a machine of 1 GiB, of which 800 MiB are available, with an idle processor.
+// fakeHost is a machine of 1 GiB, of which 800 MiB are available, with an idle processor and 17 connections.
 func fakeHost(files fs.FS) machine {
 	return machine{
-		files:  files,
-		cpu:    func() (cpuTimes, error) { return cpuTimes{}, nil },
-		memory: func() (hostMemory, error) { return hostMemory{total: gib, available: 800 * mib}, nil },
-		statfs: func(string) (space, error) { return space{total: 100, used: 50, free: 50}, nil },
+		files:       files,
+		cpu:         func() (cpuTimes, error) { return cpuTimes{}, nil },
+		memory:      func() (hostMemory, error) { return hostMemory{total: gib, available: 800 * mib}, nil },
+		connections: func() (int, error) { return 17, nil },
+		statfs:      func(string) (space, error) { return space{total: 100, used: 50, free: 50}, nil },
 	}
 }
 

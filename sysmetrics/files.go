@@ -22,18 +22,6 @@ func readFile(files fs.FS, name string) (string, error) {
 
 // readCapped reads a whole file, and refuses one of more than limit bytes.
 func readCapped(files fs.FS, name string, limit int) (string, error) {
-	text, err := readHead(files, name, limit+1)
-	if err != nil {
-		return "", err
-	}
-	if len(text) > limit {
-		return "", fmt.Errorf("%s has more than %d bytes", name, limit)
-	}
-	return text, nil
-}
-
-// readHead reads the first limit bytes of a file, or all that it has.
-func readHead(files fs.FS, name string, limit int) (string, error) {
 	f, err := open(files, name)
 	if err != nil {
 		return "", err
@@ -41,8 +29,11 @@ func readHead(files fs.FS, name string, limit int) (string, error) {
 	defer f.Close()
 	text := buffers.Get().(*bytes.Buffer)
 	defer giveBack(text)
-	if _, err := text.ReadFrom(io.LimitReader(f, int64(limit))); err != nil {
+	if _, err := text.ReadFrom(io.LimitReader(f, int64(limit)+1)); err != nil {
 		return "", err
+	}
+	if text.Len() > limit {
+		return "", fmt.Errorf("%s has more than %d bytes", name, limit)
 	}
 	return text.String(), nil
 }

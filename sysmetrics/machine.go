@@ -2,13 +2,24 @@ package sysmetrics
 
 import "io/fs"
 
-// A machine is where a Sampler reads its figures, so that a test can put another
-// one in its place. Its functions are called by one goroutine at a time, but for statfs.
+// A machine is where a Sampler reads its figures, so that a test can put another one in its place. One
+// goroutine at a time calls its functions, except for statfs.
 type machine struct {
-	files  fs.FS // the root of a Linux file system, for /proc and cgroups; nil elsewhere
-	cpu    func() (cpuTimes, error)
-	memory func() (hostMemory, error)
-	statfs func(path string) (space, error)
+	files       fs.FS // the root of a Linux file system, for control groups and the process; nil elsewhere
+	cpu         func() (cpuTimes, error)
+	memory      func() (hostMemory, error)
+	connections func() (int, error)
+	statfs      func(path string) (space, error)
+}
+
+func thisMachine() machine {
+	return machine{
+		files:       ownFiles(),
+		cpu:         readHostCPU,
+		memory:      readHostMemory,
+		connections: readHostConnections,
+		statfs:      statfs,
+	}
 }
 
 // cpuTimes are counters since boot, in any unit, over all processors.

@@ -19,66 +19,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestProcStat(t *testing.T) {
-	tests := []struct {
-		name, content string
-		want          cpuTimes
-		err           string
-	}{
-		{"as the kernel writes it", "cpu  100 2 30 5000 400 1 5 7 50 1\ncpu0 1\nintr 9\n", cpuTimes{busy: 145, total: 5545}, ""},
-		{"without guests", "cpu 1 1 1 1 1 1 1 1", cpuTimes{busy: 6, total: 8}, ""},
-		{"empty", "", cpuTimes{}, `"" is not the line of all processors`},
-		{"too short", "cpu 1 2 3\n", cpuTimes{}, "not the line"},
-		{"of one processor", "cpu0 1 2 3 4 5 6 7 8\n", cpuTimes{}, "not the line"},
-		{"not numbers", "cpu 1 2 x 4 5 6 7 8\n", cpuTimes{}, `"x" is not a count`},
-		{"garbage", strings.Repeat("\xff", 1<<20), cpuTimes{}, "not the line"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := procStat(fixture("proc/stat", tt.content))
-			if tt.err != "" {
-				assert.ErrorContains(t, err, tt.err)
-				assert.Less(t, len(err.Error()), 300)
-				return
-			}
-			require.NoError(t, err)
-			assert.Equal(t, tt.want, got)
-		})
-	}
-	_, err := procStat(fixture())
-	assert.ErrorIs(t, err, fs.ErrNotExist)
-}
-
-func TestProcMeminfo(t *testing.T) {
-	const usual = "MemTotal:       1000 kB\nMemFree:  1 kB\nMemAvailable:    400 kB\nBuffers: 3 kB\n"
-	tests := []struct {
-		name, content string
-		want          hostMemory
-		err           string
-	}{
-		{"as the kernel writes it", usual, hostMemory{total: 1000 << 10, available: 400 << 10}, ""},
-		{"more available than there is", "MemTotal: 1000 kB\nMemAvailable: 1001 kB\n", hostMemory{total: 1000 << 10, available: 1000 << 10}, ""},
-		{"a kernel before 3.14", "MemTotal: 1000 kB\n", hostMemory{}, "proc/meminfo: MemAvailable: no such line"},
-		{"empty", "", hostMemory{}, "proc/meminfo: MemTotal: no such line"},
-		{"nothing", "MemTotal: 0 kB\nMemAvailable: 0 kB\n", hostMemory{}, "MemTotal is 0"},
-		{"more bytes than can be counted", "MemTotal: 9007199254740992 kB\nMemAvailable: 0 kB\n", hostMemory{}, "MemTotal: 9007199254740992 kB is more than any machine has"},
-		{"not a number", "MemTotal: x kB\nMemAvailable: 0 kB\n", hostMemory{}, `"x" is not a count`},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := procMeminfo(fixture("proc/meminfo", tt.content))
-			if tt.err != "" {
-				assert.ErrorContains(t, err, tt.err)
-				return
-			}
-			require.NoError(t, err)
-			assert.Equal(t, tt.want, got)
-		})
-	}
-	_, err := procMeminfo(fixture())
-	assert.ErrorIs(t, err, fs.ErrNotExist)
-}
-
 // virtiofs and FUSE give a transfer size of 1 MiB beside blocks of 4 KiB.
 func TestBlockSize(t *testing.T) {
 	assert.Equal(t, uint64(4096), blockSize(&unix.Statfs_t{Bsize: 1 << 20, Frsize: 4096}))
@@ -197,9 +137,9 @@ func undisturbed(t *testing.T, agrees func() bool, what string) {
 func TestThisMachinesConnections(t *testing.T) {
 	const pairs = 100
 	count := func() int {
-		c := measureConnections(rootFS{})
-		require.NoError(t, c.Err)
-		return c.Active
+		active, err := readHostConnections()
+		require.NoError(t, err)
+		return active
 	}
 	undisturbed(t, func() bool {
 		before := count()

@@ -13,10 +13,10 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// hangingFS keeps whoever opens one of its files, as long as the gate is closed.
+// hangingFS keeps whoever opens one of its files, or reads one of the host's figures, as long as the gate is closed.
 type hangingFS struct {
 	fs.FS
-	hangs  string // the file
+	hangs  string // the file, or the figure
 	gate   atomic.Pointer[chan struct{}]
 	caught atomic.Int32
 }
@@ -32,24 +32,42 @@ func (h *hangingFS) hang() (release func()) {
 }
 
 func (h *hangingFS) Open(name string) (fs.File, error) {
+	h.pass(name)
+	return h.FS.Open(name)
+}
+
+func (h *hangingFS) pass(name string) {
 	if gate := h.gate.Load(); gate != nil && name == h.hangs {
 		h.caught.Add(1)
 		<-*gate
 	}
-	return h.FS.Open(name)
+}
+
+// The figures of the host that can hang, beside the files.
+const (
+	hostsMemory      = "the host's memory"
+	hostsConnections = "the host's connections"
+)
+
+// host is a fakeHost of these files, whose figures pass the gate too.
+func (h *hangingFS) host() machine {
+	m := fakeHost(h)
+	memory, connections := m.memory, m.connections
+	m.memory = func() (hostMemory, error) { h.pass(hostsMemory); return memory() }
+	m.connections = func() (int, error) { h.pass(hostsConnections); return connections() }
+	return m
 }
 
 // container is a host with every file that a sample reads, with 128 MiB of which 48 are available, and half a processor.
 func container() fs.FS {
 	return merge(proc("0::/\n", v2Mount), v2Group("sys/fs/cgroup", bytesOf(128*mib), halfCPU), fixture(
-		"proc/net/snmp", "Tcp: CurrEstab\nTcp: 17\n",
 		"proc/self/fd", "7 bytes",
 	))
 }
 
 func hanging(t *testing.T, file string) (*hangingFS, *Sampler) {
 	files := &hangingFS{FS: container(), hangs: file}
-	return files, sampler(t, fakeHost(files), root)
+	return files, sampler(t, files.host(), root)
 }
 
 // ask asks and measures how long it takes.
@@ -74,7 +92,7 @@ func errorsOf(s *Sample) []error {
 func TestSystemThatHangs(t *testing.T) {
 	for _, file := range []string{
 		"sys/fs/cgroup/cpu.max", "sys/fs/cgroup/cpu.stat", "sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.stat",
-		"sys/fs/cgroup/memory.events", "proc/net/snmp", "proc/self/fd",
+		"sys/fs/cgroup/memory.events", "proc/self/fd", hostsMemory, hostsConnections,
 	} {
 		t.Run(file, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -218,7 +236,7 @@ func TestSlowSampleReplacesWhatWasGivenMeanwhile(t *testing.T) {
 // What a run has read before it hung is old when it ends. It is not given out as new.
 func TestRunThatHungIsOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		files, s := hanging(t, "proc/net/snmp") // read after the memory
+		files, s := hanging(t, hostsConnections) // read after the memory
 		release := files.hang()
 		s.Sample()
 		time.Sleep(time.Minute)
@@ -236,7 +254,7 @@ func TestRunThatHungIsOld(t *testing.T) {
 // Nor is it where the next run hangs too: its figures are as old as when it began.
 func TestRunsThatHangOneAfterTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		files, s := hanging(t, "proc/net/snmp")
+		files, s := hanging(t, hostsConnections)
 		release := files.hang()
 		s.Sample()
 		time.Sleep(time.Minute)
@@ -260,7 +278,7 @@ func TestRunsThatHangOneAfterTheOther(t *testing.T) {
 // Where there never was a sample, nothing is made up.
 func TestSystemThatHangsFromTheBeginning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		files, s := hanging(t, "proc/net/snmp")
+		files, s := hanging(t, hostsConnections)
 		release := files.hang()
 		first, took := ask(s)
 		assert.Equal(t, patience, took)
@@ -307,7 +325,7 @@ func TestSystemThatHangsInNew(t *testing.T) {
 		files := &hangingFS{FS: container(), hangs: "proc/self/mountinfo"}
 		release := files.hang()
 		begin := time.Now()
-		s := sampler(t, fakeHost(files), root)
+		s := sampler(t, files.host(), root)
 		assert.Equal(t, patience, time.Since(begin))
 
 		none, took := ask(s)

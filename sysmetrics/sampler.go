@@ -119,11 +119,16 @@ func (s *Sampler) measure() *Sample {
 	}
 	next.CPU = s.measureCPU()
 	next.Memory = s.measureMemory()
-	next.Connections = measureConnections(s.machine.files)
+	next.Connections = s.measureConnections()
 	next.Process = measureProcess(s.machine.files)
 	askDisks(s.disks)
 	next.Disks = reportDisks(s.disks, time.Now())
 	return next
+}
+
+func (s *Sampler) measureConnections() Connections {
+	active, err := s.machine.connections()
+	return Connections{Active: active, Err: err}
 }
 
 func (s *Sampler) findCgroup() {

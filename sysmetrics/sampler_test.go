@@ -112,16 +112,17 @@ func TestCachedSampleDoesNotAllocate(t *testing.T) {
 func TestNothingCanBeRead(t *testing.T) {
 	broken := errors.New("broken")
 	sample := sampled(t, machine{
-		files:  fixture(),
-		cpu:    func() (cpuTimes, error) { return cpuTimes{}, broken },
-		memory: func() (hostMemory, error) { return hostMemory{}, broken },
-		statfs: func(string) (space, error) { return space{}, broken },
+		files:       fixture(),
+		cpu:         func() (cpuTimes, error) { return cpuTimes{}, broken },
+		memory:      func() (hostMemory, error) { return hostMemory{}, broken },
+		connections: func() (int, error) { return 0, broken },
+		statfs:      func(string) (space, error) { return space{}, broken },
 	}, root)
 
 	assert.ErrorIs(t, sample.CPU.Err, broken)
 	assert.ErrorIs(t, sample.Memory.Err, broken)
 	assert.ErrorIs(t, sample.Disks[0].Err, broken)
-	assert.Error(t, sample.Connections.Err)
+	assert.ErrorIs(t, sample.Connections.Err, broken)
 	assert.Error(t, sample.Process.OpenFiles.Err)
 	assert.Positive(t, sample.Process.Goroutines)
 	assert.NoError(t, sample.Process.HeapBytes.Err)

@@ -5,6 +5,10 @@
 // control group. On Linux this package reads both, for cgroup v2, v1 and the
 // hybrid of the two, and gives the tighter one. Elsewhere it gives the machine.
 //
+// The processors, the memory and the connections of the machine come from gopsutil
+// on every system. On Linux the environment variable HOST_PROC moves the files that
+// gopsutil reads. Control groups, disks and the process are read here.
+//
 // A [Sampler] measures when it is asked and at no other time. It owns no
 // goroutine between two calls and keeps no state in common with other users of
 // gopsutil in the process. Nobody waits longer than 50 ms for a system that is slow or

@@ -1,0 +1,183 @@
+package sysmetrics
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// The files of /proc from which gopsutil takes the host's figures, as the kernel writes them.
+const (
+	goodStat    = "cpu  100 2 30 5000 400 1 5 7 50 1\ncpu0 100 2 30 5000 400 1 5 7 50 1\nintr 9\n"
+	goodMeminfo = "MemTotal:       1000 kB\nMemFree:  1 kB\nMemAvailable:    400 kB\nBuffers: 3 kB\n"
+	snmpNames   = "Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens CurrEstab InSegs\n"
+	goodSnmp    = "Ip: Forwarding DefaultTTL\nIp: 1 64\n" + snmpNames + "Tcp: 1 200 120000 -1 42 17 3667\n"
+)
+
+// procAt makes a directory with these files, and makes it gopsutil's /proc.
+func procAt(t *testing.T, pairs ...string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for i := 0; i < len(pairs); i += 2 {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, pairs[i])), 0o755))
+		write(t, filepath.Join(dir, pairs[i]), pairs[i+1])
+	}
+	t.Setenv("HOST_PROC", dir)
+	return dir
+}
+
+// Where HOST_PROC is set, as in a container with the host's /proc at another path, the host's figures come
+// from there, as everywhere in gopsutil.
+func TestHostProc(t *testing.T) {
+	dir := procAt(t, "stat", goodStat, "meminfo", goodMeminfo, "net/snmp", goodSnmp)
+	m := thisMachine()
+	m.files = nil // no control group limits them
+	s, err := newSampler(Options{}, m)
+	require.NoError(t, err)
+	time.Sleep(cpuMinWindow)
+	write(t, filepath.Join(dir, "stat"), "cpu  125 2 30 5075 400 1 5 7 50 1\ncpu0 125 2 30 5075 400 1 5 7 50 1\n")
+	var sample *Sample
+	require.Eventually(t, func() bool { // the machine that runs the tests may be slow
+		sample = s.Sample()
+		return sample.CPU.Err == nil
+	}, time.Minute, 20*time.Millisecond)
+	assert.InDelta(t, 25, sample.CPU.Percent, 1e-6)
+	assert.EqualValues(t, 1000*kib, sample.Memory.TotalBytes)
+	assert.EqualValues(t, 400*kib, sample.Memory.AvailableBytes)
+	assert.Equal(t, Connections{Active: 17}, sample.Connections)
+}
+
+func TestHostCPU(t *testing.T) {
+	tests := []struct {
+		name, content string
+		want          cpuTimes // in ticks
+		err           string
+	}{
+		{"as the kernel writes it", goodStat, cpuTimes{busy: 145, total: 5545}, ""},
+		{"without guests", "cpu 1 1 1 1 1 1 1 1\ncpu0 1 1 1 1 1 1 1 1\n", cpuTimes{busy: 6, total: 8}, ""},
+		{"empty", "", cpuTimes{}, "stat: no counters of the processors"},
+		{"too short", "cpu 1 2 3\ncpu0 1 2 3\n", cpuTimes{}, "no counters"},
+		{"not numbers", "cpu 1 2 x 4 5 6 7 8\ncpu0 1 2 x 4 5 6 7 8\n", cpuTimes{}, "no counters"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			procAt(t, "stat", tt.content)
+			got, err := readHostCPU()
+			if tt.err != "" {
+				assert.ErrorContains(t, err, tt.err)
+				return
+			}
+			require.NoError(t, err)
+			assert.InDelta(t, tt.want.busy, 100*got.busy, 1e-6)
+			assert.InDelta(t, tt.want.total, 100*got.total, 1e-6)
+		})
+	}
+	procAt(t)
+	_, err := readHostCPU()
+	assert.ErrorIs(t, err, fs.ErrNotExist, "which gopsutil hides")
+}
+
+func TestHostMemory(t *testing.T) {
+	tests := []struct {
+		name, content string
+		want          hostMemory
+		err           string
+	}{
+		{"as the kernel writes it", goodMeminfo, hostMemory{total: 1000 << 10, available: 400 << 10}, ""},
+		{"more available than there is", "MemTotal: 1000 kB\nMemAvailable: 1001 kB\n",
+			hostMemory{total: 1000 << 10, available: 1000 << 10}, ""},
+		{"empty", "", hostMemory{}, "0 bytes"},
+		{"nothing", "MemTotal: 0 kB\nMemAvailable: 0 kB\n", hostMemory{}, "0 bytes"},
+		{"not a number", "MemTotal: x kB\nMemAvailable: 0 kB\n", hostMemory{}, "invalid syntax"},
+		{"a kernel before 3.14, with an empty line in zoneinfo",
+			"MemTotal: 9 kB\nActive(file): 1 kB\nInactive(file): 1 kB\nSReclaimable: 1 kB\n", hostMemory{}, "gopsutil: panic"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			procAt(t, "meminfo", tt.content, "zoneinfo", "\n")
+			got, err := readHostMemory()
+			if tt.err != "" {
+				assert.ErrorContains(t, err, tt.err)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, got)
+		})
+	}
+	procAt(t)
+	_, err := readHostMemory()
+	assert.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+func TestHostConnections(t *testing.T) {
+	tests := []struct {
+		name, content string
+		want          int
+		err           string
+	}{
+		{"as the kernel writes it", goodSnmp, 17, ""},
+		{"empty", "", 0, "no CurrEstab"},
+		{"no values", snmpNames, 0, "gopsutil: panic"},
+		{"too few values", snmpNames + "Tcp: 1 200\n", 0, "same number of columns"},
+		{"another name", "Tcp: InSegs\nTcp: 5\n", 0, "no CurrEstab"},
+		{"below zero", snmpNames + "Tcp: 1 2 3 4 5 -6 7\n", 0, "CurrEstab -6 is not a count"},
+		{"not a number", snmpNames + "Tcp: 1 2 3 4 5 many 7\n", 0, "invalid syntax"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			procAt(t, "net/snmp", tt.content)
+			got, err := readHostConnections()
+			assert.Equal(t, tt.want, got)
+			if tt.err == "" {
+				assert.NoError(t, err)
+			} else {
+				assert.ErrorContains(t, err, tt.err)
+			}
+		})
+	}
+	procAt(t)
+	_, err := readHostConnections()
+	assert.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+// gopsutil takes no context. Whichever of its files hangs, one goroutine waits for it, and no caller.
+func TestHostProcThatHangs(t *testing.T) {
+	good := map[string]string{"stat": goodStat, "meminfo": goodMeminfo, "net/snmp": goodSnmp}
+	for hung := range good {
+		t.Run(hung, func(t *testing.T) {
+			dir := procAt(t, "stat", goodStat, "meminfo", goodMeminfo, "net/snmp", goodSnmp)
+			name := filepath.Join(dir, hung)
+			require.NoError(t, os.Remove(name))
+			require.NoError(t, unix.Mkfifo(name, 0o600)) // opening it waits for a writer
+			m := thisMachine()
+			m.files = nil
+			s, err := newSampler(Options{}, m)
+			require.NoError(t, err)
+			for range 3 {
+				for _, sample := range askAll(s, 200) {
+					assert.Error(t, sample.Memory.Err, "nothing was read")
+				}
+				assert.Equal(t, 1, goroutinesIn("(*Sampler).begin.func1"))
+				s.last.Store(nil) // as if a second had passed
+			}
+
+			writer, err := os.OpenFile(name, os.O_WRONLY, 0)
+			require.NoError(t, err)
+			require.NoError(t, os.Remove(name))
+			write(t, name, good[hung])
+			require.NoError(t, writer.Close())
+			require.Eventually(t, func() bool {
+				s.last.Store(nil)
+				sample := s.Sample()
+				return sample.Memory.Err == nil && sample.Connections.Active == 17
+			}, time.Minute, 20*time.Millisecond)
+			require.Eventually(t, func() bool { return goroutinesIn("(*Sampler).begin.func1") == 0 }, time.Minute, time.Millisecond)
+		})
+	}
+}
