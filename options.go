@@ -138,7 +138,8 @@ func WithMemoryThreshold(warning, critical float64) Option {
 }
 
 // WithDiskThreshold sets the percentages of disk use above which the metric is a warning and critical. It
-// applies to every disk.
+// applies to every disk, and to its blocks and its inodes alike: the worse of the two counts. A read-only
+// file system on which nothing is free, such as an image, is not held to it.
 //
 // Each level must be 0 to 100, or Never, and not a fraction between 0 and 1. The warning level must not
 // exceed the critical one. The default is (90, Never). The last use wins.
@@ -167,6 +168,9 @@ func WithConnectionsThreshold(warning, critical int) Option {
 // one disk, named "disk", with the path "/". A second use with the same name replaces the disk, another
 // name adds one. The path must be absolute. It need not exist yet. The name must follow the rules of
 // WithCheck.
+//
+// A file system that becomes read-only, or that is unmounted, while the service runs is a warning (read_only,
+// unmounted) until it is writable, or mounted, again. One that is read-only from the start is OK.
 func WithDisk(name, path string) Option {
 	return func(c *config) error {
 		c.systemOptions = append(c.systemOptions, "WithDisk")

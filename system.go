@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"strconv"
 	"sync"
 	"time"
 
@@ -154,8 +155,10 @@ func (s *system) judge(sample *sysmetrics.Sample) *metrics {
 		figure{memory.Percent, "%", "of the memory is in use"})
 	m.markStale(sample.Stuck, sample.Age)
 	for _, disk := range sample.Disks {
-		m.add(disk.Name, diskDetails(disk), s.config.disk, disk.Err,
-			figure{disk.Percent, "%", "of the file system of " + disk.Path + " is in use"})
+		m.add(disk.Name, diskDetails(disk), s.config.disk, disk.Err, diskFigures(disk)...)
+		if disk.BecameReadOnly {
+			m.warn(probes.ReasonReadOnly, fmt.Errorf("the file system of %s has become read-only", disk.Path))
+		}
 		m.markStale(disk.Stuck, disk.Age)
 	}
 	m.add("connections", connectionsDetails(connections), s.config.connections, connections.Err,
@@ -174,24 +177,39 @@ type figure struct {
 	of    string // what the value is, in words that follow it
 }
 
-// add judges one metric. What can't be read is a warning; what is not there to be read, or not yet, is
-// absent and OK.
-func (m *metrics) add(name string, details []slog.Attr, l levels, err error, f figure) {
+// add judges one metric by the worst of its figures. What can't be read is a warning; what is not there to be
+// read, or not yet, is absent and OK.
+func (m *metrics) add(name string, details []slog.Attr, l levels, err error, figures ...figure) {
 	check := Check{Name: name, Status: probes.OK, Details: details, metric: true}
 	switch {
 	case errors.Is(err, sysmetrics.ErrPending), errors.Is(err, sysmetrics.ErrUnsupported):
 		err = nil
+	case errors.Is(err, sysmetrics.ErrUnmounted):
+		check.Status, check.Reason = probes.Warning, probes.ReasonUnmounted
 	case err != nil:
 		check.Status, check.Reason = probes.Warning, reason.Of(err)
-	case f.value > l.critical:
-		check.Status, check.Reason = probes.Error, probes.ReasonAboveThreshold
-		err = f.above("critical", l.critical)
-	case f.value > l.warning:
-		check.Status, check.Reason = probes.Warning, probes.ReasonAboveThreshold
-		err = f.above("warning", l.warning)
+	default:
+		check.Status, err = l.judge(figures)
+		if err != nil {
+			check.Reason = probes.ReasonAboveThreshold
+		}
 	}
 	m.checks = append(m.checks, check)
 	m.errs = append(m.errs, err)
+}
+
+// judge returns the status of the worst figure, the first of several, and which threshold it exceeds.
+func (l levels) judge(figures []figure) (status probes.Status, err error) {
+	status = probes.OK
+	for _, f := range figures {
+		switch {
+		case f.value > l.critical && status != probes.Error:
+			status, err = probes.Error, f.above("critical", l.critical)
+		case f.value > l.warning && status == probes.OK:
+			status, err = probes.Warning, f.above("warning", l.warning)
+		}
+	}
+	return status, err
 }
 
 func (f figure) above(level string, threshold float64) error {
@@ -199,8 +217,25 @@ func (f figure) above(level string, threshold float64) error {
 	if value <= threshold {
 		value = f.value
 	}
-	return fmt.Errorf("%v%s %s, more than the %s threshold of %v%s",
-		value, f.unit, f.of, level, threshold, f.unit)
+	return fmt.Errorf("%s%s %s, more than the %s threshold of %s%s",
+		decimal(value), f.unit, f.of, level, decimal(threshold), f.unit)
+}
+
+// decimal writes a number without an exponent.
+func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+
+// diskFigures are the shares that are held to the thresholds. Without free inodes no file can be made, however
+// many blocks are free. An image has nothing free by construction, and nothing is ever written to it.
+func diskFigures(disk sysmetrics.Disk) []figure {
+	if disk.ReadOnly && disk.FreeBytes == 0 {
+		return nil
+	}
+	figures := []figure{{disk.Percent, "%", "of the file system of " + disk.Path + " is in use"}}
+	if disk.InodesPercent.Err == nil {
+		inodes := "of the inodes of the file system of " + disk.Path + " are in use"
+		figures = append(figures, figure{disk.InodesPercent.Value, "%", inodes})
+	}
+	return figures
 }
 
 // oldAge is from which age on figures say how old they are.
@@ -210,13 +245,20 @@ const oldAge = 5 * time.Second
 // warning, unless it is worse already, where what they are read from is stuck. Being old alone is no
 // warning: it may be that there was no look for long.
 func (m *metrics) markStale(stuck bool, age time.Duration) {
-	last := len(m.checks) - 1
-	check := &m.checks[last]
+	check := &m.checks[len(m.checks)-1]
 	if len(check.Details) > 0 && (age >= oldAge || stuck && age > 0) {
 		check.Details = append(check.Details, slog.Float64("age_seconds", round1(age.Seconds())))
 	}
-	if stuck && check.Status != probes.Error {
-		check.Status, check.Reason, m.errs[last] = probes.Warning, probes.ReasonStuck, noAnswer(age)
+	if stuck {
+		m.warn(probes.ReasonStuck, noAnswer(age))
+	}
+}
+
+// warn makes the metric that was added last a warning for this reason, unless it is an error already.
+func (m *metrics) warn(reason probes.Reason, err error) {
+	last := len(m.checks) - 1
+	if check := &m.checks[last]; check.Status != probes.Error {
+		check.Status, check.Reason, m.errs[last] = probes.Warning, reason, err
 	}
 }
 

@@ -3,6 +3,7 @@ package echohealth
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -103,6 +104,8 @@ func TestWhatIsLoggedOfAThreshold(t *testing.T) {
 		"1001 TCP connections are established, more than the warning threshold of 1000",
 		"90% of the open files that the process may have are in use, more than the warning threshold of 80%",
 	}, texts)
+	assert.EqualError(t, figure{1_234_567, "", "TCP connections are established"}.above("warning", 1_000_000),
+		"1234567 TCP connections are established, more than the warning threshold of 1000000")
 }
 
 // A look that does not show the metrics measures them all the same, and waits for nothing.
@@ -155,6 +158,57 @@ func TestThresholdsAreCrossedByMoreThanThem(t *testing.T) {
 	assert.Equal(t, probes.OK, checks["connections"].Status, "by default Never and Never")
 	sample.Disks[0].Percent = 96
 	assert.Equal(t, probes.Error, judged(t, sample, WithDiskThreshold(Never, 95))["disk"].Status, "without a warning level")
+}
+
+// A disk is judged by its blocks and by its inodes, and the worse of them counts.
+func TestInodesCountLikeBlocks(t *testing.T) {
+	for _, test := range []struct {
+		percent, inodes float64
+		status          probes.Status
+		text            string
+	}{
+		{90, 90, probes.OK, ""},
+		{10, 90.5, probes.Warning, "90.5% of the inodes of the file system of / are in use, more than the warning threshold of 90%"},
+		{90.5, 92, probes.Warning, "90.5% of the file system of / is in use, more than the warning threshold of 90%"},
+		{92, 95.5, probes.Error, "95.5% of the inodes of the file system of / are in use, more than the critical threshold of 95%"},
+		{99, 92, probes.Error, "99% of the file system of / is in use, more than the critical threshold of 95%"},
+	} {
+		sample := fine()
+		sample.Disks[0].Percent, sample.Disks[0].InodesPercent.Value = test.percent, test.inodes
+		c, err := configure([]Option{WithDiskThreshold(90, 95)})
+		require.NoError(t, err)
+		m := (&system{config: c}).judge(sample)
+		assert.Equal(t, test.status, m.checks[2].Status, "%+v", test)
+		if test.text == "" {
+			assert.NoError(t, m.errs[2])
+		} else {
+			assert.EqualError(t, m.errs[2], test.text)
+		}
+	}
+	sample := fine()
+	sample.Disks[0].InodesPercent = sysmetrics.Figure[float64]{Err: sysmetrics.ErrUnsupported}
+	assert.Equal(t, probes.OK, judged(t, sample, WithDiskThreshold(50, Never))["disk"].Status, "it has no table of inodes")
+}
+
+func TestADiskThatCannotBeWrittenTo(t *testing.T) {
+	sample := machine()
+	disk := &sample.Disks[0]
+	disk.ReadOnly = true
+	assert.Equal(t, `{"status":"ok","percent":45.8,"free_mb":50000,"total_mb":100000}`, object(judged(t, sample)["disk"]))
+	disk.Percent = 91
+	assert.Equal(t, probes.ReasonAboveThreshold, judged(t, sample)["disk"].Reason, "others may write to it")
+	disk.BecameReadOnly = true
+	assert.Equal(t, `{"status":"warning","reason":"read_only","percent":91,"free_mb":50000,"total_mb":100000}`,
+		object(judged(t, sample)["disk"]))
+	assert.Equal(t, probes.Error, judged(t, sample, WithDiskThreshold(80, 90))["disk"].Status)
+
+	disk.FreeBytes, disk.Percent, disk.BecameReadOnly = 0, 100, false
+	disk.InodesPercent = sysmetrics.Figure[float64]{Value: 100}
+	assert.Equal(t, `{"status":"ok","percent":100,"free_mb":0,"total_mb":100000,"inodes_percent":100}`,
+		object(judged(t, sample, WithDiskThreshold(80, 90))["disk"]), "an image")
+
+	sample.Disks[0] = sysmetrics.Disk{Name: "disk", Path: "/data", Err: fmt.Errorf("/data: %w", sysmetrics.ErrUnmounted)}
+	assert.Equal(t, `{"status":"warning","reason":"unmounted"}`, object(judged(t, sample)["disk"]))
 }
 
 func TestMetricsThatAreNotThere(t *testing.T) {

@@ -20,7 +20,7 @@ const (
 	ReasonPermissionDenied     Reason = "permission_denied"     // the user is known, but not allowed
 	ReasonNotFound             Reason = "not_found"             // no such database, vhost, queue or path
 	ReasonTooManyConnections   Reason = "too_many_connections"  // the server's limit of connections is reached
-	ReasonReadOnly             Reason = "read_only"             // it takes no writes, as a standby or a replica
+	ReasonReadOnly             Reason = "read_only"             // it takes no writes: a standby, a replica, a mount
 	ReasonOutOfResources       Reason = "out_of_resources"      // no memory, disk, files or ports left
 	ReasonDependencyStarting   Reason = "dependency_starting"   // it starts, loads, recovers or stops
 	ReasonBrokerBlocked        Reason = "broker_blocked"        // a memory or disk alarm: no messages
@@ -41,6 +41,7 @@ const (
 	ReasonSlow           Reason = "slow"            // it answered, but took longer than configured
 	ReasonAboveThreshold Reason = "above_threshold" // a value is above its threshold
 	ReasonStuck          Reason = "stuck"           // a mount or a loop makes no progress
+	ReasonUnmounted      Reason = "unmounted"       // the file system of a disk is not mounted any more
 	ReasonStale          Reason = "stale"           // the last result is too old
 	ReasonPanic          Reason = "panic"           // the probe panicked
 	ReasonFailed         Reason = "failed"          // any other reason; the log has the error

@@ -24,7 +24,12 @@ const (
 type space struct {
 	total, free, used  uint64 // free for an unprivileged user; reserved blocks are in total alone
 	inodes, inodesFree uint64
+
+	readOnly bool
+	depth    int // how many directories the path is below its mount point, or unknownDepth
 }
+
+const unknownDepth = -1
 
 // A namedDisk is a file system under its name.
 type namedDisk struct {
@@ -81,7 +86,32 @@ type diskMeter struct {
 	statfs func(string) (space, error)
 	call   *statfsCall  // the one that is out, or nil
 	last   statfsAnswer // of the last call that came back
+	mount  mountHistory
 }
+
+// A mountHistory is what earlier answers have told about the mount of a path. The zero value is none.
+type mountHistory struct {
+	seen     bool
+	depth    int  // of the nearest mount point that the path has had, or unknownDepth
+	writable bool // that mount was writable at some time
+}
+
+// note takes in an answer. A mount that comes later, nearer to the path, begins a new history. What is above
+// it, where it is unmounted, does not belong to it.
+func (h *mountHistory) note(s space) {
+	if !h.seen || s.depth != unknownDepth && s.depth < h.depth {
+		*h = mountHistory{seen: true, depth: s.depth}
+	}
+	if h.depth == unknownDepth {
+		h.depth = s.depth
+	}
+	if !s.readOnly && !h.unmounted(s) {
+		h.writable = true
+	}
+}
+
+// unmounted reports whether the path has had a mount point of its own that it has no more.
+func (h *mountHistory) unmounted(s space) bool { return h.depth != unknownDepth && s.depth > h.depth }
 
 type statfsCall struct {
 	started time.Time
@@ -121,6 +151,9 @@ func (d *diskMeter) collect() {
 	select {
 	case <-d.call.done:
 		d.last, d.call = d.call.answer, nil
+		if d.last.err == nil {
+			d.mount.note(d.last.space)
+		}
 	default:
 	}
 }
@@ -139,8 +172,11 @@ func (d *diskMeter) report(name string, at time.Time) Disk {
 		disk.Err = ErrPending
 	case d.last.err != nil:
 		disk.Err = d.last.err
+	case d.mount.unmounted(d.last.space):
+		disk.Err = fmt.Errorf("%s: %w", d.path, ErrUnmounted)
 	default:
 		disk.fill(d.last.space)
+		disk.BecameReadOnly = disk.ReadOnly && d.mount.writable
 		return disk
 	}
 	disk.InodesPercent.Err = disk.Err
@@ -155,6 +191,7 @@ func (d *diskMeter) stuck(at time.Time) bool {
 
 // fill computes as df does.
 func (d *Disk) fill(s space) {
+	d.ReadOnly = s.readOnly
 	if s.used+s.free == 0 {
 		d.Err = ErrUnsupported // /proc and the like have no size
 	} else {

@@ -248,3 +248,51 @@ func TestDiskWithTwoNames(t *testing.T) {
 		}
 	})
 }
+
+// A mount may come later than the sampler, go, and come back.
+func TestMountHistory(t *testing.T) {
+	const writable, readOnly = false, true
+	const ok, becameReadOnly, unmounted = "ok", "read-only", "unmounted"
+	at := func(depth int, readOnly bool) space {
+		return space{total: 2, used: 1, free: 1, depth: depth, readOnly: readOnly}
+	}
+	type answer struct {
+		space space
+		want  string
+	}
+	tests := map[string][]answer{
+		"remounted":              {{at(0, writable), ok}, {at(0, readOnly), becameReadOnly}, {at(0, writable), ok}},
+		"read-only on purpose":   {{at(0, readOnly), ok}, {at(0, readOnly), ok}},
+		"unmounted":              {{at(0, writable), ok}, {at(2, writable), unmounted}, {at(0, writable), ok}},
+		"an image unmounted":     {{at(0, readOnly), ok}, {at(2, writable), unmounted}, {at(0, readOnly), ok}},
+		"an image comes later":   {{at(2, writable), ok}, {at(0, readOnly), ok}, {at(2, writable), unmounted}},
+		"mounted over":           {{at(1, writable), ok}, {at(0, writable), ok}, {at(0, readOnly), becameReadOnly}},
+		"the parent goes too":    {{at(1, writable), ok}, {at(3, readOnly), unmounted}, {at(5, readOnly), unmounted}},
+		"never known":            {{at(unknownDepth, writable), ok}, {at(unknownDepth, readOnly), becameReadOnly}},
+		"unknown for a while":    {{at(1, writable), ok}, {at(unknownDepth, writable), ok}, {at(1, writable), ok}},
+		"unknown, and unmounted": {{at(1, writable), ok}, {at(unknownDepth, writable), ok}, {at(2, writable), unmounted}},
+		"known later":            {{at(unknownDepth, writable), ok}, {at(1, readOnly), becameReadOnly}, {at(2, writable), unmounted}},
+	}
+	for name, answers := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var now space
+				s := sampler(t, withStatfs(func(string) (space, error) { return now, nil }), root)
+				for i, a := range answers {
+					now = a.space
+					disk := s.Sample().Disks[0]
+					got := ok
+					switch {
+					case errors.Is(disk.Err, ErrUnmounted):
+						got = unmounted
+						assert.Equal(t, Disk{Name: "disk", Path: "/", Err: disk.Err, InodesPercent: Figure[float64]{Err: disk.Err}}, disk)
+					case disk.BecameReadOnly:
+						got = becameReadOnly
+					}
+					assert.Equal(t, a.want, got, "answer %d", i)
+					time.Sleep(time.Second)
+				}
+			})
+		})
+	}
+}

@@ -13,5 +13,9 @@ func statfs(path string) (space, error) {
 	if err != nil {
 		return space{}, &fs.PathError{Op: "statfs", Path: path, Err: err}
 	}
-	return space{total: u.Total, free: u.Free, used: u.Used, inodes: u.InodesTotal, inodesFree: u.InodesFree}, nil
+	return space{
+		total: u.Total, free: u.Free, used: u.Used,
+		inodes: u.InodesTotal, inodesFree: u.InodesFree,
+		depth: unknownDepth,
+	}, nil
 }

@@ -24,6 +24,8 @@ func statfs(path string) (space, error) {
 		used:       (blocks - min(free, blocks)) * unit,
 		inodes:     unsigned(st.Files),
 		inodesFree: unsigned(st.Ffree),
+		readOnly:   isReadOnly(&st),
+		depth:      mountDepth(path),
 	}, nil
 }
 

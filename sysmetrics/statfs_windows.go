@@ -17,5 +17,5 @@ func statfs(path string) (space, error) {
 	if err != nil {
 		return space{}, &fs.PathError{Op: "GetDiskFreeSpaceEx", Path: path, Err: err}
 	}
-	return space{total: total, free: available, used: total - min(free, total)}, nil
+	return space{total: total, free: available, used: total - min(free, total), depth: unknownDepth}, nil
 }

@@ -26,6 +26,7 @@
 //
 //   - [ErrPending]: it takes more time, a later sample has it.
 //   - [ErrUnsupported]: it does not exist here, and no later sample has it.
+//   - [ErrUnmounted]: the file system of a disk was unmounted while the Sampler was in use.
 //   - Anything else is what went wrong while reading. It names files and quotes
 //     a few bytes of them, which belongs in a log and not in a public answer.
 //
@@ -50,6 +51,10 @@ var (
 	// does not count it, or there is nothing to count, such as the inodes of a
 	// file system without a table of them.
 	ErrUnsupported = errors.New("not available on this system")
+
+	// ErrUnmounted is the Err of a disk whose path has been on a file system that is not mounted there any
+	// more: its figures would be those of the file system above. Linux only.
+	ErrUnmounted = errors.New("its file system is not mounted any more")
 )
 
 // A Figure is a number that may be absent on its own account.
@@ -170,6 +175,14 @@ type Disk struct {
 	// InodesPercent is the share of inodes in use. It is ErrUnsupported for a file
 	// system that has no fixed number of them.
 	InodesPercent Figure[float64]
+
+	// ReadOnly is true for a file system that is read-only, or mounted so. An image, such as squashfs, erofs
+	// or iso9660, is always read-only and has no free block. Linux, macOS and FreeBSD only.
+	ReadOnly bool
+
+	// BecameReadOnly is true for a ReadOnly file system that an earlier sample has found writable: by hand,
+	// or by the kernel after an error of the device.
+	BecameReadOnly bool
 
 	// Age is how old the file system's answer was when the sample was complete, be it
 	// the figures or Err: well under a millisecond as a rule, more after an answer that
