@@ -119,7 +119,7 @@ func SuccessThreshold(n int) CheckOption {
 
 // WithCPUThreshold sets the percentages of CPU use above which the metric is a warning and critical. A
 // warning makes the service degraded, a critical level makes it unhealthy, and neither changes readiness.
-// In a container with a quota the percentage is of the quota.
+// In a container with a quota the percentage is of the quota, and in a cpuset of its processors.
 //
 // Each level must be 0 to 100, or Never, and not a fraction between 0 and 1. The warning level must not
 // exceed the critical one. The default is (90, Never). The last use wins.
@@ -128,7 +128,7 @@ func WithCPUThreshold(warning, critical float64) Option {
 }
 
 // WithMemoryThreshold sets the percentages of memory use above which the metric is a warning and critical.
-// In a container with a limit the percentage is of the limit.
+// In a container with a limit the percentage is of the limit: memory.max, or memory.high where that is lower.
 //
 // Each level must be 0 to 100, or Never, and not a fraction between 0 and 1. The warning level must not
 // exceed the critical one. The default is (90, Never). The last use wins.

@@ -25,7 +25,7 @@ type memoryLimit struct {
 func (g cgroup) tightestMemory(total uint64) (memoryLimit, error) {
 	tightest := memoryLimit{total: total, room: math.MaxUint64}
 	for _, dir := range g.memory.levels {
-		limit, err := g.memoryMax(dir)
+		limit, err := g.memoryLimit(dir)
 		if err != nil {
 			return memoryLimit{}, err
 		}
@@ -43,21 +43,34 @@ func (g cgroup) tightestMemory(total uint64) (memoryLimit, error) {
 	return tightest, nil
 }
 
-// memoryMax is math.MaxUint64 where there is no limit.
-func (g cgroup) memoryMax(dir string) (uint64, error) {
+// memoryLimit is the lower of a group's two limits, math.MaxUint64 where there is none. Above memory.high,
+// which version 2 alone has, the kernel slows the group down so much that it seldom reaches memory.max.
+func (g cgroup) memoryLimit(dir string) (uint64, error) {
 	name := path.Join(dir, g.memory.file("memory.max", "memory.limit_in_bytes"))
-	text, err := readFile(g.files, name)
+	limit, err := readLimit(g.files, name)
+	if err == nil && limit == 0 {
+		err = fmt.Errorf("%s: no process could run within 0 bytes", name)
+	}
+	if err != nil || !g.memory.v2 {
+		return limit, err
+	}
+	high, err := readLimit(g.files, path.Join(dir, "memory.high"))
+	if err != nil || high == 0 { // 0 is written for a moment to have memory reclaimed
+		return limit, err
+	}
+	return min(limit, high), nil
+}
+
+// readLimit reads a number of bytes, math.MaxUint64 where there is no limit.
+func readLimit(files fs.FS, name string) (uint64, error) {
+	text, err := readFile(files, name)
 	if errors.Is(err, fs.ErrNotExist) || strings.TrimSpace(text) == "max" {
 		return math.MaxUint64, nil
 	}
 	if err != nil {
 		return 0, err
 	}
-	limit, err := parseCount(name, text)
-	if err == nil && limit == 0 {
-		err = fmt.Errorf("%s: no process could run within 0 bytes", name)
-	}
-	return limit, err
+	return parseCount(name, text)
 }
 
 // workingSet is a group's usage less the page cache that is dropped first. That cache

@@ -2,16 +2,19 @@ package sysmetrics
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -23,6 +26,7 @@ const (
 // seen is what the child sees of its limits.
 type seen struct {
 	CPUs, CPUPercent, Throttled  float64
+	Count                        int
 	CPUSource, MemorySource      Source
 	TotalBytes, AvailableBytes   uint64
 	CPUErr, ThrottledErr, MemErr string
@@ -82,6 +86,31 @@ func write(t *testing.T, name, content string) {
 	require.NoError(t, os.WriteFile(name, []byte(content), 0o644))
 }
 
+// TestRealCpuset lets a child run on one processor of several, as in a cpuset or below taskset.
+func TestRealCpuset(t *testing.T) {
+	if testing.Short() || runtime.NumCPU() < 2 {
+		t.Skip("needs two processors and 3 s")
+	}
+	runtime.LockOSThread() // which the child is forked from, and whose processors it inherits
+	defer runtime.UnlockOSThread()
+	var before, one unix.CPUSet
+	require.NoError(t, unix.SchedGetaffinity(0, &before))
+	number := 0
+	for !before.IsSet(number) {
+		number++
+	}
+	one.Set(number)
+	require.NoError(t, unix.SchedSetaffinity(0, &one))
+	defer func() { require.NoError(t, unix.SchedSetaffinity(0, &before)) }()
+
+	got := runChild(t)
+	assert.Empty(t, got.CPUErr)
+	assert.Equal(t, 1, got.Count)
+	if got.CPUSource == Host {
+		assert.Greater(t, got.CPUPercent, 80.0, "the child keeps its one processor busy")
+	}
+}
+
 // runChild runs TestCgroupChild in a process of its own.
 func runChild(t *testing.T, groups ...string) (got seen) {
 	result := filepath.Join(t.TempDir(), "seen.json")
@@ -95,13 +124,13 @@ func runChild(t *testing.T, groups ...string) (got seen) {
 	return got
 }
 
-// TestCgroupChild is the child of TestRealCgroup.
+// TestCgroupChild is the child of TestRealCgroup and TestRealCpuset.
 func TestCgroupChild(t *testing.T) {
-	groups := os.Getenv(cgroupJoinEnv)
-	if groups == "" {
-		t.Skip("runs as the child of TestRealCgroup")
+	groups, ok := os.LookupEnv(cgroupJoinEnv)
+	if !ok {
+		t.Skip("runs as the child of TestRealCgroup and TestRealCpuset")
 	}
-	for _, dir := range strings.Split(groups, ":") {
+	for _, dir := range strings.FieldsFunc(groups, func(r rune) bool { return r == ':' }) {
 		write(t, filepath.Join(dir, "cgroup.procs"), "0") // 0 is the writer
 	}
 	held := make([]byte, 20*mib)
@@ -113,11 +142,15 @@ func TestCgroupChild(t *testing.T) {
 	stop := burn()
 	time.Sleep(2500 * time.Millisecond)
 	stop() // or the quota could stop the sample too
-	sample := s.Sample()
+	var sample *Sample
+	require.Eventually(t, func() bool { // the machine that runs the tests may be slow
+		sample = s.Sample()
+		return !errors.Is(sample.CPU.Err, ErrPending)
+	}, time.Minute, 20*time.Millisecond)
 	assert.Equal(t, byte(1), held[len(held)-1])
 
 	text, err := json.Marshal(seen{
-		CPUs: sample.CPU.LimitCPUs, CPUPercent: sample.CPU.Percent, CPUSource: sample.CPU.Source, CPUErr: errText(sample.CPU.Err),
+		CPUs: sample.CPU.LimitCPUs, Count: sample.CPU.Count, CPUPercent: sample.CPU.Percent, CPUSource: sample.CPU.Source, CPUErr: errText(sample.CPU.Err),
 		Throttled: sample.CPU.ThrottledRatio.Value, ThrottledErr: errText(sample.CPU.ThrottledRatio.Err),
 		TotalBytes: sample.Memory.TotalBytes, AvailableBytes: sample.Memory.AvailableBytes,
 		MemorySource: sample.Memory.Source, MemErr: errText(sample.Memory.Err),

@@ -158,6 +158,38 @@ func TestLayouts(t *testing.T) {
 			v2Group("sys/fs/cgroup/pod/web", "max\n", "max 100000\n"),
 			v2Group("sys/fs/cgroup/pod", bytesOf(192*mib), halfCPU),
 		), want{192, 112, 0.5, 3}},
+		{"v2 memory.high without memory.max", merge(
+			proc("0::/web\n", v2Mount),
+			v2Group("sys/fs/cgroup/web", "max\n", "max 100000\n"),
+			fixture("sys/fs/cgroup/web/memory.high", bytesOf(200*mib)),
+		), want{200, 120, 0, 3}},
+		{"v2 memory.high below memory.max", merge(
+			proc("0::/web\n", v2Mount),
+			v2Group("sys/fs/cgroup/web", bytesOf(256*mib), "max 100000\n"),
+			fixture("sys/fs/cgroup/web/memory.high", bytesOf(200*mib)),
+		), want{200, 120, 0, 3}},
+		{"v2 memory.high above memory.max", merge(
+			proc("0::/web\n", v2Mount),
+			v2Group("sys/fs/cgroup/web", bytesOf(128*mib), "max 100000\n"),
+			fixture("sys/fs/cgroup/web/memory.high", bytesOf(200*mib)),
+		), want{128, 48, 0, 3}},
+		{"v2 memory.high on the parent", merge(
+			proc("0::/pod/web\n", v2Mount),
+			v2Group("sys/fs/cgroup/pod/web", bytesOf(500*mib), "max 100000\n"),
+			v2Group("sys/fs/cgroup/pod", bytesOf(500*mib), "max 100000\n"),
+			fixture("sys/fs/cgroup/pod/memory.high", bytesOf(192*mib)),
+		), want{192, 112, 0, 3}},
+		{"v2 usage above memory.high", merge(
+			proc("0::/web\n", v2Mount),
+			v2Group("sys/fs/cgroup/web", bytesOf(256*mib), "max 100000\n"),
+			fixture("sys/fs/cgroup/web/memory.high", bytesOf(64*mib)),
+		), want{64, 0, 0, 3}},
+		{"v2 memory.high of 0, to have memory reclaimed, and of max", merge(
+			proc("0::/pod/web\n", v2Mount),
+			v2Group("sys/fs/cgroup/pod/web", "max\n", "max 100000\n"),
+			v2Group("sys/fs/cgroup/pod", bytesOf(192*mib), "max 100000\n"),
+			fixture("sys/fs/cgroup/pod/web/memory.high", "0\n", "sys/fs/cgroup/pod/memory.high", "max\n"),
+		), want{192, 112, 0, 3}},
 		{"v2 sandbox without memory.stat", merge(
 			proc("0::/\n", v2Mount),
 			fixture("sys/fs/cgroup/memory.max", bytesOf(128*mib), "sys/fs/cgroup/memory.current", bytesOf(100*mib)),
@@ -259,6 +291,8 @@ func TestGarbage(t *testing.T) {
 		{file: dir + "/memory.max", content: "0\n", memory: true},
 		{file: dir + "/memory.max", content: "99999999999999999999999\n", memory: true},
 		{file: dir + "/memory.max", content: strings.Repeat("1", maxFile+1), memory: true},
+		{file: dir + "/memory.high", content: garbage, memory: true},
+		{file: dir + "/memory.high", content: "", memory: true},
 		{file: dir + "/memory.current", content: garbage, memory: true},
 		{file: dir + "/memory.stat", content: garbage, memory: true},
 		{file: dir + "/memory.stat", content: "inactive_file\n", memory: true},

@@ -1,7 +1,6 @@
 package sysmetrics
 
 import (
-	"runtime"
 	"time"
 )
 
@@ -35,7 +34,7 @@ type throttling struct{ periods, throttled float64 }
 
 // measureCPU reads the counters and compares them with earlier ones.
 func (s *Sampler) measureCPU() CPU {
-	cpu := CPU{Count: runtime.NumCPU()}
+	cpu := CPU{Count: usableCPUs()}
 	limit, err := s.cpuQuota()
 	if err != nil {
 		cpu.Err, cpu.ThrottledRatio.Err = err, err
@@ -68,6 +67,12 @@ func (s *Sampler) readCPU(limit quota) cpuReading {
 	return cpuReading{at: time.Now(), times: times, timesErr: err, throttlingErr: ErrUnsupported}
 }
 
+// comparable reports whether two readings count the same: one quota, or the same processors.
+func (r cpuReading) comparable(other cpuReading) bool {
+	unknown := r.timesErr != nil || other.timesErr != nil
+	return r.quota.level == other.quota.level && (unknown || r.times.of == other.times.of)
+}
+
 func (r cpuReading) source() Source {
 	if r.quota.cpus > 0 {
 		return Cgroup
@@ -80,10 +85,13 @@ func cpuPercent(base, now cpuReading) (float64, error) {
 	if err := windowErr(base, now, base.timesErr, now.timesErr); err != nil {
 		return 0, err
 	}
+	if base.times.of != now.times.of {
+		return 0, ErrPending
+	}
 	total := now.times.total - base.times.total
 	if now.quota.cpus > 0 {
 		// Where a quota exceeds the processors at hand, these are the limit.
-		cpus := min(now.quota.cpus, float64(runtime.NumCPU()))
+		cpus := min(now.quota.cpus, float64(usableCPUs()))
 		total = now.at.Sub(base.at).Seconds() * cpus
 	}
 	return 100 * share(now.times.busy-base.times.busy, total), nil
@@ -130,7 +138,7 @@ type cpuWindow struct{ old, young cpuReading }
 // when there is none yet.
 func (w *cpuWindow) advance(now cpuReading) (base cpuReading) {
 	switch {
-	case w.young.at.IsZero() || w.young.quota.level != now.quota.level:
+	case w.young.at.IsZero() || !w.young.comparable(now):
 		w.old, w.young = now, now // counters of different things make no window
 	case now.at.Sub(w.young.at) >= cpuRotation:
 		w.old, w.young = w.young, now

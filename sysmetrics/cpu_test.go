@@ -116,6 +116,24 @@ func TestCPUCountersThatMisbehave(t *testing.T) {
 	}
 }
 
+// A cpuset may change while the process runs. The counters of other processors make no window.
+func TestCPUOfOtherProcessors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeHost(nil)
+		times := cpuTimes{busy: 1000, total: 4000, of: "cpu0cpu1"}
+		m.cpu = func() (cpuTimes, error) { return times, nil }
+		s := sampler(t, m)
+		after := func(busy, total float64, of string) CPU {
+			time.Sleep(2 * time.Second)
+			times = cpuTimes{busy: busy, total: total, of: of}
+			return s.Sample().CPU
+		}
+		assert.InDelta(t, 50, after(1100, 4200, "cpu0cpu1").Percent, 1e-9)
+		assert.ErrorIs(t, after(400, 1500, "cpu1").Err, ErrPending)
+		assert.InDelta(t, 100, after(500, 1600, "cpu1").Percent, 1e-9)
+	})
+}
+
 // An error is given while it lasts; then a new window begins.
 func TestCPUThatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

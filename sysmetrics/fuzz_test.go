@@ -19,13 +19,13 @@ import (
 
 // fuzzed are the contents of a control group's files, under whichever name its version gives them. Every level has the same.
 type fuzzed struct {
-	memoryMax, memoryUsage, memoryStat, memoryEvents, cpuQuota, cpuPeriod, cpuStat, cpuUsage string
+	memoryMax, memoryHigh, memoryUsage, memoryStat, memoryEvents, cpuQuota, cpuPeriod, cpuStat, cpuUsage string
 }
 
 func (z fuzzed) write(files fstest.MapFS, levels ...string) {
 	for _, dir := range levels {
 		for name, content := range map[string]string{
-			"memory.max": z.memoryMax, "memory.limit_in_bytes": z.memoryMax,
+			"memory.max": z.memoryMax, "memory.limit_in_bytes": z.memoryMax, "memory.high": z.memoryHigh,
 			"memory.current": z.memoryUsage, "memory.usage_in_bytes": z.memoryUsage,
 			"memory.stat":   z.memoryStat,
 			"memory.events": z.memoryEvents, "memory.oom_control": z.memoryEvents,
@@ -49,18 +49,18 @@ func FuzzCgroup(f *testing.F) {
 		usage    = "104857600\n"
 	)
 	v1Web, unmounted := fmt.Sprintf(v1Members, "/web"), strings.Replace(v2Mount, " / ", " /../.. ", 1)
-	f.Add("0::/web\n", v2Mount, "134217728\n", usage, v2Stat, v2Events, halfCPU, "", v2CPU, "", "usage_usec 500100\nnr_periods 30\nnr_throttled 9\n", "")
-	f.Add("0::/pod/web\n", v2Mount, "max\n", usage, v2Stat, v2Events, "max 100000\n", "", v2CPU, "", v2CPU, "")
-	f.Add(v1Web, memoryMount+cpuMount, "134217728\n", usage, v1Stat, v1Events, "50000\n", "100000\n", v1CPU, "1000000\n", v1CPU, "900000000\n")
-	f.Add(v1Web, memoryMount+cpuMount, v1None, usage, v1Stat, v1Events, "-1\n", "100000\n", v1CPU, "0\n", v1CPU, "0\n")
-	f.Add("2:cpu,cpuacct:/web\n0::/web\n", cpuMount+v2Mount, "134217728\n", usage, v2Stat, v2Events, "50000\n", "100000\n", v1CPU, "5\n", v1CPU, "4\n")
-	f.Add("4:cpuacct:/else\n2:cpu:/web\n", strings.Replace(cpuMount, "cpu,cpuacct", "cpu", 2), "", "", "", "", "50000\n", "100000\n", v1CPU, "", v1CPU, "")
-	f.Add("0::/../..\n1:memory,cpu:/a/../b\n", strings.Replace(v2Mount, " / ", ` /\04 `, 1), "max", "", "", "", "max", "", "", "", "", "")
-	f.Add("0::/", unmounted, "0", "0", "inactive_file 2", "oom_kill 1", "0 0", "0", "usage_usec 1", "1", "usage_usec 0", "0")
-	f.Add("0::/x", "1 2 3 / // rw - cgroup2 x y", "18446744073709551615", "18446744073709551615",
+	f.Add("0::/web\n", v2Mount, "134217728\n", "max\n", usage, v2Stat, v2Events, halfCPU, "", v2CPU, "", "usage_usec 500100\nnr_periods 30\nnr_throttled 9\n", "")
+	f.Add("0::/pod/web\n", v2Mount, "max\n", "125829120\n", usage, v2Stat, v2Events, "max 100000\n", "", v2CPU, "", v2CPU, "")
+	f.Add(v1Web, memoryMount+cpuMount, "134217728\n", "", usage, v1Stat, v1Events, "50000\n", "100000\n", v1CPU, "1000000\n", v1CPU, "900000000\n")
+	f.Add(v1Web, memoryMount+cpuMount, v1None, "", usage, v1Stat, v1Events, "-1\n", "100000\n", v1CPU, "0\n", v1CPU, "0\n")
+	f.Add("2:cpu,cpuacct:/web\n0::/web\n", cpuMount+v2Mount, "134217728\n", "1\n", usage, v2Stat, v2Events, "50000\n", "100000\n", v1CPU, "5\n", v1CPU, "4\n")
+	f.Add("4:cpuacct:/else\n2:cpu:/web\n", strings.Replace(cpuMount, "cpu,cpuacct", "cpu", 2), "", "", "", "", "", "50000\n", "100000\n", v1CPU, "", v1CPU, "")
+	f.Add("0::/../..\n1:memory,cpu:/a/../b\n", strings.Replace(v2Mount, " / ", ` /\04 `, 1), "max", "0", "", "", "", "max", "", "", "", "", "")
+	f.Add("0::/", unmounted, "0", "0", "0", "inactive_file 2", "oom_kill 1", "0 0", "0", "usage_usec 1", "1", "usage_usec 0", "0")
+	f.Add("0::/x", "1 2 3 / // rw - cgroup2 x y", "18446744073709551615", "18446744073709551615", "18446744073709551615",
 		"inactive_file -1", "oom_kill 18446744073709551615", "18446744073709551615 1", "", "usage_usec 18446744073709551615\nnr_periods -1", "", "", "")
 
-	f.Fuzz(func(t *testing.T, memberships, mountinfo, memoryMax, memoryUsage, memoryStat, memoryEvents, cpuQuota, cpuPeriod,
+	f.Fuzz(func(t *testing.T, memberships, mountinfo, memoryMax, memoryHigh, memoryUsage, memoryStat, memoryEvents, cpuQuota, cpuPeriod,
 		cpuStat, cpuUsage, cpuStatLater, cpuUsageLater string) {
 		if len(memberships)+len(mountinfo) > 4<<10 {
 			t.Skip("the kernel has no paths as long as that")
@@ -73,7 +73,7 @@ func FuzzCgroup(f *testing.F) {
 		if err != nil {
 			t.Fatalf("no file is missing: %v", err)
 		}
-		z := fuzzed{memoryMax, memoryUsage, memoryStat, memoryEvents, cpuQuota, cpuPeriod, cpuStat, cpuUsage}
+		z := fuzzed{memoryMax, memoryHigh, memoryUsage, memoryStat, memoryEvents, cpuQuota, cpuPeriod, cpuStat, cpuUsage}
 		levels := append(append(found.memory.levels, found.cpu.levels...), found.cpuacct.levels...)
 		z.write(files, levels...)
 		synctest.Test(t, func(t *testing.T) {
@@ -90,7 +90,7 @@ func FuzzCgroup(f *testing.F) {
 func checkCgroup(t *testing.T, s *Sample, g cgroup, z fuzzed) {
 	checkMemory(t, s.Memory)
 	checkCPU(t, s.CPU)
-	if len(g.memory.levels) > 0 && !limitIn(z.memoryMax) {
+	if len(g.memory.levels) > 0 && (!limitIn(z.memoryMax) || g.memory.v2 && !highIn(z.memoryHigh)) {
 		checkAbsent(t, "memory", s.Memory.Err)
 	}
 	if kills := s.Memory.OOMKills; kills.Err != nil {
@@ -105,11 +105,16 @@ func checkCgroup(t *testing.T, s *Sample, g cgroup, z fuzzed) {
 	}
 }
 
-// limitIn and quotaIn say in other words than the code what is no garbage.
+// limitIn, highIn and quotaIn say in other words than the code what is no garbage.
 func limitIn(memoryMax string) bool {
 	text := strings.TrimSpace(memoryMax)
 	limit, err := strconv.ParseInt(text, 10, 64)
 	return text == "max" || err == nil && limit > 0
+}
+
+func highIn(memoryHigh string) bool {
+	n, err := strconv.ParseInt(strings.TrimSpace(memoryHigh), 10, 64)
+	return limitIn(memoryHigh) || err == nil && n == 0
 }
 
 func quotaIn(v2 bool, z fuzzed) bool {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 
 	"github.com/shirou/gopsutil/v4/cpu"
 	"github.com/shirou/gopsutil/v4/mem"
@@ -16,19 +18,70 @@ import (
 // The figures of the whole machine come from gopsutil, on every system. On Linux it reads them below
 // HOST_PROC, or /proc where that is not set. It takes a context and ignores it.
 
-// readHostCPU uses gopsutil's counters and not its Percent, which compares with the last reading of any caller in
+// readHostCPU adds up the counters of the processors that this process may run on. Others may be idle, and
+// help it nothing. It does not use gopsutil's Percent, which compares with the last reading of any caller in
 // this process. Guest time is contained in user and nice.
-func readHostCPU() (cpuTimes, error) {
-	all, err := guarded(func() ([]cpu.TimesStat, error) { return cpu.Times(false) })
+func readHostCPU() (sum cpuTimes, err error) {
+	all, err := hostTimes()
 	if err != nil {
 		return cpuTimes{}, err
 	}
-	if len(all) == 0 {
-		return cpuTimes{}, noCPUTimes()
+	var of strings.Builder
+	for _, t := range usable(all, affinity()) {
+		busy := t.User + t.Nice + t.System + t.Irq + t.Softirq + t.Steal
+		sum.busy += busy
+		sum.total += busy + t.Idle + t.Iowait
+		of.WriteString(t.CPU)
 	}
-	t := all[0]
-	busy := t.User + t.Nice + t.System + t.Irq + t.Softirq + t.Steal
-	return cpuTimes{busy: busy, total: busy + t.Idle + t.Iowait}, nil
+	sum.of = of.String()
+	return sum, nil
+}
+
+// hostTimes are the counters of each processor on Linux, and where they are not told apart those of all.
+func hostTimes() (all []cpu.TimesStat, err error) {
+	if runtime.GOOS == "linux" {
+		all, err = guarded(func() ([]cpu.TimesStat, error) { return cpu.Times(true) })
+	}
+	if err == nil && len(all) == 0 {
+		all, err = guarded(func() ([]cpu.TimesStat, error) { return cpu.Times(false) })
+	}
+	if err == nil && len(all) == 0 {
+		err = noCPUTimes()
+	}
+	return all, err
+}
+
+// usable keeps the processors of a set. A nil set has all of them. Where fewer processors are visible than the
+// set has, they are the set under other numbers, as lxcfs shows them in a container.
+func usable(all []cpu.TimesStat, set processors) []cpu.TimesStat {
+	if set == nil || len(all) <= set.Count() {
+		return all
+	}
+	var kept []cpu.TimesStat
+	for _, t := range all {
+		number, err := strconv.Atoi(strings.TrimPrefix(t.CPU, "cpu"))
+		if err == nil && set.IsSet(number) {
+			kept = append(kept, t)
+		}
+	}
+	if len(kept) == 0 {
+		return all
+	}
+	return kept
+}
+
+// processors is a set of them by number.
+type processors interface {
+	Count() int
+	IsSet(number int) bool
+}
+
+// usableCPUs is how many processors this process may run on. A cpuset may change that while it runs.
+func usableCPUs() int {
+	if set := affinity(); set != nil {
+		return set.Count()
+	}
+	return runtime.NumCPU()
 }
 
 // noCPUTimes is why cpu.Times has returned no counters: on Linux it hides every error.

@@ -1,9 +1,11 @@
 package sysmetrics
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -81,6 +83,78 @@ func TestHostCPU(t *testing.T) {
 	procAt(t)
 	_, err := readHostCPU()
 	assert.ErrorIs(t, err, fs.ErrNotExist, "which gopsutil hides")
+}
+
+// cpuLines has a line for each of so many processors. That of number busy has had no idle time.
+func cpuLines(n, busy int) string {
+	lines := "cpu  1 0 0 1 0 0 0 0\n"
+	for i := range n {
+		if i == busy {
+			lines += fmt.Sprintf("cpu%d 100 0 0 0 0 0 0 0\n", i)
+		} else {
+			lines += fmt.Sprintf("cpu%d 0 0 0 100 0 0 0 0\n", i)
+		}
+	}
+	return lines + "intr 9\n"
+}
+
+// numbers is a set of processors.
+type numbers []int
+
+func (n numbers) Count() int       { return len(n) }
+func (n numbers) IsSet(i int) bool { return slices.Contains(n, i) }
+
+func TestUsableProcessors(t *testing.T) {
+	tests := []struct {
+		visible int
+		set     processors
+		want    []string
+	}{
+		{3, nil, []string{"cpu0", "cpu1", "cpu2"}},
+		{3, numbers{0, 1, 2}, []string{"cpu0", "cpu1", "cpu2"}},
+		{3, numbers{1}, []string{"cpu1"}},
+		{12, numbers{2, 11}, []string{"cpu2", "cpu11"}},
+		{2, numbers{6, 7}, []string{"cpu0", "cpu1"}}, // lxcfs counts those of a container from 0
+		{2, numbers{5, 6, 7}, []string{"cpu0", "cpu1"}},
+		{2, numbers{7}, []string{"cpu0", "cpu1"}}, // no rule is known for this
+	}
+	for _, tt := range tests {
+		procAt(t, "stat", cpuLines(tt.visible, 0))
+		all, err := hostTimes()
+		require.NoError(t, err)
+		var got []string
+		for _, times := range usable(all, tt.set) {
+			got = append(got, times.CPU)
+		}
+		assert.Equal(t, tt.want, got, "%d visible, %v", tt.visible, tt.set)
+	}
+	procAt(t, "stat", "cpu  25 0 0 75 0 0 0 0\n")
+	got, err := readHostCPU()
+	require.NoError(t, err)
+	assert.Equal(t, cpuTimes{busy: 0.25, total: 1, of: "cpu-total"}, got, "where processors are not told apart")
+}
+
+// The busy processor counts in full where the process may use no other one.
+func TestHostCPUOfACpuset(t *testing.T) {
+	var before, one unix.CPUSet
+	require.NoError(t, unix.SchedGetaffinity(os.Getpid(), &before))
+	number := 0
+	for !before.IsSet(number) {
+		number++
+	}
+	one.Set(number)
+	require.NoError(t, unix.SchedSetaffinity(os.Getpid(), &one))
+	defer func() { require.NoError(t, unix.SchedSetaffinity(os.Getpid(), &before)) }()
+
+	procAt(t, "stat", cpuLines(number+4, number))
+	got, err := readHostCPU()
+	require.NoError(t, err)
+	assert.Equal(t, cpuTimes{busy: 1, total: 1, of: fmt.Sprintf("cpu%d", number)}, got)
+	assert.Equal(t, 1, usableCPUs())
+	procAt(t, "stat", cpuLines(number+4, number+1))
+	got, err = readHostCPU()
+	require.NoError(t, err)
+	assert.Zero(t, got.busy)
 }
 
 func TestHostMemory(t *testing.T) {

@@ -22,8 +22,11 @@ func thisMachine() machine {
 	}
 }
 
-// cpuTimes are counters since boot, in any unit, over all processors.
-type cpuTimes struct{ busy, total float64 }
+// cpuTimes are counters since boot, in any unit, over the processors that this process may run on.
+type cpuTimes struct {
+	busy, total float64
+	of          string // the processors, in words that are equal where they are the same
+}
 
 // hostMemory is in bytes.
 type hostMemory struct{ total, available uint64 }

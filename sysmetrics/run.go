@@ -3,7 +3,6 @@ package sysmetrics
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -147,7 +146,7 @@ func (s *Sample) again(now time.Time) *Sample {
 func (s *Sampler) absent(at time.Time, err error) *Sample {
 	none := &Sample{
 		At:          at,
-		CPU:         CPU{Err: err, Count: runtime.NumCPU(), ThrottledRatio: Figure[float64]{Err: err}},
+		CPU:         CPU{Err: err, Count: usableCPUs(), ThrottledRatio: Figure[float64]{Err: err}},
 		Memory:      Memory{Err: err, OOMKills: Figure[uint64]{Err: err}},
 		Connections: Connections{Err: err},
 		Process:     measureProcess(nil),

@@ -106,10 +106,11 @@ type Sample struct {
 
 // CPU is the use of the processors. Err is about Percent, Window and Source.
 type CPU struct {
-	// Percent is the share of the processors that was busy during Window. Waiting
-	// for disks is idle; time that a hypervisor took away is busy. Below a cgroup
-	// quota that is tighter than the machine it is the share of that quota which
-	// the control group used.
+	// Percent is the share of the processors that was busy during Window, of those
+	// that the process may run on: in a cpuset, of its processors. What others do
+	// on them counts too. Waiting for disks is idle; time that a hypervisor took
+	// away is busy. In a control group with a quota it is the share of that quota
+	// which the group used.
 	Percent float64
 
 	// Window is how long Percent was measured: a second at least, 5 to 15 s when
@@ -120,8 +121,9 @@ type CPU struct {
 	Source Source
 	Err    error
 
-	// Count is the number of processors that this process may run on,
-	// [runtime.NumCPU]. It holds whatever Err is.
+	// Count is the number of processors that this process may run on. A cpuset may
+	// change it; elsewhere than on Linux it is [runtime.NumCPU]. It holds whatever
+	// Err is.
 	Count int
 
 	// LimitCPUs is the tightest quota of the control group and those above it, in
@@ -143,7 +145,8 @@ type Memory struct {
 	// AvailableBytes is what can be had without swapping and without the
 	// out-of-memory killer: the smallest of the kernel's own estimate for the
 	// machine and, for every memory limit from the own control group upwards, the
-	// limit less the working set of the group that has it. The working set is the
+	// limit less the working set of the group that has it. The limit is memory.max, or
+	// memory.high where that is lower. The working set is the
 	// usage less inactive_file, the page cache that is dropped first, as kubelet and
 	// cAdvisor compute it.
 	AvailableBytes uint64

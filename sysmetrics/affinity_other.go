@@ -1,0 +1,5 @@
+//go:build !linux
+
+package sysmetrics
+
+func affinity() processors { return nil }
