@@ -79,6 +79,8 @@ func serviceOf(t *testing.T, path string, opts ...echohealth.Option) *diskServic
 	t.Helper()
 	s := &diskService{log: &bytes.Buffer{}}
 	h, err := echohealth.New(append(opts, echohealth.WithDisk("data", path),
+		echohealth.WithCPUThreshold(echohealth.Never, echohealth.Never),
+		echohealth.WithMemoryThreshold(echohealth.Never, echohealth.Never),
 		echohealth.WithLogger(slog.New(slog.NewTextHandler(s.log, nil))))...)
 	require.NoError(t, err)
 	s.health = h
@@ -134,6 +136,49 @@ func detail(check echohealth.Check, key string) any {
 		}
 	}
 	return nil
+}
+
+// systemd's ProcSubset=pid leaves the processes in /proc, and hides the machine.
+func TestProcWithoutTheMachine(t *testing.T) {
+	if !inOwnMounts(t) {
+		return
+	}
+	run(t, "mount", "-t", "proc", "-o", "subset=pid", "proc", "/proc")
+	s := serviceOf(t, "/", noThreshold)
+	for range 2 {
+		for _, name := range []string{"cpu", "memory", "connections", "process"} {
+			check := s.check(t, name)
+			assert.Equal(t, probes.OK, check.Status, "%+v", check)
+			assert.Empty(t, check.Reason)
+		}
+		assert.Nil(t, detail(s.check(t, "memory"), "percent"))
+		assert.Nil(t, detail(s.check(t, "connections"), "active_connections"))
+		assert.NotNil(t, detail(s.check(t, "process"), "open_files"))
+		time.Sleep(1100 * time.Millisecond) // a sample serves for a second
+	}
+	assert.Equal(t, echohealth.Healthy, s.health.Report(context.Background()).Status)
+}
+
+// hidepid=2, and systemd's ProtectProc=invisible, hide the processes of others, and none of these figures.
+func TestProcWithoutOtherProcesses(t *testing.T) {
+	if !inOwnMounts(t) {
+		return
+	}
+	run(t, "mount", "-t", "proc", "-o", "hidepid=2", "proc", "/proc")
+	require.NoError(t, syscall.Setgroups(nil)) // the group of root sees all
+	require.NoError(t, syscall.Setgid(65534))
+	require.NoError(t, syscall.Setuid(65534))
+	_, err := os.Stat("/proc/1/stat")
+	require.ErrorIs(t, err, os.ErrNotExist)
+	s := serviceOf(t, "/", noThreshold)
+	require.Eventually(t, func() bool { return detail(s.check(t, "cpu"), "percent") != nil }, time.Minute, 50*time.Millisecond)
+	for name, figure := range map[string]string{
+		"cpu": "percent", "memory": "percent", "connections": "active_connections", "process": "open_files",
+	} {
+		check := s.check(t, name)
+		assert.Equal(t, probes.OK, check.Status, "%+v", check)
+		assert.NotNil(t, detail(check, figure), name)
+	}
 }
 
 // A file system without free inodes takes no new file, however many blocks are free.

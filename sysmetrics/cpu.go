@@ -64,6 +64,7 @@ func (s *Sampler) readCPU(limit quota) cpuReading {
 		return s.cgroup.readCPU(limit)
 	}
 	times, err := s.machine.cpu()
+	err = s.found.cpu.explain(err)
 	return cpuReading{at: time.Now(), times: times, timesErr: err, throttlingErr: ErrUnsupported}
 }
 

@@ -3,6 +3,7 @@ package sysmetrics
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -96,6 +97,27 @@ func noCPUTimes() error {
 	return fmt.Errorf("%s: no counters of the processors", name)
 }
 
+// presence is whether one of the host's figures could ever be read. It tells what is hidden on purpose from
+// what broke.
+type presence struct{ known bool }
+
+// explain makes a file that was never there a figure that does not exist here: /proc is mounted with
+// subset=pid, or not at all. A HOST_PROC that does not exist hides nothing; it is wrong.
+func (p *presence) explain(err error) error {
+	if err == nil {
+		p.known = true
+	}
+	if p.known || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if dir := os.Getenv("HOST_PROC"); dir != "" {
+		if _, wrong := os.Stat(dir); wrong != nil {
+			return fmt.Errorf("HOST_PROC: %w", wrong)
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrUnsupported, err)
+}
+
 // procFile is where gopsutil reads a file of /proc.
 func procFile(name string) string {
 	proc := os.Getenv("HOST_PROC")
@@ -113,7 +135,7 @@ func readHostMemory() (hostMemory, error) {
 	if m.Total == 0 {
 		return hostMemory{}, errors.New("the system gives 0 bytes as its memory")
 	}
-	return hostMemory{total: m.Total, available: min(m.Available, m.Total)}, nil
+	return hostMemory{total: m.Total, available: min(m.Available+zfsCache(), m.Total)}, nil
 }
 
 // readHostConnections uses the kernel's own count. gopsutil's Connections walks every socket of every process.

@@ -1,6 +1,7 @@
 package sysmetrics
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -187,6 +188,73 @@ func TestHostMemory(t *testing.T) {
 	procAt(t)
 	_, err := readHostMemory()
 	assert.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+// The figures are those of a machine with 256 GiB of which ZFS uses 200 as its cache.
+func TestHostMemoryWithZFS(t *testing.T) {
+	const (
+		meminfo  = "MemTotal:       263996684 kB\nMemFree:        20899772 kB\nMemAvailable:   16367794 kB\n"
+		arcstats = "9 1 0x01 147 39984 1405644657 619562335795635\nname                            type data\n" +
+			"hits                            4    138399132\nc                               4    216895848448\n" +
+			"c_min                           4    8447893888\nc_max                           4    268435456000\n" +
+			"size                            4    214748364800\ncompressed_size                 4    1\n"
+	)
+	const available = 16367794<<10 + 214748364800 - 8447893888
+	procAt(t, "meminfo", meminfo, "spl/kstat/zfs/arcstats", arcstats)
+	got, err := readHostMemory()
+	require.NoError(t, err)
+	assert.Equal(t, hostMemory{total: 263996684 << 10, available: available}, got)
+
+	assert.Zero(t, shrinkable("size 4 100\nc_min 4 200\n"), "below its minimum")
+	assert.Zero(t, shrinkable("size 4 x\nc_min\n\n"))
+	procAt(t, "meminfo", "MemTotal: 9 kB\nMemAvailable: 8 kB\n", "spl/kstat/zfs/arcstats", arcstats)
+	got, err = readHostMemory()
+	require.NoError(t, err)
+	assert.Equal(t, hostMemory{total: 9 << 10, available: 9 << 10}, got)
+	assert.False(t, isFUSE(procFile("meminfo")))
+}
+
+// A file that was never there is hidden on purpose. One that is gone, or a HOST_PROC that is wrong, is a fault.
+func TestHiddenProc(t *testing.T) {
+	sampleOf := func(s *Sampler) []error {
+		s.last.Store(nil) // as if a second had passed
+		sample := s.Sample()
+		return []error{sample.CPU.Err, sample.Memory.Err, sample.Connections.Err}
+	}
+	m := thisMachine()
+	m.files = nil
+	newHidden := func() *Sampler {
+		var s *Sampler
+		require.Eventually(t, func() bool { // the machine that runs the tests may be slow
+			var err error
+			s, err = newSampler(Options{}, m)
+			require.NoError(t, err)
+			return !errors.Is(sampleOf(s)[1], ErrPending)
+		}, time.Minute, time.Millisecond)
+		return s
+	}
+	procAt(t, "self/stat", "")
+	for _, err := range sampleOf(newHidden()) {
+		assert.ErrorIs(t, err, ErrUnsupported)
+		assert.ErrorIs(t, err, fs.ErrNotExist)
+	}
+
+	dir := procAt(t, "stat", goodStat, "meminfo", goodMeminfo, "net/snmp", goodSnmp)
+	s := newHidden()
+	for _, name := range []string{"stat", "meminfo", "net/snmp"} {
+		require.NoError(t, os.Remove(filepath.Join(dir, name)))
+	}
+	for _, err := range sampleOf(s) {
+		assert.ErrorIs(t, err, fs.ErrNotExist)
+		assert.NotErrorIs(t, err, ErrUnsupported, "it was there")
+	}
+
+	t.Setenv("HOST_PROC", filepath.Join(t.TempDir(), "wrong"))
+	for _, err := range sampleOf(newHidden()) {
+		assert.ErrorContains(t, err, "HOST_PROC: stat ")
+		assert.ErrorIs(t, err, fs.ErrNotExist)
+		assert.NotErrorIs(t, err, ErrUnsupported)
+	}
 }
 
 func TestHostConnections(t *testing.T) {

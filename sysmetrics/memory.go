@@ -12,7 +12,7 @@ func (s *Sampler) machineMemory() Memory {
 		return Memory{Err: s.cgroupErr}
 	}
 	host, err := s.machine.memory()
-	if err != nil {
+	if err := s.found.memory.explain(err); err != nil {
 		return Memory{Err: err}
 	}
 	limit, err := s.cgroup.tightestMemory(host.total)

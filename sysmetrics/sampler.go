@@ -58,6 +58,7 @@ type Sampler struct {
 	cgroupErr error // why cgroup is not known; it is then looked for again
 	cpu       cpuWindow
 	disks     []namedDisk
+	found     struct{ cpu, memory, connections presence }
 }
 
 // New makes a Sampler and reads the processor's counters once, as the start of
@@ -128,7 +129,7 @@ func (s *Sampler) measure() *Sample {
 
 func (s *Sampler) measureConnections() Connections {
 	active, err := s.machine.connections()
-	return Connections{Active: active, Err: err}
+	return Connections{Active: active, Err: s.found.connections.explain(err)}
 }
 
 func (s *Sampler) findCgroup() {

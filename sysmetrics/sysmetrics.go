@@ -49,7 +49,8 @@ var (
 
 	// ErrUnsupported is the Err of a figure that does not exist here: this system
 	// does not count it, or there is nothing to count, such as the inodes of a
-	// file system without a table of them.
+	// file system without a table of them, or it is hidden on purpose, as by a
+	// /proc that is mounted with subset=pid. Such an Err may say more.
 	ErrUnsupported = errors.New("not available on this system")
 
 	// ErrUnmounted is the Err of a disk whose path has been on a file system that is not mounted there any
@@ -144,7 +145,7 @@ type Memory struct {
 
 	// AvailableBytes is what can be had without swapping and without the
 	// out-of-memory killer: the smallest of the kernel's own estimate for the
-	// machine and, for every memory limit from the own control group upwards, the
+	// machine (with the part of ZFS's cache that ZFS gives back) and, for every memory limit from the own control group upwards, the
 	// limit less the working set of the group that has it. The limit is memory.max, or
 	// memory.high where that is lower. The working set is the
 	// usage less inactive_file, the page cache that is dropped first, as kubelet and

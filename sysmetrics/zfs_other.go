@@ -1,0 +1,5 @@
+//go:build !linux
+
+package sysmetrics
+
+func zfsCache() uint64 { return 0 }
