@@ -224,8 +224,8 @@ func (f figure) above(level string, threshold float64) error {
 // decimal writes a number without an exponent.
 func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
-// diskFigures are the shares that are held to the thresholds. Without free inodes no file can be made, however
-// many blocks are free. An image has nothing free by construction, and nothing is ever written to it.
+// diskFigures are the shares that are held to the thresholds. Without free inodes no file can be made,
+// however many blocks are free. An image has nothing free by construction, and nothing is ever written to it.
 func diskFigures(disk sysmetrics.Disk) []figure {
 	if disk.ReadOnly && disk.FreeBytes == 0 {
 		return nil

@@ -171,7 +171,8 @@ func TestProcWithoutOtherProcesses(t *testing.T) {
 	_, err := os.Stat("/proc/1/stat")
 	require.ErrorIs(t, err, os.ErrNotExist)
 	s := serviceOf(t, "/", noThreshold)
-	require.Eventually(t, func() bool { return detail(s.check(t, "cpu"), "percent") != nil }, time.Minute, 50*time.Millisecond)
+	measured := func() bool { return detail(s.check(t, "cpu"), "percent") != nil }
+	require.Eventually(t, measured, time.Minute, 50*time.Millisecond)
 	for name, figure := range map[string]string{
 		"cpu": "percent", "memory": "percent", "connections": "active_connections", "process": "open_files",
 	} {
@@ -209,7 +210,7 @@ func TestDiskWithoutFreeInodes(t *testing.T) {
 		"100% of the inodes of the file system of "+dir+" are in use, more than the warning threshold of 90%")
 }
 
-// An image has no free block by construction: squashfs, and an overlay of images alone, as composefs makes one.
+// An image has no free block by construction: squashfs, and an overlay of images alone, as in composefs.
 func TestDiskThatIsAnImage(t *testing.T) {
 	if !inOwnMounts(t) {
 		return

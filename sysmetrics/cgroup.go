@@ -8,20 +8,19 @@ import (
 	"strings"
 )
 
-// A cgroup is where this process's control group has its files, as far as they are
-// visible. The zero cgroup has none and limits nothing.
+// A cgroup has the directories of this process's control group that are visible to it. The zero cgroup has
+// none and limits nothing.
 //
-// The layout of the files is the kernel's, see its admin-guide/cgroup-v2 and
-// cgroup-v1, and cgroups(7) for the two files in /proc.
+// The kernel's admin-guide/cgroup-v2 and cgroup-v1 describe the files, and cgroups(7) the two files in /proc.
 type cgroup struct {
 	files   fs.FS
 	memory  hierarchy
 	cpu     hierarchy
-	cpuacct hierarchy // version 1 only, and only where it has the process in the same place as cpu
+	cpuacct hierarchy // version 1 only, and only where the process has the same place in it as in cpu
 }
 
-// A hierarchy is one controller's directories for this process: its own first, then each one
-// above it up to the mount point. A limit holds for all that is below it.
+// A hierarchy has the directories of one controller for this process: its own first, then each one above it
+// up to the mount point. A limit applies to all groups below it.
 type hierarchy struct {
 	v2     bool
 	levels []string
@@ -30,8 +29,8 @@ type hierarchy struct {
 // maxMountinfo caps /proc/self/mountinfo, which has a line for every mount.
 const maxMountinfo = 16 << 20
 
-// findCgroup finds the directories. It takes about 0.1 ms; they stay the same for
-// the life of a process unless somebody moves it.
+// findCgroup finds the directories. It takes about 0.1 ms. They stay the same for the life of a process that
+// is not moved to another group.
 func findCgroup(files fs.FS) (cgroup, error) {
 	if files == nil {
 		return cgroup{}, nil
@@ -59,9 +58,8 @@ func findCgroup(files fs.FS) (cgroup, error) {
 	return found, nil
 }
 
-// parseMemberships reads the lines "ID:CONTROLLER,CONTROLLER:PATH" of /proc/self/cgroup
-// into a path for each controller. That of version 2 names no controller and
-// gets the empty name.
+// parseMemberships reads the lines "ID:CONTROLLER,CONTROLLER:PATH" of /proc/self/cgroup into a path for each
+// controller. The line of version 2 names no controller, and its path gets the empty name.
 func parseMemberships(text string) map[string]string {
 	own := make(map[string]string)
 	for line := range strings.Lines(text) {
@@ -76,15 +74,15 @@ func parseMemberships(text string) map[string]string {
 	return own
 }
 
-// A cgroupMount is a place where a hierarchy, or the part of it below root, is mounted.
+// A cgroupMount is a mount of a hierarchy, or of the part of it below root.
 type cgroupMount struct {
 	controllers []string // the empty name for version 2
 	root        string
 	point       string
 }
 
-// parseMounts reads the lines "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS … - TYPE SOURCE
-// OPTIONS" of /proc/self/mountinfo, and keeps those of control groups.
+// parseMounts reads the lines "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS … - TYPE SOURCE OPTIONS" of
+// /proc/self/mountinfo, and keeps those of control groups.
 func parseMounts(text string) []cgroupMount {
 	var mounts []cgroupMount
 	for line := range strings.Lines(text) {
@@ -107,12 +105,11 @@ func parseMounts(text string) []cgroupMount {
 	return mounts
 }
 
-// unescape undoes what the kernel does to the characters that would break a line apart.
+// unescape replaces the escapes that the kernel writes for spaces, tabs, newlines and backslashes.
 var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace
 
-// locate finds the directories of a controller: in version 1 if that has it, as in the
-// hybrid of both, else in version 2. Where several mounts show them, the one that shows
-// most levels counts.
+// locate finds the directories of a controller: in version 1 if that has the controller, as in the hybrid of
+// both, else in version 2. Of several mounts the one with the most levels counts.
 func locate(controller string, own map[string]string, mounts []cgroupMount) hierarchy {
 	member, v1 := own[controller]
 	if !v1 {
@@ -130,9 +127,9 @@ func locate(controller string, own map[string]string, mounts []cgroupMount) hier
 	return found
 }
 
-// levels lists the directories from the group called member up to the mount point. There
-// are none where the mount does not show that group: a bind mount of another one, or a
-// mount from outside of a cgroup namespace, whose root begins with "/..".
+// levels lists the directories from the group called member up to the mount point. It is empty for a mount
+// that does not contain that group: a bind mount of another group, or a mount from outside of a cgroup
+// namespace, whose root begins with "/..".
 func (m cgroupMount) levels(member string) []string {
 	below, ok := strings.CutPrefix(member, strings.TrimSuffix(m.root, "/"))
 	switch {
@@ -150,7 +147,7 @@ func (m cgroupMount) levels(member string) []string {
 	return levels
 }
 
-// fsPath makes an absolute path one of an fs.FS.
+// fsPath turns an absolute path into one of an fs.FS.
 func fsPath(absolute string) string {
 	return path.Join(".", path.Clean("/" + absolute)[1:])
 }

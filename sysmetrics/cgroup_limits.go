@@ -10,18 +10,17 @@ import (
 	"time"
 )
 
-// A file that is not there is no error in what follows: the root group of version 2 has no
-// limits, and a group has no files of a controller that is not enabled for it.
+// A missing file is no error in this file: the root group of version 2 has no limits, and a group has no
+// files of a controller that is not enabled for it.
 
 // A memoryLimit is what the limits of all levels leave, in bytes.
 type memoryLimit struct {
 	total uint64
-	room  uint64 // the least that a level with a limit has left
+	room  uint64 // the smallest rest of a limit
 }
 
-// tightestMemory tightens the machine's total by every limit from the own group upwards. Of
-// each limit the usage that counts is that of the group which has it: there the
-// neighbours are in it.
+// tightestMemory applies every limit from the own group upwards to the machine's total. The usage that counts
+// for a limit is that of the group which has the limit. It includes the other groups below it.
 func (g cgroup) tightestMemory(total uint64) (memoryLimit, error) {
 	tightest := memoryLimit{total: total, room: math.MaxUint64}
 	for _, dir := range g.memory.levels {
@@ -29,7 +28,7 @@ func (g cgroup) tightestMemory(total uint64) (memoryLimit, error) {
 		if err != nil {
 			return memoryLimit{}, err
 		}
-		// This is also how version 1 says that there is none: with a huge number.
+		// Version 1 writes a huge number where there is no limit.
 		if limit >= total {
 			continue
 		}
@@ -73,22 +72,23 @@ func readLimit(files fs.FS, name string) (uint64, error) {
 	return parseCount(name, text)
 }
 
-// workingSet is a group's usage less the page cache that is dropped first. That cache
-// grows into every limit by itself, so that usage alone says nothing of need. A sandbox
-// that emulates control groups may have no memory.stat: then all of it counts as needed.
+// workingSet is a group's usage less the page cache that is dropped first. That cache grows up to every
+// limit, so usage alone does not tell how much memory is needed. A sandbox that emulates control groups may
+// have no memory.stat: then all of the usage counts as needed.
 func (g cgroup) workingSet(dir string) (uint64, error) {
 	usage, err := readCount(g.files, path.Join(dir, g.memory.file("memory.current", "memory.usage_in_bytes")))
 	if err != nil {
 		return 0, err
 	}
-	cache, err := readKeyed(g.files, path.Join(dir, "memory.stat"), g.memory.file("inactive_file", "total_inactive_file"))
+	key := g.memory.file("inactive_file", "total_inactive_file")
+	cache, err := readKeyed(g.files, path.Join(dir, "memory.stat"), key)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return 0, err
 	}
 	return usage - min(cache, usage), nil
 }
 
-// oomKills counts in the own group.
+// oomKills is the count of the own group.
 func (g cgroup) oomKills() (uint64, error) {
 	if len(g.memory.levels) == 0 {
 		return 0, ErrUnsupported
@@ -107,7 +107,7 @@ type quota struct {
 	level string // the directory of the group that has it
 }
 
-// tightestQuota is the smallest from the own group upwards.
+// tightestQuota is the smallest quota from the own group upwards.
 func (g cgroup) tightestQuota() (quota, error) {
 	var tightest quota
 	for _, dir := range g.cpu.levels {
@@ -122,8 +122,8 @@ func (g cgroup) tightestQuota() (quota, error) {
 	return tightest, nil
 }
 
-// cpuMax is a group's quota in processors, 0 where it has none. The file has "QUOTA PERIOD" in
-// version 2; version 1 keeps the period in another one. No quota is "max" or -1.
+// cpuMax is a group's quota in processors, 0 for none. The file has "QUOTA PERIOD" in version 2; version 1
+// has the period in another file. No quota is "max" or -1.
 func (g cgroup) cpuMax(dir string) (float64, error) {
 	name := path.Join(dir, g.cpu.file("cpu.max", "cpu.cfs_quota_us"))
 	text, err := readFile(g.files, name)
@@ -162,8 +162,8 @@ func ratio(quotaName, quotaText, periodName, periodText string) (float64, error)
 	return float64(quota) / float64(period), nil
 }
 
-// readCPU reads the counters of the group that has the quota: only there are the quota's
-// periods counted, and all that share it.
+// readCPU reads the counters of the group that has the quota. Only its files count the quota's periods, and
+// the use of all groups that share it.
 func (g cgroup) readCPU(limit quota) cpuReading {
 	name := path.Join(limit.level, "cpu.stat")
 	stat, err := readFile(g.files, name)
@@ -193,9 +193,8 @@ func parseThrottling(name, stat string) (throttling, error) {
 	return throttling{periods: float64(periods), throttled: float64(throttled)}, err
 }
 
-// cpuacctUsage is the processor time, in seconds, of a group that has its quota in the
-// directory level. Version 1 counts it in a hierarchy of its own, which may be mounted
-// apart or not at all.
+// cpuacctUsage is the processor time, in seconds, of the group whose quota is in the directory level. Version
+// 1 counts it in another hierarchy, which may have a mount of its own or none.
 func (g cgroup) cpuacctUsage(level string) (float64, error) {
 	for i, dir := range g.cpu.levels {
 		if dir == level && i < len(g.cpuacct.levels) {
@@ -206,7 +205,7 @@ func (g cgroup) cpuacctUsage(level string) (float64, error) {
 	return 0, fmt.Errorf("%s has a quota, but its use is not counted where this process sees it", level)
 }
 
-// file picks the name that a file has in this version of the hierarchy.
+// file returns the name that a file has in this version of the hierarchy.
 func (h hierarchy) file(v2, v1 string) string {
 	if h.v2 {
 		return v2

@@ -71,8 +71,8 @@ const (
 	halfCPU   = "50000 100000\n"
 )
 
-// TestLayouts holds every way in which a control group may be visible. Where a limit counts, 80 MiB
-// of it are used; see v1Group and v2Group.
+// TestLayouts has every way in which a control group may be visible. 80 MiB of a limit that counts are used; see
+// v1Group and v2Group.
 func TestLayouts(t *testing.T) {
 	type want struct {
 		total, available uint64 // in MiB; 0 for the host's 1024 and 800
@@ -275,8 +275,8 @@ func TestLayouts(t *testing.T) {
 	}
 }
 
-// TestGarbage spoils one file at a time: what depends on it is absent with a reason that names the file
-// and quotes little, and all else is there.
+// TestGarbage spoils one file at a time. The figures that depend on it are absent, with an error that names the
+// file and quotes little. The others are there.
 func TestGarbage(t *testing.T) {
 	garbage := "garbage" + strings.Repeat("!", 3000)
 	const dir, v1Memory, v1CPU = "sys/fs/cgroup", "sys/fs/cgroup/memory", "sys/fs/cgroup/cpu,cpuacct"
@@ -362,8 +362,8 @@ func (d *deniedFS) Open(name string) (fs.File, error) {
 	return d.FS.Open(name)
 }
 
-// Without these two files nobody knows whether there is a limit: the machine's figures could be
-// far from the truth. They are looked for again, so that a passing error does not last.
+// Without these two files it is unknown whether there is a limit, and the machine's figures could be far too
+// high. They are read again for each sample, so that a passing error does not last.
 func TestUnknownCgroupIsLookedForAgain(t *testing.T) {
 	for _, name := range []string{"proc/self/cgroup", "proc/self/mountinfo"} {
 		t.Run(name, func(t *testing.T) {
@@ -390,8 +390,8 @@ func TestUnknownCgroupIsLookedForAgain(t *testing.T) {
 	}
 }
 
-// Version 1 may count a group's processor time in a hierarchy that has the process elsewhere. Its figure would
-// be another group's.
+// Version 1 may count a group's processor time in a hierarchy in which the process is in another group. The
+// figure would be that group's.
 func TestQuotaWithoutUsage(t *testing.T) {
 	members := "4:cpuacct:/elsewhere\n2:cpu:/web\n"
 	mounts := strings.Replace(cpuMount, "cpu,cpuacct", "cpu", 2) + strings.Replace(cpuMount, "cpu,cpuacct", "cpuacct", 2)

@@ -5,31 +5,30 @@ import (
 )
 
 const (
-	// cpuMinWindow is the shortest window that is published. The kernel counts in
-	// ticks of 10 ms, so that less says more of the ticks than of the load.
+	// cpuMinWindow is the shortest window that is published. The kernel counts in ticks of 10 ms. A shorter
+	// window would show the ticks rather than the load.
 	cpuMinWindow = time.Second
 
 	// cpuRotation is how old a reading must be before the next one replaces it.
 	cpuRotation = 5 * time.Second
 
-	// cpuMaxWindow is the longest window where there is a choice. Steady asking stays
-	// below it; only a pause makes a longer one.
+	// cpuMaxWindow is the longest window under steady sampling. Only a pause makes a longer one.
 	cpuMaxWindow = 3 * cpuRotation
 )
 
-// A cpuReading holds counters of one moment. Two of them make a window.
+// A cpuReading has the counters at one moment. Two of them make a window.
 type cpuReading struct {
 	at    time.Time
 	quota quota // the zero quota stands for the whole machine
 
-	times    cpuTimes // of a quota only busy is known, in seconds
+	times    cpuTimes // only busy, in seconds, where there is a quota
 	timesErr error
 
 	throttling    throttling
 	throttlingErr error
 }
 
-// throttling counts a quota's periods, and those in which it was used up.
+// throttling counts the periods of a quota, and those in which the quota was used up.
 type throttling struct{ periods, throttled float64 }
 
 // measureCPU reads the counters and compares them with earlier ones.
@@ -58,7 +57,7 @@ func (s *Sampler) cpuQuota() (quota, error) {
 	return s.cgroup.tightestQuota()
 }
 
-// readCPU reads only the counters that matter: those of the quota where there is one.
+// readCPU reads the counters of the quota, or those of the machine where there is none.
 func (s *Sampler) readCPU(limit quota) cpuReading {
 	if limit.cpus > 0 {
 		return s.cgroup.readCPU(limit)
@@ -91,7 +90,7 @@ func cpuPercent(base, now cpuReading) (float64, error) {
 	}
 	total := now.times.total - base.times.total
 	if now.quota.cpus > 0 {
-		// Where a quota exceeds the processors at hand, these are the limit.
+		// A quota above the number of usable processors limits nothing.
 		cpus := min(now.quota.cpus, float64(usableCPUs()))
 		total = now.at.Sub(base.at).Seconds() * cpus
 	}
@@ -108,8 +107,8 @@ func throttledRatio(base, now cpuReading) Figure[float64] {
 	return Figure[float64]{Value: share(throttled, periods)}
 }
 
-// windowErr says why two readings make no window: the later one failed, or the earlier
-// one did, or is too recent, and then it takes more time.
+// windowErr is why two readings make no window: the later one failed, or the window is pending, because the
+// earlier one failed or is too recent.
 func windowErr(base, now cpuReading, baseErr, nowErr error) error {
 	switch {
 	case nowErr != nil:
@@ -120,7 +119,7 @@ func windowErr(base, now cpuReading, baseErr, nowErr error) error {
 	return nil
 }
 
-// share stays within 0 and 1 whatever counters do that jump or go back.
+// share is part of whole, from 0 to 1 even for counters that jump or go back.
 func share(part, whole float64) float64 {
 	switch {
 	case part <= 0:
@@ -131,12 +130,12 @@ func share(part, whole float64) float64 {
 	return part / whole
 }
 
-// A cpuWindow keeps two earlier readings: the old one to compare with, and a young one to
-// take its place, so that the window neither shrinks to nothing nor grows for ever.
+// A cpuWindow keeps two earlier readings: the old one to compare with, and a young one that replaces it
+// later. So the window becomes neither too short nor too long.
 type cpuWindow struct{ old, young cpuReading }
 
-// advance takes a reading in and returns the one to compare it with, which is itself
-// when there is none yet.
+// advance adds a reading and returns the earlier one to compare it with. The first reading is compared with
+// itself.
 func (w *cpuWindow) advance(now cpuReading) (base cpuReading) {
 	switch {
 	case w.young.at.IsZero() || !w.young.comparable(now):
@@ -144,8 +143,7 @@ func (w *cpuWindow) advance(now cpuReading) (base cpuReading) {
 	case now.at.Sub(w.young.at) >= cpuRotation:
 		w.old, w.young = w.young, now
 	}
-	// A pause has made the window long. It becomes short again as soon as there
-	// is a second to compare with.
+	// A pause has made the window long. It becomes short again as soon as the young reading is a second old.
 	if now.at.Sub(w.old.at) > cpuMaxWindow && now.at.Sub(w.young.at) >= cpuMinWindow {
 		return w.young
 	}

@@ -43,8 +43,8 @@ func TestCPUHasNoFigureBeforeASecond(t *testing.T) {
 	})
 }
 
-// However often somebody asks, the window is neither too short to say anything nor ever longer.
-func TestCPUWindowUnderSteadyAsking(t *testing.T) {
+// At any steady rate of samples the window is neither too short for a figure nor longer and longer.
+func TestCPUWindowUnderSteadySampling(t *testing.T) {
 	for _, every := range []time.Duration{10 * time.Millisecond, 700 * time.Millisecond, time.Second, 3 * time.Second, 4900 * time.Millisecond} {
 		t.Run(every.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// A file system may answer in a microsecond or never: statfs(2) on a dead NFS or FUSE
-// mount cannot be cancelled and holds its thread. So every call runs in a goroutine of its
-// own, there is one at most for each path, and nobody waits for it twice.
+// A file system may answer in a microsecond or never: statfs(2) on a dead NFS or FUSE mount cannot be
+// cancelled and blocks its thread. So every call runs in a goroutine of its own. There is at most one for
+// each path, and only one sample waits for it.
 const (
-	// statfsPatience is how long a sample waits for all its disks together. Healthy ones
-	// need a thousandth of it; the rest is for a busy scheduler.
-	statfsPatience = 2 * time.Millisecond
+	// statfsMaxWait is how long a sample waits for all its disks together. Healthy ones need a thousandth of
+	// it; the rest is for a busy scheduler.
+	statfsMaxWait = 2 * time.Millisecond
 
-	// statfsStuckAfter separates a late answer from none. Being out of patience proves
-	// nothing on a busy machine, where the goroutine may not have run yet: until then the
-	// last figures are given, with their age.
+	// statfsStuckAfter is how old a call is at least when its file system counts as stuck. The end of
+	// statfsMaxWait proves nothing on a busy machine, where the goroutine may not have run yet. Until then a
+	// sample has the last figures, with their age.
 	statfsStuckAfter = 100 * time.Millisecond
 )
 
-// space is what a file system says of itself, in bytes and inodes.
+// space is the answer of a file system, in bytes and inodes.
 type space struct {
-	total, free, used  uint64 // free for an unprivileged user; reserved blocks are in total alone
+	total, free, used  uint64 // free is for an unprivileged user; reserved blocks are only in total
 	inodes, inodesFree uint64
 
 	readOnly bool
@@ -37,7 +37,7 @@ type namedDisk struct {
 	meter *diskMeter
 }
 
-// newDisks gives names of the same path the same meter.
+// newDisks makes one meter for each path. Names of the same path share it.
 func newDisks(paths []DiskPath, statfs func(string) (space, error)) []namedDisk {
 	meters := make(map[string]*diskMeter)
 	var disks []namedDisk
@@ -52,20 +52,20 @@ func newDisks(paths []DiskPath, statfs func(string) (space, error)) []namedDisk 
 	return disks
 }
 
-// askDisks starts a call for each path that has none out, waits for these, and takes in all
+// askDisks starts a call for each path without an unanswered one, waits for the new calls, and collects all
 // answers.
 func askDisks(disks []namedDisk) {
 	for _, d := range disks {
 		d.meter.start()
 	}
-	patience, cancel := context.WithTimeout(context.Background(), statfsPatience)
+	wait, cancel := context.WithTimeout(context.Background(), statfsMaxWait)
 	defer cancel()
 	for _, d := range disks {
 		if call := d.meter.call; call != nil && !call.awaited {
 			call.awaited = true
 			select {
 			case <-call.done:
-			case <-patience.Done():
+			case <-wait.Done():
 			}
 		}
 		d.meter.collect()
@@ -80,24 +80,24 @@ func reportDisks(disks []namedDisk, at time.Time) []Disk {
 	return report
 }
 
-// A diskMeter asks one path. Only the sampler's run touches it.
+// A diskMeter asks for the space of one path. Only the unfinished run uses it.
 type diskMeter struct {
 	path   string
 	statfs func(string) (space, error)
-	call   *statfsCall  // the one that is out, or nil
-	last   statfsAnswer // of the last call that came back
+	call   *statfsCall  // the unanswered one, or nil
+	last   statfsAnswer // of the last call that was answered
 	mount  mountHistory
 }
 
-// A mountHistory is what earlier answers have told about the mount of a path. The zero value is none.
+// A mountHistory is what earlier answers say about the mount of a path. The zero value is for no answer.
 type mountHistory struct {
 	seen     bool
 	depth    int  // of the nearest mount point that the path has had, or unknownDepth
 	writable bool // that mount was writable at some time
 }
 
-// note takes in an answer. A mount that comes later, nearer to the path, begins a new history. What is above
-// it, where it is unmounted, does not belong to it.
+// note adds an answer. A mount that comes later and is nearer to the path begins a new history. The file
+// system above an unmounted one is not part of its history.
 func (h *mountHistory) note(s space) {
 	if !h.seen || s.depth != unknownDepth && s.depth < h.depth {
 		*h = mountHistory{seen: true, depth: s.depth}
@@ -110,13 +110,13 @@ func (h *mountHistory) note(s space) {
 	}
 }
 
-// unmounted reports whether the path has had a mount point of its own that it has no more.
+// unmounted reports whether the nearest mount point that the path has had is none any more.
 func (h *mountHistory) unmounted(s space) bool { return h.depth != unknownDepth && s.depth > h.depth }
 
 type statfsCall struct {
 	started time.Time
-	awaited bool          // a sample has waited for it; later ones only look
-	overdue bool          // a later sample has found it still out
+	awaited bool          // a sample has waited for it; later samples do not wait
+	overdue bool          // a later sample has found it unanswered
 	done    chan struct{} // closed when answer is written
 	answer  statfsAnswer
 }
@@ -127,7 +127,7 @@ type statfsAnswer struct {
 	err   error
 }
 
-// start asks, unless an earlier call is still out.
+// start makes a call, unless an earlier one is unanswered.
 func (d *diskMeter) start() {
 	d.collect()
 	if d.call != nil {
@@ -143,7 +143,7 @@ func (d *diskMeter) start() {
 	}()
 }
 
-// collect takes the answer in if there is one.
+// collect stores the answer of the call, if there is one.
 func (d *diskMeter) collect() {
 	if d.call == nil {
 		return
@@ -158,7 +158,7 @@ func (d *diskMeter) collect() {
 	}
 }
 
-// report gives the last answer, fresh or not.
+// report makes a Disk of the last answer, fresh or not.
 func (d *diskMeter) report(name string, at time.Time) Disk {
 	disk := Disk{Name: name, Path: d.path, Stuck: d.stuck(at)}
 	never := d.last.at.IsZero()
@@ -183,13 +183,13 @@ func (d *diskMeter) report(name string, at time.Time) Disk {
 	return disk
 }
 
-// stuck takes no sample's word alone: this process may itself have been stopped for a while
-// between asking and looking, as in a control group that has used up its quota.
+// stuck reports whether two samples have found the call unanswered. One proves nothing: this process may
+// itself have been stopped between the call and the check, as in a control group that has used up its quota.
 func (d *diskMeter) stuck(at time.Time) bool {
 	return d.call != nil && d.call.overdue && at.Sub(d.call.started) >= statfsStuckAfter
 }
 
-// fill computes as df does.
+// fill computes the figures as df does.
 func (d *Disk) fill(s space) {
 	d.ReadOnly = s.readOnly
 	if s.used+s.free == 0 {

@@ -86,7 +86,7 @@ func TestDisksKeepTheirOrderAndTheirOwnErrors(t *testing.T) {
 	assert.NoError(t, disks[2].Err)
 }
 
-// A hung mount costs one call in all, and patience once.
+// A hung mount costs one call in all, and statfsMaxWait once.
 func TestHungDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hung := diskThatTakes(time.Hour)
@@ -94,7 +94,7 @@ func TestHungDisk(t *testing.T) {
 
 		begin := time.Now()
 		first := s.Sample().Disks[0]
-		assert.Equal(t, statfsPatience, time.Since(begin))
+		assert.Equal(t, statfsMaxWait, time.Since(begin))
 		assert.ErrorIs(t, first.Err, ErrPending, "2 ms prove nothing")
 		assert.False(t, first.Stuck)
 
@@ -113,7 +113,7 @@ func TestHungDisk(t *testing.T) {
 	})
 }
 
-// With real goroutines and real time: nobody is held up, and one goroutine is.
+// With real goroutines and real time: one goroutine waits, and no caller does.
 func TestHungDiskUnderLoad(t *testing.T) {
 	release, returned := make(chan struct{}), make(chan struct{})
 	s := sampler(t, withStatfs(func(string) (space, error) {
@@ -145,18 +145,18 @@ func goroutinesIn(function string) int {
 	return strings.Count(string(stacks), "sysmetrics."+function+"(")
 }
 
-// Two hung mounts share the patience.
+// Two hung mounts share statfsMaxWait.
 func TestHungDisksTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := sampler(t, withStatfs(diskThatTakes(time.Hour).statfs), DiskPath{"a", "/a"}, DiskPath{"b", "/b"})
 		begin := time.Now()
 		s.Sample()
-		assert.Equal(t, statfsPatience, time.Since(begin))
+		assert.Equal(t, statfsMaxWait, time.Since(begin))
 		time.Sleep(time.Hour)
 	})
 }
 
-// A mount that hangs keeps its last figures, and gives new ones when it is back.
+// A mount that hangs keeps its last figures, and has new ones when it answers again.
 func TestDiskThatHangsForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := diskThatTakes(0)
@@ -168,14 +168,14 @@ func TestDiskThatHangsForAWhile(t *testing.T) {
 		late := s.Sample().Disks[0]
 		assert.NoError(t, late.Err)
 		assert.False(t, late.Stuck, "out for 2 ms only")
-		assert.Equal(t, time.Second+statfsPatience, late.Age)
+		assert.Equal(t, time.Second+statfsMaxWait, late.Age)
 
 		time.Sleep(2 * time.Second)
 		stuck := s.Sample().Disks[0]
 		assert.True(t, stuck.Stuck)
 		assert.NoError(t, stuck.Err)
 		assert.Equal(t, 50.0, stuck.Percent)
-		assert.Equal(t, 3*time.Second+statfsPatience, stuck.Age)
+		assert.Equal(t, 3*time.Second+statfsMaxWait, stuck.Age)
 
 		disk.delay.Store(0)
 		time.Sleep(10 * time.Second)
@@ -185,8 +185,8 @@ func TestDiskThatHangsForAWhile(t *testing.T) {
 	})
 }
 
-// A file system that always needs more than the patience, less than what counts as stuck: its figures come a
-// sample late, and it is never called stuck.
+// A file system that always needs more than statfsMaxWait, and less than what counts as stuck: its figures come
+// one sample late, and it is never stuck.
 func TestSlowDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := diskThatTakes(50 * time.Millisecond)
@@ -203,7 +203,7 @@ func TestSlowDisk(t *testing.T) {
 	})
 }
 
-// A process that is stopped itself, between asking and looking, blames nobody.
+// A process that was itself stopped between the call and the check does not make the disk stuck.
 func TestDiskIsNotStuckWhereTheProcessWas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disks := newDisks([]DiskPath{root, {"alias", "/"}}, diskThatTakes(time.Hour).statfs)

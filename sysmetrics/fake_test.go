@@ -46,7 +46,7 @@ func sampler(t *testing.T, m machine, disks ...DiskPath) *Sampler {
 	return s
 }
 
-// sampled takes one sample where no time passes, so that nobody's patience ends because the machine that runs the
+// sampled takes one sample where no time passes, so that maxWait does not end because the machine that runs the
 // tests is busy.
 func sampled(t *testing.T, m machine, disks ...DiskPath) (sample *Sample) {
 	t.Helper()

@@ -11,16 +11,16 @@ import (
 	"sync"
 )
 
-// maxFile caps what is read of a file with figures in it. The largest of them,
-// memory.stat, has about 2 KB.
+// maxFile limits what is read of a file with figures. The largest of these files, memory.stat, has about 2
+// KB.
 const maxFile = 64 << 10
 
-// readFile reads a file that is expected to be small.
+// readFile reads a small file.
 func readFile(files fs.FS, name string) (string, error) {
 	return readCapped(files, name, maxFile)
 }
 
-// readCapped reads a whole file, and refuses one of more than limit bytes.
+// readCapped reads a whole file. More than limit bytes are an error.
 func readCapped(files fs.FS, name string, limit int) (string, error) {
 	f, err := open(files, name)
 	if err != nil {
@@ -38,7 +38,7 @@ func readCapped(files fs.FS, name string, limit int) (string, error) {
 	return text.String(), nil
 }
 
-// An opener opens files for reading alone, at a lower price than an fs.FS can, whose files also know what they are.
+// An opener opens files only for reading. That costs less than fs.FS.Open, whose files also have a Stat.
 type opener interface {
 	open(name string) (io.ReadCloser, error)
 }
@@ -50,10 +50,10 @@ func open(files fs.FS, name string) (io.ReadCloser, error) {
 	return files.Open(name)
 }
 
-// buffers spare each file of each sample a buffer of its own.
+// buffers are used for one file after the other.
 var buffers = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 4<<10)) }}
 
-// giveBack keeps no buffer that an unusually large file has made large.
+// giveBack keeps a buffer for the next file, unless an unusually large file has made it large.
 func giveBack(b *bytes.Buffer) {
 	if b.Cap() <= maxFile {
 		b.Reset()
@@ -61,9 +61,9 @@ func giveBack(b *bytes.Buffer) {
 	}
 }
 
-// parseCount reads a number out of a file, named for the error's sake. Of what is
-// not a number the error quotes a little, so that garbage stays out of the log. What needs
-// a 64th bit is garbage too: a counter that went below zero.
+// parseCount parses a number from the file called name. The error quotes at most 40 characters of what is not
+// a number, so that garbage does not fill the log. A number that needs the 64th bit is an error too: it is a
+// counter that went below zero.
 func parseCount(name, text string) (uint64, error) {
 	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 63)
 	if err != nil {

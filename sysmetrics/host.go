@@ -19,9 +19,9 @@ import (
 // The figures of the whole machine come from gopsutil, on every system. On Linux it reads them below
 // HOST_PROC, or /proc where that is not set. It takes a context and ignores it.
 
-// readHostCPU adds up the counters of the processors that this process may run on. Others may be idle, and
-// help it nothing. It does not use gopsutil's Percent, which compares with the last reading of any caller in
-// this process. Guest time is contained in user and nice.
+// readHostCPU adds up the counters of the processors that this process may run on. Idle ones that it may not
+// use are no help to it. It does not use gopsutil's Percent, which compares with the last reading of any
+// caller in this process. User and nice include guest time.
 func readHostCPU() (sum cpuTimes, err error) {
 	all, err := hostTimes()
 	if err != nil {
@@ -38,7 +38,8 @@ func readHostCPU() (sum cpuTimes, err error) {
 	return sum, nil
 }
 
-// hostTimes are the counters of each processor on Linux, and where they are not told apart those of all.
+// hostTimes returns the counters of each processor on Linux, and on other systems, or where a sandbox has
+// only these, the counters of all together.
 func hostTimes() (all []cpu.TimesStat, err error) {
 	if runtime.GOOS == "linux" {
 		all, err = guarded(func() ([]cpu.TimesStat, error) { return cpu.Times(true) })
@@ -52,8 +53,8 @@ func hostTimes() (all []cpu.TimesStat, err error) {
 	return all, err
 }
 
-// usable keeps the processors of a set. A nil set has all of them. Where fewer processors are visible than the
-// set has, they are the set under other numbers, as lxcfs shows them in a container.
+// usable returns the processors of a set. A nil set has all of them. If not more processors are visible than
+// the set has, they are the set under other numbers, as lxcfs shows them in a container.
 func usable(all []cpu.TimesStat, set processors) []cpu.TimesStat {
 	if set == nil || len(all) <= set.Count() {
 		return all
@@ -85,7 +86,7 @@ func usableCPUs() int {
 	return runtime.NumCPU()
 }
 
-// noCPUTimes is why cpu.Times has returned no counters: on Linux it hides every error.
+// noCPUTimes is why cpu.Times has returned no counters. On Linux it hides every error.
 func noCPUTimes() error {
 	if runtime.GOOS != "linux" {
 		return errors.New("the system gives no processor times")
@@ -101,8 +102,8 @@ func noCPUTimes() error {
 // what broke.
 type presence struct{ known bool }
 
-// explain makes a file that was never there a figure that does not exist here: /proc is mounted with
-// subset=pid, or not at all. A HOST_PROC that does not exist hides nothing; it is wrong.
+// explain wraps the error of a file that was never there in ErrUnsupported: /proc is mounted with subset=pid,
+// or not at all. A HOST_PROC that does not exist is a mistake, and keeps its error.
 func (p *presence) explain(err error) error {
 	if err == nil {
 		p.known = true
@@ -138,12 +139,14 @@ func readHostMemory() (hostMemory, error) {
 	return hostMemory{total: m.Total, available: min(m.Available+zfsCache(), m.Total)}, nil
 }
 
-// readHostConnections uses the kernel's own count. gopsutil's Connections walks every socket of every process.
+// readHostConnections uses the kernel's own count. gopsutil's Connections walks every socket of every
+// process.
 func readHostConnections() (int, error) {
-	counters, err := guarded(func() ([]net.ProtoCountersStat, error) { return net.ProtoCounters([]string{"tcp"}) })
+	read := func() ([]net.ProtoCountersStat, error) { return net.ProtoCounters([]string{"tcp"}) }
+	counters, err := guarded(read)
 	switch {
 	case err != nil && runtime.GOOS != "linux":
-		return 0, ErrUnsupported // gopsutil's "not implemented yet" is no value to compare with
+		return 0, ErrUnsupported // gopsutil exports no value for its "not implemented yet"
 	case err != nil:
 		return 0, err
 	}
@@ -158,8 +161,8 @@ func readHostConnections() (int, error) {
 	return 0, fmt.Errorf("%s: no CurrEstab", procFile("net/snmp"))
 }
 
-// guarded calls a function of gopsutil. Some of them panic on a file that is cut short, and that must not
-// take the other figures of the sample with it.
+// guarded calls a function of gopsutil. Some of them panic on a truncated file. That must not cost the other
+// figures of the sample.
 func guarded[T any](read func() (T, error)) (value T, err error) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -171,7 +171,8 @@ func TestHostMemory(t *testing.T) {
 		{"nothing", "MemTotal: 0 kB\nMemAvailable: 0 kB\n", hostMemory{}, "0 bytes"},
 		{"not a number", "MemTotal: x kB\nMemAvailable: 0 kB\n", hostMemory{}, "invalid syntax"},
 		{"a kernel before 3.14, with an empty line in zoneinfo",
-			"MemTotal: 9 kB\nActive(file): 1 kB\nInactive(file): 1 kB\nSReclaimable: 1 kB\n", hostMemory{}, "gopsutil: panic"},
+			"MemTotal: 9 kB\nActive(file): 1 kB\nInactive(file): 1 kB\nSReclaimable: 1 kB\n",
+			hostMemory{}, "gopsutil: panic"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -319,7 +320,8 @@ func TestHostProcThatHangs(t *testing.T) {
 				sample := s.Sample()
 				return sample.Memory.Err == nil && sample.Connections.Active == 17
 			}, time.Minute, 20*time.Millisecond)
-			require.Eventually(t, func() bool { return goroutinesIn("(*Sampler).begin.func1") == 0 }, time.Minute, time.Millisecond)
+			ended := func() bool { return goroutinesIn("(*Sampler).begin.func1") == 0 }
+			require.Eventually(t, ended, time.Minute, time.Millisecond)
 		})
 	}
 }

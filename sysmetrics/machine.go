@@ -25,7 +25,7 @@ func thisMachine() machine {
 // cpuTimes are counters since boot, in any unit, over the processors that this process may run on.
 type cpuTimes struct {
 	busy, total float64
-	of          string // the processors, in words that are equal where they are the same
+	of          string // which processors; equal strings mean the same ones
 }
 
 // hostMemory is in bytes.

@@ -1,6 +1,6 @@
 package sysmetrics
 
-// measureMemory gives the machine's memory, or what a tighter limit leaves of it.
+// measureMemory returns the machine's memory, or the part of it that a tighter limit leaves.
 func (s *Sampler) measureMemory() Memory {
 	m := s.machineMemory()
 	m.OOMKills = s.oomKills()

@@ -21,7 +21,7 @@ func measureProcess(files fs.FS) Process {
 	}
 }
 
-// heapBytes uses runtime/metrics because runtime.ReadMemStats stops the world.
+// heapBytes uses runtime/metrics, because runtime.ReadMemStats stops the world.
 func heapBytes() Figure[uint64] {
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(sample)
@@ -31,8 +31,8 @@ func heapBytes() Figure[uint64] {
 	return Figure[uint64]{Value: sample[0].Value.Uint64()}
 }
 
-// openFiles takes the size of /proc/self/fd, which is their number since Linux 6.2 and costs
-// the same for all of them. Before, it is 0, and only counting helps.
+// openFiles is the size of /proc/self/fd, which is their number since Linux 6.2. Its cost does not depend on
+// their number. Before Linux 6.2 the size is 0, and the entries are counted.
 func openFiles(files fs.FS) Figure[int] {
 	if files == nil {
 		return Figure[int]{Err: ErrUnsupported}
@@ -46,10 +46,10 @@ func openFiles(files fs.FS) Figure[int] {
 		return Figure[int]{Value: int(n)}
 	}
 	n, err := countEntries(files, name)
-	return Figure[int]{Value: max(0, n-1), Err: err} // less the one that counting opens
+	return Figure[int]{Value: max(0, n-1), Err: err} // without the one that was opened to count
 }
 
-// countEntries counts in portions, so that many entries take no more memory than a few.
+// countEntries reads 256 entries at a time, so that many entries take no more memory than a few.
 func countEntries(files fs.FS, name string) (int, error) {
 	f, err := files.Open(name)
 	if err != nil {

@@ -8,41 +8,41 @@ import (
 	"time"
 )
 
-// No read of a file in /proc or of a control group can be cancelled, and a kernel thread that is
-// frozen, or a file system in between that is dead, may keep it for ever. So it all happens in a
-// goroutine of its own, there is one at most, and nobody waits for it twice.
+// No read of a file in /proc or of a control group can be cancelled. A frozen kernel thread, or a dead file
+// system in between, may block it forever. So all reads happen in a goroutine of their own. There is at most
+// one such goroutine, and a caller waits for it only a limited time.
 const (
-	// minAge is how long a sample serves.
+	// minAge is how long a sample is returned before a new one is measured.
 	minAge = time.Second
 
-	// patience is how long callers wait for a run, which needs a three-hundredth of it.
-	patience = 50 * time.Millisecond
+	// maxWait is how long callers wait for a run. A run needs a two-hundredth of it.
+	maxWait = 50 * time.Millisecond
 
-	// stuckAfter is how long a run is out before it is said that the system does not answer. Being out of patience
-	// proves no more than that a file is slow, or the machine busy.
+	// stuckAfter is how long a run takes before the system counts as stuck. The end of maxWait proves only that
+	// a file is slow, or the machine busy.
 	stuckAfter = 5 * time.Second
 
-	// oldAge is how old figures get before they say how old they are.
+	// oldAge is the age from which a sample tells the age of its figures.
 	oldAge = 5 * time.Second
 )
 
 // A run measures once.
 type run struct {
 	began time.Time
-	over  context.Context // done when the run has ended, or the patience of those who wait for it
+	over  context.Context // done when the run has ended, or maxWait has
 	end   context.CancelFunc
 	timer *time.Timer
 }
 
-// newRun starts the patience. It has two halves, of which the second begins when the first is noticed to be over: a
-// process that was itself stopped for a while, as by a quota, has used up no more than one of them, and blames nobody.
+// newRun starts maxWait. It has two halves, and the second begins when the first has been noticed to be over.
+// So a process that was itself stopped for a while, as by a quota, has used up only one half by that.
 func newRun() *run {
 	over, end := context.WithCancel(context.Background())
-	timer := time.AfterFunc(patience/2, func() { time.AfterFunc(patience/2, end) })
+	timer := time.AfterFunc(maxWait/2, func() { time.AfterFunc(maxWait/2, end) })
 	return &run{began: time.Now(), over: over, end: end, timer: timer}
 }
 
-// join returns the run that is out, or begins one; none if there is a sample by now that serves.
+// join returns the unfinished run, or begins one. Where a fresh sample has come meanwhile, it returns that.
 func (s *Sampler) join() (*run, *Sample) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,19 +55,20 @@ func (s *Sampler) join() (*run, *Sample) {
 	return s.run, nil
 }
 
-// begin begins a run. None may be out.
+// begin begins a run. The last one must have ended.
 func (s *Sampler) begin(measure func() *Sample) *run {
 	r := newRun()
 	s.run = r
 	go func() {
 		defer r.end()
-		s.finish(r, s.attempt(measure))
+		s.finish(r, s.recovered(measure))
 	}()
 	return r
 }
 
-// attempt turns a panic into a sample without figures. In a goroutine of its own it would take the process down.
-func (s *Sampler) attempt(measure func() *Sample) (next *Sample) {
+// recovered measures, and turns a panic into a sample without figures. A panic in this goroutine would end
+// the process.
+func (s *Sampler) recovered(measure func() *Sample) (next *Sample) {
 	began := time.Now()
 	defer func() {
 		if v := recover(); v != nil {
@@ -77,7 +78,7 @@ func (s *Sampler) attempt(measure func() *Sample) (next *Sample) {
 	return measure()
 }
 
-// finish takes in what a run has brought.
+// finish ends a run and publishes its sample, if it has made one.
 func (s *Sampler) finish(r *run, next *Sample) {
 	r.timer.Stop()
 	s.mu.Lock()
@@ -85,19 +86,19 @@ func (s *Sampler) finish(r *run, next *Sample) {
 	s.run = nil
 	if next != nil {
 		s.measured = next
-		s.give(next)
+		s.publish(next)
 	}
 }
 
-// give puts a sample in the place of the one before. The mutex is held.
-func (s *Sampler) give(next *Sample) {
-	s.given++
-	next.Seq = s.given
+// publish replaces the last sample. The mutex must be held.
+func (s *Sampler) publish(next *Sample) {
+	s.published++
+	next.Seq = s.published
 	s.last.Store(next)
 }
 
-// outcome is for those who have waited: the sample that has come, or else what can be said without it.
-func (s *Sampler) outcome() *Sample {
+// result is the sample for a caller that has waited for a run: the run's, or a substitute for it.
+func (s *Sampler) result() *Sample {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if last := s.last.Load(); last.serves() {
@@ -107,20 +108,21 @@ func (s *Sampler) outcome() *Sample {
 	if s.measured != nil && now.Sub(s.measured.At) < oldAge {
 		return s.measured
 	}
-	next := s.without(now)
-	s.give(next)
+	next := s.substitute(now)
+	s.publish(next)
 	return next
 }
 
-// without is the sample of those who get no new figures: the last ones, or none. That these are old says only that nobody
-// has asked for a while. It takes a run which has been out for too long to call the system stuck.
-func (s *Sampler) without(now time.Time) (next *Sample) {
+// substitute is a sample without new figures: it repeats the last ones, or has none. Their age alone does not
+// make it stuck, since it may only mean that no sample was asked for. A run that takes too long does.
+func (s *Sampler) substitute(now time.Time) (next *Sample) {
 	stuck := s.run != nil && now.Sub(s.run.began) >= stuckAfter
 	switch {
 	case s.measured != nil:
-		next = s.measured.again(now)
+		next = s.measured.repeated(now)
 	case stuck:
-		next = s.absent(now, fmt.Errorf("the system does not answer: no figures for %v", now.Sub(s.run.began).Round(time.Millisecond)))
+		waited := now.Sub(s.run.began).Round(time.Millisecond)
+		next = s.absent(now, fmt.Errorf("the system does not answer: no figures for %v", waited))
 	default:
 		next = s.absent(now, ErrPending)
 	}
@@ -130,19 +132,19 @@ func (s *Sampler) without(now time.Time) (next *Sample) {
 	return next
 }
 
-// again gives the figures once more, and says how old they are.
-func (s *Sample) again(now time.Time) *Sample {
-	again := *s
-	again.At, again.Age, again.Disks = now, now.Sub(s.At), slices.Clone(s.Disks)
-	for i := range again.Disks {
-		if disk := &again.Disks[i]; disk.Err == nil {
-			disk.Age += again.Age
+// repeated is a later sample with the same figures and their age.
+func (s *Sample) repeated(now time.Time) *Sample {
+	repeated := *s
+	repeated.At, repeated.Age, repeated.Disks = now, now.Sub(s.At), slices.Clone(s.Disks)
+	for i := range repeated.Disks {
+		if disk := &repeated.Disks[i]; disk.Err == nil {
+			disk.Age += repeated.Age
 		}
 	}
-	return &again
+	return &repeated
 }
 
-// absent is a sample of what can be had without asking the system; err is why there is no more.
+// absent is a sample of what is known without reading the system. Err is why the rest is absent.
 func (s *Sampler) absent(at time.Time, err error) *Sample {
 	none := &Sample{
 		At:          at,
@@ -153,7 +155,9 @@ func (s *Sampler) absent(at time.Time, err error) *Sample {
 	}
 	none.Process.OpenFiles.Err = err
 	for _, d := range s.disks {
-		none.Disks = append(none.Disks, Disk{Name: d.name, Path: d.meter.path, Err: err, InodesPercent: Figure[float64]{Err: err}})
+		none.Disks = append(none.Disks, Disk{
+			Name: d.name, Path: d.meter.path, Err: err, InodesPercent: Figure[float64]{Err: err},
+		})
 	}
 	return none
 }
@@ -161,8 +165,8 @@ func (s *Sampler) absent(at time.Time, err error) *Sample {
 // Fresh reports whether Sample would return a sample without measuring.
 func (s *Sampler) Fresh() bool { return s.last.Load().serves() }
 
-// serves reports whether the sample need not be replaced yet. A nil sample does not serve. The wall clock counts too: the
-// monotonic one stands still while a machine is suspended.
+// serves reports whether the sample need not be replaced yet. A nil sample does not serve. The wall clock
+// counts too: the monotonic one stands still while a machine is suspended.
 func (s *Sample) serves() bool {
 	if s == nil {
 		return false

@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// hangingFS keeps whoever opens one of its files, or reads one of the host's figures, as long as the gate is closed.
+// hangingFS blocks the opening of one of its files, or the reading of one of the host's figures, while the gate is
+// closed.
 type hangingFS struct {
 	fs.FS
 	hangs  string // the file, or the figure
@@ -58,7 +59,8 @@ func (h *hangingFS) host() machine {
 	return m
 }
 
-// container is a host with every file that a sample reads, with 128 MiB of which 48 are available, and half a processor.
+// container is a host with every file that a sample reads, with 128 MiB, of which 48 are available, and half a
+// processor.
 func container() fs.FS {
 	return merge(proc("0::/\n", v2Mount), v2Group("sys/fs/cgroup", bytesOf(128*mib), halfCPU), fixture(
 		"proc/self/fd", "7 bytes",
@@ -70,7 +72,7 @@ func hanging(t *testing.T, file string) (*hangingFS, *Sampler) {
 	return files, sampler(t, files.host(), root)
 }
 
-// ask asks and measures how long it takes.
+// ask takes a sample and measures how long that takes.
 func ask(s *Sampler) (*Sample, time.Duration) {
 	begin := time.Now()
 	sample := s.Sample()
@@ -88,7 +90,7 @@ func errorsOf(s *Sample) []error {
 	return errs
 }
 
-// Whatever file hangs, the first caller waits a little, later ones do not, and the figures say how old they are.
+// Whichever file hangs, the first caller waits for maxWait, later ones do not wait, and the figures have an age.
 func TestSystemThatHangs(t *testing.T) {
 	for _, file := range []string{
 		"sys/fs/cgroup/cpu.max", "sys/fs/cgroup/cpu.stat", "sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.stat",
@@ -106,7 +108,7 @@ func TestSystemThatHangs(t *testing.T) {
 				time.Sleep(2 * time.Second)
 				late, took := ask(s)
 				assert.Same(t, good, late, "2 s old")
-				assert.Equal(t, patience, took)
+				assert.Equal(t, maxWait, took)
 
 				time.Sleep(2 * time.Second)
 				late, took = ask(s)
@@ -116,13 +118,13 @@ func TestSystemThatHangs(t *testing.T) {
 				time.Sleep(time.Second)
 				old, took := ask(s)
 				assert.Zero(t, took)
-				assert.Equal(t, 5*time.Second+patience, old.Age)
+				assert.Equal(t, 5*time.Second+maxWait, old.Age)
 				assert.Equal(t, time.Now(), old.At)
 				assert.False(t, old.Stuck, "the run is out for 3 s")
 				assert.False(t, old.Disks[0].Stuck)
 				assert.Equal(t, old.Age, old.Disks[0].Age)
 
-				time.Sleep(2*time.Second - patience)
+				time.Sleep(2*time.Second - maxWait)
 				stuck, took := ask(s)
 				assert.Zero(t, took)
 				assert.True(t, stuck.Stuck, "the run is out for 5 s")
@@ -150,7 +152,7 @@ func TestSystemThatHangs(t *testing.T) {
 				assert.Zero(t, took)
 				assert.Equal(t, stuck.Age+time.Minute, older.Age)
 				assert.Equal(t, older.Age, older.Disks[0].Age)
-				assert.EqualValues(t, 1, files.caught.Load(), "nobody asked again")
+				assert.EqualValues(t, 1, files.caught.Load(), "no second read")
 
 				release()
 				synctest.Wait()
@@ -180,31 +182,31 @@ func (f slowFS) Open(name string) (fs.File, error) {
 	return f.FS.Open(name)
 }
 
-// A file that is slower than the callers are patient is never called stuck, however rarely somebody asks: the figures come
-// a sample late, and say so.
+// A file that is slower than maxWait does not make a sample stuck, at any pause between the samples: the figures
+// come one sample late, with their age.
 func TestSlowSystem(t *testing.T) {
 	for _, pause := range []time.Duration{2 * time.Second, 4 * time.Second, 5 * time.Second, 15 * time.Second, time.Minute} {
 		t.Run(pause.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := sampler(t, fakeHost(slowFS{container(), "sys/fs/cgroup/memory.stat", 60 * time.Millisecond}), root)
 				first, took := ask(s)
-				assert.Equal(t, patience, took)
+				assert.Equal(t, maxWait, took)
 				assert.False(t, first.Stuck)
 				assert.Zero(t, first.Age)
 				for _, err := range errorsOf(first) {
 					assert.ErrorIs(t, err, ErrPending)
 				}
 				for range 10 {
-					time.Sleep(pause - patience)
+					time.Sleep(pause - maxWait)
 					sample, took := ask(s)
-					assert.Equal(t, patience, took)
+					assert.Equal(t, maxWait, took)
 					assert.False(t, sample.Stuck)
 					assert.False(t, sample.Disks[0].Stuck)
 					assert.NoError(t, sample.Memory.Err)
 					assert.EqualValues(t, 128*mib, sample.Memory.TotalBytes)
 					want := time.Duration(0) // of figures that are younger than 5 s
-					if pause+patience >= oldAge {
-						want = pause + patience
+					if pause+maxWait >= oldAge {
+						want = pause + maxWait
 					}
 					assert.Equal(t, want, sample.Age)
 				}
@@ -214,9 +216,9 @@ func TestSlowSystem(t *testing.T) {
 	}
 }
 
-// Who asks when a slow run has ended gets what it brought. Its Seq says that it is newer than what others were given meanwhile,
-// though its At does not.
-func TestSlowSampleReplacesWhatWasGivenMeanwhile(t *testing.T) {
+// A call after the end of a slow run returns its sample. Its Seq is higher than that of a substitute which was
+// returned meanwhile, though its At is earlier.
+func TestSlowSampleReplacesTheSubstitute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := sampler(t, fakeHost(slowFS{container(), "sys/fs/cgroup/memory.stat", 60 * time.Millisecond}), root)
 		for range 2 {
@@ -233,7 +235,7 @@ func TestSlowSampleReplacesWhatWasGivenMeanwhile(t *testing.T) {
 	})
 }
 
-// What a run has read before it hung is old when it ends. It is not given out as new.
+// What a run has read before it hung is old when the run ends. It is not returned as new.
 func TestRunThatHungIsOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files, s := hanging(t, hostsConnections) // read after the memory
@@ -251,7 +253,7 @@ func TestRunThatHungIsOld(t *testing.T) {
 	})
 }
 
-// Nor is it where the next run hangs too: its figures are as old as when it began.
+// Nor is it when the next run hangs too: the figures are as old as the start of the first run.
 func TestRunsThatHangOneAfterTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files, s := hanging(t, hostsConnections)
@@ -263,8 +265,8 @@ func TestRunsThatHangOneAfterTheOther(t *testing.T) {
 		release = files.hang()
 
 		sample, took := ask(s)
-		assert.Equal(t, patience, took)
-		assert.Equal(t, time.Minute+2*patience, sample.Age)
+		assert.Equal(t, maxWait, took)
+		assert.Equal(t, time.Minute+2*maxWait, sample.Age)
 		assert.NoError(t, sample.Memory.Err)
 		assert.False(t, sample.Stuck, "the second run has only begun")
 		time.Sleep(stuckAfter)
@@ -275,14 +277,14 @@ func TestRunsThatHangOneAfterTheOther(t *testing.T) {
 	})
 }
 
-// Where there never was a sample, nothing is made up.
+// Without an earlier sample no figure is made up.
 func TestSystemThatHangsFromTheBeginning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files, s := hanging(t, hostsConnections)
 		release := files.hang()
 		first, took := ask(s)
-		assert.Equal(t, patience, took)
-		time.Sleep(stuckAfter - patience - 1)
+		assert.Equal(t, maxWait, took)
+		time.Sleep(stuckAfter - maxWait - 1)
 		second, took := ask(s)
 		assert.Zero(t, took)
 		time.Sleep(time.Second)
@@ -319,14 +321,14 @@ func TestSystemThatHangsFromTheBeginning(t *testing.T) {
 	})
 }
 
-// New reads too.
+// New reads the system too.
 func TestSystemThatHangsInNew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files := &hangingFS{FS: container(), hangs: "proc/self/mountinfo"}
 		release := files.hang()
 		begin := time.Now()
 		s := sampler(t, files.host(), root)
-		assert.Equal(t, patience, time.Since(begin))
+		assert.Equal(t, maxWait, time.Since(begin))
 
 		none, took := ask(s)
 		assert.Zero(t, took, "New has waited already")
@@ -347,7 +349,7 @@ func TestSystemThatHangsInNew(t *testing.T) {
 	})
 }
 
-// With real goroutines and real time: nobody is held up for long, and one goroutine is.
+// With real goroutines and real time: one goroutine waits for long, and no caller does.
 func TestHangingSystemUnderLoad(t *testing.T) {
 	files, s := hanging(t, "sys/fs/cgroup/memory.stat")
 	release := files.hang()
@@ -367,7 +369,7 @@ func TestHangingSystemUnderLoad(t *testing.T) {
 	assert.False(t, s.Sample().Stuck)
 }
 
-// A panic would take the process down, since no server's recover is above it.
+// A panic would end the process, since no server's recover is above it.
 func TestPanicWhileMeasuring(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := fakeHost(container())

@@ -11,8 +11,7 @@ import (
 	"time"
 )
 
-// Options are what [New] needs to know. The zero value measures everything but
-// disks.
+// Options configure a Sampler. The zero value measures everything but disks.
 type Options struct {
 	// Disks are the file systems to measure. None by default.
 	Disks []DiskPath
@@ -20,7 +19,7 @@ type Options struct {
 
 // A DiskPath names a file system by a path on it.
 type DiskPath struct {
-	// Name becomes Disk.Name. This package gives it no meaning.
+	// Name becomes Disk.Name. It has no meaning for this package.
 	Name string
 
 	// Path must be absolute. It need not exist: a mount may come later.
@@ -32,27 +31,27 @@ func (d DiskPath) validate() error {
 	case d.Path == "":
 		return fmt.Errorf("sysmetrics: disk %q: path is empty, an absolute path is required", d.Name)
 	case strings.ContainsRune(d.Path, 0):
-		return fmt.Errorf("sysmetrics: disk %q: path %q contains a zero byte, an absolute path is required", d.Name, d.Path)
-	// On Windows "/" is the root of the current drive and as good as absolute.
+		return fmt.Errorf("sysmetrics: disk %q: path %q contains a zero byte, an absolute path is required",
+			d.Name, d.Path)
+	// On Windows "/" is the root of the current drive, which counts as absolute.
 	case !filepath.IsAbs(d.Path) && !strings.HasPrefix(d.Path, "/"):
 		return fmt.Errorf("sysmetrics: disk %q: path %q is relative, an absolute path is required", d.Name, d.Path)
 	}
 	return nil
 }
 
-// A Sampler measures on demand. Its methods may be called from any number of
-// goroutines. There is nothing to close: it owns a goroutine while it measures, however
-// many wait for it, and one for each disk that has left a call unanswered. Between two
-// calls there is none, unless the system does not answer.
+// A Sampler measures on demand. Its methods may be called from any number of goroutines. It needs no Close:
+// it owns one goroutine while it measures, for any number of callers, and one for each disk that has not
+// answered a call yet. Between two calls it owns none, unless the system does not answer.
 type Sampler struct {
-	last atomic.Pointer[Sample] // what is given out
+	last atomic.Pointer[Sample] // what Sample returns
 
-	mu       sync.Mutex // guards what follows, and who may replace last; nothing is measured under it
-	run      *run       // the one that is out, or nil
-	measured *Sample    // what the last run brought, or nil
-	given    uint64     // how many samples there have been
+	mu        sync.Mutex // guards the next three, and writes to last; nothing is measured under it
+	run       *run       // the unfinished run, or nil
+	measured  *Sample    // the result of the last run, or nil
+	published uint64     // how many samples there have been
 
-	// The rest belongs to the run that is out.
+	// Only the unfinished run uses the rest.
 	machine   machine
 	cgroup    cgroup
 	cgroupErr error // why cgroup is not known; it is then looked for again
@@ -61,10 +60,9 @@ type Sampler struct {
 	found     struct{ cpu, memory, connections presence }
 }
 
-// New makes a Sampler and reads the processor's counters once, as the start of
-// their first window. It reports every invalid entry of opts, joined into one error;
-// a figure that cannot be read is no error here, and it waits no longer than 50 ms for
-// a system that does not answer.
+// New makes a Sampler and reads the processor's counters once, as the start of their first window. The error
+// joins one error for each invalid entry of opts. A figure that cannot be read is no error here. New waits at
+// most 50 ms for a system that does not answer.
 func New(opts Options) (*Sampler, error) {
 	return newSampler(opts, thisMachine())
 }
@@ -82,7 +80,7 @@ func newSampler(opts Options, m machine) (*Sampler, error) {
 	return s, nil
 }
 
-// prepare starts the first window. It brings no sample.
+// prepare starts the first window. It makes no sample.
 func (s *Sampler) prepare() *Sample {
 	s.findCgroup()
 	s.measureCPU()
@@ -91,14 +89,14 @@ func (s *Sampler) prepare() *Sample {
 
 // Sample returns the present state of the machine, at most a second old.
 //
-// A sample that is younger than a second is returned as it is: the same pointer
-// means that nothing is new. Otherwise it is measured, once for all who ask meanwhile,
-// which takes 0.1 to 0.2 ms and never waits for disks longer than 2 ms.
+// A sample that is younger than a second is returned again: the same pointer means that nothing is new.
+// Otherwise a new one is measured, once for all concurrent callers. That takes about 0.2 ms, and waits at
+// most 2 ms for disks.
 //
-// Reading /proc or a control group may be slow, or hang, as a disk may. Nobody waits longer than
-// 50 ms for that, and who comes later does not wait at all: the previous sample is returned
-// while it is younger than 5 s, and then its figures once more, with their [Sample.Age]. Where
-// there are none yet, they are absent with [ErrPending]. Only if the measuring takes 5 s is the
+// Reading /proc or a control group may be slow, or hang, as a disk may. A call waits for it at most 50 ms
+// after the measurement began, so a later call does not wait at all. Such a call returns the previous sample
+// while that is younger than 5 s, and later a sample that repeats its figures, with their [Sample.Age].
+// Without a previous sample the figures are absent with [ErrPending]. A measurement that takes 5 s makes the
 // sample [Sample.Stuck]. The result is never nil.
 func (s *Sampler) Sample() *Sample {
 	if last := s.last.Load(); last.serves() {
@@ -109,7 +107,7 @@ func (s *Sampler) Sample() *Sample {
 		return last
 	}
 	<-r.over.Done()
-	return s.outcome()
+	return s.result()
 }
 
 // measure reads everything.

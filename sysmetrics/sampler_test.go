@@ -56,12 +56,12 @@ func TestSampleServesForASecond(t *testing.T) {
 		assert.Equal(t, time.Second, second.At.Sub(first.At))
 
 		r, last := s.join()
-		assert.Nil(t, r, "who comes too late to see the second one measures no third")
+		assert.Nil(t, r, "a caller that has just missed the second one measures no third")
 		assert.Same(t, second, last)
 	})
 }
 
-// Of many who ask at once one measures, and all get what it has measured.
+// Of many concurrent callers one measures, and all get its sample.
 func TestConcurrentSample(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := diskThatTakes(time.Millisecond)
@@ -91,7 +91,7 @@ func askAll(s *Sampler, n int) []*Sample {
 	return got
 }
 
-func TestNoGoroutineWhereNobodyAsks(t *testing.T) {
+func TestNoGoroutineBetweenSamples(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	s, err := New(Options{Disks: []DiskPath{root}})
 	require.NoError(t, err)
@@ -108,7 +108,7 @@ func TestCachedSampleDoesNotAllocate(t *testing.T) {
 	})
 }
 
-// Where everything fails, every figure says so, and the sample is there.
+// Where every read fails, every figure has its error, and there is a sample.
 func TestNothingCanBeRead(t *testing.T) {
 	broken := errors.New("broken")
 	sample := sampled(t, machine{

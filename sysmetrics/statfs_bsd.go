@@ -4,7 +4,7 @@ package sysmetrics
 
 import "golang.org/x/sys/unix"
 
-// blockSize is the unit of the block counts; the size of a good transfer is st.Iosize.
+// blockSize is the unit of the block counts. The preferred size of a transfer is st.Iosize.
 func blockSize(st *unix.Statfs_t) uint64 { return uint64(st.Bsize) }
 
 // isReadOnly is true for a file system that is mounted read-only.

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// blockSize is the unit of the block counts. On Linux that is f_frsize; f_bsize is the
-// size of a good transfer, which virtiofs and FUSE give as up to 256 times as much. A file
-// system that knows no f_frsize leaves it zero, as in glibc's statvfs.
+// blockSize is the unit of the block counts. On Linux that is f_frsize. f_bsize is the preferred size of a
+// transfer, which is up to 256 times as much on virtiofs and FUSE. A file system without an f_frsize leaves
+// it zero; glibc's statvfs then uses f_bsize too.
 func blockSize(st *unix.Statfs_t) uint64 {
 	if st.Frsize > 0 {
 		return uint64(st.Frsize)
@@ -19,8 +19,8 @@ func blockSize(st *unix.Statfs_t) uint64 {
 // isReadOnly is true for a file system that is read-only, and for a mount of it that is.
 func isReadOnly(st *unix.Statfs_t) bool { return st.Flags&unix.ST_RDONLY != 0 }
 
-// mountDepth is how many directories path is below the mount point that it belongs to: 0 for the mount point
-// itself. Where that cannot be told it is unknownDepth.
+// mountDepth is how many directories path is below its mount point: 0 for the mount point itself. It is
+// unknownDepth where the mount point cannot be found.
 func mountDepth(path string) int {
 	dir, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -35,7 +35,7 @@ func mountDepth(path string) int {
 		var above unix.Statx_t
 		above, err = statx(parent)
 		if err == nil && (above.Dev_major != at.Dev_major || above.Dev_minor != at.Dev_minor) {
-			return depth // a kernel before 5.8 does not know what a mount point is
+			return depth // a kernel before 5.8 has no STATX_ATTR_MOUNT_ROOT
 		}
 		dir, at = parent, above
 	}

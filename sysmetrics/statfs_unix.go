@@ -11,7 +11,7 @@ import (
 func statfs(path string) (space, error) {
 	var st unix.Statfs_t
 	err := unix.Statfs(path, &st)
-	for err == unix.EINTR { // FUSE passes on the signals by which Go preempts goroutines
+	for err == unix.EINTR { // FUSE forwards the signals by which Go preempts goroutines
 		err = unix.Statfs(path, &st)
 	}
 	if err != nil {
@@ -29,5 +29,5 @@ func statfs(path string) (space, error) {
 	}, nil
 }
 
-// unsigned is for the systems that count below zero once the reserve is touched.
+// unsigned is for the systems on which the count is below zero once the reserve is used.
 func unsigned[T int64 | uint64](n T) uint64 { return uint64(max(n, 0)) }

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// zfsCache is how many bytes of its cache, the ARC, ZFS gives back where others need them. The kernel leaves
-// them out of MemAvailable, and gopsutil too. In a container whose /proc/meminfo is that of lxcfs they are the
-// machine's, and no part of the container's memory.
+// zfsCache is how many bytes of its cache, the ARC, ZFS frees when others need memory. Neither the kernel's
+// MemAvailable nor gopsutil counts them. In a container whose /proc/meminfo is that of lxcfs they are not
+// part of the container's memory.
 func zfsCache() uint64 {
 	text, err := os.ReadFile(procFile("spl/kstat/zfs/arcstats"))
 	if err != nil || isFUSE(procFile("meminfo")) {
