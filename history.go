@@ -18,10 +18,11 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// WithHistory keeps what the checks and the system metrics found, and answers /history/ below the prefix with
-// it: the last hour by the second, the last 24 hours by the minute, and the last 500 changes. The memory is
-// allocated by New: 36 KB, and 27 KB for each check and metric. It is empty after a restart. WithGuard applies.
-// Without this option the path is 404, and nothing is kept. Repeated use has no further effect.
+// WithHistory keeps what the checks and the system metrics found, and answers /history/ below the prefix
+// with it: the last hour by the second, the last 24 hours by the minute, and the last 500 changes. The
+// memory is allocated by New: 36 KB, and 27 KB for each check and metric. It is empty after a restart.
+// WithGuard applies. Without this option the path is 404, and nothing is kept. Repeated use has no further
+// effect.
 func WithHistory() Option {
 	return func(c *config) error {
 		c.addFeature(History, func(m *monitor, r *router) any {
@@ -77,9 +78,9 @@ type HistoryColumn struct {
 // MarshalJSON returns what /history/ answers.
 func (r HistoryReport) MarshalJSON() ([]byte, error) { return r.report.Append(nil), nil }
 
-// History returns what /history/ answers for the window that ends now, which must be from 1 minute to 24 hours.
-// It is a look, as Report is. Up to an hour it is made from seconds, and else from minutes. Without WithHistory
-// the error is ErrNoHistory.
+// History returns what /history/ answers for the window that ends now, which must be from 1 minute to 24
+// hours. It is a look, as Report is. Up to an hour it is made from seconds, and else from minutes. Without
+// WithHistory the error is ErrNoHistory.
 func (h *Health) History(ctx context.Context, window time.Duration) (HistoryReport, error) {
 	k, ok := h.features[History].(*keeper)
 	if !ok {
@@ -154,7 +155,8 @@ func (k *keeper) parse(query string) (window time.Duration, component string, er
 
 func newHistoryReport(from history.Report) HistoryReport {
 	r := HistoryReport{
-		Instance: from.Instance, GeneratedAt: from.Made, Since: from.Since, Window: from.Window, Step: from.Step, From: from.From,
+		Instance: from.Instance, GeneratedAt: from.Made, Since: from.Since,
+		Window: from.Window, Step: from.Step, From: from.From,
 		report: from,
 	}
 	for _, c := range from.Components {

@@ -9,15 +9,16 @@ import (
 	"github.com/echo-probes/echohealth/internal/snapshot"
 )
 
-// WithPage answers the prefix itself with a status page for clients that prefer text/html, as browsers do; all
-// others get JSON as before. It also answers /badge.svg, and turns WithHistory on. The page asks /detailed/ and
-// /history/, which must be public where Index is. With BearerToken a browser asks for a password, which is the
-// token. Without this option there is no page. Repeated use has no further effect.
+// WithPage answers the prefix itself with a status page for clients that prefer text/html, as browsers do;
+// all others get JSON as before. It also answers /badge.svg, and turns WithHistory on. The page asks
+// /detailed/ and /history/, which must be public where Index is. With BearerToken a browser asks for a
+// password, which is the token. Without this option there is no page. Repeated use has no further effect.
 func WithPage() Option {
 	return func(c *config) error {
 		c.addFeature(Badge, func(m *monitor, r *router) any {
 			p := &statusPage{
 				monitor: m, prefix: r.prefix, components: m.components(), page: page.New(pageComponents(m)),
+				policy: []string{page.Policy()},
 			}
 			r.index = p.route
 			r.routes[""] = p.route(r.routes[""].answerer)
@@ -34,12 +35,12 @@ type statusPage struct {
 	prefix     string
 	components []snapshot.Component
 	page       *page.Page
+	policy     []string
 }
 
 var (
-	textHTML   = []string{"text/html; charset=utf-8"}
-	imageSVG   = []string{"image/svg+xml"}
-	pagePolicy = []string{page.Policy}
+	textHTML = []string{"text/html; charset=utf-8"}
+	imageSVG = []string{"image/svg+xml"}
 )
 
 // route answers with the page, or as json does.
@@ -57,12 +58,12 @@ func (p *statusPage) answer(ctx context.Context, path string) *answer {
 	results := m.look(ctx, m.checks).Results
 	s := m.snapshot(p.components, m.phase(), results, m.metrics())
 	a := newAnswer(http.StatusOK, p.page.Append(nil, s, relative(path, p.prefix+"/")))
-	a.contentType, a.policy = textHTML, pagePolicy
+	a.contentType, a.policy = textHTML, p.policy
 	return a
 }
 
-// relative returns how to get from one path to another that ends with a slash. An absolute path would be wrong
-// behind a proxy that strips or adds a part of it.
+// relative returns how to get from one path to another that ends with a slash. An absolute path would be
+// wrong behind a proxy that strips or adds a part of it.
 func relative(from, to string) string {
 	dirs := strings.Split(from[:strings.LastIndexByte(from, '/')+1], "/")
 	target := strings.Split(to, "/")

@@ -17,7 +17,8 @@ type router struct {
 
 	live, ready *route // of routes
 
-	// index, if it is not nil, returns the route of the prefix itself, which answers as json does or with the page.
+	// index, if it is not nil, returns the route of the prefix itself, which answers as json does or with
+	// the page.
 	index func(json answerer) *route
 
 	guardPanicked func(any)

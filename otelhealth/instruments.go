@@ -30,7 +30,8 @@ var instruments = [...]instrument{
 		"echohealth_component_status_changes_total", "echohealth.component.status.changes", counter, "{change}",
 	},
 	{
-		"echohealth_component_last_check_timestamp_seconds", "echohealth.component.last_check.timestamp", gauge, "s",
+		"echohealth_component_last_check_timestamp_seconds", "echohealth.component.last_check.timestamp",
+		gauge, "s",
 	},
 	{
 		"echohealth_component_last_success_timestamp_seconds", "echohealth.component.last_success.timestamp",

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,20 +13,28 @@ import (
 	"github.com/echo-probes/echohealth/internal/duration"
 )
 
-// nextURL is where the next URL of a failover list begins.
-var nextURL = regexp.MustCompile(`;[A-Za-z][A-Za-z0-9+.-]*://`)
-
 // SplitURLs returns the URLs of Celery's failover list, such as "amqp://a;amqp://b", in their order. There is
 // at least one. A semicolon separates only if the scheme of a URL follows it: a password may contain others.
 func SplitURLs(raw string) []string {
 	var urls []string
-	for {
-		next := nextURL.FindStringIndex(raw)
-		if next == nil {
+	for at := 0; ; {
+		i := strings.IndexByte(raw[at:], ';')
+		if i < 0 {
 			return append(urls, raw)
 		}
-		urls, raw = append(urls, raw[:next[0]]), raw[next[0]+1:]
+		at += i + 1
+		if beginsWithScheme(raw[at:]) {
+			urls, raw, at = append(urls, raw[:at-1]), raw[at:], 0
+		}
 	}
+}
+
+// beginsWithScheme is written by hand because package regexp would make the program 256 KB larger.
+func beginsWithScheme(text string) bool {
+	scheme, _, found := strings.Cut(text, "://")
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	return found && scheme != "" && strings.Trim(scheme[:1], letters) == "" &&
+		strings.Trim(scheme, letters+"0123456789+.-") == ""
 }
 
 // ParseBrokerURL parses the URL of one broker, with one of the schemes, and its query. Its errors quote the

@@ -240,7 +240,8 @@ func slicesIndex(status probes.Status) int {
 	return -1
 }
 
-// check plays runs at random moments, some of them before the last one, and compares every window with the model.
+// check plays runs at random moments, some of them before the last one, and compares every window with the
+// model.
 func check(t *testing.T, seed uint64, moves []byte) {
 	of := components(1)
 	of[0].Interval = time.Nanosecond // nothing is carried on

@@ -1,6 +1,6 @@
-// Package limitedconn bounds how much a server may send in answer to one call. The drivers of Redis and AMQP
-// assemble answers of any size: without a bound, a server that is broken, or that is another one than expected,
-// could take the application's memory.
+// Package limitedconn bounds how much a server may send in answer to one call. The drivers of Redis and
+// AMQP assemble answers of any size: without a bound, a server that is broken, or that is another one than
+// expected, could take the application's memory.
 package limitedconn
 
 import (
@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// MaxRead is how many bytes a call may read. It suffices for the answers of ten thousand Celery workers with a
-// few queues each.
+// MaxRead is how many bytes a call may read. It suffices for the answers of ten thousand Celery workers
+// with a few queues each.
 const MaxRead = 32 << 20
 
 // ErrTooMuch is the error of Read beyond the limit.

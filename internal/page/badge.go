@@ -1,18 +1,26 @@
 package page
 
-// colours of the badge, with enough contrast to white.
-var colours = map[string]string{"healthy": "#116329", "degraded": "#8a5700", "unhealthy": "#b3161b"}
+// colour is that of the badge, with enough contrast to white.
+func colour(status string) string {
+	switch status {
+	case "healthy":
+		return "#116329"
+	case "degraded":
+		return "#8a5700"
+	case "unhealthy":
+		return "#b3161b"
+	}
+	return "#57606a"
+}
 
 // AppendBadge appends an SVG image with the status, for READMEs and dashboards.
 func AppendBadge(b []byte, status string) []byte {
-	colour, ok := colours[status]
-	if !ok {
-		colour = "#57606a"
-	}
-	return append(b, `<svg xmlns="http://www.w3.org/2000/svg" width="124" height="20" role="img" aria-label="health: `+status+`">`+
+	return append(b, `<svg xmlns="http://www.w3.org/2000/svg" width="124" height="20" role="img" `+
+		`aria-label="health: `+status+`">`+
 		`<title>health: `+status+`</title>`+
-		`<rect width="48" height="20" rx="3" fill="#333a42"/><rect x="44" width="80" height="20" rx="3" fill="`+colour+`"/>`+
-		`<rect x="44" width="6" height="20" fill="`+colour+`"/>`+
+		`<rect width="48" height="20" rx="3" fill="#333a42"/>`+
+		`<rect x="44" width="80" height="20" rx="3" fill="`+colour(status)+`"/>`+
+		`<rect x="44" width="6" height="20" fill="`+colour(status)+`"/>`+
 		`<g fill="#fff" font-family="Verdana,sans-serif" font-size="11" text-anchor="middle">`+
 		`<text x="23" y="14">health</text><text x="86" y="14">`+status+`</text></g></svg>`...)
 }

@@ -55,7 +55,7 @@ func TestThePolicy(t *testing.T) {
 		content := regexp.MustCompile(`(?s)<` + element + `>(.*?)</` + element + `>`).FindStringSubmatch(d)
 		require.Len(t, content, 2)
 		sum := sha256.Sum256([]byte(content[1]))
-		assert.Contains(t, page.Policy, element+"-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
+		assert.Contains(t, page.Policy(), element+"-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
 	}
 	assert.NotRegexp(t, `<[^>]+\sstyle=`, d, "the policy allows no style attribute")
 	assert.NotRegexp(t, `<[^>]+\son[a-z]+=`, d)

@@ -29,6 +29,7 @@ var meanings = map[probes.Reason]string{
 	probes.ReasonSlow:                 "it answers slowly",
 	probes.ReasonAboveThreshold:       "the value is above its threshold",
 	probes.ReasonStuck:                "it makes no progress",
+	probes.ReasonUnmounted:            "the file system is not mounted any more",
 	probes.ReasonStale:                "the service does not check any more",
 	probes.ReasonPanic:                "the check itself has a fault",
 	probes.ReasonFailed:               "the log has the error",

@@ -89,6 +89,6 @@ const (
 	Late
 )
 
-// Recorder is told of each Run: in order for one component, at once for several. Record must return at once and
-// must not call the Health, because a lock is held.
+// Recorder is told of each Run: in order for one component, at once for several. Record must return at once
+// and must not call the Health, because a lock is held.
 type Recorder interface{ Record(Run) }

@@ -19,7 +19,8 @@ type Prometheus struct{ Server }
 // "prometheus.yml" among them.
 func NewPrometheus(t testing.TB, files map[string]string) *Prometheus {
 	t.Helper()
-	return startPrometheus(t, "Prometheus", find(t, "prometheus", "prometheus"), files, func(p *Prometheus) []string {
+	program := find(t, "prometheus", "prometheus")
+	return startPrometheus(t, "Prometheus", program, files, func(p *Prometheus) []string {
 		return []string{
 			"--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address=" + p.Addr(),
 			"--log.level=warn",
@@ -74,7 +75,8 @@ func (p *Prometheus) ready() error {
 	return nil
 }
 
-// Get asks Prometheus's HTTP API, such as "query" with the parameter query, and stores the answer's data in into.
+// Get asks Prometheus's HTTP API, such as "query" with the parameter query, and stores the answer's data in
+// into.
 func (p *Prometheus) Get(path string, parameters url.Values, into any) error {
 	response, err := webClient.Get("http://" + p.Addr() + "/api/v1/" + path + "?" + parameters.Encode())
 	if err != nil {
