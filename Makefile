@@ -3,6 +3,7 @@
 # make fuzz   runs each fuzz target for 20 s, or for FUZZTIME.
 # make lint   runs the linters, pinned in tools/go.mod.
 # make cross  compiles for the other systems, and for 32-bit Linux; the tests too.
+# make prometheus3 runs the alert rules' unit tests by promtool of Prometheus 3, which it builds.
 # make bench  measures it all beside the alternatives and the limits, and prints the tables of docs/performance.md, its appendix and the budgets.
 
 MODULES := . _example echov5 promhealth otelhealth e2e bench
@@ -10,7 +11,7 @@ MODULES := . _example echov5 promhealth otelhealth e2e bench
 SMALL := . _example echov5 promhealth otelhealth
 export ECHOHEALTH_REQUIRE_SERVERS := 1
 
-.PHONY: test setup race gates fuzz newcomer lint cross bench
+.PHONY: prometheus3 test setup race gates fuzz newcomer lint cross bench
 
 test: setup race gates
 
@@ -52,3 +53,9 @@ cross:
 
 bench:
 	go run -C bench .
+
+# Not a part of the tests: it compiles for ten minutes on two cores.
+prometheus3:
+	go build -C e2e/prometheus3 -o $(CURDIR)/bin/ github.com/prometheus/prometheus/cmd/promtool
+	cd deploy/prometheus && $(CURDIR)/bin/promtool check rules --lint=all --lint-fatal rules.yml && $(CURDIR)/bin/promtool test rules rules_test.yml
+	cd deploy/prometheus && $(CURDIR)/bin/promtool check config --syntax-only prometheus-kubernetes.yml

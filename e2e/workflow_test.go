@@ -58,10 +58,12 @@ func TestDependabot(t *testing.T) {
 	require.NoError(t, yaml.Unmarshal(readText(t, "../.github/dependabot.yml"), &settings))
 	require.Equal(t, 2, settings.Version)
 	want := []string{"/"}
-	nested, err := filepath.Glob("../*/go.mod")
-	require.NoError(t, err)
-	for _, path := range nested {
-		want = append(want, "/"+filepath.Base(filepath.Dir(path)))
+	for _, pattern := range []string{"../*/go.mod", "../*/*/go.mod"} {
+		nested, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, path := range nested {
+			want = append(want, strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), ".."))
+		}
 	}
 	for _, update := range settings.Updates {
 		if update.Ecosystem == "gomod" {
