@@ -20,7 +20,7 @@ const (
 	ReasonPermissionDenied     Reason = "permission_denied"     // the user is known, but not allowed
 	ReasonNotFound             Reason = "not_found"             // no such database, vhost, queue or path
 	ReasonTooManyConnections   Reason = "too_many_connections"  // the server's limit of connections is reached
-	ReasonReadOnly             Reason = "read_only"             // it takes no writes: a standby, a replica, a mount
+	ReasonReadOnly             Reason = "read_only"             // no writes: a standby, a replica, a mount
 	ReasonOutOfResources       Reason = "out_of_resources"      // no memory, disk, files or ports left
 	ReasonDependencyStarting   Reason = "dependency_starting"   // it starts, loads, recovers or stops
 	ReasonBrokerBlocked        Reason = "broker_blocked"        // a memory or disk alarm: no messages
