@@ -5,6 +5,7 @@
 # make cross  compiles for the other systems, and for 32-bit Linux; the tests too.
 # make prometheus3 runs the alert rules' unit tests by promtool of Prometheus 3, which it builds.
 # make test-next runs the tests that ask servers against those of the next Debian release, in a chroot (root); make test-next-probes runs the probes' alone.
+# make kubelet runs the example under a real kubelet (root; it builds one first).
 # make bench  measures it all beside the alternatives and the limits, and prints the tables of docs/performance.md, its appendix and the budgets.
 
 MODULES := . _example echov5 promhealth otelhealth e2e bench
@@ -12,7 +13,7 @@ MODULES := . _example echov5 promhealth otelhealth e2e bench
 SMALL := . _example echov5 promhealth otelhealth
 export ECHOHEALTH_REQUIRE_SERVERS := 1
 
-.PHONY: prometheus3 test setup race gates fuzz newcomer test-next test-next-probes lint cross bench
+.PHONY: prometheus3 test setup race gates fuzz newcomer test-next test-next-probes kubelet lint cross bench
 
 test: setup race gates
 
@@ -42,6 +43,10 @@ test-next:
 test-next-probes:
 	@bash .ci/setup next
 	@bash .ci/next probes
+
+kubelet:
+	@bash .ci/setup kubelet
+	@bash e2e/kubelet/run
 
 lint:
 	@echo "== gofmt"

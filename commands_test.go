@@ -38,6 +38,7 @@ var elsewhere = map[string]string{
 	"make test":                           "it runs this test",
 	"go test -short ./...":                "it runs this test",
 	"make lint":                           "it builds the linters",
+	"make kubelet":                        "it is a test, and needs root",
 	"bash .ci/run":                        "it runs this test",
 	"cd bench && go run .":                "it measures for minutes; the bench module has tests of its own",
 	"go run -C _example .":                "the example's own tests run it",
