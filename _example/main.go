@@ -93,6 +93,8 @@ func newHealth(parts *parts, cleaner *probes.Heartbeat) (*echohealth.Health, err
 		// A custom check: whether the goroutine that deletes old notes is still running.
 		echohealth.WithCheck("cleaner", cleaner, echohealth.Optional()),
 		echohealth.WithDrainDelay(drainDelay),
+		echohealth.WithPage(),       // /api/health/ in a browser
+		echohealth.WithPrometheus(), // /api/health/prometheus/
 	}
 	// Live, ready and startup are public. The other endpoints need the token, if there is one.
 	if token := os.Getenv("HEALTH_TOKEN"); token != "" {

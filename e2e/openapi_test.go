@@ -22,7 +22,7 @@ func TestOpenAPI(t *testing.T) {
 // Every path that the document describes exists, and none is missing: TestAnswers asks for each endpoint, and the document has to
 // know what it asks for.
 func TestOpenAPIPaths(t *testing.T) {
-	h, err := echohealth.New()
+	h, err := echohealth.New(echohealth.WithPage(), echohealth.WithPrometheus())
 	require.NoError(t, err)
 	defer h.Close()
 	paths := loadOpenAPI(t).paths(t)
