@@ -3,6 +3,8 @@ package celeryprobe
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -67,9 +69,32 @@ func (b *amqpBroker) ask(ctx context.Context, s *amqpconn.Session, method string
 		return err
 	}
 	a.sent = true
-	err = b.box.collect(ctx, s, a)
-	a.complete = err == nil
-	return err
+	if err := b.box.collect(ctx, s, a); err != nil {
+		return err
+	}
+	a.complete = true
+	if !a.enough() {
+		b.countSharing(s, a)
+	}
+	return nil
+}
+
+// maxMailboxes bounds the time of countSharing.
+const maxMailboxes = 20
+
+// countSharing finds out which names several workers have. Such workers consume from the same queue, so each
+// ping reaches only one of them.
+func (b *amqpBroker) countSharing(s *amqpconn.Session, a *answers) {
+	for i, name := range slices.Sorted(maps.Keys(a.tickets)) {
+		ch, err := s.Channel()
+		if err != nil || i == maxMailboxes {
+			return
+		}
+		q, err := ch.QueueDeclarePassive(name+"."+b.exchange+".pidbox", false, true, false, false, nil)
+		if err == nil { // a refusal is no matter: the queue may belong to one worker alone
+			a.sharing[name] = q.Consumers
+		}
+	}
 }
 
 // collect reads answers until there are enough, or answerTime is over.

@@ -27,7 +27,7 @@ func startWorkers(t testing.TB, url string, n int) {
 // pingOnce pings once, whenever the last ping was, and goes on when want workers have answered.
 func pingOnce(t testing.TB, p *Probe, want int) *answers {
 	t.Helper()
-	a := &answers{asked: time.Now(), reached: unknown, named: map[string][]string{}, unnamed: map[string]int{}, want: want}
+	a := newAnswers(want, nil, nil)
 	require.NoError(t, p.broker.call(context.Background(), methodPing, a))
 	require.GreaterOrEqual(t, a.count(), want)
 	return a

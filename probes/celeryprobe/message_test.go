@@ -95,7 +95,7 @@ func FuzzReply(f *testing.F) {
 		f.Add(seed, "t")
 	}
 	f.Fuzz(func(t *testing.T, data, ticket string) {
-		a := &answers{named: map[string][]string{}, unnamed: map[string]int{}, reached: unknown, queues: []string{"mail"}}
+		a := newAnswers(1, nil, []string{"mail"})
 		for _, read := range []func() (reply, bool){
 			func() (reply, bool) { return decode(data) },
 			func() (reply, bool) { return newReply(ticket, []byte(data)) },
@@ -113,18 +113,20 @@ func FuzzReply(f *testing.F) {
 			if once > before+1 {
 				t.Fatalf("%q is counted as %d workers", data, once-before)
 			}
-			if a.add(r); r.worker.name != "" && a.count() != once {
-				t.Fatalf("the worker %q is counted twice", r.worker.name)
+			if r.ticket = "another"; r.worker.name != "" {
+				if a.add(r); a.count() != once {
+					t.Fatalf("the worker %q is counted twice", r.worker.name)
+				}
 			}
 		}
 		remembered := 0
-		for name, queues := range a.named {
-			remembered += len(name) + 4*len(queues)
+		for name, tickets := range a.tickets {
+			remembered += len(name) + 4*len(a.consumed[name])
+			for ticket := range tickets {
+				remembered += len(ticket)
+			}
 		}
-		for ticket := range a.unnamed {
-			remembered += len(ticket)
-		}
-		if remembered > 4*maxName {
+		if remembered > 8*maxName {
 			t.Fatalf("%d bytes of %q are remembered", remembered, data)
 		}
 	})

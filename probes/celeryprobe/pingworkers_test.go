@@ -151,6 +151,10 @@ func TestResults(t *testing.T) {
 			status:  probes.OK,
 			details: []slog.Attr{slog.Int("consumers", 2), slog.Int("workers", 2), slog.Int("missing_workers", 0)},
 		},
+		"two of one name": {
+			broker: fakeBroker{queues: redisLike(), reached: 2, replies: from("a", "a")}, opts: []Option{PingWorkers(2)},
+			status: probes.OK, details: []slog.Attr{slog.Int("workers", 2)},
+		},
 		"consumed": {
 			broker: fakeBroker{queues: redisLike(), reached: 2, replies: []reply{consuming("a", "x"), consuming("b", "celery")}}, opts: []Option{RequireConsumers()},
 			status: probes.OK, details: []slog.Attr{slog.Int("workers", 2)},
@@ -260,7 +264,7 @@ func TestLateAnswersCount(t *testing.T) {
 		assert.Equal(t, answerTime, time.Since(start))
 		time.Sleep(time.Second)
 		assert.Equal(t, probes.ReasonMissingWorkers, check().Reason)
-		b.belated = from("busy", "busy")
+		b.belated = []reply{{"earlier", worker{name: "busy"}}, {"ticket", worker{name: "busy"}}}
 		result := check()
 		assert.Equal(t, probes.OK, result.Status)
 		assert.Equal(t, slog.Int("workers", 1), result.Details[1])
@@ -313,13 +317,17 @@ func TestLastAnswersServeUntilStale(t *testing.T) {
 }
 
 func TestAnswersAreBounded(t *testing.T) {
-	a := &answers{named: map[string][]string{}, unnamed: map[string]int{}, reached: unknown, queues: []string{"celery"}}
+	a := newAnswers(1, nil, []string{"celery"})
 	for range 2 * maxWorkers {
-		a.add(reply{worker: worker{newID(), []string{newID(), "celery", newID()}}})
+		a.add(reply{newID(), worker{newID(), []string{newID(), "celery", newID()}}})
 		a.add(reply{ticket: newID()})
 	}
-	assert.LessOrEqual(t, len(a.named)+len(a.unnamed), maxWorkers)
-	for _, queues := range a.named {
+	stored := 0
+	for _, tickets := range a.tickets {
+		stored += len(tickets)
+	}
+	assert.LessOrEqual(t, stored, maxWorkers)
+	for _, queues := range a.consumed {
 		assert.Equal(t, a.queues, queues, "the others are forgotten")
 	}
 }

@@ -3,6 +3,7 @@ package celeryprobe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -28,48 +29,80 @@ var errPingRefused = errors.New("the broker refuses the ping")
 // now.
 type answers struct {
 	asked    time.Time
-	reached  int                 // how many workers got the ping; unknown for any number but 0
-	sent     bool                // the ping was sent
-	complete bool                // the ping ended with enough answers, or by answerTime
-	named    map[string][]string // by worker: which of queues it consumes
-	unnamed  map[string]int      // by ticket: the number of answers that can't be decoded
+	reached  int  // how many workers got the ping; unknown for any number but 0
+	sent     bool // the ping was sent
+	complete bool // the ping ended with enough answers, or by answerTime
+
+	stored   int
+	tickets  map[string]map[string]int // by worker and ticket: how many; the name is "" if it can't be decoded
+	consumed map[string][]string       // by worker: which of queues it consumes
+	sharing  map[string]int            // by name: how many workers share it, where the broker can tell
 
 	want     int      // number of answers that is enough
 	expected []string // workers that must be among them
 	queues   []string // the checked queues
 }
 
-// maxWorkers bounds the number of remembered answers.
+// maxWorkers bounds the number of answers that count.
 const maxWorkers = 10_000
 
+func newAnswers(want int, expected, queues []string) *answers {
+	return &answers{
+		asked: time.Now(), reached: unknown,
+		tickets: map[string]map[string]int{}, consumed: map[string][]string{}, sharing: map[string]int{},
+		want: want, expected: expected, queues: queues,
+	}
+}
+
 func (a *answers) add(r reply) {
-	if len(a.named)+len(a.unnamed) >= maxWorkers {
+	if a.stored >= maxWorkers {
 		return
 	}
-	if r.worker.name == "" {
-		a.unnamed[r.ticket]++
-		return
+	a.stored++
+	name := r.worker.name
+	if a.tickets[name] == nil {
+		a.tickets[name] = map[string]int{}
 	}
-	var consumed []string
+	a.tickets[name][r.ticket]++
+	if r.ticket == "" {
+		a.tickets[name][""] = 1 // whose answers they are can't be told
+	}
 	for _, queue := range a.queues {
-		if slices.Contains(r.worker.queues, queue) {
-			consumed = append(consumed, queue)
+		if slices.Contains(r.worker.queues, queue) && !slices.Contains(a.consumed[name], queue) {
+			a.consumed[name] = append(a.consumed[name], queue)
 		}
 	}
-	a.named[r.worker.name] = consumed
 }
 
 // count is the number of workers that answered.
-func (a *answers) count() int { return len(a.named) + a.countUnnamed() }
+func (a *answers) count() int {
+	n := 0
+	for name := range a.tickets {
+		n += a.countNamed(name)
+	}
+	return n
+}
 
-// countUnnamed returns the largest number of such answers to one ping, because the same worker answers each
-// ping.
-func (a *answers) countUnnamed() int {
+// countNamed returns how many workers of that name answered: the largest number of answers to one ping, because
+// a worker answers each ping once.
+func (a *answers) countNamed(name string) int {
 	most := 0
-	for _, n := range a.unnamed {
+	for _, n := range a.tickets[name] {
 		most = max(most, n)
 	}
 	return most
+}
+
+// shared returns the names that several workers have.
+func (a *answers) shared() []string {
+	var names []string
+	for name := range a.tickets {
+		if name != "" && max(a.countNamed(name), a.sharing[name]) > 1 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // enough reports whether no more answers are expected.
@@ -84,16 +117,16 @@ func (a *answers) enough() bool {
 func (a *answers) missing(names []string) []string {
 	var missing []string
 	for _, name := range names {
-		if _, ok := a.named[name]; !ok {
+		if a.tickets[name] == nil {
 			missing = append(missing, name)
 		}
 	}
-	return missing[min(a.countUnnamed(), len(missing)):]
+	return missing[min(a.countNamed(""), len(missing)):]
 }
 
 // consumes reports whether a worker that answered consumes the queue.
 func (a *answers) consumes(queue string) bool {
-	for _, queues := range a.named {
+	for _, queues := range a.consumed {
 		if slices.Contains(queues, queue) {
 			return true
 		}
@@ -103,7 +136,7 @@ func (a *answers) consumes(queue string) bool {
 
 // silent reports whether there may be workers whose queues are unknown.
 func (a *answers) silent() bool {
-	return a.countUnnamed() > 0 || a.reached == unknown || a.count() < a.reached
+	return a.countNamed("") > 0 || a.reached == unknown || a.count() < a.reached
 }
 
 // pingWorkers pings the workers if a ping is due, and else adds the late answers.
@@ -111,10 +144,7 @@ func (p *Probe) pingWorkers(ctx context.Context, depths []depth) error {
 	if !p.workers.pinged.IsZero() && time.Since(p.workers.pinged) < p.ping.every {
 		return p.broker.lateAnswers(ctx, p.addReply)
 	}
-	a := &answers{
-		asked: time.Now(), reached: unknown, named: map[string][]string{}, unnamed: map[string]int{},
-		want: p.expectedAnswers(depths), expected: p.ping.expected, queues: p.queues,
-	}
+	a := newAnswers(p.expectedAnswers(depths), p.ping.expected, p.queues)
 	err := p.broker.call(ctx, p.ping.method(), a)
 	if a.sent && a.reached != 0 { // a ping that reached no worker may be repeated at once
 		p.workers.pinged = a.asked
@@ -169,25 +199,44 @@ func (p *Probe) judgeWorkers(r *report, depths []depth) {
 	if len(p.ping.expected) > 0 {
 		r.detail("missing_workers", len(missing))
 	}
-	switch {
-	case n == 0 && a.reached == 0 && total(depths) <= 0:
-		r.warn(probes.ReasonNoWorkers, "there is no worker: none takes remote-control commands, "+
-			"and the broker knows no consumer of the queues")
-	case n == 0 && a.reached == 0:
-		r.warn(probes.ReasonMissingWorkers, "no worker takes remote-control commands, "+
-			"but there are %d consumers: remote control may be off", total(depths))
-	case n == 0:
-		r.warn(probes.ReasonMissingWorkers, "no worker has answered, but some are connected: "+
-			"they may be busy in a solo pool, may not accept JSON, or may hang")
-	case n < p.ping.min:
-		r.warn(probes.ReasonMissingWorkers, "%d workers answer, fewer than %d", n, p.ping.min)
+	if n == 0 {
+		r.judgeSilence(a, depths)
+		return
 	}
-	if len(missing) > 0 && n > 0 {
-		r.warn(probes.ReasonMissingWorkers, "these expected workers have not answered: %q", missing)
+	if n < p.ping.min {
+		r.warn(probes.ReasonMissingWorkers, "%d workers answer, fewer than %d%s", n, p.ping.min, sharedNames(a))
 	}
-	if p.ping.consumers && n > 0 {
+	if len(missing) > 0 {
+		r.warn(probes.ReasonMissingWorkers, "these expected workers have not answered: %q%s", missing, sharedNames(a))
+	}
+	if p.ping.consumers {
 		p.judgeConsumption(r, a, depths)
 	}
+}
+
+// judgeSilence adds why no worker has answered.
+func (r *report) judgeSilence(a *answers, depths []depth) {
+	switch consumers := total(depths); {
+	case a.reached == 0 && consumers <= 0:
+		r.warn(probes.ReasonNoWorkers, "there is no worker: none takes remote-control commands, "+
+			"and the broker knows no consumer of the queues")
+	case a.reached == 0:
+		r.warn(probes.ReasonMissingWorkers, "no worker takes remote-control commands, "+
+			"but there are %d consumers: remote control may be off", consumers)
+	default:
+		r.warn(probes.ReasonMissingWorkers, "no worker has answered, but some are connected: "+
+			"they may be busy in a solo pool, may not accept JSON, or may hang")
+	}
+}
+
+// sharedNames is the part of a text that says which workers have the same name, "" if none have.
+func sharedNames(a *answers) string {
+	names := a.shared()
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; several workers share each of the names %q, and each worker must have its own: "+
+		"RabbitMQ passes a ping to only one of them", names)
 }
 
 // judgeConsumption adds the queues that no answering worker consumes.
