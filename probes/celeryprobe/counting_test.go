@@ -3,9 +3,13 @@ package celeryprobe_test
 import (
 	"log/slog"
 	"testing"
+	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
+	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/celeryprobe"
 )
@@ -25,4 +29,26 @@ func TestWorkersOfOneName(t *testing.T) {
 		}
 		assert.ErrorContains(t, result.Err, `several workers share each of the names ["one@test"]`)
 	})
+}
+
+// A client that is subscribed to all channels is no worker.
+func TestSubscribersToAllChannels(t *testing.T) {
+	server := testserver.NewRedis(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	defer client.Close()
+	for _, pattern := range []string{"*", "/0.*", "*.pidbox"} {
+		listener := client.PSubscribe(t.Context(), pattern)
+		defer listener.Close()
+		_, err := listener.Receive(t.Context()) // the confirmation
+		require.NoError(t, err)
+	}
+	probe := newProbe(t, server.URL(), celeryprobe.PingWorkers(1), celeryprobe.PingEvery(time.Second))
+	requireWarning(t, probes.ReasonNoWorkers, check(t, probe), found(nil, workers(0))...)
+
+	one := worker(t, server.URL(), "one")
+	start := time.Now()
+	requireOK(t, check(t, probe), found(nil, workers(1))...)
+	t.Logf("a ping took %s", time.Since(start))
+	one.Kill(t)
+	eventually(t, probe, probes.Warning, probes.ReasonNoWorkers, found(nil, workers(0))...)
 }

@@ -19,6 +19,7 @@ type redisBroker struct {
 	application *redis.Client // nil if New made the client
 	id          string        // of the list of answers; each probe has one
 	seen        int           // how many elements of the list were read; guarded by the probe's sem
+	denied      [3]bool       // which questions of prepare the user may not ask; guarded by the probe's sem
 }
 
 func newRedisBroker(s *settings, options *redis.Options, application *redis.Client) *redisBroker {

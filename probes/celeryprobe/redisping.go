@@ -1,7 +1,9 @@
 package celeryprobe
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,21 +12,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-const (
-	// replyExpiry is the lifetime of the list of answers after the last ping. A worker in a solo pool answers
-	// only after its task. If the list were gone by then, the worker would create one that nothing removes.
-	replyExpiry = 24 * time.Hour
-
-	// headroom is how much memory Redis must have left for the answers. A worker that cannot write its answer
-	// because Redis is full ends with an unrecoverable error.
-	headroom = 64 << 10
-)
+// replyExpiry is the lifetime of the list of answers after the last ping. A worker in a solo pool answers only
+// after its task. If the list were gone by then, the worker would create one that nothing removes.
+const replyExpiry = 24 * time.Hour
 
 func (b *redisBroker) call(ctx context.Context, method string, a *answers) error {
-	return b.conn.Once(ctx, func(ctx context.Context, client redis.UniversalClient) error {
+	err := b.conn.Once(ctx, func(ctx context.Context, client redis.UniversalClient) error {
 		// Without an exchange the answers go directly to the list of this name.
 		command := newCommand(method, replyTo{RoutingKey: b.replyQueue()})
-		reached, err := b.publish(ctx, client.(*redis.Client), command)
+		conn := client.(*redis.Client).Conn()
+		defer conn.Close()
+		reached, err := b.publish(ctx, conn, client.(*redis.Client).Options().DB, command)
 		if err != nil {
 			return err
 		}
@@ -34,42 +32,91 @@ func (b *redisBroker) call(ctx context.Context, method string, a *answers) error
 		a.complete = err == nil
 		return err
 	})
+	if redis.IsPermissionError(err) {
+		return fmt.Errorf("%w: %w", errPingRefused, err)
+	}
+	return err
 }
 
-// publish starts a new list of answers and sends the command, in a transaction. The transaction does nothing
-// if Redis has no headroom, takes no writes, or refuses one of the commands. It does not touch Celery's own
-// bindings. publish returns how many workers received the command.
-func (b *redisBroker) publish(ctx context.Context, client *redis.Client, c command) (int, error) {
-	conn := client.Conn()
-	defer conn.Close()
+// publish sends the command, if Redis has room for the answers. It returns how many workers received it.
+func (b *redisBroker) publish(ctx context.Context, conn *redis.Conn, db int, c command) (int, error) {
+	memory, others, err := b.prepare(ctx, conn, db)
+	if err != nil {
+		return 0, err
+	}
+	testHeadroom, refusal := memory.headroomTest()
+	results, err := b.transaction(ctx, conn, func(pipe redis.Pipeliner) {
+		if testHeadroom {
+			pipe.Do(ctx, "setnx", b.replyKey(), headroomValue) // changes nothing, because the list exists
+		}
+		if refusal == nil {
+			pipe.Do(ctx, "publish", b.names.channel(b.exchange, db), encode(c, b.exchange+".pidbox"))
+		}
+	})
+	if err := cmp.Or(err, refusal); err != nil {
+		return 0, err // first the transaction's: then Redis takes no tasks either
+	}
+	return max(0, int(results[len(results)-1])-others), nil
+}
+
+// prepare asks for Redis's memory, and counts who else would receive a command: clients that are subscribed to
+// all channels get a message of a channel that no worker knows. What the user has no permission for stays
+// unknown, and is not asked again, because Redis logs each refusal.
+func (b *redisBroker) prepare(ctx context.Context, conn *redis.Conn, db int) (m memory, others int, err error) {
+	questions := []redis.Cmder{
+		redis.NewStringCmd(ctx, "info", "memory"),
+		redis.NewStringCmd(ctx, "info", "keyspace"),
+		redis.NewIntCmd(ctx, "publish", b.names.channel(b.exchange+".echohealth", db), ""),
+	}
+	_, _ = conn.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for i, question := range questions {
+			if !b.denied[i] {
+				_ = pipe.Process(ctx, question)
+			}
+		}
+		return nil
+	})
+	for i, question := range questions {
+		err := question.Err()
+		if reply := redis.Error(nil); err != nil && !errors.As(err, &reply) {
+			return memory{}, 0, err
+		}
+		b.denied[i] = b.denied[i] || redis.IsPermissionError(err)
+	}
+	m = newMemory(questions[0].(*redis.StringCmd).Val(), questions[1].(*redis.StringCmd).Val())
+	return m, int(questions[2].(*redis.IntCmd).Val()), nil
+}
+
+// transaction starts a new list of answers and adds commands, in a transaction that does nothing if Redis takes
+// no writes or refuses one of the commands. It does not touch Celery's own bindings.
+func (b *redisBroker) transaction(
+	ctx context.Context, conn *redis.Conn, add func(redis.Pipeliner),
+) (results []int64, err error) {
 	// Sent alone: if it were refused in a pipeline, Redis would execute the other commands one by one.
 	if err := conn.Do(ctx, "multi").Err(); err != nil {
-		return 0, err
+		return nil, err
 	}
 	commands, err := conn.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.Do(ctx, "del", b.replyKey())
 		pipe.Do(ctx, "rpush", b.replyKey(), placeholder)
-		pipe.Do(ctx, "setnx", b.replyKey(), headroomValue) // changes nothing, because the list exists
 		pipe.Do(ctx, "pexpire", b.replyKey(), replyExpiry.Milliseconds())
-		pipe.Do(ctx, "publish", b.names.channel(b.exchange, client.Options().DB), encode(c, b.exchange+".pidbox"))
+		add(pipe)
 		pipe.Do(ctx, "exec")
 		return nil
 	})
 	if err != nil {
-		return 0, err // the first refusal causes the others
+		return nil, err // the first refusal causes the others
 	}
-	results, err := commands[len(commands)-1].(*redis.Cmd).Int64Slice()
+	results, err = commands[len(commands)-1].(*redis.Cmd).Int64Slice()
 	if err != nil || len(results) == 0 {
-		return 0, fmt.Errorf("the transaction's results can't be read: %w", err)
+		return nil, fmt.Errorf("the transaction's results can't be read: %w", err)
 	}
-	return max(0, int(results[len(results)-1])), nil
+	return results, nil
 }
 
 // placeholder is the list's last element. Without it Redis would remove the list and its expiry with the
 // last answer.
 const placeholder = ""
-
-var headroomValue = strings.Repeat(" ", headroom)
 
 // collect reads answers until there are enough or answerTime is over. The pauses between the reads grow.
 func (b *redisBroker) collect(ctx context.Context, client redis.Cmdable, a *answers) error {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/probes"
 )
 
@@ -142,6 +143,9 @@ func (a *answers) silent() bool {
 // pingWorkers pings the workers if a ping is due, and else adds the late answers.
 func (p *Probe) pingWorkers(ctx context.Context, depths []depth) error {
 	if !p.workers.pinged.IsZero() && time.Since(p.workers.pinged) < p.ping.every {
+		if p.workers.refused != nil {
+			return nil // there is nothing to read
+		}
 		return p.broker.lateAnswers(ctx, p.addReply)
 	}
 	a := newAnswers(p.expectedAnswers(depths), p.ping.expected, p.queues)
@@ -186,7 +190,7 @@ func (p *Probe) expectedAnswers(depths []depth) int {
 // judgeWorkers adds what is wrong with the workers.
 func (p *Probe) judgeWorkers(r *report, depths []depth) {
 	if err := p.workers.refused; err != nil {
-		r.add(probes.Warning, probes.FromError(err).Reason, "the workers are unknown: %w", err)
+		r.add(probes.Warning, reason.Of(err), "the workers are unknown: %w", err)
 		return
 	}
 	a := p.workers.answers

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/celeryprobe"
@@ -277,17 +278,37 @@ func TestRedisOutOfMemory(t *testing.T) {
 	for _, name := range names {
 		worker(t, server.URL(), name)
 	}
-	probe := newProbe(t, server.URL(), celeryprobe.PingWorkers(3), celeryprobe.PingEvery(time.Second))
-	requireOK(t, check(t, probe), found(nil, workers(3))...)
-
-	for _, left := range []int{0, 4 << 10} { // over the limit; and a little below it, where only an answer would be too much
-		time.Sleep(time.Second) // until a ping is due
-		fill(t, client, left)
-		for range 20 {
-			requireError(t, probes.ReasonOutOfResources, check(t, probe))
-		}
-		require.NoError(t, client.ConfigSet(t.Context(), "maxmemory", "0").Err())
-		requireOK(t, check(t, probe), found(nil, workers(3))...)
+	require.NoError(t, client.Do(t.Context(), "ACL", "SETUSER", "blind", "on", ">a-secret", "~*", "&*", "+@all", "-info").Err())
+	for _, test := range []struct {
+		user, policy string
+		left         int // over the limit; and a little below it, where only an answer would be too much
+		want         probes.Status
+	}{
+		{"", "noeviction", 0, probes.Error},
+		{"", "noeviction", 4 << 10, probes.Error},
+		{"", "volatile-lru", 0, probes.Error}, // there is nothing to evict
+		{"", "volatile-lru", 32 << 10, probes.Warning},
+		{"blind", "volatile-lru", 0, probes.Error},
+		{"blind", "volatile-lru", 32 << 10, probes.Error},
+	} {
+		t.Run(fmt.Sprintf("%s with %d bytes left, user %q", test.policy, test.left, test.user), func(t *testing.T) {
+			url := server.URL()
+			if test.user != "" {
+				url = as(t, test.user, url)
+			}
+			probe := newProbe(t, url, celeryprobe.PingWorkers(3), celeryprobe.PingEvery(time.Second))
+			requireOK(t, check(t, probe), found(nil, workers(3))...)
+			time.Sleep(time.Second) // until a ping is due
+			require.NoError(t, client.ConfigSet(t.Context(), "maxmemory-policy", test.policy).Err())
+			fill(t, client, test.left)
+			for range 20 {
+				result := check(t, probe)
+				require.Equal(t, test.want, result.Status, "%v", result.Err)
+				require.Equal(t, probes.ReasonOutOfResources, reason.Of(result.Err), "%v", result.Err)
+			}
+			require.NoError(t, client.ConfigSet(t.Context(), "maxmemory", "0").Err())
+			eventually(t, probe, probes.OK, "", found(nil, workers(3))...)
+		})
 	}
 }
 
