@@ -172,7 +172,7 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	case <-ctx.Done():
 		return probes.FromError(ctx.Err())
 	}
-	r := report{strict: p.strict}
+	r := report{strict: p.strict, zeroWorkers: p.zeroWorkers}
 	if err := p.check(ctx, &r); err != nil {
 		return p.newConns.Apply(probes.FromError(err))
 	}

@@ -52,3 +52,33 @@ func TestSubscribersToAllChannels(t *testing.T) {
 	one.Kill(t)
 	eventually(t, probe, probes.Warning, probes.ReasonNoWorkers, found(nil, workers(0))...)
 }
+
+// An autoscaler starts workers only for tasks.
+func TestAllowZeroWorkers(t *testing.T) {
+	queue := celeryprobe.Queues("zero")
+	options := [][]celeryprobe.Option{
+		{queue, celeryprobe.AllowZeroWorkers()}, {queue, celeryprobe.AllowZeroWorkers(), celeryprobe.PingWorkers(1)},
+	}
+	t.Run("RabbitMQ", func(t *testing.T) {
+		rabbit := testserver.SharedRabbitMQ(t)
+		ch := channel(t, rabbit)
+		declare(t, ch, "zero", 0)
+		requireWarning(t, probes.ReasonNoConsumers, check(t, newProbe(t, rabbit.URL(), queue)))
+		for _, opts := range options {
+			requireOK(t, check(t, newProbe(t, rabbit.URL(), opts...)))
+		}
+		declare(t, ch, "zero", 1)
+		requireWarning(t, probes.ReasonNoConsumers, check(t, newProbe(t, rabbit.URL(), options[0]...)))
+		requireWarning(t, probes.ReasonNoWorkers, check(t, newProbe(t, rabbit.URL(), options[1]...)))
+	})
+	t.Run("Redis", func(t *testing.T) {
+		client, url := application(t, 3)
+		requireWarning(t, probes.ReasonNoWorkers, check(t, newProbe(t, url, queue, celeryprobe.PingWorkers(1))))
+		for _, opts := range options {
+			requireOK(t, check(t, newProbe(t, url, opts...)))
+		}
+		push(t, client, "zero", 1)
+		requireOK(t, check(t, newProbe(t, url, options[0]...)), pending(1))
+		requireWarning(t, probes.ReasonNoWorkers, check(t, newProbe(t, url, options[1]...)), pending(1), workers(0))
+	})
+}

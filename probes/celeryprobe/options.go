@@ -21,6 +21,7 @@ type settings struct {
 	queues            []string
 	warning, critical int
 	strict            bool
+	zeroWorkers       bool
 	newConnections    time.Duration // 0: never
 
 	redis redisNames
@@ -115,6 +116,13 @@ func threshold(n int) string {
 // a restart of the workers takes the application out of service.
 func Strict() Option {
 	return func(s *settings) error { s.strict = true; return nil }
+}
+
+// AllowZeroWorkers makes it OK that an empty queue has no consumer and that there is no worker at all while
+// all queues are empty. Use it if an autoscaler such as KEDA starts workers only for tasks. A queue with tasks
+// and no consumer is still no_consumers, or no_workers with a ping.
+func AllowZeroWorkers() Option {
+	return func(s *settings) error { s.zeroWorkers = true; return nil }
 }
 
 // TLSConfig sets the TLS configuration for an amqps:// or rediss:// URL. The URL must then have no TLS

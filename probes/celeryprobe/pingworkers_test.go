@@ -155,6 +155,27 @@ func TestResults(t *testing.T) {
 			broker: fakeBroker{queues: redisLike(), reached: 2, replies: from("a", "a")}, opts: []Option{PingWorkers(2)},
 			status: probes.OK, details: []slog.Attr{slog.Int("workers", 2)},
 		},
+		"none is needed": {
+			broker: fakeBroker{queues: rabbit(0), reached: 0}, opts: []Option{PingWorkers(1), AllowZeroWorkers()},
+			status: probes.OK, details: []slog.Attr{slog.Int("consumers", 0), slog.Int("workers", 0)},
+		},
+		"none is needed on Redis": {
+			broker: fakeBroker{queues: redisLike(), reached: 0}, opts: []Option{RequireConsumers(), AllowZeroWorkers()},
+			status: probes.OK, details: []slog.Attr{slog.Int("workers", 0)},
+		},
+		"none is needed for this queue": {
+			broker: fakeBroker{queues: redisLike(), reached: 1, replies: []reply{consuming("a", "x")}},
+			opts:   []Option{RequireConsumers(), AllowZeroWorkers()},
+			status: probes.OK, details: []slog.Attr{slog.Int("workers", 1)},
+		},
+		"a silent one is not none": {
+			broker: fakeBroker{queues: redisLike(), reached: 1}, opts: []Option{PingWorkers(1), AllowZeroWorkers()},
+			status: probes.Warning, reason: probes.ReasonMissingWorkers, details: []slog.Attr{slog.Int("workers", 0)},
+		},
+		"too few are not none": {
+			broker: fakeBroker{queues: rabbit(1), reached: unknown, replies: from("a")}, opts: []Option{PingWorkers(2), AllowZeroWorkers()},
+			status: probes.Warning, reason: probes.ReasonMissingWorkers, details: []slog.Attr{slog.Int("consumers", 1), slog.Int("workers", 1)},
+		},
 		"consumed": {
 			broker: fakeBroker{queues: redisLike(), reached: 2, replies: []reply{consuming("a", "x"), consuming("b", "celery")}}, opts: []Option{RequireConsumers()},
 			status: probes.OK, details: []slog.Attr{slog.Int("workers", 2)},
@@ -203,6 +224,20 @@ func TestPendingThreshold(t *testing.T) {
 		if test.status != probes.OK {
 			assert.Equal(t, probes.ReasonBacklog, result.Reason)
 		}
+	}
+}
+
+func TestTasksNeedWorkers(t *testing.T) {
+	for reason, queue := range map[probes.Reason]depth{
+		probes.ReasonNoConsumers: {queue: "celery", pending: 1},
+		probes.ReasonNotFound:    {queue: "celery", missing: true},
+	} {
+		result := probing(t, &fakeBroker{queues: []depth{queue}}, AllowZeroWorkers())()
+		assert.Equal(t, reason, result.Reason)
+	}
+	for _, queue := range []depth{{queue: "celery", pending: 1, consumers: unknown}, {queue: "celery", pending: 1}} {
+		result := probing(t, &fakeBroker{queues: []depth{queue}}, PingWorkers(1), AllowZeroWorkers())()
+		assert.Equal(t, probes.ReasonNoWorkers, result.Reason)
 	}
 }
 

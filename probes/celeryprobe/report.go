@@ -12,9 +12,10 @@ import (
 
 // report collects the results of a check.
 type report struct {
-	strict  bool
-	details []slog.Attr
-	found   []finding
+	strict      bool
+	zeroWorkers bool // an empty queue needs no worker
+	details     []slog.Attr
+	found       []finding
 }
 
 // finding is a problem that a check has found although the broker answers.
@@ -106,7 +107,7 @@ func (r *report) judgeQueue(d depth) {
 	case d.refused != nil:
 		r.add(probes.Error, probes.FromError(d.refused).Reason,
 			"queue %q exists, but can't be used: %w", d.queue, d.refused)
-	case d.consumers == 0:
+	case d.consumers == 0 && !r.idle(d):
 		r.warn(probes.ReasonNoConsumers, "queue %q has no consumer%s", d.queue, d.doubt())
 	}
 }
@@ -117,6 +118,11 @@ func (d depth) doubt() string {
 		return ""
 	}
 	return "; a quorum queue without a majority of its nodes is also reported as 0 messages and 0 consumers"
+}
+
+// idle reports whether these queues may be without workers.
+func (r *report) idle(queues ...depth) bool {
+	return r.zeroWorkers && !slices.ContainsFunc(queues, func(d depth) bool { return d.pending != 0 })
 }
 
 // sum adds a figure of the queues of which it is known. It returns unknown if that is none.

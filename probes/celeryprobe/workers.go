@@ -221,6 +221,7 @@ func (p *Probe) judgeWorkers(r *report, depths []depth) {
 // judgeSilence adds why no worker has answered.
 func (r *report) judgeSilence(a *answers, depths []depth) {
 	switch consumers := total(depths); {
+	case a.reached == 0 && consumers <= 0 && r.idle(depths...):
 	case a.reached == 0 && consumers <= 0:
 		r.warn(probes.ReasonNoWorkers, "there is no worker: none takes remote-control commands, "+
 			"and the broker knows no consumer of the queues")
@@ -248,6 +249,7 @@ func (p *Probe) judgeConsumption(r *report, a *answers, depths []depth) {
 	for _, d := range depths {
 		switch {
 		case a.consumes(d.queue) || d.consumers == 0: // judgeQueues has reported the latter
+		case d.consumers == unknown && !a.silent() && r.idle(d):
 		case d.consumers == unknown && !a.silent():
 			r.warn(probes.ReasonNoConsumers, "no worker consumes queue %q", d.queue)
 		default:
