@@ -25,7 +25,7 @@ var known = map[string]string{
 // given are the variables that a block may use without having made them.
 var given = map[string]string{
 	"pool": "*pgxpool.Pool", "rdb": "redis.UniversalClient", "db": "*sql.DB", "health": "*echohealth.Health", "router": "http.Handler",
-	"e": "*echo.Echo", "daysLeft": "func(context.Context) (int, error)", "conn": "*amqp.Connection",
+	"e": "*echo.Echo", "daysLeft": "func(context.Context) (int, error)", "waitingTasks": "func(context.Context) (int, error)", "conn": "*amqp.Connection",
 	"migrate": "func(context.Context) error",
 }
 

@@ -65,7 +65,9 @@ func newBroker(u *url.URL, query Query, custom *tls.Config) (*broker, error) {
 // clientURL returns u as amqp091-go needs it.
 func clientURL(u *url.URL, query url.Values) string {
 	c := *u
-	c.Scheme = strings.TrimPrefix(c.Scheme, "py")
+	if c.Scheme != "amqps" {
+		c.Scheme = "amqp" // Celery's pyamqp and librabbitmq
+	}
 	c.RawQuery = query.Encode()
 	return c.String()
 }

@@ -40,10 +40,6 @@ func beginsWithScheme(text string) bool {
 // ParseBrokerURL parses the URL of one broker, with one of the schemes, and its query. Its errors quote the
 // URL without user and password.
 func ParseBrokerURL(raw string, schemes ...string) (*url.URL, Query, error) {
-	if len(SplitURLs(raw)) > 1 {
-		return nil, nil, InvalidURL(raw,
-			errors.New("it names several brokers: give the URL of one, and make a check for each"))
-	}
 	u, query, err := parse(raw, schemes)
 	if err != nil {
 		return nil, nil, InvalidURL(raw, err)

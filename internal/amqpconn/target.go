@@ -16,9 +16,10 @@ import (
 type Target struct{ brokers []*broker }
 
 // ParseURL parses a URL of amqp091-go or of Celery. For amqp091-go it is amqp:// or amqps:// with the query
-// parameters of RabbitMQ's specification (https://www.rabbitmq.com/docs/uri-spec). For Celery it may also be
-// pyamqp:// with options such as ssl_cert_reqs. It may be Celery's failover list of whole URLs, separated by
-// semicolons. Unknown options are errors. An error contains neither user nor password.
+// parameters of RabbitMQ's specification (https://www.rabbitmq.com/docs/uri-spec). For Celery it may also
+// be pyamqp:// or librabbitmq://, with options such as ssl_cert_reqs. It may be Celery's failover list of
+// whole URLs, separated by semicolons. Unknown options are errors. An error contains neither user nor
+// password.
 func ParseURL(raw string, custom *tls.Config) (*Target, error) {
 	urls := SplitURLs(raw)
 	t := &Target{}
@@ -33,7 +34,7 @@ func ParseURL(raw string, custom *tls.Config) (*Target, error) {
 }
 
 func parseBroker(raw string, custom *tls.Config) (*broker, error) {
-	u, query, err := parse(raw, []string{"amqp", "amqps", "pyamqp"})
+	u, query, err := parse(raw, []string{"amqp", "amqps", "pyamqp", "librabbitmq"})
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 )
 
 // TakeTLS removes the TLS options from a broker URL's query, with RabbitMQ's names or Celery's, and returns
@@ -22,6 +23,7 @@ func TakeTLS(q Query, secure bool, custom *tls.Config) (*tls.Config, error) {
 		key:    q.Take("keyfile", "ssl_keyfile"),
 		server: q.Take("server_name_indication"),
 		verify: q.Take("verify", "ssl_cert_reqs"),
+		host:   q.Take("ssl_check_hostname"),
 	}
 	switch given := o != (tlsOptions{}); {
 	case !secure && (given || custom != nil):
@@ -36,7 +38,7 @@ func TakeTLS(q Query, secure bool, custom *tls.Config) (*tls.Config, error) {
 	return o.config()
 }
 
-type tlsOptions struct{ ca, cert, key, server, verify string }
+type tlsOptions struct{ ca, cert, key, server, verify, host string }
 
 func (o tlsOptions) config() (*tls.Config, error) {
 	insecure, err := o.insecure()
@@ -49,20 +51,32 @@ func (o tlsOptions) config() (*tls.Config, error) {
 			return nil, err
 		}
 	}
+	anyHost, err := o.anyHost()
+	if err != nil {
+		return nil, err
+	}
+	if anyHost && !insecure {
+		verifyChainOnly(config)
+	}
+	return config, o.addClientCertificate(config)
+}
+
+func (o tlsOptions) addClientCertificate(config *tls.Config) error {
 	if (o.cert == "") != (o.key == "") {
-		return nil, errors.New("a client certificate needs a certificate file and a key file")
+		return errors.New("a client certificate needs a certificate file and a key file")
 	}
-	if o.cert != "" {
-		if _, err := tls.LoadX509KeyPair(o.cert, o.key); err != nil {
-			return nil, fmt.Errorf("client certificate: %w", err)
-		}
-		// Read for each connection, because certificates are renewed while the process runs.
-		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(o.cert, o.key)
-			return &pair, err
-		}
+	if o.cert == "" {
+		return nil
 	}
-	return config, nil
+	if _, err := tls.LoadX509KeyPair(o.cert, o.key); err != nil {
+		return fmt.Errorf("client certificate: %w", err)
+	}
+	// Read for each connection, because certificates are renewed while the process runs.
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(o.cert, o.key)
+		return &pair, err
+	}
+	return nil
 }
 
 func (o tlsOptions) insecure() (bool, error) {
@@ -75,6 +89,34 @@ func (o tlsOptions) insecure() (bool, error) {
 	}
 	return false, fmt.Errorf("%q: the certificate verification must be CERT_REQUIRED, CERT_OPTIONAL, "+
 		"CERT_NONE, verify_peer or verify_none", o.verify)
+}
+
+// anyHost reports whether the server's name may differ from that in its certificate.
+func (o tlsOptions) anyHost() (bool, error) {
+	switch strings.ToLower(o.host) {
+	case "", "true", "yes", "1":
+		return false, nil
+	case "false", "no", "0":
+		return true, nil
+	}
+	return false, fmt.Errorf("ssl_check_hostname=%q: it must be true or false", o.host)
+}
+
+// verifyChainOnly makes the configuration verify the server's certificate, but not its name.
+func verifyChainOnly(config *tls.Config) {
+	config.InsecureSkipVerify = true
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		intermediates := x509.NewCertPool()
+		for _, cert := range state.PeerCertificates[1:] {
+			intermediates.AddCert(cert)
+		}
+		_, err := state.PeerCertificates[0].Verify(
+			x509.VerifyOptions{Roots: config.RootCAs, Intermediates: intermediates})
+		if err != nil {
+			return &tls.CertificateVerificationError{UnverifiedCertificates: state.PeerCertificates, Err: err}
+		}
+		return nil
+	}
 }
 
 func readCA(file string) (*x509.CertPool, error) {

@@ -27,6 +27,10 @@ func TestTLS(t *testing.T) {
 	unverified := open(t, amqps+"?ssl_cert_reqs=CERT_NONE")
 	require.NoError(t, within(t, unverified, 5*time.Second))
 	requireReason(t, probes.ReasonTLSError, within(t, open(t, amqps), 5*time.Second))
+	anyName := open(t, amqps+"?ssl_check_hostname=false&cacertfile="+cert)
+	require.NoError(t, within(t, anyName, 5*time.Second))
+	unknownCA := open(t, amqps+"?ssl_check_hostname=false")
+	requireReason(t, probes.ReasonTLSError, within(t, unknownCA, 5*time.Second))
 	otherName := open(t, amqps+"?cacertfile="+cert)
 	requireReason(t, probes.ReasonTLSError, within(t, otherName, 5*time.Second))
 

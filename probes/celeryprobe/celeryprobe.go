@@ -29,13 +29,13 @@ package celeryprobe
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/echo-probes/echohealth/internal/amqpconn"
 	"github.com/echo-probes/echohealth/internal/newconn"
+	"github.com/echo-probes/echohealth/internal/redisconn"
 	"github.com/echo-probes/echohealth/probes"
 )
 
@@ -84,31 +84,23 @@ type depth struct {
 
 const unknown = -1
 
-// New returns a probe of Celery's broker, with the URL of CELERY_BROKER_URL: amqp://, amqps:// or pyamqp://
-// for RabbitMQ, redis:// or rediss:// for Redis. The probe connects at the first check and keeps one
-// connection. Once a minute it makes a new connection to find out whether that is still possible, see
-// NewConnectionEvery.
+// New returns a probe of Celery's broker, with the URL of CELERY_BROKER_URL: amqp://, amqps://, pyamqp://
+// or librabbitmq:// for RabbitMQ, redis://, rediss://, redis+socket:// or sentinel:// for Redis. The probe
+// connects at the first check and keeps one connection. Once a minute it makes a new connection to find out
+// whether that is still possible, see NewConnectionEvery.
+//
+// A failover list of whole URLs, separated by semicolons, is tried in turn, as Celery does. The detail
+// broker is then the place in the list of the broker that answered, from 1. In a list of sentinel:// URLs
+// each is a Sentinel, and MasterName names the master.
 //
 // The URL may have the query options of Celery: ssl_cert_reqs (CERT_REQUIRED by default), ssl_ca_certs,
-// ssl_certfile, ssl_keyfile, connect_timeout, heartbeat and login_method. For RabbitMQ it may also have
-// those of RabbitMQ's URI specification. Any other option and several brokers separated by semicolons are
-// errors at construction of the health checks, because the probe would otherwise check another broker than
-// Celery uses.
+// ssl_certfile, ssl_keyfile, ssl_check_hostname, connect_timeout, heartbeat and login_method. For RabbitMQ
+// it may also have those of RabbitMQ's URI specification, and for Redis those of redis-py. Any other option
+// is an error at construction of the health checks, because the probe would otherwise check another broker
+// than Celery uses. So is the URL of any other transport of Celery.
 func New(brokerURL string, opts ...Option) *Probe {
 	p := newProbe(opts)
-	u, _, err := amqpconn.ParseBrokerURL(brokerURL, "amqp", "amqps", "pyamqp", "redis", "rediss")
-	switch {
-	case err != nil:
-		p.err = errors.Join(p.err, err)
-	case strings.HasPrefix(u.Scheme, "redis"):
-		options, err := redisOptions(brokerURL, p.tls)
-		p.err = errors.Join(p.err, err)
-		p.useRedis(options, nil)
-	default:
-		target, err := amqpconn.ParseURL(brokerURL, p.tls)
-		p.err = errors.Join(p.err, err, p.redis.validate())
-		p.useAMQP(target)
-	}
+	p.err = errors.Join(p.err, p.open(brokerURL))
 	return p
 }
 
@@ -128,8 +120,11 @@ func Redis(client redis.UniversalClient, opts ...Option) *Probe {
 			"celeryprobe.Redis: the client must be a *redis.Client, because Celery needs one server"))
 	case p.tls != nil:
 		p.err = errors.Join(p.err, errors.New("celeryprobe.TLSConfig is for New: the client has its own"))
+	case p.redis.master != "":
+		p.err = errors.Join(p.err, errors.New("celeryprobe.MasterName is for New: the client has its own"))
 	default:
-		p.useRedis(single.Options(), single)
+		options := single.Options()
+		p.useRedis([]redisServer{{conn: redisconn.New(options), db: options.DB}}, clientAdvice(options))
 	}
 	return p
 }
@@ -149,9 +144,9 @@ func (p *Probe) useAMQP(target *amqpconn.Target) {
 	}
 }
 
-func (p *Probe) useRedis(options *redis.Options, application *redis.Client) {
+func (p *Probe) useRedis(servers []redisServer, advice []string) {
 	if p.err == nil {
-		p.use(newRedisBroker(&p.settings, options, application))
+		p.use(newRedisBroker(&p.settings, servers, advice))
 	}
 }
 

@@ -110,9 +110,35 @@ func TestValidate(t *testing.T) {
 		url  string
 		opts []celeryprobe.Option
 	}{
-		{`broker URL "http://***@rabbit/": its scheme must be one of amqp, amqps, pyamqp, redis, rediss`, "http://app:s3cret@rabbit/", nil},
-		{`broker URL "sentinel://***@a:26379/0": its scheme must be one of`, "sentinel://app:s3cret@a:26379/0", nil},
-		{`broker URL "redis://***@b": it names several brokers`, "redis://:s3cret@a;redis://:s3cret@b", nil},
+		{`broker URL "http://***@rabbit/": its scheme must be one of amqp, amqps, pyamqp, librabbitmq, redis, rediss, redis+socket, sentinel`,
+			"http://app:s3cret@rabbit/", nil},
+		{`broker URL "***": its scheme must be one of`, "app:s3cret@rabbit", nil},
+		{`broker URL "SQS://***@": there is no probe for Celery's transport "sqs": remove WithCelery, and check this broker with ` +
+			`echohealth.WithCheck and a probes.Func of your own`, "SQS://key:s3cret@", nil},
+		{`there is no probe for Celery's transport "sqla"`, "sqla+mysql://app:s3cret@db/celery", nil},
+		{`the brokers of a list must all be RabbitMQ, all be Redis`, "amqp://app:s3cret@a;redis://:s3cret@b", nil},
+		{`there is no probe for Celery's transport "memory"`, "redis://:s3cret@a;memory://", nil},
+		{`broker URL "redis://***@a;b": it names several brokers: each must be a whole URL`, "redis://:s3cret@a;b", nil},
+		{`broker URL "redis://***@b/x": its path must be the number of a database`, "redis://:s3cret@a;redis://:s3cret@b/x", nil},
+		{`broker 2 of 2: unknown option "x"`, "amqp://app:s3cret@a;amqp://b?x=s3cret", nil},
+		{`a socket's URL must have no host, as in redis+socket:///path`, "redis+socket://:s3cret@run/redis.sock", nil},
+		{`its path must be the number of a database`, "redis+socket:///redis.sock?virtual_host=x", nil},
+		{`TLS options need a scheme with TLS`, "redis+socket:///redis.sock?ssl_cert_reqs=none", nil},
+		{`unknown option "password"`, "redis+socket:///redis.sock?password=s3cret", nil},
+		{`unknown option "virtual_host"`, "redis://:s3cret@a?virtual_host=1", nil},
+		{`unknown option "ssl_ca_data", "ssl_password"`, "rediss://a?ssl_password=s3cret&ssl_ca_data=s3cret", nil},
+		{`socket_timeout="0": it must be a number of seconds from 0.001 to 31536000`, "redis://a?socket_timeout=0", nil},
+		{`socket_connect_timeout="NaN": it must be`, "redis://a?socket_connect_timeout=NaN", nil},
+		{`protocol="4": it must be 2 or 3`, "redis://a?protocol=4", nil},
+		{`broker URL "sentinel://***@a:26379/0": the name of the master is missing: give celeryprobe.MasterName`,
+			"sentinel://app:s3cret@a:26379/0", nil},
+		{`master_name="a" and celeryprobe.MasterName("b") exclude each other`, "sentinel://a?master_name=a",
+			[]celeryprobe.Option{celeryprobe.MasterName("b")}},
+		{`celeryprobe.MasterName(""): the name must not be empty`, "sentinel://a", []celeryprobe.Option{celeryprobe.MasterName("")}},
+		{`celeryprobe.MasterName is for a sentinel:// URL`, "redis://a", []celeryprobe.Option{celeryprobe.MasterName("b")}},
+		{`ssl_cert_reqs: TLS needs celeryprobe.Redis with a client for Sentinel`, "sentinel://a?master_name=a&ssl_cert_reqs=none", nil},
+		{`celeryprobe.TLSConfig is not for sentinel://`, "sentinel://a?master_name=a", []celeryprobe.Option{celeryprobe.TLSConfig(new(tls.Config))}},
+		{`only the first URL may have options: unknown option "x"`, "sentinel://a?master_name=a;sentinel://b?x=s3cret", nil},
 		{`broker URL "redis://***@host/x": its path must be the number of a database`, "redis://:s3cret@host/x", nil},
 		{`its path must be the number of a database`, "redis://:s3cret@host/-1", nil},
 		{`it can't be parsed`, "redis://:s3%cret@host/", nil},
@@ -175,6 +201,8 @@ func FuzzURL(f *testing.F) {
 func TestValidateAccepts(t *testing.T) {
 	for _, raw := range []string{
 		"amqp://", "pyamqp://guest@localhost//", "amqps://app:pw@rabbit/vh?ssl_cert_reqs=CERT_NONE", "redis://", "redis://cache/3",
+		"librabbitmq://rabbit", "amqp://a;pyamqp://b//", "redis://a/1;rediss://:pw@b/2", "redis+socket:///redis.sock",
+		"sentinel://:pw@a/1?master_name=m;sentinel://b:1;sentinel://:pw@c/1", "rediss://a?ssl_check_hostname=False&protocol=2",
 		"rediss://:pw@cache:6380/0?ssl_cert_reqs=CERT_REQUIRED&connect_timeout=2", "rediss://app:pw@cache/?ssl_cert_reqs=none",
 	} {
 		assert.NoError(t, celeryprobe.New(raw).Validate(), raw)
@@ -201,6 +229,11 @@ func TestAdvise(t *testing.T) {
 	assert.Len(t, celeryprobe.New("amqp://rabbit/?heartbeat=0").Advise(), 1)
 	assert.Empty(t, celeryprobe.New("amqp://rabbit/").Advise())
 	assert.Empty(t, celeryprobe.New("redis://cache/").Advise())
+
+	assert.Equal(t, []string{"broker URL: the probe ignores health_check_interval, max_connections: redis-py takes them for its own connections"},
+		celeryprobe.New("redis://a?max_connections=5&health_check_interval=30;redis://b?max_connections=6").Advise())
+	assert.Len(t, celeryprobe.New("sentinel://a?master_name=m;sentinel://b/1").Advise(), 1)
+	assert.Empty(t, celeryprobe.New("sentinel://a/1?master_name=m;sentinel://b/1;sentinel://c").Advise())
 
 	byDefault := redis.NewClient(new(redis.Options))
 	defer byDefault.Close()

@@ -19,9 +19,15 @@ func ExampleNew() {
 }
 
 func ExampleNew_refused() {
-	probe := celeryprobe.New("redis://:secret@a:6379/0;redis://:secret@b:6379/0")
+	probe := celeryprobe.New("redis://:secret@redis:6379/0?healthcheck_interval=30")
 	fmt.Println(probe.Validate())
-	// Output: broker URL "redis://***@b:6379/0": it names several brokers: give the URL of one, and make a check for each
+	// Output: broker URL "redis://***@redis:6379/0?***": unknown option "healthcheck_interval"
+}
+
+func ExampleNew_sentinel() {
+	probe := celeryprobe.New("sentinel://:secret@a:26379/0;sentinel://b:26379", celeryprobe.MasterName("broker"))
+	fmt.Println(probe.Validate())
+	// Output: <nil>
 }
 
 func ExampleRedis() {

@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/echo-probes/echohealth/internal/amqpconn"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 )
@@ -17,10 +16,8 @@ import (
 func TestAMQPFailoverList(t *testing.T) {
 	rabbit := testserver.SharedRabbitMQ(t)
 	refused := fmt.Sprintf("amqp://app:app-secret@127.0.0.1:%d/", testserver.FreePort(t))
-	target, err := amqpconn.ParseURL(refused+";"+rabbit.URL(), nil)
-	require.NoError(t, err)
-	p := newProbe([]Option{Queues("missing")})
-	p.useAMQP(target)
+	p := New(refused+";"+rabbit.URL(), Queues("missing"))
+	require.NoError(t, p.Validate())
 	defer p.Close()
 	for range 2 {
 		result := p.Check(t.Context())

@@ -45,6 +45,7 @@ type redisNames struct {
 	steps     []int
 	fanout    string
 	set       []string // the options that were given
+	master    string   // Sentinel's name of it
 }
 
 func defaults() settings {
@@ -119,8 +120,8 @@ func Strict() Option {
 }
 
 // AllowZeroWorkers makes it OK that an empty queue has no consumer and that there is no worker at all while
-// all queues are empty. Use it if an autoscaler such as KEDA starts workers only for tasks. A queue with tasks
-// and no consumer is still no_consumers, or no_workers with a ping.
+// all queues are empty. Use it if an autoscaler such as KEDA starts workers only for tasks. A queue with
+// tasks and no consumer is still no_consumers, or no_workers with a ping.
 func AllowZeroWorkers() Option {
 	return func(s *settings) error { s.zeroWorkers = true; return nil }
 }
@@ -232,6 +233,19 @@ func (s *pingSettings) validate() error {
 		return nil
 	}
 	return fmt.Errorf("celeryprobe.%s needs PingWorkers, ExpectWorkers or RequireConsumers", s.set[0])
+}
+
+// MasterName sets Celery's master_name of broker_transport_options, the name by which Sentinel knows the
+// master. It is required for a sentinel:// URL, unless the URL has it as ?master_name=, and an error for
+// any other. It must not be empty. The last use wins.
+func MasterName(name string) Option {
+	return func(s *settings) error {
+		if name == "" {
+			return errors.New("celeryprobe.MasterName(\"\"): the name must not be empty")
+		}
+		s.redis.master = name
+		return nil
+	}
 }
 
 // GlobalKeyPrefix sets Celery's global_keyprefix of broker_transport_options, which the Redis transport puts

@@ -4,32 +4,36 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/echo-probes/echohealth/internal/redisconn"
 )
 
 // redisBroker is Redis, as Celery's transport uses it: each queue is one list for each priority.
 type redisBroker struct {
-	names       redisNames
-	queue       string // one of the checked queues
-	exchange    string // Celery's control_exchange
-	conn        *redisconn.Conn
-	application *redis.Client // nil if New made the client
-	id          string        // of the list of answers; each probe has one
-	seen        int           // how many elements of the list were read; guarded by the probe's sem
-	denied      [3]bool       // which questions of prepare the user may not ask; guarded by the probe's sem
+	servers   []redisServer
+	answering atomic.Int32 // which of the servers answered last
+
+	names    redisNames
+	queue    string   // one of the checked queues
+	exchange string   // Celery's control_exchange
+	advice   []string // about the URL, or the application's client
+	id       string   // of the list of answers; each probe has one
+	seen     int      // how many elements of the list were read; guarded by the probe's running
+	denied   [3]bool  // which questions of prepare the user may not ask; guarded by the probe's running
 }
 
-func newRedisBroker(s *settings, options *redis.Options, application *redis.Client) *redisBroker {
+// redisCall is a function that uses a client.
+type redisCall = func(context.Context, redis.UniversalClient) error
+
+func newRedisBroker(s *settings, servers []redisServer, advice []string) *redisBroker {
 	return &redisBroker{
-		names:       s.redis,
-		queue:       s.queues[0],
-		exchange:    s.ping.exchange,
-		conn:        redisconn.New(options),
-		application: application,
-		id:          newID(),
+		servers:  servers,
+		names:    s.redis,
+		queue:    s.queues[0],
+		exchange: s.ping.exchange,
+		advice:   advice,
+		id:       newID(),
 	}
 }
 
@@ -37,7 +41,7 @@ func newRedisBroker(s *settings, options *redis.Options, application *redis.Clie
 // an empty queue look the same. Redis knows no consumers.
 func (b *redisBroker) depths(ctx context.Context, names []string) ([]depth, error) {
 	depths := make([]depth, len(names))
-	err := b.conn.Do(ctx, func(ctx context.Context, client redis.UniversalClient) error {
+	err := b.do(ctx, func(ctx context.Context, client redis.UniversalClient) error {
 		lengths, err := client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			for _, name := range names {
 				for _, key := range b.names.lists(name) {
@@ -64,7 +68,7 @@ func (b *redisBroker) depths(ctx context.Context, names []string) ([]depth, erro
 // connect makes a new connection, logs in and closes it. It sends a command of the check, so it needs no
 // other permission.
 func (b *redisBroker) connect(ctx context.Context) error {
-	return b.conn.Fresh(ctx, func(ctx context.Context, client redis.UniversalClient) error {
+	return b.current().conn.Fresh(ctx, func(ctx context.Context, client redis.UniversalClient) error {
 		return client.LLen(ctx, b.names.lists(b.queue)[0]).Err()
 	})
 }
@@ -81,19 +85,18 @@ func (n *redisNames) lists(queue string) []string {
 	return keys
 }
 
-// advise warns of settings of the application's client that affect its own calls. The checks do not depend
-// on them. The times were measured with go-redis 9.23.
-func (b *redisBroker) advise() []string {
-	if b.application == nil {
-		return nil
-	}
+func (b *redisBroker) advise() []string { return b.advice }
+
+// clientAdvice warns of settings of the application's client that affect its own calls. The checks do not
+// depend on them. The times were measured with go-redis 9.23.
+func clientAdvice(opt *redis.Options) []string {
 	var advice []string
-	if opt := b.application.Options(); !opt.ContextTimeoutEnabled {
+	if !opt.ContextTimeoutEnabled {
 		advice = append(advice, "the Redis client of Celery's broker ignores its callers' deadlines "+
 			"once it waits for an answer (measured: 5s instead of 500ms on a server that hangs): "+
 			"set ContextTimeoutEnabled: true")
 	}
-	if dials := b.application.Options().DialerRetries; dials > 1 {
+	if dials := opt.DialerRetries; dials > 1 {
 		advice = append(advice, fmt.Sprintf("the Redis client of Celery's broker dials %d times before it says "+
 			"why it can't connect (measured: context deadline exceeded after 500ms instead of connection refused "+
 			"after 0.2ms): set DialerRetries: 1", dials))
@@ -102,6 +105,8 @@ func (b *redisBroker) advise() []string {
 }
 
 func (b *redisBroker) Close() error {
-	b.conn.Close()
+	for _, server := range b.servers {
+		server.close()
+	}
 	return nil
 }

@@ -152,6 +152,7 @@ func TestRedisTLS(t *testing.T) {
 	requireError(t, probes.ReasonTLSError, check(t, newProbe(t, rediss(""))))
 	byAddress := fmt.Sprintf("rediss://127.0.0.1:%d/0?ssl_ca_certs=%s", port, cert)
 	requireError(t, probes.ReasonTLSError, check(t, newProbe(t, byAddress)))
+	requireOK(t, check(t, newProbe(t, byAddress+"&ssl_check_hostname=false")))
 
 	server.Freeze(t)
 	for range 3 {

@@ -23,14 +23,13 @@ func TestRedisConnect(t *testing.T) {
 	do := func(args ...any) { t.Helper(); require.NoError(t, admin.Do(t.Context(), args...).Err()) }
 	do("ACL", "SETUSER", "depths", "on", ">a-secret", "~celery*", "+hello", "+llen") // as docs/celery.md says
 
-	options, err := redisOptions("redis://depths:a-secret@"+proxy.Addr(), nil)
-	require.NoError(t, err)
-	s := defaults()
-	broker := newRedisBroker(&s, options, nil)
+	p := New("redis://depths:a-secret@"+proxy.Addr(), Queues("celery"))
+	require.NoError(t, p.Validate())
+	broker := p.broker
 	defer broker.Close()
 	kept := func() {
 		t.Helper()
-		_, err := broker.depths(t.Context(), s.queues)
+		_, err := broker.depths(t.Context(), p.queues)
 		require.NoError(t, err)
 	}
 	kept()

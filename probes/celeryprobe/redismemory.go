@@ -10,9 +10,9 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// A worker that cannot write its answer because Redis is full ends with an unrecoverable error. So a ping goes
-// out only if Redis has room for the answers, or makes room. Which of them holds depends on the policy by which
-// Redis evicts keys at its limit of memory.
+// A worker that cannot write its answer because Redis is full ends with an unrecoverable error. So a ping
+// goes out only if Redis has room for the answers, or makes room. Which of them holds depends on the policy
+// by which Redis evicts keys at its limit of memory.
 
 const (
 	// headroom is how much memory Redis must have left for the answers.

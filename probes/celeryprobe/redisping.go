@@ -12,17 +12,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// replyExpiry is the lifetime of the list of answers after the last ping. A worker in a solo pool answers only
-// after its task. If the list were gone by then, the worker would create one that nothing removes.
+// replyExpiry is the lifetime of the list of answers after the last ping. A worker in a solo pool answers
+// only after its task. If the list were gone by then, the worker would create one that nothing removes.
 const replyExpiry = 24 * time.Hour
 
 func (b *redisBroker) call(ctx context.Context, method string, a *answers) error {
-	err := b.conn.Once(ctx, func(ctx context.Context, client redis.UniversalClient) error {
+	server := b.current()
+	err := server.conn.Once(ctx, func(ctx context.Context, client redis.UniversalClient) error {
 		// Without an exchange the answers go directly to the list of this name.
 		command := newCommand(method, replyTo{RoutingKey: b.replyQueue()})
 		conn := client.(*redis.Client).Conn()
 		defer conn.Close()
-		reached, err := b.publish(ctx, conn, client.(*redis.Client).Options().DB, command)
+		reached, err := b.publish(ctx, conn, server.db, command)
 		if err != nil {
 			return err
 		}
@@ -59,9 +60,9 @@ func (b *redisBroker) publish(ctx context.Context, conn *redis.Conn, db int, c c
 	return max(0, int(results[len(results)-1])-others), nil
 }
 
-// prepare asks for Redis's memory, and counts who else would receive a command: clients that are subscribed to
-// all channels get a message of a channel that no worker knows. What the user has no permission for stays
-// unknown, and is not asked again, because Redis logs each refusal.
+// prepare asks for Redis's memory, and counts who else would receive a command: clients that are subscribed
+// to all channels get a message of a channel that no worker knows. What the user has no permission for
+// stays unknown, and is not asked again, because Redis logs each refusal.
 func (b *redisBroker) prepare(ctx context.Context, conn *redis.Conn, db int) (m memory, others int, err error) {
 	questions := []redis.Cmder{
 		redis.NewStringCmd(ctx, "info", "memory"),
@@ -87,8 +88,8 @@ func (b *redisBroker) prepare(ctx context.Context, conn *redis.Conn, db int) (m 
 	return m, int(questions[2].(*redis.IntCmd).Val()), nil
 }
 
-// transaction starts a new list of answers and adds commands, in a transaction that does nothing if Redis takes
-// no writes or refuses one of the commands. It does not touch Celery's own bindings.
+// transaction starts a new list of answers and adds commands, in a transaction that does nothing if Redis
+// takes no writes or refuses one of the commands. It does not touch Celery's own bindings.
 func (b *redisBroker) transaction(
 	ctx context.Context, conn *redis.Conn, add func(redis.Pipeliner),
 ) (results []int64, err error) {
@@ -134,7 +135,7 @@ func (b *redisBroker) collect(ctx context.Context, client redis.Cmdable, a *answ
 }
 
 func (b *redisBroker) lateAnswers(ctx context.Context, add func(reply)) error {
-	return b.conn.Do(ctx, func(ctx context.Context, client redis.UniversalClient) error {
+	return b.current().conn.Do(ctx, func(ctx context.Context, client redis.UniversalClient) error {
 		return b.read(ctx, client, add)
 	})
 }

@@ -5,7 +5,10 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,29 +16,105 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/echo-probes/echohealth/internal/amqpconn"
+	"github.com/echo-probes/echohealth/internal/redisconn"
 )
 
-// redisOptions reads a URL as Celery does: redis://user:password@host:port/db, with rediss:// for TLS.
-func redisOptions(raw string, custom *tls.Config) (*redis.Options, error) {
-	u, query, err := amqpconn.ParseBrokerURL(raw, "redis", "rediss")
+// openRedis uses a Redis, or a failover list of several.
+func (p *Probe) openRedis(urls []string) error {
+	var servers []redisServer
+	var ignored []string
+	for _, raw := range urls {
+		options, names, err := redisOptions(raw, p.tls)
+		if err != nil {
+			return err
+		}
+		servers = append(servers, redisServer{conn: redisconn.New(options), db: options.DB})
+		ignored = append(ignored, names...)
+	}
+	p.useRedis(servers, ignoredAdvice(ignored))
+	return nil
+}
+
+// redisOptions reads a URL as Celery does: redis://user:password@host:port/db, with rediss:// for TLS, or
+// redis+socket://user:password@/path?virtual_host=db. It also returns the names of options that it ignores.
+func redisOptions(raw string, custom *tls.Config) (*redis.Options, []string, error) {
+	u, query, err := amqpconn.ParseBrokerURL(raw, "redis", "rediss", "redis+socket")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	options := &redis.Options{
+		Network: "tcp", Addr: net.JoinHostPort(cmp.Or(u.Hostname(), "localhost"), cmp.Or(u.Port(), "6379")),
+	}
+	path := u.Path
+	if u.Scheme == "redis+socket" {
+		options.Network, options.Addr, path = "unix", u.Path, query.Take("virtual_host")
+		if u.Host != "" || u.Path == "" {
+			err = errors.New("a socket's URL must have no host, as in redis+socket:///path")
+		}
 	}
 	config, err1 := amqpconn.TakeTLS(query, u.Scheme == "rediss", custom)
-	timeout, err2 := query.TakeDuration("connect_timeout", time.Second) // 0: go-redis's default
-	db, err3 := database(u.Path)
-	if err := cmp.Or(err1, err2, err3, query.Rest()); err != nil {
-		return nil, amqpconn.InvalidURL(raw, err)
+	options.Dialer = dialer(config)
+	db, err2 := database(path)
+	options.DB = db
+	ignored, err3 := takeClientOptions(options, u, query)
+	if err := cmp.Or(err, err1, err2, err3); err != nil {
+		return nil, nil, amqpconn.InvalidURL(raw, err)
 	}
-	password, _ := u.User.Password()
-	return &redis.Options{
-		Addr:        net.JoinHostPort(cmp.Or(u.Hostname(), "localhost"), cmp.Or(u.Port(), "6379")),
-		Username:    u.User.Username(),
-		Password:    password,
-		DB:          db,
-		DialTimeout: timeout,
-		Dialer:      dialer(config),
-	}, nil
+	return options, ignored, nil
+}
+
+// takeClientOptions reads the user, the password and the options of kombu and of redis-py. It returns the
+// names of those that have no meaning for the probe.
+func takeClientOptions(options *redis.Options, u *url.URL, query amqpconn.Query) (ignored []string, err error) {
+	options.Username = u.User.Username()
+	options.Password, _ = u.User.Password()
+	connect, err1 := query.TakeDuration("connect_timeout", time.Second) // 0: go-redis's default
+	socketConnect, err2 := takeSeconds(query, "socket_connect_timeout")
+	options.DialTimeout = cmp.Or(socketConnect, connect)
+	socket, err3 := takeSeconds(query, "socket_timeout")
+	options.ReadTimeout, options.WriteTimeout = socket, socket
+	protocol := query.Take("protocol")
+	if !slices.Contains([]string{"", "2", "3"}, protocol) {
+		err = fmt.Errorf("protocol=%q: it must be 2 or 3", protocol)
+	}
+	options.Protocol, _ = strconv.Atoi(protocol) // 0: go-redis's default
+	for _, name := range ignoredOptions {
+		if query.Take(name) != "" {
+			ignored = append(ignored, name)
+		}
+	}
+	return ignored, cmp.Or(err1, err2, err3, err, query.Rest())
+}
+
+// ignoredOptions are options of redis-py that say how its client uses its connections.
+var ignoredOptions = []string{
+	"client_name", "decode_responses", "encoding", "encoding_errors", "health_check_interval", "lib_name",
+	"lib_version", "max_connections", "retry_on_error", "retry_on_timeout", "single_connection_client",
+	"socket_keepalive", "socket_read_size", "timeout",
+}
+
+// ignoredAdvice is one line about options without a meaning for the probe, if there are any.
+func ignoredAdvice(names []string) []string {
+	if len(names) == 0 {
+		return nil
+	}
+	slices.Sort(names)
+	return []string{"broker URL: the probe ignores " + strings.Join(slices.Compact(names), ", ") +
+		": redis-py takes them for its own connections"}
+}
+
+// takeSeconds removes the option and returns its value, 0 if it is absent. Redis-py's times may be fractions.
+func takeSeconds(query amqpconn.Query, name string) (time.Duration, error) {
+	const year = 365 * 24 * 60 * 60
+	value := query.Take(name)
+	if value == "" {
+		return 0, nil
+	}
+	seconds, err := strconv.ParseFloat(value, 64)
+	if err != nil || !(seconds >= 0.001 && seconds <= year) {
+		return 0, fmt.Errorf("%s=%q: it must be a number of seconds from 0.001 to %d", name, value, year)
+	}
+	return time.Duration(seconds * float64(time.Second)), nil
 }
 
 // dialer returns a dial function that returns when its context ends. go-redis's own does not with TLS.

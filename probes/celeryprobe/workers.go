@@ -84,8 +84,8 @@ func (a *answers) count() int {
 	return n
 }
 
-// countNamed returns how many workers of that name answered: the largest number of answers to one ping, because
-// a worker answers each ping once.
+// countNamed returns how many workers of that name answered: the largest number of answers to one ping,
+// because a worker answers each ping once.
 func (a *answers) countNamed(name string) int {
 	most := 0
 	for _, n := range a.tickets[name] {
