@@ -14,10 +14,10 @@ type amqpBroker struct {
 	target   *amqpconn.Target
 	conn     *amqpconn.Conn
 	exchange string  // Celery's control_exchange
-	box      mailbox // guarded by the probe's sem
+	box      mailbox // guarded by the probe's turn
 
-	answering  int  // place in a failover list, 0 without one; guarded by the probe's sem
-	oneChannel bool // the broker's limit of channels allows no more; guarded by the probe's sem
+	answering  int  // place in a failover list, 0 without one; guarded by the probe's turn
+	oneChannel bool // the broker's limit of channels allows no more; guarded by the probe's turn
 }
 
 func (b *amqpBroker) depths(ctx context.Context, names []string) ([]depth, error) {

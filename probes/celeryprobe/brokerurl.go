@@ -83,6 +83,6 @@ var schemes = []string{
 
 // otherTransports are the other names in kombu.transport.TRANSPORT_ALIASES, in lower case.
 var otherTransports = []string{
-	"azureservicebus", "azurestoragequeues", "confluentkafka", "consul", "etcd", "filesystem", "gcpubsub", "kafka",
-	"memory", "mongodb", "pyro", "qpid", "slmq", "sqla", "sqlalchemy", "sqs", "zookeeper",
+	"azureservicebus", "azurestoragequeues", "confluentkafka", "consul", "etcd", "filesystem", "gcpubsub",
+	"kafka", "memory", "mongodb", "pyro", "qpid", "slmq", "sqla", "sqlalchemy", "sqs", "zookeeper",
 }

@@ -46,8 +46,8 @@ type Probe struct {
 	broker   broker
 	newConns *newconn.Tester
 	err      error         // of the arguments
-	sem      chan struct{} // semaphore of one check
-	workers  workers       // guarded by sem
+	turn     chan struct{} // full while a check runs: there is one at a time
+	workers  workers       // guarded by turn
 }
 
 // broker is the common interface of RabbitMQ and Redis for Celery.
@@ -130,7 +130,7 @@ func Redis(client redis.UniversalClient, opts ...Option) *Probe {
 }
 
 func newProbe(opts []Option) *Probe {
-	p := &Probe{settings: defaults(), sem: make(chan struct{}, 1)}
+	p := &Probe{settings: defaults(), turn: make(chan struct{}, 1)}
 	for _, opt := range opts {
 		p.err = errors.Join(p.err, opt(&p.settings))
 	}
@@ -162,8 +162,8 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 		return probes.FromError(probes.Fail(probes.ReasonMisconfigured, p.err))
 	}
 	select {
-	case p.sem <- struct{}{}:
-		defer func() { <-p.sem }()
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
 	case <-ctx.Done():
 		return probes.FromError(ctx.Err())
 	}
@@ -186,7 +186,7 @@ func (p *Probe) check(ctx context.Context, r *report) error {
 	if !p.ping.enabled() {
 		return nil
 	}
-	if err := p.pingWorkers(ctx, depths); err != nil {
+	if err := p.pingIfDue(ctx, depths); err != nil {
 		return err
 	}
 	p.judgeWorkers(r, depths)

@@ -19,8 +19,8 @@ type redisBroker struct {
 	exchange string   // Celery's control_exchange
 	advice   []string // about the URL, or the application's client
 	id       string   // of the list of answers; each probe has one
-	seen     int      // how many elements of the list were read; guarded by the probe's running
-	denied   [3]bool  // which questions of prepare the user may not ask; guarded by the probe's running
+	seen     int      // how many elements of the list were read; guarded by the probe's turn
+	denied   [3]bool  // which questions of prepare the user may not ask; guarded by the probe's turn
 }
 
 // redisCall is a function that uses a client.

@@ -63,7 +63,9 @@ func (b *redisBroker) publish(ctx context.Context, conn *redis.Conn, db int, c c
 // prepare asks for Redis's memory, and counts who else would receive a command: clients that are subscribed
 // to all channels get a message of a channel that no worker knows. What the user has no permission for
 // stays unknown, and is not asked again, because Redis logs each refusal.
-func (b *redisBroker) prepare(ctx context.Context, conn *redis.Conn, db int) (m memory, others int, err error) {
+func (b *redisBroker) prepare(
+	ctx context.Context, conn *redis.Conn, db int,
+) (m memory, others int, err error) {
 	questions := []redis.Cmder{
 		redis.NewStringCmd(ctx, "info", "memory"),
 		redis.NewStringCmd(ctx, "info", "keyspace"),

@@ -65,7 +65,9 @@ func redisOptions(raw string, custom *tls.Config) (*redis.Options, []string, err
 
 // takeClientOptions reads the user, the password and the options of kombu and of redis-py. It returns the
 // names of those that have no meaning for the probe.
-func takeClientOptions(options *redis.Options, u *url.URL, query amqpconn.Query) (ignored []string, err error) {
+func takeClientOptions(
+	options *redis.Options, u *url.URL, query amqpconn.Query,
+) (ignored []string, err error) {
 	options.Username = u.User.Username()
 	options.Password, _ = u.User.Password()
 	connect, err1 := query.TakeDuration("connect_timeout", time.Second) // 0: go-redis's default

@@ -69,11 +69,15 @@ func differs(u, first *url.URL) bool {
 	return u.User != nil && u.User.String() != first.User.String() || otherDB != "" && otherDB != cmp.Or(db, "0")
 }
 
-func masterOptions(u *url.URL, query amqpconn.Query, master string) (*redis.FailoverOptions, []string, error) {
+// masterOptions also returns the names of options that it ignores.
+func masterOptions(
+	u *url.URL, query amqpconn.Query, master string,
+) (o *redis.FailoverOptions, ignored []string, err error) {
 	inURL := query.Take("master_name")
 	switch {
 	case inURL != "" && master != "" && inURL != master:
-		return nil, nil, fmt.Errorf("master_name=%q and celeryprobe.MasterName(%q) exclude each other", inURL, master)
+		return nil, nil, fmt.Errorf(
+			"master_name=%q and celeryprobe.MasterName(%q) exclude each other", inURL, master)
 	case inURL == "" && master == "":
 		return nil, nil, errors.New("the name of the master is missing: give celeryprobe.MasterName, " +
 			"the master_name of Celery's broker_transport_options")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/reason"
@@ -23,125 +22,12 @@ type workers struct {
 }
 
 // errPingRefused is in the error of a ping that the broker does not let the probe send: it refuses the queue
-// for the answers, or the command. The application's tasks do not need them.
+// for the answers, or the command, or has no memory for the answers. The application's tasks do not need
+// them.
 var errPingRefused = errors.New("the broker refuses the ping")
 
-// answers are the answers to one ping, and the late answers to earlier pings: a worker that answers is alive
-// now.
-type answers struct {
-	asked    time.Time
-	reached  int  // how many workers got the ping; unknown for any number but 0
-	sent     bool // the ping was sent
-	complete bool // the ping ended with enough answers, or by answerTime
-
-	stored   int
-	tickets  map[string]map[string]int // by worker and ticket: how many; the name is "" if it can't be decoded
-	consumed map[string][]string       // by worker: which of queues it consumes
-	sharing  map[string]int            // by name: how many workers share it, where the broker can tell
-
-	want     int      // number of answers that is enough
-	expected []string // workers that must be among them
-	queues   []string // the checked queues
-}
-
-// maxWorkers bounds the number of answers that count.
-const maxWorkers = 10_000
-
-func newAnswers(want int, expected, queues []string) *answers {
-	return &answers{
-		asked: time.Now(), reached: unknown,
-		tickets: map[string]map[string]int{}, consumed: map[string][]string{}, sharing: map[string]int{},
-		want: want, expected: expected, queues: queues,
-	}
-}
-
-func (a *answers) add(r reply) {
-	if a.stored >= maxWorkers {
-		return
-	}
-	a.stored++
-	name := r.worker.name
-	if a.tickets[name] == nil {
-		a.tickets[name] = map[string]int{}
-	}
-	a.tickets[name][r.ticket]++
-	if r.ticket == "" {
-		a.tickets[name][""] = 1 // whose answers they are can't be told
-	}
-	for _, queue := range a.queues {
-		if slices.Contains(r.worker.queues, queue) && !slices.Contains(a.consumed[name], queue) {
-			a.consumed[name] = append(a.consumed[name], queue)
-		}
-	}
-}
-
-// count is the number of workers that answered.
-func (a *answers) count() int {
-	n := 0
-	for name := range a.tickets {
-		n += a.countNamed(name)
-	}
-	return n
-}
-
-// countNamed returns how many workers of that name answered: the largest number of answers to one ping,
-// because a worker answers each ping once.
-func (a *answers) countNamed(name string) int {
-	most := 0
-	for _, n := range a.tickets[name] {
-		most = max(most, n)
-	}
-	return most
-}
-
-// shared returns the names that several workers have.
-func (a *answers) shared() []string {
-	var names []string
-	for name := range a.tickets {
-		if name != "" && max(a.countNamed(name), a.sharing[name]) > 1 {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// enough reports whether no more answers are expected.
-func (a *answers) enough() bool {
-	if a.reached != unknown && a.count() >= a.reached {
-		return true
-	}
-	return a.count() >= a.want && len(a.missing(a.expected)) == 0
-}
-
-// missing returns which of the workers did not answer. Answers that can't be decoded may be theirs.
-func (a *answers) missing(names []string) []string {
-	var missing []string
-	for _, name := range names {
-		if a.tickets[name] == nil {
-			missing = append(missing, name)
-		}
-	}
-	return missing[min(a.countNamed(""), len(missing)):]
-}
-
-// consumes reports whether a worker that answered consumes the queue.
-func (a *answers) consumes(queue string) bool {
-	for _, queues := range a.consumed {
-		if slices.Contains(queues, queue) {
-			return true
-		}
-	}
-	return false
-}
-
-// silent reports whether there may be workers whose queues are unknown.
-func (a *answers) silent() bool {
-	return a.countNamed("") > 0 || a.reached == unknown || a.count() < a.reached
-}
-
-// pingWorkers pings the workers if a ping is due, and else adds the late answers.
-func (p *Probe) pingWorkers(ctx context.Context, depths []depth) error {
+// pingIfDue pings the workers if a ping is due, and else adds the late answers.
+func (p *Probe) pingIfDue(ctx context.Context, depths []depth) error {
 	if !p.workers.pinged.IsZero() && time.Since(p.workers.pinged) < p.ping.every {
 		if p.workers.refused != nil {
 			return nil // there is nothing to read
@@ -211,7 +97,8 @@ func (p *Probe) judgeWorkers(r *report, depths []depth) {
 		r.warn(probes.ReasonMissingWorkers, "%d workers answer, fewer than %d%s", n, p.ping.min, sharedNames(a))
 	}
 	if len(missing) > 0 {
-		r.warn(probes.ReasonMissingWorkers, "these expected workers have not answered: %q%s", missing, sharedNames(a))
+		r.warn(probes.ReasonMissingWorkers,
+			"these expected workers have not answered: %q%s", missing, sharedNames(a))
 	}
 	if p.ping.consumers {
 		p.judgeConsumption(r, a, depths)
