@@ -9,8 +9,20 @@ import (
 
 // TryServe answers r if its path is the prefix, below the prefix, or an alias, and reports whether it did.
 // It does not touch any other request, except that it adds the header "Connection: close" while the service
-// is draining. Adapters to web frameworks call it.
+// is draining. Adapters to web frameworks call it for every request, so that Shutdown knows through which
+// servers the application's requests come.
 func (h *Health) TryServe(w http.ResponseWriter, r *http.Request) bool {
+	if h.answers(w, r) {
+		return true
+	}
+	if h.unknownServer(r) {
+		h.serving.note(r)
+	}
+	return false
+}
+
+// answers is TryServe for a server that Shutdown need not wait for.
+func (h *Health) answers(w http.ResponseWriter, r *http.Request) bool {
 	path, ok := h.router.below(r.URL.Path)
 	h.announceDrain(w, r, ok)
 	if ok {
@@ -26,10 +38,16 @@ func (h *Health) Handles(r *http.Request) bool {
 	return ok
 }
 
-// concerns reports whether TryServe could have anything to do for a path. It is small enough to be inlined,
-// so that it costs an application's own request no call.
-func (h *Health) concerns(path string) bool {
-	return strings.HasPrefix(path, h.prefix) || h.aliased || h.monitor.draining.Load()
+// concerns reports whether TryServe could have anything to do for a request. It is small enough to be
+// inlined, so that it costs an application's own request no call.
+func (h *Health) concerns(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, h.prefix) || h.aliased || h.unknownServer(r)
+}
+
+// unknownServer reports whether the server of an application's request is to be noted for Shutdown: that of
+// the first request, of each request over HTTP/2 without TLS, and of each request in the drain.
+func (h *Health) unknownServer(r *http.Request) bool {
+	return h.serving.looks.Load() || r.ProtoMajor == 2 && r.TLS == nil
 }
 
 // announceDrain asks the client to close its kept-alive connection, so that its next request reaches
@@ -56,7 +74,7 @@ func (h *Health) closesUnlessUpgraded(r *http.Request) bool {
 // ServeHTTP answers the health endpoints, and every other request with 404. Use it for a port of its own.
 // WithGuard and WithPublic apply. For a port that only trusted clients reach, see Private.
 func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !h.TryServe(w, r) {
+	if !h.answers(w, r) {
 		notFound.write(w, r)
 	}
 }
@@ -124,7 +142,7 @@ type wrapped struct {
 }
 
 func (h *wrapped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if h.health.concerns(r.URL.Path) {
+	if h.health.concerns(r) {
 		if h.health.TryServe(w, r) {
 			return
 		}

@@ -28,6 +28,7 @@ type Health struct {
 	notifier *notifier
 	router   *router
 	features map[Endpoint]any // what the features keep
+	serving  serving
 
 	prefix  string // of config: read on the path of every request
 	aliased bool   // there are aliases
@@ -59,6 +60,7 @@ func New(opts ...Option) (*Health, error) {
 		prefix: c.prefix, aliased: len(c.aliases) > 0,
 	}
 	h.addFeatures()
+	h.serving.looks.Store(true)
 	h.advise()
 	h.begin()
 	return h, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/redact"
@@ -50,6 +51,7 @@ func (h *Health) Drain(ctx context.Context) error {
 
 func (h *Health) startDraining() {
 	if h.monitor.drain(h.config.drainDelay) {
+		h.serving.drain()
 		h.phaseChanged()
 	}
 }
@@ -89,9 +91,31 @@ const serverGrace = time.Second
 // servers, and the error of Close. It wraps ErrLeftAlone if something did not end in time. That the drain
 // was cut to half of the time is no error. If ctx has ended before the call, Shutdown skips the drain delay
 // and returns an error.
+//
+// The servers must be those that serve: e after e.Start or e.StartTLS, but the *http.Server itself after
+// e.StartServer. If the application's requests came through an *http.Server that is none of them, Shutdown
+// did not wait for these requests, and its error says so. The same holds for requests over HTTP/2 without
+// TLS after e.StartH2CServer, or behind a handler of golang.org/x/net/http2/h2c: no server waits for them.
+// Use http.Protocols.SetUnencryptedHTTP2 and e.Start instead. Shutdown knows the servers of the first
+// request, of each request over HTTP/2 without TLS, and of each request during the drain. It cannot know
+// which servers a Server of another type shuts down.
 func (h *Health) Shutdown(ctx context.Context, servers ...Server) error {
 	drained := h.drainWithin(ctx)
-	return errors.Join(shutDown(ctx, servers), drained, h.Close())
+	return errors.Join(shutDown(ctx, servers), h.missed(servers), drained, h.Close())
+}
+
+// missed returns an error if requests came through a server that the shutdown of servers did not wait for.
+func (h *Health) missed(servers []Server) error {
+	if len(servers) == 0 {
+		return nil
+	}
+	var known []*http.Server
+	all := true
+	for _, server := range servers {
+		of, ok := httpServers(server)
+		known, all = append(known, of...), all && ok
+	}
+	return h.serving.missed(known, all)
 }
 
 // drainWithin drains for at most half of the time that ctx leaves.

@@ -21,6 +21,7 @@ package echohealth
 
 import (
 	"errors"
+	"net/http"
 	"slices"
 
 	"github.com/labstack/echo/v4"
@@ -45,7 +46,7 @@ func Middleware(opts ...Option) echo.MiddlewareFunc {
 func (h *Health) Middleware(next echo.HandlerFunc) echo.HandlerFunc {
 	// Echo calls this for every request, so nothing is made here but the function.
 	return func(c echo.Context) error {
-		if r := c.Request(); h.concerns(r.URL.Path) {
+		if r := c.Request(); h.concerns(r) {
 			response := c.Response()
 			if h.TryServe(response, r) {
 				return nil
@@ -61,6 +62,17 @@ func (h *Health) Middleware(next echo.HandlerFunc) echo.HandlerFunc {
 // Skipper reports whether the middleware answers the request. Use it as the Skipper of a logger, of
 // authentication or of a rate limiter.
 func (h *Health) Skipper(c echo.Context) bool { return h.Handles(c.Request()) }
+
+// httpServers returns the servers of net/http that server shuts down, and whether they are known.
+func httpServers(server any) ([]*http.Server, bool) {
+	switch s := server.(type) {
+	case *http.Server:
+		return []*http.Server{s}, true
+	case *echo.Echo:
+		return []*http.Server{s.Server, s.TLSServer}, true
+	}
+	return nil, false
+}
 
 // ungated is an Option that refuses WithStartupGate.
 func ungated(c *config) error {
