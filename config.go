@@ -238,3 +238,11 @@ func (c *config) gates(check checkConfig) bool {
 func (c *config) isPublic(e Endpoint) bool {
 	return c.public == nil || slices.Contains(c.public, e)
 }
+
+// longestTimeout returns the longest timeout of the checks, zero without one.
+func (c *config) longestTimeout() (longest time.Duration) {
+	for i := range c.checks {
+		longest = max(longest, c.checks[i].timeout)
+	}
+	return longest
+}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 )
 
 // TryServe answers r if its path is the prefix, below the prefix, or an alias, and reports whether it did.
@@ -26,6 +27,7 @@ func (h *Health) answers(w http.ResponseWriter, r *http.Request) bool {
 	path, ok := h.router.below(r.URL.Path)
 	h.announceDrain(w, r, ok)
 	if ok {
+		h.adviseWriteTimeout(r, &h.asked)
 		h.router.serve(w, r, path)
 	}
 	return ok
@@ -94,6 +96,7 @@ type private struct {
 	health *Health
 	errors bool
 	routes map[string]*route
+	asked  atomic.Bool // there was a request
 }
 
 // Private returns a handler that answers all endpoints, regardless of WithGuard and WithPublic, and every
@@ -119,6 +122,7 @@ func (h *Health) Private(opts ...PrivateOption) http.Handler {
 
 func (p *private) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.health.announceDrain(w, r, true)
+	p.health.adviseWriteTimeout(r, &p.asked)
 	path, ok := p.health.router.below(r.URL.Path)
 	if route := p.routes[strings.TrimSuffix(path, "/")]; ok && route != nil {
 		route.serve(w, r)

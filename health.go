@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/redact"
@@ -29,6 +30,7 @@ type Health struct {
 	router   *router
 	features map[Endpoint]any // what the features keep
 	serving  serving
+	asked    atomic.Bool // there was a health request
 
 	prefix  string // of config: read on the path of every request
 	aliased bool   // there are aliases
