@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -160,14 +161,16 @@ func (c *config) validateFeatures() (errs []error) {
 }
 
 func (c *config) validateAliases() (errs []error) {
-	for path, endpoint := range c.aliases {
+	for _, path := range slices.Sorted(maps.Keys(c.aliases)) {
+		endpoint := c.aliases[path]
+		call := fmt.Sprintf("WithAlias(%q, %q)", path, endpoint)
 		if !c.isPublic(endpoint) {
-			errs = append(errs, fmt.Errorf("WithAlias(%q, %q): the endpoint must be one of WithPublic's, "+
-				"or the middleware would answer 404 here", path, endpoint))
+			errs = append(errs, fmt.Errorf("%s: the endpoint must be one of WithPublic's, "+
+				"or the middleware would answer 404 here", call))
 		}
 		if path == c.prefix || strings.HasPrefix(path, c.prefix+"/") {
-			errs = append(errs, fmt.Errorf("WithAlias(%q): an alias must not be below the prefix, which is %q",
-				path, c.prefix))
+			errs = append(errs, fmt.Errorf("%s: an alias must not be below the prefix, which is %q",
+				call, c.prefix))
 		}
 	}
 	return errs

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/echo-probes/echohealth"
+	"github.com/labstack/echo/v4"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -82,11 +83,14 @@ func TestInvalidGuards(t *testing.T) {
 		{echohealth.WithGuard(echohealth.AnyOf(echohealth.BearerToken("x"), nil)), `AnyOf: guard 2 must not be nil`},
 		{echohealth.WithPublic("readyz"), `WithPublic: "readyz" is none of the endpoints ["live" "ready" "startup" "detailed" "index" "checks" "prometheus" "history" "badge.svg"]`},
 		{echohealth.WithAlias("readyz", echohealth.Ready), `WithAlias("readyz", "ready"): the path must begin with /`},
-		{echohealth.WithAlias("/", echohealth.Ready), `WithAlias("/", "ready"): the path must be longer than /`},
+		{echohealth.WithAlias("", echohealth.Ready), `WithAlias("", "ready"): the path must begin with /`},
+		{echohealth.WithAlias("//", echohealth.Ready), `WithAlias("//", "ready"): the path must not end with /`},
+		{echohealth.WithAlias("/", echohealth.Checks), `WithAlias("/", "checks"): the endpoint must not be Checks`},
+		{echohealth.WithAlias("/.", echohealth.Live), `WithAlias("/.", "live"): the path must not contain a segment .`},
 		{echohealth.WithAlias("/readyz/", echohealth.Ready), `the path must not end with /`},
 		{echohealth.WithAlias("/readyz", "reddy"), `WithAlias("/readyz", "reddy"): "reddy" is none of the endpoints`},
 		{echohealth.WithAlias("/readyz", echohealth.Checks), `the endpoint must not be Checks`},
-		{echohealth.WithAlias("/api/health", echohealth.Live), `WithAlias("/api/health"): an alias must not be below the prefix, which is "/api/health"`},
+		{echohealth.WithAlias("/api/health", echohealth.Live), `WithAlias("/api/health", "live"): an alias must not be below the prefix, which is "/api/health"`},
 		{echohealth.WithAlias("/api/health/x", echohealth.Live), `an alias must not be below the prefix`},
 		{echohealth.WithOnChange(nil), `WithOnChange(nil): the function must not be nil`},
 		{echohealth.WithDrainDelay(-1), `WithDrainDelay(-1ns): the duration must be at least 1ms`},
@@ -257,4 +261,34 @@ func TestAlias(t *testing.T) {
 		assert.Equal(t, code, get(e, path).Code, path)
 	}
 	assert.Equal(t, 405, request(e, http.MethodPost, "/readyz").Code)
+}
+
+// Some balancers can ask for / and nothing else.
+func TestAliasOfTheRoot(t *testing.T) {
+	h := newHealth(t, quiet, echohealth.WithRedis(failing(errors.New("down"))),
+		echohealth.WithAlias("/", echohealth.Live), echohealth.WithAlias("/readyz", echohealth.Ready))
+	e, _ := service(h.Middleware)
+	e.GET("/", func(c echo.Context) error { return c.String(http.StatusTeapot, "the application's root") })
+	for path, code := range map[string]int{
+		"/": 200, "/?from=balancer": 200, "/readyz": 503, "/hello": 200, "//": 404, "/%2F": 404, "/x": 404,
+		"/index.html": 404, "/api": 404, "/api/health/ready": 503,
+	} {
+		assert.Equal(t, code, get(e, path).Code, path)
+	}
+	assert.Contains(t, get(e, "/").Body.String(), `"status":"alive"`)
+	head := request(e, http.MethodHead, "/")
+	assert.Equal(t, 200, head.Code)
+	assert.Zero(t, head.Body.Len())
+	post := request(e, http.MethodPost, "/")
+	assert.Equal(t, 405, post.Code)
+	assert.Equal(t, "GET, HEAD", post.Header().Get("Allow"))
+
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.URL.Path = ""
+	assert.False(t, h.Handles(r), "exactly /")
+	assert.Equal(t, 200, get(h.Private(), "/").Code)
+
+	h = newHealth(t, quiet, echohealth.WithAlias("/readyz", echohealth.Ready))
+	e, _ = service(h.Middleware)
+	assert.Equal(t, 404, get(e, "/").Code, "without the alias it is the application's")
 }

@@ -328,14 +328,20 @@ func WithPublic(public ...Endpoint) Option {
 }
 
 // WithAlias answers an endpoint at a second path, such as "/readyz", with and without a trailing slash. The
-// path must follow the rules of WithPrefix and must not be below the prefix. The endpoint must not be
-// Checks, which has many paths, and must be one of those of WithPublic. Repeated use is additive. A path
-// that is given twice is an error.
+// path must be "/", or follow the rules of WithPrefix, and must not be below the prefix. The endpoint must
+// not be Checks, which has many paths, and must be one of those of WithPublic. Repeated use is additive. A
+// path that is given twice is an error.
+//
+// The path "/", for balancers that can ask for nothing else, answers that path alone. GET and HEAD are
+// answered; as at every path of the health endpoints, any other method gets 405, also where the application
+// has a handler for it.
 func WithAlias(path string, e Endpoint) Option {
 	return func(c *config) error {
 		call := fmt.Sprintf("WithAlias(%q, %q)", path, string(e))
-		if err := validPath(call, path); err != nil {
-			return err
+		if path != "/" {
+			if err := validPath(call, path); err != nil {
+				return err
+			}
 		}
 		if e == Checks {
 			return fmt.Errorf("%s: the endpoint must not be Checks, which has many paths", call)

@@ -9,7 +9,7 @@ import (
 // router finds the answer to a request: below the prefix or at an alias, behind the guards.
 type router struct {
 	prefix  string
-	aliases map[string]Endpoint
+	aliases map[string]Endpoint // by paths without a trailing slash: that of "/" is empty
 	public  func(Endpoint) bool
 	guards  []Guard
 	routes  map[string]*route // by paths below the prefix, without a trailing slash
@@ -38,8 +38,11 @@ type route struct {
 
 func newRouter(c *config, m *monitor, guardPanicked func(any)) *router {
 	r := &router{
-		prefix: c.prefix, aliases: c.aliases, public: c.isPublic, guards: c.guards,
+		prefix: c.prefix, aliases: make(map[string]Endpoint), public: c.isPublic, guards: c.guards,
 		routes: makeRoutes(m, false), guardPanicked: guardPanicked,
+	}
+	for path, endpoint := range c.aliases {
+		r.aliases[strings.TrimSuffix(path, "/")] = endpoint
 	}
 	r.live, r.ready = r.routes["/live"], r.routes["/ready"]
 	return r
@@ -76,7 +79,7 @@ func (r *router) below(path string) (string, bool) {
 	if rest, ok := strings.CutPrefix(path, r.prefix); ok && (rest == "" || rest[0] == '/') {
 		return rest, true
 	}
-	if len(r.aliases) == 0 {
+	if len(r.aliases) == 0 || path == "" {
 		return "", false
 	}
 	endpoint, ok := r.aliases[strings.TrimSuffix(path, "/")]
