@@ -15,6 +15,7 @@ import (
 
 // known are the packages that the documents' Go blocks may name.
 var known = map[string]string{
+	"bytes": "bytes",
 	"amqp": "github.com/rabbitmq/amqp091-go", "amqpprobe": module + "/probes/amqpprobe", "celeryprobe": module + "/probes/celeryprobe", "context": "context",
 	"echo": "github.com/labstack/echo/v4", "echohealth": module, "errors": "errors", "fmt": "fmt", "os": "os", "signal": "os/signal", "syscall": "syscall", "http": "net/http", "httpprobe": module + "/probes/httpprobe", "log": "log",
 	"middleware": "github.com/labstack/echo/v4/middleware", "pgxpool": "github.com/jackc/pgx/v5/pgxpool", "pgxprobe": module + "/probes/pgxprobe",
@@ -100,5 +101,5 @@ func program(block string) string {
 }
 
 func uses(text, pattern string) bool {
-	return regexp.MustCompile(`(^|[^\w."])` + pattern).MatchString(text)
+	return regexp.MustCompile(`(^|[^\w."/])` + pattern).MatchString(text)
 }

@@ -23,7 +23,7 @@ import (
 // The examples are the blocks of README.md.
 var (
 	db     *sql.DB
-	search = "http://search:9200/_cluster/health"
+	search = "http://search:9200/_cluster/health?wait_for_status=yellow&timeout=0s" // 408 when it is red
 )
 
 func Example() {

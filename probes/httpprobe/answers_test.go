@@ -53,6 +53,7 @@ func repeat(text, more string, pause time.Duration) answer {
 type rawServer struct {
 	net.Listener
 	answer      atomic.Pointer[answer]
+	accepted    atomic.Int64 // connections
 	connections sync.WaitGroup
 }
 
@@ -67,6 +68,7 @@ func newRawServer(t *testing.T, a answer) *rawServer {
 			if err != nil {
 				return
 			}
+			s.accepted.Add(1)
 			s.connections.Go(func() { s.serve(conn) })
 		}
 	})
@@ -163,8 +165,8 @@ var answers = map[string]oddAnswer{
 	"headers without an end":      {repeat(ok, "A: "+kilobyte+"\n", 0), false, "failed", 0},
 	"headers that drip":           {repeat(ok, "A: x\n", 10*time.Millisecond), true, "timeout", 0},
 	"two lengths":                 {say(ok + "Content-Length: 2\nContent-Length: 3\n\nok"), false, "failed", 0},
-	"a status that is no number":  {say("HTTP/1.1 OK\n\n"), false, "failed", 0},
-	"another protocol":            {say("SSH-2.0-OpenSSH_9.2\n"), false, "failed", 0},
+	"a status that is no number":  {say("HTTP/1.1 OK\n\n"), false, "misconfigured", 0},
+	"another protocol":            {say("SSH-2.0-OpenSSH_9.2\n"), false, "misconfigured", 0},
 }
 
 // Whatever a server answers, a check ends with its context at the latest, says what it found, leaves neither

@@ -1,6 +1,7 @@
 package httpprobe_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -10,6 +11,11 @@ import (
 	"github.com/echo-probes/echohealth/probes/httpprobe"
 	"github.com/echo-probes/echohealth/probes/probetest"
 )
+
+// teapot is a function for Expect.
+func teapot(status int, _ []byte) error {
+	return probes.Warn("teapot", fmt.Errorf("HTTP status %d", status))
+}
 
 func TestConformance(t *testing.T) {
 	if testing.Short() {
@@ -32,6 +38,8 @@ func TestConformance(t *testing.T) {
 		"well":                   {"/healthz", nil, probes.OK},
 		"with a client given":    {"/healthz", []httpprobe.Option{httpprobe.Client(server.Client())}, probes.OK},
 		"with a header":          {"/healthz", []httpprobe.Option{httpprobe.Header("Authorization", "Bearer t0ken")}, probes.OK},
+		"with a function":        {"/other", []httpprobe.Option{httpprobe.Expect(teapot)}, probes.Warning},
+		"with a token":           {"/healthz", []httpprobe.Option{httpprobe.BearerToken("t0ken"), httpprobe.Method("HEAD")}, probes.OK},
 		"of what answers by 503": {"/other", nil, probes.Error},
 	}
 	for name, test := range tests {

@@ -1,0 +1,134 @@
+package httpprobe_test
+
+import (
+	"bufio"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/echo-probes/echohealth/probes/httpprobe"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// newConnServer serves each connection by a function, and returns its address.
+func newConnServer(t *testing.T, serve func(conn net.Conn, r *bufio.Reader)) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer conn.Close()
+				serve(conn, bufio.NewReader(conn))
+			})
+		}
+	})
+	t.Cleanup(func() {
+		assert.NoError(t, listener.Close())
+		serving.Wait()
+	})
+	return listener.Addr().String()
+}
+
+// greeter writes a text to each connection before it has read anything, as servers of other protocols do.
+func greeter(t *testing.T, text string, hangsUp bool) string {
+	t.Helper()
+	return newConnServer(t, func(conn net.Conn, r *bufio.Reader) {
+		_, _ = io.WriteString(conn, text)
+		if !hangsUp {
+			_, _ = io.Copy(io.Discard, r)
+		}
+	})
+}
+
+func TestMain(m *testing.M) { testserver.Main(m) }
+
+// A port of another protocol is misconfigured, whether its server speaks first, answers, or hangs up.
+func TestOtherProtocols(t *testing.T) {
+	old := log.Writer()
+	log.SetOutput(io.Discard)
+	defer log.SetOutput(old)
+	const mysql = "J\x00\x00\x00\n8.0.36\x00\x08\x00\x00\x00abcdefgh\x00\xff\xf7\xff\x02\x00\xff\xdf\x15\x00"
+	tests := map[string]func(t *testing.T) string{
+		"PostgreSQL": func(t *testing.T) string { return testserver.SharedPostgres(t).Addr() },
+		"Redis":      func(t *testing.T) string { return testserver.SharedRedis(t).Addr() },
+		"RabbitMQ":   func(t *testing.T) string { return testserver.SharedRabbitMQ(t).Addr() },
+		"SSH":        func(t *testing.T) string { return greeter(t, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", false) },
+		"SMTP":       func(t *testing.T) string { return greeter(t, "220 mail ESMTP Postfix\r\n", false) },
+		"MySQL":      func(t *testing.T) string { return greeter(t, mysql, false) },
+		"MySQL that hangs up": func(t *testing.T) string {
+			return greeter(t, "E\x00\x00\x00\xffj\x04Host '127.0.0.1' is not allowed to connect", true)
+		},
+		"gRPC": func(t *testing.T) string {
+			return greeter(t, "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\x40\x00", false)
+		},
+		"Memcached": func(t *testing.T) string {
+			return newRawServer(t, say("ERROR\nERROR\n")).Addr().String()
+		},
+	}
+	for name, start := range tests {
+		t.Run(name, func(t *testing.T) {
+			probe := newProbe(t, "http://"+start(t)+"/healthz")
+			for range 3 {
+				result, reason := run(t, probe, enough)
+				assert.Equal(t, probes.Error, result.Status)
+				assert.Equal(t, probes.ReasonMisconfigured, reason, "%v", result.Err)
+			}
+		})
+	}
+}
+
+// To a client of the application such a server is known by net/http's errors.
+func TestOtherProtocolsToAClientGiven(t *testing.T) {
+	old := log.Writer()
+	log.SetOutput(io.Discard) // net/http logs what comes before its request
+	defer log.SetOutput(old)
+	transport := new(http.Transport)
+	defer transport.CloseIdleConnections()
+	for name, address := range map[string]string{
+		"RabbitMQ":  testserver.SharedRabbitMQ(t).Addr(),
+		"SSH":       greeter(t, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", false),
+		"Memcached": newRawServer(t, say("ERROR\nERROR\n")).Addr().String(),
+	} {
+		probe := newProbe(t, "http://"+address, httpprobe.Client(&http.Client{Transport: transport}))
+		for range 3 {
+			result, reason := run(t, probe, enough)
+			assert.Equal(t, probes.ReasonMisconfigured, reason, "%s: %v", name, result.Err)
+		}
+	}
+}
+
+// A server that hangs up is not asked for its protocol once it has answered by HTTP, and one of an unknown
+// protocol is only known to hang up.
+func TestAServerThatHangsUp(t *testing.T) {
+	silent := newRawServer(t, hangUp(""))
+	probe := newProbe(t, "http://"+silent.Addr().String())
+	for range 3 {
+		result, reason := run(t, probe, enough)
+		assert.Equal(t, probes.ReasonConnectionLost, reason, "%v", result.Err)
+	}
+	well, bad := say(good), hangUp("")
+	silent.answer.Store(&well)
+	result, _ := run(t, probe, enough)
+	require.Equal(t, probes.OK, result.Status, "%v", result.Err)
+	silent.answer.Store(&bad)
+	before := silent.accepted.Load()
+	for range 3 {
+		_, reason := run(t, probe, enough)
+		assert.Equal(t, probes.ReasonConnectionLost, reason)
+	}
+	assert.LessOrEqual(t, silent.accepted.Load()-before, int64(3), "no more connections than checks")
+	require.NoError(t, probe.Close())
+	silent.closed(t)
+}
