@@ -1,4 +1,5 @@
-// Package echov5 gives a service on Echo v5 the health endpoints that package echohealth gives to one on Echo v4:
+// Package echov5 gives a service on Echo v5 the health endpoints that package echohealth gives a service on
+// Echo v4:
 //
 //	e := echo.New()
 //	e.Use(echov5.Middleware(
@@ -6,23 +7,26 @@
 //		echohealth.WithRedis(redisprobe.New(client)),
 //	))
 //
-// Options, endpoints and answers are those of package echohealth, and so is the life cycle: with a Health of echohealth.New, From makes the
-// middleware and Skipper keeps others away from its requests, and DrainContext is for StartConfig. This package only passes requests on, and
-// nothing in it costs an allocation.
+// Options, endpoints and answers are those of package echohealth. For a service with a life cycle, From
+// makes the middleware of a Health of echohealth.New. Skipper keeps loggers and authentication away from its
+// requests, and Health.DrainContext is for StartConfig.
 //
-// It links Echo v4 too, which the root package imports, and which does nothing here.
+// The middleware allocates nothing for the application's own requests. The package links Echo v4 too,
+// because package echohealth imports it. It is not used.
 package echov5
 
 import (
 	"errors"
+	"net/http"
 
 	"github.com/labstack/echo/v5"
 
 	"github.com/echo-probes/echohealth"
 )
 
-// Middleware is echohealth.New and From in one line, for a service that lives as long as its process. It panics if an option is invalid, with
-// all that New says is wrong; on WithStartupGate too, since nobody could open the gate.
+// Middleware is echohealth.New and From in one line, for a service that lives as long as its process. It
+// panics with the error of New if an option is invalid, and on WithStartupGate, because its caller has no
+// Health to call MarkStarted on.
 func Middleware(opts ...echohealth.Option) echo.MiddlewareFunc {
 	h, err := echohealth.New(opts...)
 	if err != nil {
@@ -34,20 +38,26 @@ func Middleware(opts ...echohealth.Option) echo.MiddlewareFunc {
 	return From(h)
 }
 
-var errGate = errors.New("echov5: WithStartupGate: it needs echohealth.New, whose Health has the method MarkStarted that opens the gate, and From")
+var errGate = errors.New("echov5: WithStartupGate: it needs echohealth.New, " +
+	"whose Health has the method MarkStarted that opens the gate, and From")
 
-// From returns a middleware that answers the health endpoints of h, and passes every other request on. Register it before whatever could
-// stop a probe, such as authentication, a rate limiter or a redirect to HTTPS: e.Use(echov5.From(h)), or e.Pre(echov5.From(h)), which comes
-// before every Use. It panics if h is nil.
+// From returns a middleware that answers the health endpoints of h and passes every other request on.
+// Register it by e.Use(echov5.From(h)) before all middleware that could reject a probe, such as
+// authentication, a rate limiter or a redirect to HTTPS, or by e.Pre(echov5.From(h)), which runs before
+// every Use. It panics if h is nil.
 //
-// It writes its answers itself and returns nil: an HTTPErrorHandler never gets to see a 503.
+// The middleware writes its answers itself and returns nil, so that an HTTPErrorHandler never sees a 503.
 func From(h *echohealth.Health) echo.MiddlewareFunc {
 	if h == nil {
-		panic("echov5: From(nil): it needs the Health of echohealth.New")
+		panic("echov5: From(nil): the Health must be one of echohealth.New")
 	}
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c *echo.Context) error {
-			if h.TryServe(c.Response(), c.Request()) {
+			r := c.Request()
+			if len(r.Header["Upgrade"]) > 0 {
+				return upgrade(h, c, next)
+			}
+			if h.TryServe(c.Response(), r) {
 				return nil
 			}
 			return next(c)
@@ -55,11 +65,21 @@ func From(h *echohealth.Health) echo.MiddlewareFunc {
 	}
 }
 
-// Skipper returns a function that reports whether the request is one that the middleware of h answers: as the Skipper of a logger, of
-// authentication, or of a rate limiter. It panics if h is nil.
+// upgrade serves a request to upgrade the connection. Wrap gives it a ResponseWriter that, while the service
+// drains, closes the connection unless it is upgraded.
+func upgrade(h *echohealth.Health, c *echo.Context, next echo.HandlerFunc) (err error) {
+	h.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		c.SetResponse(w)
+		err = next(c)
+	})).ServeHTTP(c.Response(), c.Request())
+	return err
+}
+
+// Skipper returns a function that reports whether the middleware of h answers the request. Use it as the
+// Skipper of a logger, of authentication or of a rate limiter. It panics if h is nil.
 func Skipper(h *echohealth.Health) func(c *echo.Context) bool {
 	if h == nil {
-		panic("echov5: Skipper(nil): it needs the Health of echohealth.New")
+		panic("echov5: Skipper(nil): the Health must be one of echohealth.New")
 	}
 	return func(c *echo.Context) bool { return h.Handles(c.Request()) }
 }

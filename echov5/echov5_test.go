@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // A middleware's Skipper field takes it as it is.
 var _ middleware.Skipper = echov5.Skipper(&echohealth.Health{})
 
-// newHealth is echohealth.New for options that are right, closed at the end of the test.
+// newHealth returns a Health of valid options that is closed at the end of the test.
 func newHealth(t testing.TB, opts ...echohealth.Option) *echohealth.Health {
 	t.Helper()
 	h, err := echohealth.New(append(opts, echohealth.WithLogger(slog.New(slog.DiscardHandler)))...)
@@ -35,14 +35,14 @@ func newHealth(t testing.TB, opts ...echohealth.Option) *echohealth.Health {
 	return h
 }
 
-// get asks handler, and returns what a client would see.
+// get sends a request to handler.
 func get(handler http.Handler, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	return w
 }
 
-// application is the one that the contract wants. It counts the calls of its error handler.
+// application is the one that package contract needs. It counts the calls of its error handler.
 func application() (*echo.Echo, *atomic.Int64) {
 	e := echo.New()
 	e.Logger = slog.New(slog.DiscardHandler)
@@ -84,7 +84,7 @@ func TestContract(t *testing.T) {
 	}
 }
 
-func TestTheErrorHandlerSeesNothingOfOurs(t *testing.T) {
+func TestTheErrorHandlerSeesNoHealthRequest(t *testing.T) {
 	e, errorsSeen := application()
 	e.Use(echov5.From(newHealth(t)))
 	for _, path := range []string{"/api/health/live", "/api/health/ready/", "/api/health/nope"} {
@@ -102,9 +102,11 @@ func TestTheOneLine(t *testing.T) {
 	assert.Equal(t, "hello", get(e, "/hello").Body.String())
 }
 
-func TestWhatCannotBeMeant(t *testing.T) {
-	assert.PanicsWithError(t, "echohealth: WithRedis: the probe must not be nil", func() { echov5.Middleware(echohealth.WithRedis(nil)) })
-	assert.PanicsWithError(t, "echov5: WithStartupGate: it needs echohealth.New, whose Health has the method MarkStarted that opens the gate, and From",
+func TestInvalid(t *testing.T) {
+	assert.PanicsWithError(t, "echohealth: WithRedis: the probe must not be nil",
+		func() { echov5.Middleware(echohealth.WithRedis(nil)) })
+	assert.PanicsWithError(t, "echov5: WithStartupGate: it needs echohealth.New, "+
+		"whose Health has the method MarkStarted that opens the gate, and From",
 		func() { echov5.Middleware(echohealth.WithStartupGate()) })
 	assert.Panics(t, func() { echov5.From(nil) })
 	assert.Panics(t, func() { echov5.Skipper(nil) })
@@ -131,12 +133,14 @@ func TestSkipper(t *testing.T) {
 func TestBeforeWhatCouldStopAProbe(t *testing.T) {
 	e, _ := application()
 	e.Pre(echov5.From(newHealth(t)), middleware.HTTPSRedirect(), middleware.AddTrailingSlash())
-	e.Use(middleware.KeyAuth(func(*echo.Context, string, middleware.ExtractorSource) (bool, error) { return false, nil }))
+	e.Use(middleware.KeyAuth(func(*echo.Context, string, middleware.ExtractorSource) (bool, error) {
+		return false, nil
+	}))
 	assert.Equal(t, http.StatusOK, get(e, "/api/health/live").Code)
 	assert.Equal(t, http.StatusMovedPermanently, get(e, "/hello").Code)
 }
 
-// Echo v5 chains its middlewares once and not for each request, so that nothing of ours is left to allocate.
+// Echo v5 chains its middlewares once and not for each request, so that the middleware allocates nothing.
 func TestAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates as well")
@@ -187,7 +191,9 @@ func BenchmarkPassThrough(b *testing.B) { benchmark(b, echov5.From(newHealth(b))
 
 // The least that any middleware costs in Echo v5.
 func BenchmarkPassThroughNoOp(b *testing.B) {
-	benchmark(b, func(next echo.HandlerFunc) echo.HandlerFunc { return func(c *echo.Context) error { return next(c) } })
+	benchmark(b, func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c *echo.Context) error { return next(c) }
+	})
 }
 
 // What the same costs with Echo's own adapter for net/http.

@@ -37,7 +37,7 @@ func Example() {
 func ExampleFrom() {
 	health, err := echohealth.New(
 		echohealth.WithDatabase(sqlprobe.New(db)),
-		echohealth.WithDrainDelay(10*time.Second), // until the load balancer has taken notice
+		echohealth.WithDrainDelay(10*time.Second), // until load balancers have reacted
 	)
 	if err != nil {
 		log.Fatal(err)

@@ -2,8 +2,11 @@ package echov5_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// StartConfig shuts its server down at once when its context ends. With DrainContext, load balancers learn of it first.
+// StartConfig shuts its server down at once when its context ends. DrainContext ends after the drain.
 func TestShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const delay = 5 * time.Second
@@ -53,9 +56,9 @@ func TestShutdown(t *testing.T) {
 		}
 
 		assert.NoError(t, <-ended)
-		assert.Equal(t, delay, time.Since(began).Truncate(time.Second), "and what the server takes to look at its connections")
+		assert.Equal(t, delay, time.Since(began).Truncate(time.Second), "StartConfig polls its connections")
 		_, err := pipe.DialContext(t.Context(), "", "")
-		assert.Error(t, err, "nobody listens any more")
+		assert.Error(t, err, "the listener is closed")
 	})
 }
 
@@ -77,4 +80,68 @@ func ask(t *testing.T, pipe *testserver.Pipe, path string) reply {
 	body, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
 	return reply{response.StatusCode, string(body), response.Close}
+}
+
+// A drain does an upgrade no harm, and a request that is not upgraded ends its connection like any other.
+func TestADrainAndUpgrades(t *testing.T) {
+	hijack := func(c *echo.Context) error {
+		conn, buffered, err := http.NewResponseController(c.Response()).Hijack()
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, _ = buffered.WriteString("HTTP/1.1 101 Switching Protocols\r\n" +
+			"Connection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		_ = buffered.Flush()
+		_, _ = io.Copy(conn, buffered)
+		return nil
+	}
+	tests := map[string]struct {
+		handler echo.HandlerFunc
+		status  int
+	}{
+		"upgraded": {hijack, http.StatusSwitchingProtocols},
+		"refused":  {func(c *echo.Context) error { return c.NoContent(http.StatusForbidden) }, http.StatusForbidden},
+		"answered": {func(c *echo.Context) error { return c.String(http.StatusOK, "no") }, http.StatusOK},
+		"flushed": {func(c *echo.Context) error {
+			return http.NewResponseController(c.Response()).Flush()
+		}, http.StatusOK},
+		"an error": {func(*echo.Context) error { return errors.New("a bug") }, http.StatusInternalServerError},
+	}
+	for name, test := range tests {
+		for _, drains := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", drains: ", drains), func(t *testing.T) {
+				h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithDrainDelay(0))
+				if drains {
+					require.NoError(t, h.Drain(t.Context()))
+				}
+				e, _ := application()
+				e.Use(echov5.From(h))
+				e.GET("/socket", test.handler)
+				server := httptest.NewServer(e)
+				defer server.Close()
+				url := server.URL + "/socket"
+				request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+				require.NoError(t, err)
+				request.Header.Set("Connection", "Upgrade")
+				request.Header.Set("Upgrade", "echo")
+				response, err := server.Client().Do(request)
+				require.NoError(t, err)
+				defer response.Body.Close()
+				assert.Equal(t, test.status, response.StatusCode)
+				upgraded := test.status == http.StatusSwitchingProtocols
+				assert.Equal(t, drains && !upgraded, response.Close, "Connection: close")
+				if !upgraded {
+					return
+				}
+				socket := response.Body.(io.ReadWriteCloser)
+				_, err = socket.Write([]byte("hello"))
+				require.NoError(t, err)
+				got := make([]byte, 5)
+				_, err = io.ReadFull(socket, got)
+				require.NoError(t, err)
+				assert.Equal(t, "hello", string(got))
+			})
+		}
+	}
 }
