@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -468,5 +470,29 @@ func TestMetricsWhileCloseWaits(t *testing.T) {
 		}
 		close(hang)
 		assert.NoError(t, <-ended)
+	})
+}
+
+// The answers of a closed Health are written once a second, as those of any other.
+func TestAnswersOfAClosedHealthAreCached(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHealth(t, quiet, echohealth.WithDatabase(well))
+		require.NoError(t, h.Close())
+		paths := []string{"/ready/", "/detailed/", "/checks/database/"}
+		time.Sleep(900 * time.Millisecond)
+		var before []string
+		for _, path := range paths {
+			before = append(before, get(h, "/api/health"+path).Body.String())
+		}
+		time.Sleep(200 * time.Millisecond) // the next second of the clock
+		for i, path := range paths {
+			assert.Equal(t, before[i], get(h, "/api/health"+path).Body.String())
+			if !raceEnabled {
+				w, r := &discard{http.Header{}}, httptest.NewRequest(http.MethodGet, "/api/health"+path, nil)
+				assert.LessOrEqual(t, testing.AllocsPerRun(10, func() { h.ServeHTTP(w, r) }), 2.0)
+			}
+		}
+		time.Sleep(time.Second)
+		assert.NotEqual(t, before[0], get(h, "/api/health/ready/").Body.String())
 	})
 }

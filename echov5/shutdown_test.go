@@ -101,7 +101,7 @@ func TestADrainAndUpgrades(t *testing.T) {
 		status  int
 	}{
 		"upgraded": {hijack, http.StatusSwitchingProtocols},
-		"refused":  {func(c *echo.Context) error { return c.NoContent(http.StatusForbidden) }, http.StatusForbidden},
+		"refused":  {func(c *echo.Context) error { return c.NoContent(403) }, http.StatusForbidden},
 		"answered": {func(c *echo.Context) error { return c.String(http.StatusOK, "no") }, http.StatusOK},
 		"flushed": {func(c *echo.Context) error {
 			return http.NewResponseController(c.Response()).Flush()

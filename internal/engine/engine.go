@@ -111,6 +111,10 @@ func (e *Engine) Collect(ctx context.Context, shown []*Check) Collection {
 // until fills in how long the results serve.
 func (c *Collection) until(now time.Time, e *Engine, shown []*Check) {
 	c.Until = now.Add(time.Second)
+	if e.Closed() { // no result is fresh, and none changes
+		c.Due = c.Until
+		return
+	}
 	for i, check := range shown {
 		c.Until = earlier(c.Until, check.freshUntil(c.Results[i], now))
 	}
