@@ -16,7 +16,7 @@ import (
 // known are the packages that the documents' Go blocks may name.
 var known = map[string]string{
 	"bytes": "bytes",
-	"amqp": "github.com/rabbitmq/amqp091-go", "amqpprobe": module + "/probes/amqpprobe", "celeryprobe": module + "/probes/celeryprobe", "context": "context",
+	"amqp":  "github.com/rabbitmq/amqp091-go", "amqpprobe": module + "/probes/amqpprobe", "celeryprobe": module + "/probes/celeryprobe", "context": "context",
 	"echo": "github.com/labstack/echo/v4", "echohealth": module, "errors": "errors", "fmt": "fmt", "os": "os", "signal": "os/signal", "syscall": "syscall", "http": "net/http", "httpprobe": module + "/probes/httpprobe", "log": "log",
 	"middleware": "github.com/labstack/echo/v4/middleware", "pgxpool": "github.com/jackc/pgx/v5/pgxpool", "pgxprobe": module + "/probes/pgxprobe",
 	"probes": module + "/probes", "redis": "github.com/redis/go-redis/v9", "redisprobe": module + "/probes/redisprobe", "slog": "log/slog", "sql": "database/sql",

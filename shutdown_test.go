@@ -90,19 +90,14 @@ func startH2C(s *served) error {
 
 // startHTTP2 is the way without loss to HTTP/2 without TLS.
 func startHTTP2(s *served) error {
-	speakHTTP2(s.echo.Server)
+	speakHTTP2WithoutTLS(s.echo)
 	return s.echo.Start("")
 }
 
 func startOwnHTTP2(s *served) error {
-	speakHTTP2(s.own)
+	speakHTTP2WithoutTLS(s.echo)
+	s.own.Protocols = s.echo.Server.Protocols
 	return s.echo.StartServer(s.own)
-}
-
-func speakHTTP2(server *http.Server) {
-	server.Protocols = new(http.Protocols)
-	server.Protocols.SetHTTP1(true)
-	server.Protocols.SetUnencryptedHTTP2(true)
 }
 
 // startWrapped serves with Wrap around an Echo that does not know of it.
