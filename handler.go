@@ -2,6 +2,7 @@ package echohealth
 
 import (
 	"bufio"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -27,10 +28,20 @@ func (h *Health) answers(w http.ResponseWriter, r *http.Request) bool {
 	path, ok := h.router.below(r.URL.Path)
 	h.announceDrain(w, r, ok)
 	if ok {
-		h.adviseWriteTimeout(r, &h.asked)
+		h.adviseOnServer(r, &h.asked)
 		h.router.serve(w, r, path)
 	}
 	return ok
+}
+
+// adviseOnServer logs the advice on the server of the first health request. The flag says that there was one.
+func (h *Health) adviseOnServer(r *http.Request, asked *atomic.Bool) {
+	if asked.Load() || !asked.CompareAndSwap(false, true) {
+		return
+	}
+	if line := writeTimeoutAdvice(r, h.config.longestTimeout()); line != "" {
+		h.notifier.log(slog.LevelWarn, "health check advice", slog.String("advice", line))
+	}
 }
 
 // Handles reports whether TryServe would answer r. Use it to exempt such requests from logging,
@@ -122,7 +133,7 @@ func (h *Health) Private(opts ...PrivateOption) http.Handler {
 
 func (p *private) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.health.announceDrain(w, r, true)
-	p.health.adviseWriteTimeout(r, &p.asked)
+	p.health.adviseOnServer(r, &p.asked)
 	path, ok := p.health.router.below(r.URL.Path)
 	if route := p.routes[strings.TrimSuffix(path, "/")]; ok && route != nil {
 		route.serve(w, r)

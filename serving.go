@@ -8,11 +8,12 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
-// serving is through which servers the application's requests come. Shutdown needs it to find out that it
-// was given other ones. Each request has its server in its context, which costs too much to look for in
-// every request.
+// serving holds the servers through which the application's requests come, so that Shutdown knows whether
+// it was given other ones. Each request has its server in its context. To look for it in every request would
+// cost too much.
 type serving struct {
 	looks atomic.Bool // each request is to be noted: until one was, and in the drain
 	once  sync.Once   // ends the looking before the drain
@@ -63,7 +64,7 @@ func (s *serving) missed(known []*http.Server, all bool) error {
 		switch {
 		case all && !slices.Contains(known, server):
 			errs = append(errs, fmt.Errorf("echohealth: Shutdown: requests may be lost: they came through the "+
-				"http.Server at %v, which is none of the servers of Shutdown", seen.address))
+				"http.Server at %v, which was not given to Shutdown", seen.address))
 		case seen.untracked.Load():
 			errs = append(errs, fmt.Errorf("echohealth: Shutdown: requests may be lost: the http.Server at %v "+
 				"does not wait for them, because its handler took over their connections (h2c); "+
@@ -72,4 +73,15 @@ func (s *serving) missed(known []*http.Server, all bool) error {
 		return true
 	})
 	return errors.Join(errs...)
+}
+
+// writeTimeoutAdvice returns a line of advice if the server of a request ends an answer before a check of
+// the longest timeout has ended; otherwise it is empty.
+func writeTimeoutAdvice(r *http.Request, longest time.Duration) string {
+	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok || server.WriteTimeout <= 0 || server.WriteTimeout > longest {
+		return ""
+	}
+	return fmt.Sprintf("the WriteTimeout of the http.Server is %s, and a check may take %s: its answer would "+
+		"be cut off; set WriteTimeout above it, or the check's timeout below", server.WriteTimeout, longest)
 }

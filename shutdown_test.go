@@ -3,6 +3,7 @@ package echohealth_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -109,7 +110,7 @@ func startWrapped(s *served) error {
 }
 
 const (
-	anotherServer = "which is none of the servers of Shutdown"
+	anotherServer = "which was not given to Shutdown"
 	untracked     = "does not wait for them"
 )
 
@@ -193,4 +194,49 @@ func (s *served) ask(t *testing.T, transport *http.Transport, path string) {
 	if err == nil {
 		_ = response.Body.Close()
 	}
+}
+
+// Clients that go on sending over one HTTP/2 connection lose no request in a drain: the server tells them to
+// leave the connection, and the next one is to another instance.
+func TestADrainOfHTTP2WithoutTLS(t *testing.T) {
+	s := newServed(t, startHTTP2)
+	var drains atomic.Bool
+	var sent atomic.Int64
+	another := errors.New("another instance")
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if drains.Load() {
+			return nil, another
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	defer transport.CloseIdleConnections()
+	url := s.scheme + "://" + s.listener.Addr().String() + "/hello"
+	var clients sync.WaitGroup
+	for range 10 {
+		clients.Go(func() {
+			for {
+				request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, http.NoBody)
+				if !assert.NoError(t, err) {
+					return
+				}
+				response, err := transport.RoundTrip(request)
+				if err != nil {
+					assert.ErrorIs(t, err, another, "a request is lost")
+					return
+				}
+				_ = response.Body.Close()
+				assert.Equal(t, 2, response.ProtoMajor)
+				sent.Add(1)
+			}
+		})
+	}
+	require.Eventually(t, func() bool { return sent.Load() > 100 }, time.Minute, time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	drains.Store(true)
+	require.NoError(t, s.health.Shutdown(ctx, s.echo))
+	clients.Wait()
+	t.Log(sent.Load(), "requests")
 }

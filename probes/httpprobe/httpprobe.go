@@ -3,16 +3,16 @@
 //	echohealth.WithCheck("billing", httpprobe.New("https://billing.internal/healthz"))
 //
 // A status of 2xx is OK. Any other status is an error. The option Expect judges by the status and the body
-// instead. The probe does not follow redirects, because their
-// target, often a login page, says nothing about the dependency. So a check proves that this URL is served,
-// and no more. Choose the dependency's liveness, or an endpoint that your service needs. With the
-// dependency's own readiness, the outages of its dependencies become yours.
+// instead. The probe does not follow redirects, because their target, often a login page, says nothing about
+// the dependency. So a check proves that this URL is served, and no more. Choose the dependency's liveness,
+// or an endpoint that your service needs. With the dependency's own readiness, the outages of its
+// dependencies become yours.
 //
 // A check costs one request on a connection that is kept from check to check. The probe reads up to 4 KB of
-// the body and, without Expect, discards them. A longer body costs a new connection for each check. A body that neither ends
-// nor reaches 4 KB before the check's context ends is a timeout. Interim responses (100, 102, 103) are
-// skipped. A response 101 is an error with ReasonMisconfigured: the URL belongs to another protocol, such as
-// WebSocket.
+// the body and, without Expect, discards them. A longer body costs a new connection for each check. A body
+// that neither ends nor reaches 4 KB before the check's context ends is a timeout. Interim responses (100,
+// 102, 103) are skipped. A response 101 is an error with ReasonMisconfigured: the URL belongs to another
+// protocol, such as WebSocket.
 //
 // An answer in another protocol is an error with ReasonMisconfigured. The servers of PostgreSQL and Redis
 // hang up on an HTTP request without an answer. Until the URL has answered once, the probe therefore asks a
@@ -92,8 +92,8 @@ func (p *Probe) combine() error {
 func (p *Probe) Validate() error { return p.invalid }
 
 // Close closes the idle connections of the probe's client. If all probes share that client, the others open
-// them again when they need to. Close does not touch the client of the option Client. It always returns nil. A later
-// check is Error with ReasonClientClosed.
+// them again when they need to. Close does not touch the client of the option Client. It always returns nil.
+// A later check is Error with ReasonClientClosed.
 func (p *Probe) Close() error {
 	p.closed.Store(true)
 	if !p.given {

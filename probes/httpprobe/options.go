@@ -99,7 +99,7 @@ func hidden(user string) string {
 // replace each other: the last use wins.
 func BearerToken(token string) Option {
 	return func(p *Probe) error {
-		rule := ""
+		var rule string
 		switch {
 		case token == "":
 			rule = "not be empty"
