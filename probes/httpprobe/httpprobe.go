@@ -171,5 +171,5 @@ func (p *Probe) request(ctx context.Context) *http.Request {
 		request.Header.Set("User-Agent", "echohealth")
 	}
 	ctx = basecontext.With(ctx, p.base)
-	return request.WithContext(context.WithValue(ctx, targetKey{}, target(p.url)))
+	return request.WithContext(context.WithValue(ctx, targetKey{}, newTarget(p.url)))
 }

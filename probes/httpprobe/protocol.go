@@ -17,60 +17,59 @@ import (
 // targetKey is the key of a request's target in its context.
 type targetKey struct{}
 
-// target returns the address that a request over http without a proxy is sent to, and an empty one for
-// https.
-func target(u *url.URL) string {
-	if u.Scheme != "http" {
-		return ""
+// target is what a request without a proxy connects to.
+type target struct {
+	address string
+	start   string // the beginning of the server's first bytes; empty: that is checked by TLS
+}
+
+func newTarget(u *url.URL) target {
+	port, start := "80", "HTTP/"
+	if u.Scheme == "https" {
+		port, start = "443", ""
 	}
-	port := u.Port()
-	if port == "" {
-		port = "80"
+	if u.Port() != "" {
+		port = u.Port()
 	}
-	return net.JoinHostPort(u.Hostname(), port)
+	return target{net.JoinHostPort(u.Hostname(), port), start}
 }
 
 var dialer = net.Dialer{Timeout: 5 * time.Second}
 
-// dial connects, and watches the first bytes where they must be those of an HTTP response: not where TLS or
-// the protocol of a proxy comes first.
+// dial connects, and watches the first bytes from the server, but not those of a proxy.
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := dialer.DialContext(ctx, network, address)
-	if err == nil && ctx.Value(targetKey{}) == address {
-		conn = &watchedConn{Conn: conn}
+	if to, ok := ctx.Value(targetKey{}).(target); ok && err == nil && to.address == address {
+		conn = &watchedConn{Conn: conn, start: to.start}
 	}
 	return conn, err
 }
 
-// watchedConn is a connection that fails if the first bytes from the server are not those of an HTTP
-// response. Package net/http would wait for the end of a line, or log what comes before its request. Only
-// one goroutine reads at a time.
+// watchedConn is a connection that fails if the first bytes from the server are not start. Package net/http
+// would wait for the end of a line, or log what comes before its request. Only one goroutine reads at a
+// time.
 type watchedConn struct {
 	net.Conn
-	read int // bytes of responseStart
+	start string // what is left of it
+	some  bool   // bytes have come
 }
-
-const responseStart = "HTTP/"
 
 // Read implements net.Conn.
 func (c *watchedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if c.read == len(responseStart) {
+	if !c.some && n == 0 && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)) {
+		return 0, &noAnswerError{server: c.RemoteAddr(), err: err}
+	}
+	c.some = c.some || n > 0
+	if c.start == "" {
 		return n, err
 	}
-	for _, got := range b[:n] {
-		if c.read == len(responseStart) {
-			break
-		}
-		if got != responseStart[c.read] {
-			return 0, probes.Fail(probes.ReasonMisconfigured,
-				fmt.Errorf("the server does not speak HTTP, but %q", b[:min(n, 64)]))
-		}
-		c.read++
+	same := min(n, len(c.start))
+	if string(b[:same]) != c.start[:same] {
+		return 0, probes.Fail(probes.ReasonMisconfigured,
+			fmt.Errorf("the server does not speak HTTP, but %q", b[:min(n, 64)]))
 	}
-	if c.read == 0 && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)) {
-		err = &noAnswerError{server: c.RemoteAddr(), err: err}
-	}
+	c.start = c.start[same:]
 	return n, err
 }
 

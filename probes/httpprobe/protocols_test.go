@@ -6,6 +6,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
@@ -61,12 +62,13 @@ func TestOtherProtocols(t *testing.T) {
 	defer log.SetOutput(old)
 	const mysql = "J\x00\x00\x00\n8.0.36\x00\x08\x00\x00\x00abcdefgh\x00\xff\xf7\xff\x02\x00\xff\xdf\x15\x00"
 	tests := map[string]func(t *testing.T) string{
-		"PostgreSQL": func(t *testing.T) string { return testserver.SharedPostgres(t).Addr() },
-		"Redis":      func(t *testing.T) string { return testserver.SharedRedis(t).Addr() },
-		"RabbitMQ":   func(t *testing.T) string { return testserver.SharedRabbitMQ(t).Addr() },
-		"SSH":        func(t *testing.T) string { return greeter(t, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", false) },
-		"SMTP":       func(t *testing.T) string { return greeter(t, "220 mail ESMTP Postfix\r\n", false) },
-		"MySQL":      func(t *testing.T) string { return greeter(t, mysql, false) },
+		"PostgreSQL":                 func(t *testing.T) string { return testserver.SharedPostgres(t).Addr() },
+		"PostgreSQL, asked by https": func(t *testing.T) string { return testserver.SharedPostgres(t).Addr() },
+		"Redis":                      func(t *testing.T) string { return testserver.SharedRedis(t).Addr() },
+		"RabbitMQ":                   func(t *testing.T) string { return testserver.SharedRabbitMQ(t).Addr() },
+		"SSH":                        func(t *testing.T) string { return greeter(t, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", false) },
+		"SMTP":                       func(t *testing.T) string { return greeter(t, "220 mail ESMTP Postfix\r\n", false) },
+		"MySQL":                      func(t *testing.T) string { return greeter(t, mysql, false) },
 		"MySQL that hangs up": func(t *testing.T) string {
 			return greeter(t, "E\x00\x00\x00\xffj\x04Host '127.0.0.1' is not allowed to connect", true)
 		},
@@ -79,7 +81,11 @@ func TestOtherProtocols(t *testing.T) {
 	}
 	for name, start := range tests {
 		t.Run(name, func(t *testing.T) {
-			probe := newProbe(t, "http://"+start(t)+"/healthz")
+			url := "http://" + start(t) + "/healthz"
+			if strings.HasSuffix(name, "by https") {
+				url = strings.Replace(url, "http:", "https:", 1)
+			}
+			probe := newProbe(t, url)
 			for range 3 {
 				result, reason := run(t, probe, enough)
 				assert.Equal(t, probes.Error, result.Status)
