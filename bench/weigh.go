@@ -21,16 +21,16 @@ type weight struct {
 const rootWeight = "Echo, log/slog → + echohealth"
 
 var weights = []weight{
-	{rootWeight, "slog", "", "slog,root", 560, "the system metrics (200 KB, most of it gopsutil), naming errors and masking passwords (54 KB), the endpoints, the engine"},
+	{rootWeight, "slog", "", "slog,root", 568, "the system metrics (200 KB, most of it gopsutil), naming errors and masking passwords (54 KB), the endpoints, the engine"},
 	{"→ + WithPrometheus", "slog,root", "", "slog,root,prometheus", 68, "the table of metrics, two formats, the snapshot"},
 	{"→ + WithHistory", "slog,root", "", "slog,root,history", 68, "the rings, the columns, the parameters"},
 	{"→ + WithPage", "slog,root", "", "slog,root,page", 140, "the page itself (26 KB), its history, JSON and SHA-256"},
 	{"→ + pgxprobe", "root,pgx", "root", "root,pgx,pgxprobe", 88, "its own code, and the test of new connections"},
 	{"→ + sqlprobe", "root,sql", "root", "root,sql,sqlprobe", 108, "its own code, the test of new connections, and the question of RequireWritable"},
-	{"→ + redisprobe", "root,redis", "root", "root,redis,redisprobe", 960, "go-redis's cluster and ring clients, all commands of its UniversalClient, and its pipeliner, which tells whether a client is closed; an application with a plain Client links none of them"},
-	{"→ + amqpprobe", "root,amqp", "root", "root,amqp,amqpprobe", 112, "its own code, and the kept connection"},
-	{"→ + celeryprobe", "root,amqp,redis", "root", "root,amqp,redis,celeryprobe", 964, "both transports, whichever is used; see redisprobe"},
-	{"→ + httpprobe", "root", "", "root,httpprobe", 530, "net/http's client, which a service that calls others links already"},
+	{"→ + redisprobe", "root,redis", "root", "root,redis,redisprobe", 972, "go-redis's cluster and ring clients, all commands of its UniversalClient, and its pipeliner, which tells whether a client is closed; an application with a plain Client links none of them"},
+	{"→ + amqpprobe", "root,amqp", "root", "root,amqp,amqpprobe", 120, "its own code, and the kept connection"},
+	{"→ + celeryprobe", "root,amqp,redis", "root", "root,amqp,redis,celeryprobe", 1100, "both transports, whichever is used, and Sentinel's client; see redisprobe"},
+	{"→ + httpprobe", "root", "", "root,httpprobe", 544, "net/http's client, which a service that calls others links already"},
 	{"Echo → + alexliesenfeld/health", "", "", "alex", 0, ""},
 	{"Echo → + hellofresh/health-go", "", "", "hello", 0, ""},
 	{"Echo → + AppsFlyer/go-sundheit", "", "", "sundheit", 0, ""},

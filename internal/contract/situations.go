@@ -185,7 +185,7 @@ var situations = []situation{
 			{"/api/health/ready", 503, notReadyBoth},
 			{"/api/health/detailed", 200, `{"status":"unhealthy","timestamp":<time>,"checks":{"database":` + databaseOK + `,"redis":` + redisDown +
 				`,"cpu":{"status":<...>,"since":<time><...>},"memory":{"status":<...>},"disk":{"status":<...>},"connections":{"status":<...>}<...>}}`},
-			{"/api/health/checks/cpu", 200, `{"status":<...>,"since":<time>,"count":<n><...>}`},
+			{"/api/health/checks/cpu", 200, `{"status":<...>,"since":<time>,<...>"count":<n><...>}`},
 			{"/api/health/checks/memory", 200, `{"status":<...>,"since":<time>,"percent":<n>,"available_mb":<n>,"total_mb":<n><...>}`},
 			{"/api/health/checks/disk", 200, `{"status":<...>,"since":<time>,"percent":<n>,"free_mb":<n>,"total_mb":<n><...>}`},
 			{"/api/health/checks/connections", 200, `{"status":<...>,"since":<time>,"active_connections":<n><...>}`},
