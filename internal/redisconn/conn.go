@@ -13,7 +13,8 @@ import (
 // Conn keeps a client for the checks of one probe. It closes the client at the first failure, so that no
 // later check is affected by an earlier one. Every call ends with its context, and with Close.
 type Conn struct {
-	newClient func(ctx context.Context) redis.UniversalClient
+	newClient func(ctx context.Context, o *ownClient) redis.UniversalClient
+	sentinel  *sentinel // nil if the client is not from redis.NewFailoverClient
 	ctx       context.Context
 	cancel    context.CancelFunc
 	node      atomic.Bool
@@ -28,7 +29,8 @@ type call = func(ctx context.Context, client redis.UniversalClient) error
 // ownClient is a client that only the checks use.
 type ownClient struct {
 	redis.UniversalClient
-	cancel context.CancelFunc // ends its dials, which go-redis leaves running in the background
+	cancel context.CancelFunc     // ends its dials, which go-redis leaves running in the background
+	server atomic.Pointer[string] // the address of the master; nil without a sentinel
 }
 
 func (o *ownClient) close() {
@@ -42,10 +44,9 @@ func newConn() *Conn {
 }
 
 // Do calls f with the kept client, and keeps it. If f fails on a client from an earlier call, Do calls f
-// again with a new client. The old connection may have ended with a restart, or may lead to a master that
-// Sentinel has replaced.
+// again with a new client, because the old connection may have ended with a restart.
 func (c *Conn) Do(ctx context.Context, f call) error {
-	if kept := c.take(); kept != nil {
+	if kept := c.usable(ctx); kept != nil {
 		if err := c.run(ctx, kept, f, c.keep); err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -55,7 +56,7 @@ func (c *Conn) Do(ctx context.Context, f call) error {
 
 // Once is like Do, but calls f only once.
 func (c *Conn) Once(ctx context.Context, f call) error {
-	o := c.take()
+	o := c.usable(ctx)
 	if o == nil {
 		o = c.open()
 	}
@@ -102,7 +103,19 @@ func (c *Conn) ClusterNode() bool { return c.node.Load() }
 
 func (c *Conn) open() *ownClient {
 	ctx, cancel := context.WithCancel(c.ctx)
-	return &ownClient{c.newClient(ctx), cancel}
+	o := &ownClient{cancel: cancel}
+	o.UniversalClient = c.newClient(ctx, o)
+	return o
+}
+
+// usable returns the kept client unless Sentinel has replaced its master.
+func (c *Conn) usable(ctx context.Context) *ownClient {
+	kept := c.take()
+	if kept != nil && c.sentinel != nil && c.sentinel.replaced(ctx, c.ctx, kept) {
+		kept.close()
+		return nil
+	}
+	return kept
 }
 
 // take returns the kept client, or nil if there is none or another call uses it.

@@ -17,14 +17,22 @@ import (
 // New returns a Conn with the settings of the application's client. It connects at first use.
 func New(app *redis.Options) *Conn {
 	c := newConn()
-	c.newClient = func(ctx context.Context) redis.UniversalClient { return c.client(ctx, app) }
+	c.sentinel = newSentinel(app)
+	c.newClient = func(ctx context.Context, o *ownClient) redis.UniversalClient {
+		if c.sentinel == nil {
+			return c.client(ctx, app)
+		}
+		opt := *app
+		opt.Dialer = c.sentinel.dialer(o)
+		return c.client(ctx, &opt)
+	}
 	return c
 }
 
 // NewCluster is New for a cluster. Its clients use the masters.
 func NewCluster(app *redis.ClusterOptions) *Conn {
 	c := newConn()
-	c.newClient = func(ctx context.Context) redis.UniversalClient { return c.clusterClient(ctx, app) }
+	c.newClient = func(ctx context.Context, _ *ownClient) redis.UniversalClient { return c.clusterClient(ctx, app) }
 	return c
 }
 

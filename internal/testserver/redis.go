@@ -2,9 +2,12 @@ package testserver
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +29,32 @@ func NewRedis(t testing.TB, args ...string) *Redis {
 	redis := startRedis(t, args...)
 	redis.endWith(t)
 	return redis
+}
+
+// NewSentinel starts a Sentinel that ends with the test. It watches master by the given name, and decides
+// alone.
+func NewSentinel(t testing.TB, name string, master *Redis) *Redis {
+	t.Helper()
+	program := find(t, "redis-server", "redis-server")
+	account := unprivileged(t, "nobody")
+	sentinel := &Redis{}
+	sentinel.lifecycle = lifecycle{
+		name: "Sentinel", dir: mustMakeDir(t, account), answers: sentinel.ping, stop: syscall.SIGTERM,
+	}
+	sentinel.command = func() command {
+		file := filepath.Join(sentinel.dir, fmt.Sprintf("%d.conf", sentinel.port))
+		if _, err := os.Stat(file); err != nil { // else it has what Sentinel itself has written
+			text := fmt.Sprintf("bind 127.0.0.1\nport %d\nsentinel monitor %s 127.0.0.1 %d 1\n",
+				sentinel.port, name, master.Port())
+			if err := errors.Join(os.WriteFile(file, []byte(text), 0o600), give(account, file)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return command{account: account, argv: []string{program, file, "--sentinel"}}
+	}
+	sentinel.open(t)
+	sentinel.endWith(t)
+	return sentinel
 }
 
 func startRedis(t testing.TB, args ...string) *Redis {

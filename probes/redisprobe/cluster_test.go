@@ -3,9 +3,6 @@ package redisprobe_test
 import (
 	"context"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -278,48 +275,4 @@ func TestRing(t *testing.T) {
 
 	require.NoError(t, ring.Close())
 	requireError(t, probe, probes.ReasonClientClosed)
-}
-
-func TestSentinel(t *testing.T) {
-	master := testserver.NewRedis(t)
-	sentinel := startSentinel(t, "orders", master)
-	newFailover := func(name, addr string) *redis.Client {
-		client := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: name, SentinelAddrs: []string{addr}, DialerRetries: 1, MaxRetries: -1})
-		t.Cleanup(func() { client.Close() })
-		return client
-	}
-	requireError(t, newProbe(t, newFailover("unknown", sentinel)), probes.ReasonNotFound)
-	requireError(t, newProbe(t, newFailover("orders", refused(t))), probes.ReasonConnectionRefused)
-
-	client := newFailover("orders", sentinel)
-	probe := newProbe(t, client)
-	requireOK(t, probe)
-	master.Kill(t)
-	requireError(t, probe, probes.ReasonConnectionRefused)
-	master.Start(t)
-	requireOK(t, probe)
-	require.NoError(t, client.Close())
-	requireError(t, probe, probes.ReasonClientClosed)
-}
-
-// startSentinel starts a Sentinel that watches one master, and returns its address.
-func startSentinel(t *testing.T, name string, master *testserver.Redis) string {
-	t.Helper()
-	port := strconv.Itoa(testserver.FreePort(t))
-	file := filepath.Join(t.TempDir(), "sentinel.conf") // which Sentinel also writes to
-	text := "bind 127.0.0.1\nport " + port + "\nsentinel monitor " + name + " 127.0.0.1 " + strconv.Itoa(master.Port()) + " 1\n"
-	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-	process := exec.Command("redis-server", file, "--sentinel")
-	require.NoError(t, process.Start())
-	t.Cleanup(func() {
-		process.Process.Kill()
-		process.Wait()
-	})
-	addr := net.JoinHostPort("127.0.0.1", port)
-	client := redis.NewSentinelClient(&redis.Options{Addr: addr})
-	defer client.Close()
-	require.Eventually(t, func() bool {
-		return client.GetMasterAddrByName(t.Context(), name).Err() == nil
-	}, 30*time.Second, 20*time.Millisecond)
-	return addr
 }

@@ -163,7 +163,7 @@ func TestNewConnectionsOfACluster(t *testing.T) {
 
 func TestNewConnectionsThroughSentinel(t *testing.T) {
 	master := testserver.NewRedis(t)
-	opt := &redis.FailoverOptions{MasterName: "orders", SentinelAddrs: []string{startSentinel(t, "orders", master)}}
+	opt := &redis.FailoverOptions{MasterName: "orders", SentinelAddrs: []string{testserver.NewSentinel(t, "orders", master).Addr()}}
 	client := redis.NewFailoverClient(opt)
 	defer client.Close()
 	do := admin(t, master, "")

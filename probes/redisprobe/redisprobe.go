@@ -22,6 +22,11 @@
 // the probe makes a new connection, logs in, sends a PING and closes it. While that fails and the kept
 // connection answers, the check is a warning with the reason of the failure (NewConnectionEvery).
 //
+// After a failover by Sentinel, a kept connection may lead to the old master, which may take writes for
+// another ten seconds. So for a client from redis.NewFailoverClient the checks ask the Sentinels every two
+// seconds, through the client's dialer, and connect anew if they name another master. The dialer also dials
+// the master, so this costs the master a connection on which no command is sent.
+//
 // For a *redis.Ring, and any other implementation of redis.UniversalClient, the probe uses the client
 // itself, because it cannot make a second one like it. The client's settings then determine how fast an
 // answer comes and how exact its cause is. The client's hooks and its Limiter are used. BaseContext sets the

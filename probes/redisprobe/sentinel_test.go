@@ -1,0 +1,145 @@
+package redisprobe_test
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/echo-probes/echohealth/internal/testserver"
+	"github.com/echo-probes/echohealth/probes"
+	"github.com/echo-probes/echohealth/probes/redisprobe"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func newFailoverClient(t *testing.T, opt *redis.FailoverOptions) *redis.Client {
+	t.Helper()
+	opt.DialerRetries, opt.MaxRetries = 1, -1
+	client := redis.NewFailoverClient(opt)
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+func TestSentinel(t *testing.T) {
+	master := testserver.NewRedis(t)
+	sentinel := testserver.NewSentinel(t, "orders", master).Addr()
+	newFailover := func(name, addr string) *redis.Client {
+		return newFailoverClient(t, &redis.FailoverOptions{MasterName: name, SentinelAddrs: []string{addr}})
+	}
+	requireError(t, newProbe(t, newFailover("unknown", sentinel)), probes.ReasonNotFound)
+	requireError(t, newProbe(t, newFailover("orders", refused(t))), probes.ReasonConnectionRefused)
+
+	client := newFailover("orders", sentinel)
+	probe := newProbe(t, client)
+	requireOK(t, probe)
+	master.Kill(t)
+	requireError(t, probe, probes.ReasonConnectionRefused)
+	master.Start(t)
+	requireOK(t, probe)
+	require.NoError(t, client.Close())
+	requireError(t, probe, probes.ReasonClientClosed)
+}
+
+// newReplica starts a replica of master, and returns when it has master's data.
+func newReplica(t *testing.T, master *testserver.Redis) *testserver.Redis {
+	t.Helper()
+	replica := testserver.NewRedis(t, "--replicaof", "127.0.0.1 "+strconv.Itoa(master.Port()))
+	client := newClient(t, &redis.Options{Addr: replica.Addr()})
+	require.Eventually(t, func() bool {
+		return client.InfoMap(t.Context(), "replication").Item("Replication", "master_link_status") == "up"
+	}, 30*time.Second, 20*time.Millisecond)
+	return replica
+}
+
+// failOver tells Sentinel to make the replica the master, and returns when Sentinel names it.
+func failOver(t *testing.T, sentinel *testserver.Redis, name string, replica *testserver.Redis) {
+	t.Helper()
+	admin := redis.NewSentinelClient(&redis.Options{Addr: sentinel.Addr()})
+	defer admin.Close()
+	require.Eventually(t, func() bool { // Sentinel must know the replica first
+		return admin.Failover(t.Context(), name).Err() == nil
+	}, 60*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool {
+		addr, err := admin.GetMasterAddrByName(t.Context(), name).Result()
+		return err == nil && addr[1] == strconv.Itoa(replica.Port())
+	}, 60*time.Second, 50*time.Millisecond)
+}
+
+// After a planned failover the old master takes writes until Sentinel demotes it. Here it can't, so a
+// connection to it never fails.
+func TestFollowsAFailover(t *testing.T) {
+	old := testserver.NewRedis(t, "--rename-command", "SLAVEOF", "", "--repl-diskless-sync-delay", "0")
+	replica := newReplica(t, old)
+	sentinel := testserver.NewSentinel(t, "orders", old)
+	client := newFailoverClient(t, &redis.FailoverOptions{
+		MasterName: "orders", SentinelAddrs: []string{sentinel.Addr()},
+	})
+	cluster := redis.NewFailoverClusterClient(&redis.FailoverOptions{
+		MasterName: "orders", SentinelAddrs: []string{sentinel.Addr()}, DialerRetries: 1, MaxRetries: -1,
+	})
+	defer cluster.Close()
+	all := []probes.Probe{newProbe(t, client), newProbe(t, client, redisprobe.PingOnly()), newProbe(t, cluster)}
+	for _, probe := range all {
+		requireOK(t, probe)
+	}
+	failOver(t, sentinel, "orders", replica)
+	for _, probe := range all {
+		requireOK(t, probe)
+	}
+
+	replica.Kill(t)
+	for i, probe := range all {
+		require.Eventually(t, func() bool {
+			return run(t, probe, soon).Status == probes.Error
+		}, 30*time.Second, 50*time.Millisecond, "probe %d", i)
+		requireError(t, probe, probes.ReasonConnectionRefused)
+	}
+	role, err := newClient(t, &redis.Options{Addr: old.Addr()}).Do(t.Context(), "ROLE").Slice()
+	require.NoError(t, err)
+	require.Equal(t, "master", role[0], "the old master still answers")
+	replica.Start(t)
+	promoted := newClient(t, &redis.Options{Addr: replica.Addr()})
+	require.NoError(t, promoted.SlaveOf(t.Context(), "NO", "ONE").Err()) // its arguments say otherwise
+	for _, probe := range all {
+		requireOK(t, probe)
+	}
+}
+
+// The application's connections work on while a new login fails, or while no Sentinel answers.
+func TestKeepsTheConnectionToTheSameMaster(t *testing.T) {
+	master := testserver.NewRedis(t)
+	sentinel := testserver.NewSentinel(t, "orders", master)
+	var dials atomic.Int32
+	client := newFailoverClient(t, &redis.FailoverOptions{
+		MasterName: "orders", SentinelAddrs: []string{sentinel.Addr()},
+		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			dials.Add(1)
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		},
+	})
+	probe := newProbe(t, client, redisprobe.NewConnectionEvery(0))
+	requireOK(t, probe)
+	admin := newClient(t, &redis.Options{Addr: master.Addr()})
+	connections := func() string {
+		return admin.InfoMap(t.Context(), "stats").Item("Stats", "total_connections_received")
+	}
+	before := connections()
+	awaitDials := func(n int32) {
+		t.Helper()
+		for end := dials.Load() + n; dials.Load() < end; time.Sleep(5 * time.Millisecond) {
+			requireOK(t, probe)
+		}
+		requireOK(t, probe)
+	}
+	require.NoError(t, admin.ConfigSet(t.Context(), "requirepass", "changed").Err())
+	awaitDials(2)
+	assert.NotEqual(t, before, connections(), "the master is dialed")
+	sentinel.Kill(t)
+	awaitDials(2)
+	require.NoError(t, client.Close())
+	requireError(t, probe, probes.ReasonClientClosed)
+}
