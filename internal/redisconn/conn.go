@@ -98,7 +98,8 @@ func (c *Conn) run(ctx context.Context, o *ownClient, f call, done func(*ownClie
 // ErrClosed is the error of calls after Close.
 var ErrClosed = probes.Fail(probes.ReasonClientClosed, errors.New("the probe is closed"))
 
-// ClusterNode reports whether the server has said at login that it is a cluster node.
+// ClusterNode reports whether the server may be a cluster node. Only a server that answers HELLO says what
+// it is.
 func (c *Conn) ClusterNode() bool { return c.node.Load() }
 
 func (c *Conn) open() *ownClient {

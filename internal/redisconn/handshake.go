@@ -31,8 +31,8 @@ func (h handshake) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if !ok || cmd.Name() != "hello" {
 			return err
 		}
+		h.node.Store(err != nil || hello.Val()["mode"] != "standalone")
 		if err == nil {
-			h.node.Store(hello.Val()["mode"] == "cluster")
 			return nil
 		}
 		for _, h := range rejections {

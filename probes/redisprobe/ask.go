@@ -27,20 +27,23 @@ func (p *Probe) askServer(ctx context.Context, server redis.Cmdable) error {
 	if p.pingOnly {
 		return server.Ping(ctx).Err()
 	}
+	// A client of one server cannot follow to other nodes of a cluster, so its node must have all slots.
+	slots := p.conn == nil || p.conn.ClusterNode()
 	_, err := server.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.Ping(ctx)
 		pipe.Set(ctx, key, 1, keyExpiry)
+		if slots {
+			return askSlots(ctx)(pipe)
+		}
 		return nil
 	})
-	if err != nil || p.conn == nil || !p.conn.ClusterNode() {
-		return err
+	if err == nil && !slots && p.conn.ClusterNode() { // a new connection has just said so
+		_, err = server.Pipelined(ctx, askSlots(ctx))
 	}
-	// A client of one server cannot follow to other nodes, so its node must have all slots.
-	// A client that can't follow to another node needs one that has all slots.
-	if _, err := server.Pipelined(ctx, askSlots(ctx)); err != nil {
+	if _, moved := redis.IsMovedError(err); moved {
 		return fmt.Errorf("the client is made for one server, and this is a node of a cluster: %w", err)
 	}
-	return nil
+	return err
 }
 
 // slotKeys are keys in the middle of each sixteenth of a cluster's slots. They are never written.

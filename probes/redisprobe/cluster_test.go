@@ -18,13 +18,14 @@ import (
 )
 
 // newCluster returns three masters, each with a third of the slots.
-func newCluster(t *testing.T) [3]*testserver.Redis {
+func newCluster(t *testing.T, args ...string) [3]*testserver.Redis {
 	t.Helper()
 	var nodes [3]*testserver.Redis
 	var bus [3]string // the ports by which the nodes talk to each other
 	for i := range nodes {
 		bus[i] = strconv.Itoa(testserver.FreePort(t))
-		nodes[i] = testserver.NewRedis(t, "--cluster-enabled", "yes", "--cluster-port", bus[i], "--cluster-node-timeout", "1000")
+		nodes[i] = testserver.NewRedis(t, append([]string{
+			"--cluster-enabled", "yes", "--cluster-port", bus[i], "--cluster-node-timeout", "1000"}, args...)...)
 	}
 	for i, node := range nodes {
 		admin := newClient(t, &redis.Options{Addr: node.Addr()})
@@ -172,6 +173,23 @@ func oneNode(t *testing.T, args ...string) *testserver.Redis {
 	require.NoError(t, newClient(t, &redis.Options{Addr: node.Addr()}).ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
 	awaitCluster(t, node, "cluster_state:ok")
 	return node
+}
+
+// Each of the nodes has a third of the slots, so one of them has that of the probe's key. The server does not
+// say that it is a cluster node, or says so to a client of which the probe does not see the login.
+func TestUnknownClusterNode(t *testing.T) {
+	type wrapper struct{ redis.UniversalClient }
+	for _, node := range newCluster(t, "--rename-command", "HELLO", "") {
+		single := newClient(t, &redis.Options{Addr: node.Addr()})
+		ring := redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"a": node.Addr()}})
+		defer ring.Close()
+		for _, client := range []redis.UniversalClient{single, wrapper{single}, ring} {
+			probe := newProbe(t, client)
+			for range 2 {
+				requireError(t, probe, probes.ReasonMisconfigured)
+			}
+		}
+	}
 }
 
 // A plain client is right for a cluster's node as long as the node has all slots.

@@ -39,8 +39,10 @@
 // must answer both commands.
 //
 // A *redis.Client on a cluster node cannot follow to the nodes with the other slots. Unless the node has the
-// sixteen slots, the check is an error with the reason misconfigured. With PingOnly the check does not
-// notice that. A client that the probe uses itself is tested only for the slot of the probe's key.
+// sixteen slots, the check is an error with the reason misconfigured. The probe also asks for the slots if
+// the server does not answer HELLO, or if the probe uses the client itself: it then does not know whether
+// the server is a cluster node. Any other server takes the same commands. With PingOnly the check does not
+// notice a cluster node.
 //
 // # What is written
 //
