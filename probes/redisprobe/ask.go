@@ -31,14 +31,14 @@ func (p *Probe) askServer(ctx context.Context, server redis.Cmdable) error {
 	slots := p.conn == nil || p.conn.ClusterNode()
 	_, err := server.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.Ping(ctx)
-		pipe.Set(ctx, key, 1, keyExpiry)
+		pipe.Set(ctx, p.prefix+key, 1, keyExpiry)
 		if slots {
-			return askSlots(ctx)(pipe)
+			return p.askSlots(ctx)(pipe)
 		}
 		return nil
 	})
 	if err == nil && !slots && p.conn.ClusterNode() { // a new connection has just said so
-		_, err = server.Pipelined(ctx, askSlots(ctx))
+		_, err = server.Pipelined(ctx, p.askSlots(ctx))
 	}
 	if _, moved := redis.IsMovedError(err); moved {
 		return fmt.Errorf("the client is made for one server, and this is a node of a cluster: %w", err)
@@ -46,7 +46,8 @@ func (p *Probe) askServer(ctx context.Context, server redis.Cmdable) error {
 	return err
 }
 
-// slotKeys are keys in the middle of each sixteenth of a cluster's slots. They are never written.
+// slotKeys end keys in the middle of each sixteenth of a cluster's slots. They are never written. After a
+// prefix they are in each sixteenth too: the CRC-16 is linear, so the prefix is one XOR to all of them.
 var slotKeys = [16]string{
 	"abo", "cuu", "enb", "gyx", "asm", "cdw", "fiz", "ghz",
 	"ass", "cdi", "mvf", "ghd", "abq", "cuk", "mgd", "gyf",
@@ -54,10 +55,10 @@ var slotKeys = [16]string{
 
 // askSlots tests slots all over a cluster, because the slot of the probe's own key is random. A SET with XX
 // of a missing key changes nothing. It is refused when a SET would be, and needs no other permission.
-func askSlots(ctx context.Context) func(redis.Pipeliner) error {
+func (p *Probe) askSlots(ctx context.Context) func(redis.Pipeliner) error {
 	return func(pipe redis.Pipeliner) error {
 		for _, slot := range slotKeys {
-			pipe.SetXX(ctx, "echohealth:slot:"+slot, 1, keyExpiry)
+			pipe.SetXX(ctx, p.prefix+"echohealth:slot:"+slot, 1, keyExpiry)
 		}
 		return nil
 	}
@@ -70,8 +71,8 @@ func (p *Probe) askCluster(ctx context.Context, cluster *redis.ClusterClient) er
 		return err
 	}
 	_, err := cluster.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		pipe.Set(ctx, key, 1, keyExpiry)
-		return askSlots(ctx)(pipe)
+		pipe.Set(ctx, p.prefix+key, 1, keyExpiry)
+		return p.askSlots(ctx)(pipe)
 	})
 	return err
 }

@@ -3,7 +3,11 @@ package redisprobe
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/echo-probes/echohealth/internal/newconn"
 )
@@ -15,6 +19,31 @@ type Option func(*Probe) error
 // tell whether Redis takes writes. The last use wins.
 func PingOnly() Option {
 	return func(p *Probe) error { p.pingOnly = true; return nil }
+}
+
+// KeyPrefix sets what the names of the probe's keys begin with, such as "shop:" for a user with the ACL rule
+// ~shop:*. The key that the probe writes then is "shop:echohealth:" and a random word. The default is no
+// prefix. A prefix with a hash tag, such as "{shop}:", puts all keys into one slot of a cluster, so the check
+// tells only whether that slot takes writes. With PingOnly the probe uses no key.
+//
+// An empty prefix, one over 256 bytes, one with control characters or invalid UTF-8, and one with a { that
+// begins no hash tag are errors. The last use wins.
+func KeyPrefix(prefix string) Option {
+	return func(p *Probe) error {
+		p.prefix = prefix
+		if prefix == "" || len(prefix) > 256 || !utf8.ValidString(prefix) ||
+			strings.ContainsFunc(prefix, unicode.IsControl) || openTag(prefix) {
+			return fmt.Errorf("redisprobe.KeyPrefix(%.80q): the prefix must have 1 to 256 bytes of UTF-8 "+
+				"without control characters, and a { must begin a hash tag such as {shop}", prefix)
+		}
+		return nil
+	}
+}
+
+// openTag reports whether prefix has a { that begins no hash tag. As in Redis, only the first { counts.
+func openTag(prefix string) bool {
+	_, tag, opened := strings.Cut(prefix, "{")
+	return opened && strings.Index(tag, "}") < 1
 }
 
 // NewConnectionEvery sets how often the probe makes a new connection, logs in and closes it: once per d,

@@ -51,7 +51,9 @@
 //
 //	~echohealth:* +ping +set
 //
-// and in a cluster +cluster|slots. If the user may not write (permission_denied) or the server is a replica
+// and in a cluster +cluster|slots. For a user with other key patterns, KeyPrefix puts a prefix before all the
+// probe's keys. The keys of the sixteen slots, "echohealth:slot:" and three letters, are never written: they
+// are asked for by a SET that changes only a key that exists. If the user may not write (permission_denied) or the server is a replica
 // (read_only), use PingOnly.
 //
 // # The application's pool
@@ -87,6 +89,7 @@ type Probe struct {
 	newConns       *newconn.Tester
 	newConnections time.Duration   // 0: never
 	base           context.Context // source of values for each call; nil without BaseContext
+	prefix         string          // of the names of all keys
 	pingOnly       bool
 	invalid        error
 	closed         atomic.Bool
