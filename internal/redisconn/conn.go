@@ -14,7 +14,7 @@ import (
 // later check is affected by an earlier one. Every call ends with its context, and with Close.
 type Conn struct {
 	newClient func(ctx context.Context, o *ownClient) redis.UniversalClient
-	sentinel  *sentinel // nil if the client is not from redis.NewFailoverClient
+	sentinel  *sentinel // nil without Sentinel
 	ctx       context.Context
 	cancel    context.CancelFunc
 	node      atomic.Bool
@@ -90,7 +90,7 @@ func (c *Conn) run(ctx context.Context, o *ownClient, f call, done func(*ownClie
 	case c.ctx.Err() != nil:
 		return ErrClosed
 	case ctx.Err() != nil:
-		return ctx.Err() // err may only say that the client was closed
+		return c.sentinel.cause(c.ctx, o, ctx.Err()) // err may only say that the client was closed
 	}
 	return err
 }
@@ -112,7 +112,7 @@ func (c *Conn) open() *ownClient {
 // usable returns the kept client unless Sentinel has replaced its master.
 func (c *Conn) usable(ctx context.Context) *ownClient {
 	kept := c.take()
-	if kept != nil && c.sentinel != nil && c.sentinel.replaced(ctx, c.ctx, kept) {
+	if kept != nil && c.sentinel.replaced(ctx, c.ctx, kept) {
 		kept.close()
 		return nil
 	}

@@ -23,7 +23,7 @@ func New(app *redis.Options) *Conn {
 			return c.client(ctx, app)
 		}
 		opt := *app
-		opt.Dialer = c.sentinel.dialer(o)
+		opt.Dialer = c.sentinel.dialer(o, app)
 		return c.client(ctx, &opt)
 	}
 	return c
@@ -32,6 +32,7 @@ func New(app *redis.Options) *Conn {
 // NewCluster is New for a cluster. Its clients use the masters.
 func NewCluster(app *redis.ClusterOptions) *Conn {
 	c := newConn()
+	c.sentinel = newClusterSentinel(app)
 	c.newClient = func(ctx context.Context, _ *ownClient) redis.UniversalClient { return c.clusterClient(ctx, app) }
 	return c
 }
@@ -54,6 +55,9 @@ func (c *Conn) clusterClient(ctx context.Context, app *redis.ClusterOptions) *re
 	opt.MinIdleConns, opt.MaintNotificationsConfig = 0, noNotifications()     // so that made starts nothing
 	opt.ReadOnly, opt.RouteByLatency, opt.RouteRandomly = false, false, false // use the masters
 	opt.MaxRedirects = 1                                                      // enough for a slot that moves
+	if c.sentinel != nil {
+		opt.ClusterSlots = c.sentinel.slots(app)
+	}
 	return redis.NewClusterClient(&opt)
 }
 

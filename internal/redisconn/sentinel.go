@@ -2,6 +2,7 @@ package redisconn
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -18,60 +19,114 @@ const (
 	masterLimit = 10 * time.Second
 )
 
-// sentinel knows the master's address of a client from redis.NewFailoverClient. After a failover the old
-// master may answer for ten more seconds, so a kept connection to it proves nothing. Only the application's
-// dialer can ask the Sentinels. It also dials the master, so each question costs the master one connection,
-// on which nothing is sent (with TLS the handshake).
+// sentinel asks the Sentinels of a client from redis.NewFailoverClient or NewFailoverClusterClient, through
+// functions of that client. For the first kind it knows the master's address: after a failover the old master
+// may answer for ten more seconds, so a kept connection to it proves nothing. For both it knows why no
+// Sentinel answered: with go-redis's defaults that takes 1.7 s, longer than most checks may.
 type sentinel struct {
-	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	question func(ctx context.Context) (net.Addr, error) // the address is nil for a cluster's client
 
 	mu     sync.Mutex // guards the rest
 	asked  time.Time  // of the last question
 	asking bool
 	master string // the address; "" before it is known
+	failed error  // of the last question or dial; nil if it was answered
 }
 
-// newSentinel returns nil for a client of another kind.
+// newSentinel returns nil for a client of another kind. Only the dialer can ask. It also dials the master, so
+// each question costs the master one connection, on which nothing is sent (with TLS the handshake).
 func newSentinel(app *redis.Options) *sentinel {
 	if app.Addr != "FailoverClient" { // the address that go-redis gives to no other client
 		return nil
 	}
-	return &sentinel{dial: app.Dialer, asked: time.Now()}
-}
-
-// dialer is a dialer for o. It records where o is connected to.
-func (s *sentinel) dialer(o *ownClient) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := s.dial(ctx, network, addr)
-		if master := s.learn(ctx, conn, err); err == nil {
-			o.server.Store(&master)
+	return &sentinel{question: func(ctx context.Context) (net.Addr, error) {
+		conn, err := app.Dialer(ctx, "tcp", app.Addr)
+		if err != nil {
+			return nil, err
 		}
-		return conn, err
+		defer conn.Close()
+		return conn.RemoteAddr(), nil
+	}}
+}
+
+// newClusterSentinel returns nil if the client asks the cluster's nodes for the slots.
+func newClusterSentinel(app *redis.ClusterOptions) *sentinel {
+	if app.ClusterSlots == nil {
+		return nil
+	}
+	return &sentinel{question: func(ctx context.Context) (net.Addr, error) {
+		_, err := app.ClusterSlots(ctx)
+		return nil, err
+	}}
+}
+
+// dialer returns the application's dialer for o. It records where o is connected to.
+func (s *sentinel) dialer(o *ownClient,
+	app *redis.Options) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := app.Dialer(ctx, network, addr)
+		if err != nil {
+			s.learn(ctx, nil, err)
+			return nil, err
+		}
+		if server := conn.RemoteAddr(); server != nil {
+			text := server.String()
+			o.server.Store(&text)
+		}
+		s.learn(ctx, conn.RemoteAddr(), nil)
+		return conn, nil
 	}
 }
 
-// learn takes the master's address from the result of a dial. A failed dial tells it too: a failure of the
-// question to the Sentinels is not a bare *net.OpError, unless ctx has ended.
-func (s *sentinel) learn(ctx context.Context, conn net.Conn, err error) string {
-	var addr net.Addr
-	if err == nil {
-		addr = conn.RemoteAddr()
-	} else if op, ok := err.(*net.OpError); ok && op.Op == "dial" && ctx.Err() == nil {
-		addr = op.Addr
+// slots returns the application's function for the slots, and records its error.
+func (s *sentinel) slots(app *redis.ClusterOptions) func(context.Context) ([]redis.ClusterSlot, error) {
+	return func(ctx context.Context) ([]redis.ClusterSlot, error) {
+		slots, err := app.ClusterSlots(ctx)
+		s.learn(ctx, nil, err)
+		return slots, err
 	}
-	if addr == nil {
-		return ""
+}
+
+// learn takes the answer to a question. A failed dial tells the master's address too: it is a bare
+// *net.OpError, unlike a failure to reach the Sentinels. What fails because ctx has ended tells nothing.
+func (s *sentinel) learn(ctx context.Context, master net.Addr, err error) {
+	if err != nil && ctx.Err() != nil {
+		return
+	}
+	if op, ok := err.(*net.OpError); ok && op.Op == "dial" {
+		master = op.Addr
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.master = addr.String()
-	return s.master
+	s.failed = err
+	if master != nil {
+		s.master = master.String()
+	}
+}
+
+// cause returns err, or the last failure if o was not connected before its deadline. If that failure is too
+// old, the next call has a new one.
+func (s *sentinel) cause(parent context.Context, o *ownClient, err error) error {
+	if s == nil || o.server.Load() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	s.ask(parent)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed != nil {
+		return s.failed
+	}
+	return err
 }
 
 // replaced reports whether the master is no longer the server that o is connected to. It asks if the last
 // question is too old, and waits briefly for the answer. A later answer is for the next call.
-func (s *sentinel) replaced(ctx, conn context.Context, o *ownClient) bool {
-	if done := s.ask(conn); done != nil {
+func (s *sentinel) replaced(ctx, parent context.Context, o *ownClient) bool {
+	server := o.server.Load()
+	if s == nil || server == nil {
+		return false
+	}
+	if done := s.ask(parent); done != nil {
 		wait := masterWait
 		if deadline, ok := ctx.Deadline(); ok {
 			wait = min(wait, time.Until(deadline)/4)
@@ -84,10 +139,9 @@ func (s *sentinel) replaced(ctx, conn context.Context, o *ownClient) bool {
 		case <-ctx.Done():
 		}
 	}
-	server := o.server.Load()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return server != nil && s.master != "" && *server != s.master
+	return *server != s.master
 }
 
 // ask starts a question if one is due. The channel is closed when it is answered.
@@ -101,7 +155,7 @@ func (s *sentinel) ask(parent context.Context) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.dialOnce(parent)
+		s.askOnce(parent)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.asking, s.asked = false, time.Now()
@@ -109,14 +163,11 @@ func (s *sentinel) ask(parent context.Context) <-chan struct{} {
 	return done
 }
 
-// dialOnce ignores a panic of the application's dialer, as go-redis does.
-func (s *sentinel) dialOnce(parent context.Context) {
+// askOnce ignores a panic of the application's function, as go-redis does.
+func (s *sentinel) askOnce(parent context.Context) {
 	defer func() { _ = recover() }()
 	ctx, cancel := context.WithTimeout(parent, masterLimit)
 	defer cancel()
-	conn, err := s.dial(ctx, "tcp", "")
-	s.learn(ctx, conn, err)
-	if err == nil {
-		_ = conn.Close() // nothing was sent
-	}
+	master, err := s.question(ctx)
+	s.learn(ctx, master, err)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/redisprobe"
@@ -234,6 +235,23 @@ func TestClusterUnreachable(t *testing.T) {
 	requireError(t, newProbe(t, newClusterClient(t, refused(t), refused(t), refused(t))), probes.ReasonConnectionRefused)
 	server := testserver.NewRedis(t)
 	requireError(t, newProbe(t, newClusterClient(t, server.Addr())), probes.ReasonMisconfigured)
+}
+
+// The client tries again until its deadline; the cause must be there before the check's.
+func TestCauseBeforeTheDeadline(t *testing.T) {
+	type wrapper struct{ redis.UniversalClient }
+	cluster := redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs:    []string{refused(t), refused(t)},
+		PoolSize: 1000, // after as many failures a client says at once why
+	})
+	defer cluster.Close()
+	probe := newProbe(t, wrapper{cluster})
+	require.Eventually(t, func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 800*time.Millisecond)
+		defer cancel()
+		err := probe.Check(ctx).Err
+		return ctx.Err() == nil && reason.Of(err) == probes.ReasonConnectionRefused
+	}, 30*time.Second, 10*time.Millisecond)
 }
 
 // The application may reach the nodes by other addresses than they know of themselves.

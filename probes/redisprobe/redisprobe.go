@@ -25,11 +25,14 @@
 // After a failover by Sentinel, a kept connection may lead to the old master, which may take writes for
 // another ten seconds. So for a client from redis.NewFailoverClient the checks ask the Sentinels every two
 // seconds, through the client's dialer, and connect anew if they name another master. The dialer also dials
-// the master, so this costs the master a connection on which no command is sent.
+// the master, so this costs the master a connection on which no command is sent. If no Sentinel can be
+// reached, go-redis says so only after 1.7 seconds by default. A check that may not take as long is a timeout
+// first, and has the cause when it is known.
 //
 // For a *redis.Ring, and any other implementation of redis.UniversalClient, the probe uses the client
 // itself, because it cannot make a second one like it. The client's settings then determine how fast an
-// answer comes and how exact its cause is. The client's hooks and its Limiter are used. BaseContext sets the
+// answer comes and how exact its cause is. A tenth of the check's time is left unused, because many causes
+// are known only when the client's time is over. The client's hooks and its Limiter are used. BaseContext sets the
 // context values that a hook needs.
 //
 // # What is asked
@@ -159,12 +162,23 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 func (p *Probe) askRedis(ctx context.Context) error {
 	ctx = basecontext.With(ctx, p.base)
 	if p.conn == nil {
-		return p.ask(ctx, p.client)
+		return p.askEarly(ctx)
 	}
 	if err := p.conn.Do(ctx, p.ask); err != nil {
 		return err
 	}
 	return checkOpen(p.client)
+}
+
+// askEarly uses the client itself. It leaves a tenth of the time unused: a client that tries again until its
+// deadline says only then that a connection was refused.
+func (p *Probe) askEarly(ctx context.Context) error {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/10))
+		defer cancel()
+	}
+	return p.ask(ctx, p.client)
 }
 
 // Close ends a check in flight and closes the probe's own connections, within a second. It does not close
