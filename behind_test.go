@@ -105,7 +105,7 @@ func TestBesideTheHealthMiddleware(t *testing.T) {
 	limiter := middleware.RateLimiter(middleware.NewRateLimiterMemoryStoreWithConfig(
 		middleware.RateLimiterMemoryStoreConfig{Rate: 1e-9, Burst: 1}))
 	auth := middleware.KeyAuth(func(string, echo.Context) (bool, error) { return false, nil })
-	//nolint:staticcheck // it is deprecated, and still in use
+	//lint:ignore SA1019 it is deprecated, and still in use
 	timeout := middleware.TimeoutWithConfig(middleware.TimeoutConfig{Timeout: 20 * time.Millisecond})
 	tests := map[string]struct {
 		first  echo.MiddlewareFunc

@@ -144,7 +144,7 @@ func (c *config) validateReadiness(names map[string]bool) (errs []error) {
 
 // validateFeatures is about the endpoints that are named, and that no option has added.
 func (c *config) validateFeatures() (errs []error) {
-	if c.has(Badge) && c.isPublic(Index) && !(c.isPublic(Detailed) && c.isPublic(History)) {
+	if c.has(Badge) && c.isPublic(Index) && (!c.isPublic(Detailed) || !c.isPublic(History)) {
 		errs = append(errs,
 			errors.New("WithPublic: the page of WithPage, which is at Index, needs Detailed and History"))
 	}

@@ -2,6 +2,7 @@ package observability
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"regexp"
@@ -40,7 +41,7 @@ func TestPromtoolAcceptsTheMetrics(t *testing.T) {
 	require.NoError(t, err)
 	defer h.Close()
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest("GET", "/api/health/prometheus/", nil))
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/health/prometheus/", nil))
 	assert.Empty(t, tool(t, "", w.Body.String(), "promtool", "check", "metrics"))
 }
 

@@ -3,6 +3,7 @@ package observability
 import (
 	"errors"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -24,7 +25,7 @@ func TestPrometheus3ParsesTheMetrics(t *testing.T) {
 			"q=0.2,*/*;q=0.1",
 		"text/plain;version=0.0.4",
 	} {
-		r := httptest.NewRequest("GET", "/api/health/prometheus/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/api/health/prometheus/", nil)
 		r.Header.Set("Accept", accept)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)

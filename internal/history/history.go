@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// MinWindow and MaxWindow bound what can be asked for.
+	// MinWindow is the shortest window that can be asked for.
 	MinWindow = time.Minute
+	// MaxWindow is the longest window that can be asked for.
 	MaxWindow = 24 * time.Hour
 
 	fineWindow = time.Hour // up to this window the columns are made from seconds

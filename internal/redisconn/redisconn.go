@@ -33,7 +33,9 @@ func New(app *redis.Options) *Conn {
 func NewCluster(app *redis.ClusterOptions) *Conn {
 	c := newConn()
 	c.sentinel = newClusterSentinel(app)
-	c.newClient = func(ctx context.Context, _ *ownClient) redis.UniversalClient { return c.clusterClient(ctx, app) }
+	c.newClient = func(ctx context.Context, _ *ownClient) redis.UniversalClient {
+		return c.clusterClient(ctx, app)
+	}
 	return c
 }
 

@@ -93,7 +93,7 @@ func (s *sentinel) learn(ctx context.Context, master net.Addr, err error) {
 	if err != nil && ctx.Err() != nil {
 		return
 	}
-	if op, ok := err.(*net.OpError); ok && op.Op == "dial" {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 		master = op.Addr
 	}
 	s.mu.Lock()

@@ -11,29 +11,29 @@
 //
 // For a *redis.Client, with or without Sentinel, and for a *redis.ClusterClient, the probe makes its own
 // connections with the client's settings: one, or one to each cluster node that it uses. It keeps them from
-// check to check. So a check costs one round trip, or two in a cluster, because the probe first looks up the
-// masters. A check never takes a connection that the application waits for. It also reports the cause of a
-// failure at once, while a client with go-redis's defaults retries until only "context deadline exceeded" is
-// left. The probe's connections use the client's dialer, credentials provider and OnConnect, but not its
-// hooks and its Limiter.
+// check to check. So a check costs one round trip, or two in a cluster, because the probe first looks up
+// the masters. A check never takes a connection that the application waits for. It also reports the cause
+// of a failure at once, while a client with go-redis's defaults retries until only "context deadline
+// exceeded" is left. The probe's connections use the client's dialer, credentials provider and OnConnect,
+// but not its hooks and its Limiter.
 //
-// A kept connection still works after a password change, after the server's certificate has expired, or when
-// the server has reached its client limit, but the application can make no new connection. So once a minute
-// the probe makes a new connection, logs in, sends a PING and closes it. While that fails and the kept
-// connection answers, the check is a warning with the reason of the failure (NewConnectionEvery).
+// A kept connection still works after a password change, after the server's certificate has expired, or
+// when the server has reached its client limit, but the application can make no new connection. So once a
+// minute the probe makes a new connection, logs in, sends a PING and closes it. While that fails and the
+// kept connection answers, the check is a warning with the reason of the failure (NewConnectionEvery).
 //
 // After a failover by Sentinel, a kept connection may lead to the old master, which may take writes for
 // another ten seconds. So for a client from redis.NewFailoverClient the checks ask the Sentinels every two
 // seconds, through the client's dialer, and connect anew if they name another master. The dialer also dials
 // the master, so this costs the master a connection on which no command is sent. If no Sentinel can be
-// reached, go-redis says so only after 1.7 seconds by default. A check that may not take as long is a timeout
-// first, and has the cause when it is known.
+// reached, go-redis says so only after 1.7 seconds by default. A check that may not take as long is a
+// timeout first, and has the cause when it is known.
 //
 // For a *redis.Ring, and any other implementation of redis.UniversalClient, the probe uses the client
 // itself, because it cannot make a second one like it. The client's settings then determine how fast an
 // answer comes and how exact its cause is. A tenth of the check's time is left unused, because many causes
-// are known only when the client's time is over. The client's hooks and its Limiter are used. BaseContext sets the
-// context values that a hook needs.
+// are known only when the client's time is over. The client's hooks and its Limiter are used. BaseContext
+// sets the context values that a hook needs.
 //
 // # What is asked
 //
@@ -41,11 +41,11 @@
 // over the whole range, which it refuses when it is down. In a Ring every shard that the Ring considers up
 // must answer both commands.
 //
-// A *redis.Client on a cluster node cannot follow to the nodes with the other slots. Unless the node has the
-// sixteen slots, the check is an error with the reason misconfigured. The probe also asks for the slots if
-// the server does not answer HELLO, or if the probe uses the client itself: it then does not know whether
-// the server is a cluster node. Any other server takes the same commands. With PingOnly the check does not
-// notice a cluster node.
+// A *redis.Client on a cluster node cannot follow to the nodes with the other slots. Unless the node has
+// the sixteen slots, the check is an error with the reason misconfigured. The probe also asks for the slots
+// if the server does not answer HELLO, or if the probe uses the client itself: it then does not know
+// whether the server is a cluster node. Any other server takes the same commands. With PingOnly the check
+// does not notice a cluster node.
 //
 // # What is written
 //
@@ -54,10 +54,10 @@
 //
 //	~echohealth:* +ping +set
 //
-// and in a cluster +cluster|slots. For a user with other key patterns, KeyPrefix puts a prefix before all the
-// probe's keys. The keys of the sixteen slots, "echohealth:slot:" and three letters, are never written: they
-// are asked for by a SET that changes only a key that exists. If the user may not write (permission_denied) or the server is a replica
-// (read_only), use PingOnly.
+// and in a cluster +cluster|slots. For a user with other key patterns, KeyPrefix puts a prefix before all
+// the probe's keys. The keys of the sixteen slots, "echohealth:slot:" and three letters, are never written:
+// they are asked for by a SET that changes only a key that exists. If the user may not write
+// (permission_denied) or the server is a replica (read_only), use PingOnly.
 //
 // # The application's pool
 //

@@ -105,7 +105,7 @@ func TestFollowsAFailover(t *testing.T) {
 	require.Equal(t, "master", role[0], "the old master still answers")
 	replica.Start(t)
 	promoted := newClient(t, &redis.Options{Addr: replica.Addr()})
-	require.NoError(t, promoted.SlaveOf(t.Context(), "NO", "ONE").Err()) // its arguments say otherwise
+	require.NoError(t, promoted.ReplicaOf(t.Context(), "NO", "ONE").Err())
 	for _, probe := range all {
 		requireOK(t, probe)
 	}
