@@ -29,8 +29,11 @@ type Health struct {
 	notifier *notifier
 	router   *router
 	features map[Endpoint]any // what the features keep
-	serving  serving
-	asked    atomic.Bool // there was a health request
+
+	countersOnce sync.Once
+	counters     any // those of Metrics, once it was called
+	serving      serving
+	asked        atomic.Bool // there was a health request
 
 	prefix  string // of config: read on the path of every request
 	aliased bool   // there are aliases

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/engine"
@@ -42,6 +43,15 @@ type keeper struct {
 	monitor    *monitor
 	components []snapshot.Component
 	history    *history.History
+	cached     atomic.Pointer[historyAnswer] // the last one
+}
+
+// historyAnswer is an answer that serves other requests of the same second.
+type historyAnswer struct {
+	window    time.Duration
+	component string
+	second    int64
+	answer    *answer
 }
 
 // ErrNoHistory is the error of Health.History without WithHistory.
@@ -75,7 +85,7 @@ type HistoryColumn struct {
 	Average, Longest time.Duration // of the response times; zero for a metric, and without data
 }
 
-// MarshalJSON returns what /history/ answers.
+// MarshalJSON returns what /history/ answered when the report was made, whatever its fields are now.
 func (r HistoryReport) MarshalJSON() ([]byte, error) { return r.report.Append(nil), nil }
 
 // History returns what /history/ answers for the window that ends now, which must be from 1 minute to 24
@@ -122,7 +132,13 @@ func (k *keeper) respond(r *http.Request) *answer {
 		text, _ := json.Marshal(err.Error())
 		return newAnswer(http.StatusBadRequest, fmt.Appendf(nil, `{"error":"bad_request","message":%s}`, text))
 	}
-	return newAnswer(http.StatusOK, k.report(r.Context(), window, component).Append(nil))
+	second := time.Now().Unix()
+	if c := k.cached.Load(); c != nil && c.second == second && c.window == window && c.component == component {
+		return c.answer
+	}
+	a := newAnswer(http.StatusOK, k.report(r.Context(), window, component).Append(nil))
+	k.cached.Store(&historyAnswer{window, component, second, a})
+	return a
 }
 
 // parse reads the parameters. Its errors state the rule, and do not repeat what was sent.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/echo-probes/echohealth/probes"
 )
@@ -251,10 +252,13 @@ func WithLogger(l *slog.Logger) Option {
 }
 
 // WithVersion adds the member "version" to the detailed answer. By default, and with an empty version, the
-// member is absent. The last use wins.
+// member is absent. A version that is not valid UTF-8 is an error. The last use wins.
 func WithVersion(v string) Option {
 	return func(c *config) error {
 		c.version = v
+		if !utf8.ValidString(v) {
+			return fmt.Errorf("WithVersion(%q): the version must be valid UTF-8", v)
+		}
 		return nil
 	}
 }

@@ -82,7 +82,7 @@ func relative(from, to string) string {
 func pageComponents(m *monitor) map[string]page.Component {
 	components := map[string]page.Component{}
 	for _, d := range m.dependencies {
-		components[d.Name] = page.Component{Optional: d.optional}
+		components[d.Name] = page.Component{Gating: d.gating}
 	}
 	for i, name := range m.metricNames() {
 		component := page.Component{System: true}

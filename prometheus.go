@@ -51,15 +51,19 @@ func metricsAnswer(m *monitor, counters *exposition.Counters, format exposition.
 	}}
 }
 
-// Metrics is for the modules promhealth and otelhealth, which export the metrics of WithPrometheus by the
-// client libraries of Prometheus and OpenTelemetry. It counts from now on, or, with WithPrometheus, since
+// Metrics is for the modules promhealth and otelhealth, which export the metrics of WithPrometheus by the client
+// libraries of Prometheus and OpenTelemetry. It counts from the first call on, or, with WithPrometheus, since
 // New.
 func (h *Health) Metrics() *exposition.Source {
 	m := h.monitor
-	counters, ok := h.features[Prometheus].(*exposition.Counters)
-	if !ok {
-		counters = newCounters(m)
-	}
+	h.countersOnce.Do(func() {
+		counters, ok := h.features[Prometheus].(*exposition.Counters)
+		if !ok {
+			counters = newCounters(m)
+		}
+		h.counters = counters
+	})
+	counters := h.counters.(*exposition.Counters)
 	source := &metricSource{m, m.components()}
 	return exposition.NewSource(source, source.components, counters)
 }
@@ -75,4 +79,6 @@ func (s *metricSource) Look(ctx context.Context) *snapshot.Snapshot {
 	return s.monitor.snapshot(s.components, s.monitor.phase(), results, s.monitor.metrics())
 }
 
-func (s *metricSource) Record(r snapshot.Recorder) { s.monitor.record(r) }
+func (s *metricSource) Record(r snapshot.Recorder) (remove func()) { return s.monitor.record(r) }
+
+func (s *metricSource) Closed() bool { return s.monitor.engine.Closed() }

@@ -1,6 +1,8 @@
 package echohealth
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/engine"
@@ -14,6 +16,7 @@ func (m *monitor) components() []snapshot.Component {
 	for _, d := range m.dependencies {
 		components = append(components, snapshot.Component{
 			Name: d.Name, Critical: !d.optional, Timeout: d.Timeout, Interval: max(d.Freshness, m.interval),
+			Celery: strings.Contains(fmt.Sprintf("%T", d.Probe), "celeryprobe."),
 		})
 	}
 	for i, name := range m.metricNames() {
@@ -24,20 +27,26 @@ func (m *monitor) components() []snapshot.Component {
 	return components
 }
 
-// record lets a recorder be told of each run of a check, and of each measurement of a system metric.
-func (m *monitor) record(recorder snapshot.Recorder) {
-	m.engine.Record(func(run engine.Run) {
+// record lets a recorder be told of each run of a check, and of each measurement of a system metric. The
+// returned function ends it.
+func (m *monitor) record(recorder snapshot.Recorder) (remove func()) {
+	removeChecks := m.engine.Record(func(run engine.Run) {
 		recorder.Record(snapshot.Run{
 			Component: run.Check, Status: run.Result.Status, Reason: run.Result.Reason,
 			Took: run.Result.Took, At: run.At, Kind: runKinds[run.Kind],
 		})
 	})
-	if m.system != nil {
-		m.system.record(func(i int, check *Check, at time.Time) {
-			recorder.Record(snapshot.Run{
-				Component: len(m.checks) + i, Status: check.Status, Reason: check.Reason, At: at,
-			})
+	if m.system == nil {
+		return removeChecks
+	}
+	removeMetrics := m.system.record(func(i int, check *Check, at time.Time) {
+		recorder.Record(snapshot.Run{
+			Component: len(m.checks) + i, Status: check.Status, Reason: check.Reason, At: at,
 		})
+	})
+	return func() {
+		removeChecks()
+		removeMetrics()
 	}
 }
 

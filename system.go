@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -25,8 +26,8 @@ type system struct {
 
 	mu       sync.Mutex // guards what follows
 	last     *metrics
-	recorded []func(i int, check *Check, at time.Time) // see record
-	renewing bool                                      // a goroutine measures for looks that do not wait
+	recorded []*metricRecorder
+	renewing bool // a goroutine measures for looks that do not wait
 	closed   bool
 }
 
@@ -86,11 +87,20 @@ func (s *system) percentages(i int) *levels {
 	return nil
 }
 
-// record calls f for each metric of each sample from now on, with s.mu held. Repeated use is additive.
-func (s *system) record(f func(i int, check *Check, at time.Time)) {
+// metricRecorder is called for each metric of a sample.
+type metricRecorder func(i int, check *Check, at time.Time)
+
+// record calls f for each metric of each sample from now on, with s.mu held. Repeated use is additive. The
+// returned function ends it.
+func (s *system) record(f metricRecorder) (remove func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.recorded = append(s.recorded, f)
+	s.recorded = append(s.recorded, &f)
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.recorded = slices.DeleteFunc(s.recorded, func(r *metricRecorder) bool { return r == &f })
+	}
 }
 
 // read returns the metrics, at most a second old. The same pointer means that nothing is new.
@@ -136,7 +146,7 @@ func (s *system) take(sample *sysmetrics.Sample) *metrics {
 	s.last = next
 	for _, record := range s.recorded {
 		for i := range next.checks {
-			record(i, &next.checks[i], next.at)
+			(*record)(i, &next.checks[i], next.at)
 		}
 	}
 	if len(changes) > 0 {

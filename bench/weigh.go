@@ -22,9 +22,9 @@ const rootWeight = "Echo, log/slog → + echohealth"
 
 var weights = []weight{
 	{rootWeight, "slog", "", "slog,root", 568, "the system metrics (200 KB, most of it gopsutil), naming errors and masking passwords (54 KB), the endpoints, the engine"},
-	{"→ + WithPrometheus", "slog,root", "", "slog,root,prometheus", 68, "the table of metrics, two formats, the snapshot"},
-	{"→ + WithHistory", "slog,root", "", "slog,root,history", 68, "the rings, the columns, the parameters"},
-	{"→ + WithPage", "slog,root", "", "slog,root,page", 140, "the page itself (26 KB), its history, JSON and SHA-256"},
+	{"→ + WithPrometheus", "slog,root", "", "slog,root,prometheus", 80, "the table of metrics, two formats, the snapshot"},
+	{"→ + WithHistory", "slog,root", "", "slog,root,history", 80, "the rings, the columns, the parameters"},
+	{"→ + WithPage", "slog,root", "", "slog,root,page", 156, "the page itself (26 KB), its history, JSON and SHA-256"},
 	{"→ + pgxprobe", "root,pgx", "root", "root,pgx,pgxprobe", 88, "its own code, and the test of new connections"},
 	{"→ + sqlprobe", "root,sql", "root", "root,sql,sqlprobe", 108, "its own code, the test of new connections, and the question of RequireWritable"},
 	{"→ + redisprobe", "root,redis", "root", "root,redis,redisprobe", 972, "go-redis's cluster and ring clients, all commands of its UniversalClient, and its pipeliner, which tells whether a client is closed; an application with a plain Client links none of them"},

@@ -17,6 +17,7 @@ type durations struct {
 	histogram  metric.Float64Histogram
 	attributes []metric.RecordOption // one for each check
 	queue      engine.CallQueue
+	remove     func() // ends the recording
 }
 
 // newDurations returns a recorder for the components that are checks.
@@ -48,4 +49,7 @@ func (d *durations) Record(run snapshot.Run) {
 }
 
 // close ends the recording.
-func (d *durations) close() { d.queue.Close(time.Second) }
+func (d *durations) close() {
+	d.remove()
+	d.queue.Close(time.Second)
+}

@@ -49,7 +49,7 @@ func Register(h *echohealth.Health, p metric.MeterProvider) (metric.Registration
 	if err != nil {
 		return nil, fmt.Errorf("otelhealth: %w", err)
 	}
-	e.source.Record(durations)
+	durations.remove = e.source.Record(durations)
 	return &both{Registration: registration, durations: durations}, nil
 }
 
@@ -70,7 +70,12 @@ type exporter struct {
 	instruments map[string]metric.Float64Observable // by the family's name
 }
 
+// observe says nothing of a Health that is closed: the last collection of a pipeline, at its shutdown, would
+// otherwise say that everything is stale, and stay.
 func (e *exporter) observe(ctx context.Context, o metric.Observer) error {
+	if e.source.Closed() {
+		return nil
+	}
 	e.source.Read(ctx, func(family *exposition.Family, series exposition.Series) {
 		instrument, ok := e.instruments[family.Name]
 		if !ok {

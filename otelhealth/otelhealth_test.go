@@ -103,6 +103,19 @@ func TestRegister(t *testing.T) {
 	assert.NotContains(t, collect(t, reader), "echohealth.status")
 }
 
+// The last collection of a pipeline comes after the end of the service: that everything is stale would stay.
+func TestNothingAfterClose(t *testing.T) {
+	reader := metric.NewManualReader()
+	h, err := echohealth.New(echohealth.WithDatabase(probes.Func(func(context.Context) error { return nil })))
+	require.NoError(t, err)
+	registration, err := otelhealth.Register(h, metric.NewMeterProvider(metric.WithReader(reader)))
+	require.NoError(t, err)
+	assert.Contains(t, collect(t, reader), "echohealth.status")
+	require.NoError(t, h.Close())
+	assert.NotContains(t, collect(t, reader), "echohealth.status")
+	require.NoError(t, registration.Unregister())
+}
+
 // Each run of a check is recorded once.
 func TestDurations(t *testing.T) {
 	reader := metric.NewManualReader()

@@ -45,8 +45,8 @@ type Engine struct {
 	generation atomic.Uint64
 	queue      CallQueue // of the listener's calls
 	listener   Listener
-	recorders  atomic.Pointer[[]func(Run)] // nil: none
-	closedAt   atomic.Pointer[time.Time]   // nil before Close
+	recorders  atomic.Pointer[[]*func(Run)] // nil: none
+	closedAt   atomic.Pointer[time.Time]    // nil before Close
 
 	scheduleMu sync.Mutex // guards schedule
 	schedule   *time.Timer

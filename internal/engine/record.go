@@ -27,14 +27,26 @@ const (
 )
 
 // Record calls f for each Run from now on: in order for one check, at once for several. f must return at once
-// and must not call the Engine, because a lock is held. Repeated use is additive.
-func (e *Engine) Record(f func(Run)) {
+// and must not call the Engine, because a lock is held. Repeated use is additive. The returned function ends it.
+func (e *Engine) Record(f func(Run)) (remove func()) {
+	recorder := &f
+	e.changeRecorders(func(all []*func(Run)) []*func(Run) { return append(all, recorder) })
+	return func() {
+		e.changeRecorders(func(all []*func(Run)) []*func(Run) {
+			return slices.DeleteFunc(all, func(r *func(Run)) bool { return r == recorder })
+		})
+	}
+}
+
+// changeRecorders replaces the list, which is never changed itself.
+func (e *Engine) changeRecorders(change func([]*func(Run)) []*func(Run)) {
 	for {
 		old := e.recorders.Load()
-		all := []func(Run){f}
+		var all []*func(Run)
 		if old != nil {
-			all = append(slices.Clone(*old), f)
+			all = slices.Clone(*old)
 		}
+		all = change(all)
 		if e.recorders.CompareAndSwap(old, &all) {
 			return
 		}
@@ -45,7 +57,7 @@ func (e *Engine) Record(f func(Run)) {
 func (c *Check) tell(result *Result, kind RunKind, at time.Time) {
 	if recorders := c.engine.recorders.Load(); recorders != nil {
 		for _, f := range *recorders {
-			f(Run{Check: c.index, Result: result, Kind: kind, At: at})
+			(*f)(Run{Check: c.index, Result: result, Kind: kind, At: at})
 		}
 	}
 }

@@ -117,3 +117,22 @@ func TestWhatIsNoResultIsNotRecorded(t *testing.T) {
 		e.Close(time.Second)
 	})
 }
+
+func TestRecordingEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := New([]Config{{
+			Probe:   probes.Func(func(context.Context) error { return nil }),
+			Timeout: time.Second, Freshness: time.Second,
+		}}, noListener{})
+		defer e.Close(time.Second)
+		var first, second int
+		remove := e.Record(func(Run) { first++ })
+		e.Record(func(Run) { second++ })
+		e.Collect(t.Context(), e.Checks())
+		remove()
+		time.Sleep(time.Second)
+		e.Collect(t.Context(), e.Checks())
+		assert.Equal(t, 1, first)
+		assert.Equal(t, 2, second)
+	})
+}

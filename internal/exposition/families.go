@@ -3,7 +3,11 @@
 // behind the collectors for the client libraries of Prometheus and OpenTelemetry, so that all say the same.
 package exposition
 
-import "github.com/echo-probes/echohealth/internal/snapshot"
+import (
+	"slices"
+
+	"github.com/echo-probes/echohealth/internal/snapshot"
+)
 
 // Type is the type of a family in Prometheus's data model.
 type Type string
@@ -56,8 +60,9 @@ type source struct {
 // that c was made for.
 func (c *Counters) Read(s *snapshot.Snapshot, emit func(*Family, Series)) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	from := &source{Snapshot: s, counts: c.counts}
+	counts := slices.Clone(c.counts) // emit is foreign code, which must not run with the lock held
+	c.mu.Unlock()
+	from := &source{Snapshot: s, counts: counts}
 	var family *Family
 	emitSeries := func(series Series) { emit(family, series) }
 	for i := range Families {
@@ -125,7 +130,7 @@ var Families = [...]Family{
 	},
 	{
 		Name: "echohealth_component_check_interval_seconds", Type: TypeGauge, Labels: []string{"component"},
-		Help: "How old a result of the check may be before the check runs again, if it is looked at.",
+		Help: "The freshness of the check's results, or the interval of the schedule if that is longer.",
 		each: checkInterval,
 	},
 	{
@@ -165,7 +170,7 @@ var Families = [...]Family{
 	},
 	{
 		Name: "echohealth_celery_workers", Type: TypeGauge, Labels: []string{"component"},
-		Help: "Celery workers that answered the last ping, or, without pings, that listen.",
+		Help: "Celery workers that answered the last ping. It is absent without pings.",
 		each: celeryWorkers,
 	},
 	{

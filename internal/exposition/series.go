@@ -122,7 +122,7 @@ const (
 func celeryWorkers(s *source, emit func(Series)) {
 	for i, component := range s.Components {
 		for _, detail := range s.States[i].Details {
-			if value, ok := number(detail); ok && detail.Key == workersDetail {
+			if value, ok := number(detail); ok && component.Celery && detail.Key == workersDetail {
 				of(component, emit, value)
 			}
 		}
@@ -131,6 +131,9 @@ func celeryWorkers(s *source, emit func(Series)) {
 
 func celeryQueues(s *source, emit func(Series)) {
 	for i, component := range s.Components {
+		if !component.Celery {
+			continue
+		}
 		details := s.States[i].Details
 		single := true
 		for _, detail := range details {

@@ -17,8 +17,10 @@ type Source struct {
 type Health interface {
 	// Look runs what is due, and returns what is known then.
 	Look(context.Context) *snapshot.Snapshot
-	// Record lets a recorder be told of each run from now on.
-	Record(snapshot.Recorder)
+	// Record lets a recorder be told of each run from now on, until remove is called.
+	Record(snapshot.Recorder) (remove func())
+	// Closed reports whether the Health is closed.
+	Closed() bool
 }
 
 // NewSource returns a Source of a Health with these components, whose runs the counters count.
@@ -29,8 +31,11 @@ func NewSource(h Health, components []snapshot.Component, counters *Counters) *S
 // Components returns the components, in the order of the indexes of runs.
 func (s *Source) Components() []snapshot.Component { return s.components }
 
-// Record lets a recorder be told of each run from now on.
-func (s *Source) Record(r snapshot.Recorder) { s.health.Record(r) }
+// Record lets a recorder be told of each run from now on, until remove is called.
+func (s *Source) Record(r snapshot.Recorder) (remove func()) { return s.health.Record(r) }
+
+// Closed reports whether the Health is closed.
+func (s *Source) Closed() bool { return s.health.Closed() }
 
 // Read runs the checks that are due, and calls emit for each series, family by family in the order of
 // Families. It takes no longer than the longest timeout of the checks.

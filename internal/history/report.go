@@ -1,6 +1,7 @@
 package history
 
 import (
+	"slices"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/snapshot"
@@ -66,9 +67,7 @@ func stepFor(window time.Duration) time.Duration {
 // Report returns what is known of the window that ends now: of the component with this name, or of all if
 // it is empty. The window must be from MinWindow to MaxWindow.
 func (h *History) Report(window time.Duration, component string, now time.Time) Report {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	at := h.clock.advance(now)
+	tracks, changes, at := h.copy(component, now)
 	wall := func(t time.Duration) time.Time { return now.Add(t - at) }
 	p := newPlan(window, at)
 	r := Report{
@@ -76,11 +75,10 @@ func (h *History) Report(window time.Duration, component string, now time.Time) 
 	}
 	for i, c := range h.components {
 		if component == "" || c.Name == component {
-			r.Components = append(r.Components, h.tracks[i].report(c, p))
+			r.Components = append(r.Components, tracks[i].report(c, p))
 		}
 	}
-	for i := range h.changes {
-		c := h.changes[(h.next+i)%len(h.changes)]
+	for _, c := range changes {
 		name := h.components[c.component].Name
 		if c.at >= p.from() && (component == "" || component == name) {
 			r.Changes = append(r.Changes, Change{
@@ -89,6 +87,26 @@ func (h *History) Report(window time.Duration, component string, now time.Time) 
 		}
 	}
 	return r
+}
+
+// copy returns what is kept of a component, or of all, and the changes in their order. Record waits meanwhile,
+// and readiness for it, so what takes longer than a copy must not happen under the lock.
+func (h *History) copy(component string, now time.Time) ([]track, []change, time.Duration) {
+	tracks := make([]track, len(h.tracks))
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at := h.clock.advance(now)
+	for i, t := range h.tracks {
+		if component == "" || h.components[i].Name == component {
+			t.seconds, t.minutes = slices.Clone(t.seconds), slices.Clone(t.minutes)
+			tracks[i] = t
+		}
+	}
+	next := min(h.next, len(h.changes)) // a ring that is not full begins at 0
+	if len(h.changes) < maxChanges {
+		next = 0
+	}
+	return tracks, slices.Concat(h.changes[next:], h.changes[:next]), at
 }
 
 // plan says which slots the columns are made from.
@@ -214,7 +232,9 @@ func (t *track) availability(p plan) (share Figure, incidents int) {
 			continue
 		}
 		well := float64(m.count[0]) + float64(m.count[1])
-		up, all = up+well, all+well+float64(m.count[2])
+		if runs := well + float64(m.count[2]); runs > 0 {
+			up, all = up+well/runs, all+1 // each minute counts the same, however often it was looked at
+		}
 		incidents += int(m.incidents)
 	}
 	if all > 0 {

@@ -19,6 +19,14 @@ const (
 	logStep    = 0.22266344 // its natural logarithm
 )
 
+// levels are the middles of the levels.
+var levels = func() (ms [64]float32) {
+	for level := 1; level < len(ms); level++ {
+		ms[level] = float32(scaleStart * math.Exp((float64(level)-.5)*logStep))
+	}
+	return ms
+}()
+
 func newSecond(status probes.Status, ms float32) second {
 	level := 0
 	if ms >= scaleStart {
@@ -29,13 +37,9 @@ func newSecond(status probes.Status, ms float32) second {
 
 func (s second) code() int { return int(s >> 6) }
 
-// ms is the middle of the level.
+// ms is the response time, as the middle of its level.
 func (s second) ms() float32 {
-	level := s & 63
-	if level == 0 {
-		return 0
-	}
-	return float32(scaleStart * math.Pow(scaleStep, float64(level)-.5))
+	return levels[s&63]
 }
 
 func (s second) worse(other second) second {

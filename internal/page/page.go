@@ -37,7 +37,7 @@ func hash(text string) string {
 // Component is what the page shows of a check or a system metric beside its state.
 type Component struct {
 	System   bool    `json:"system,omitempty"`
-	Optional bool    `json:"optional,omitempty"`
+	Gating   bool    `json:"gating,omitempty"`   // readiness depends on it
 	Warning  float64 `json:"warning,omitempty"`  // a threshold in percent; 0: none
 	Critical float64 `json:"critical,omitempty"` // likewise
 }
@@ -156,7 +156,11 @@ func writeBanner(w *strings.Builder, s *snapshot.Snapshot, bad []problem) {
 	w.WriteString(`<header id="banner" class="banner s-` + class + `"><h1 id="status">` + glyph(s.Status) + " " +
 		strings.ToUpper(s.Status[:1]) + s.Status[1:] + `</h1><p id="why">`)
 	var parts []string
-	if s.Phase != "running" && s.Phase != "" {
+	switch s.Phase {
+	case "running":
+	case "":
+		parts = append(parts, "This instance is closed")
+	default:
 		parts = append(parts, "This instance is "+s.Phase)
 	}
 	for _, p := range bad {

@@ -22,7 +22,7 @@ var since = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 // document is the page of a service with a Redis that fails and a name that must be escaped.
 func document() string {
 	p := page.New(map[string]page.Component{
-		"redis": {}, "cpu": {System: true, Warning: 90}, "</script>": {Optional: true},
+		"redis": {}, "cpu": {System: true, Warning: 90}, "</script>": {Gating: true},
 	})
 	return string(p.Append(nil, &snapshot.Snapshot{
 		Status: "unhealthy", Phase: "running", Version: "<b>1.2</b>",
@@ -73,7 +73,7 @@ func TestTheConfiguration(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(config[1]), &got))
 	assert.Equal(t, `./"</script>`, got.Base)
 	assert.Equal(t, page.Component{System: true, Warning: 90}, got.Components["cpu"])
-	assert.True(t, got.Components["</script>"].Optional)
+	assert.True(t, got.Components["</script>"].Gating)
 }
 
 // Every reason that we have has a meaning.

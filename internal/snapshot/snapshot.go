@@ -27,6 +27,7 @@ type Component struct {
 	Name     string
 	System   bool          // it is a system metric
 	Critical bool          // an error of it makes the service unhealthy
+	Celery   bool          // its details are those of package celeryprobe
 	Timeout  time.Duration // of one run; zero for a system metric
 	Interval time.Duration // how often it runs if it is looked at often enough; zero for a system metric
 }

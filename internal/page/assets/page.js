@@ -34,12 +34,16 @@
     if (s < 86400) return Math.floor(s / 3600) + " h " + Math.floor(s % 3600 / 60) + " min";
     return Math.floor(s / 86400) + " d " + Math.floor(s % 86400 / 3600) + " h";
   }
-  const clock = (time) => new Date(time).toLocaleTimeString([], {hour: "2-digit", minute: "2-digit", second: "2-digit"});
+  const clock = (time) => {
+    const at = new Date(time), today = at.toDateString() === new Date().toDateString();
+    const date = today ? "" : at.toLocaleDateString([], {month: "short", day: "numeric"}) + " ";
+    return date + at.toLocaleTimeString([], {hour: "2-digit", minute: "2-digit", second: "2-digit"});
+  };
   const percent = (share) => (share === null ? "no data" : (share >= 1 ? "100" : (Math.floor(share * 1e4) / 100).toString()) + " %");
   const ms = (value) => (value === null ? "no data" : (value < 10 ? value.toFixed(2) : Math.round(value)) + " ms");
 
   async function ask(path) {
-    const response = await fetch(new URL(path, base), {headers: {Accept: "application/json"}, cache: "no-store"});
+    const response = await fetch(new URL(path, base), {headers: {Accept: "application/json"}, cache: "no-store", signal: AbortSignal.timeout(10000)});
     if (!response.ok) throw new Error(String(response.status));
     return response.json();
   }
@@ -48,13 +52,16 @@
     clearTimeout(state.timer);
     if (document.hidden || state.paused) return;
     try {
-      const [now, past] = await Promise.all([ask("detailed/"), ask("history/?window=" + state.window)]);
-      for (const document of [now, past]) {
-        const known = state.instances.get(document.instance) || {};
-        known[document === now ? "now" : "past"] = document;
+      // In turns, or a balancer would always have the same instance answer the same question.
+      state.turn = !state.turn;
+      const paths = ["detailed/", "history/?window=" + state.window];
+      for (const path of state.turn ? paths : paths.reverse()) {
+        const document = await ask(path), known = state.instances.get(document.instance) || {};
+        known[path === "detailed/" ? "now" : "past"] = document;
         known.at = Date.now();
         state.instances.set(document.instance, known);
       }
+      for (const [id, known] of state.instances) if (Date.now() - known.at > 300000) state.instances.delete(id);
       state.failures = 0;
     } catch (error) {
       state.failures++;
@@ -76,10 +83,11 @@
   }
 
   function render() {
-    $("stale").hidden = state.failures === 0;
-    $("stale").textContent = "The service can't be reached" + (/^\d+$/.test(state.failure) ? " (" + state.failure + ")" : "") +
-      ". What is shown may be old.";
     const known = shown();
+    const silent = known && Date.now() - known.at > 60000 && !state.paused;
+    $("stale").hidden = state.failures === 0 && !silent;
+    $("stale").textContent = (silent && !state.failures ? "This instance has not answered for a minute" : "The service can't be reached" +
+      (/^\d+$/.test(state.failure) ? " (" + state.failure + ")" : "")) + ". What is shown may be old.";
     if (!known) return;
     const checks = Object.entries(known.now.checks).map(([name, check]) => ({
       name, check, ...(config.components[name] || {}), past: (known.past ? known.past.components : []).find((c) => c.name === name),
@@ -136,7 +144,7 @@
       const known = config.reasons[check.reason];
       box.append(el("p", {class: "why"}, known ? link : check.reason, known ? el("small", {}, " " + known) : ""));
     }
-    if (c.optional) box.append(el("p", {class: "muted"}, "Optional: readiness does not depend on it."));
+    if (!c.system && !c.gating) box.append(el("p", {class: "muted"}, "Readiness does not depend on it."));
     if (check.percent !== undefined) box.append(gauge(name, check.percent, c));
     const facts = el("dl");
     const fact = (term, value) => facts.append(el("dt", {}, term), el("dd", {}, value));
@@ -215,14 +223,21 @@
     const incidents = [], open = new Map();
     for (const t of history.transitions) {
       let incident = open.get(t.component);
-      if (!incident) incidents.push(incident = {component: t.component, changes: []}), open.set(t.component, incident);
+      if (!incident) {
+        // What was bad before the window began is shown from where it began.
+        const bad = t.from && t.from !== "ok";
+        const began = Date.parse(t.at) - (bad ? t.after_seconds * 1000 : 0);
+        incident = {component: t.component, began, changes: bad ? [{to: t.from, at: new Date(began).toISOString()}] : []};
+        incidents.push(incident);
+        open.set(t.component, incident);
+      }
       incident.changes.push(t);
       if (t.to === "ok") open.delete(t.component);
     }
-    const items = incidents.reverse().slice(0, 50).map(({component, changes}) => {
+    const items = incidents.reverse().slice(0, 50).map(({component, changes, began}) => {
       const last = changes.at(-1), over = last.to === "ok";
       const worst = changes.some((t) => t.to === "error") ? "error" : changes.some((t) => t.to === "warning") ? "warning" : "ok";
-      const began = Date.parse(changes[0].at), ended = over ? Date.parse(last.at) : Date.parse(history.generated_at);
+      const ended = over ? Date.parse(last.at) : Date.parse(history.generated_at);
       const reasons = [...new Set(changes.map((t) => t.reason).filter(Boolean))].join(", ");
       return el("li", {class: "s-" + (over ? "ok" : worst)},
         el("strong", {}, component), ` ${worst}${reasons ? " (" + reasons + ")" : ""}: `,
