@@ -50,7 +50,7 @@ var ours = regexp.MustCompile(`\bechohealth_[a-z_]+`)
 // known requires that each of our metrics in text is one that there is.
 func known(t *testing.T, text string) {
 	t.Helper()
-	all := map[string]bool{"echohealth_targets": true, "echohealth_unavailable": true} // of the recording rules
+	all := map[string]bool{"echohealth_targets": true, "echohealth_target": true, "echohealth_unavailable": true} // of the recording rules
 	for _, family := range exposition.Families {
 		all[family.Name] = true
 	}
