@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,14 +88,15 @@ func (s *sentinel) slots(app *redis.ClusterOptions) func(context.Context) ([]red
 	}
 }
 
-// learn takes the answer to a question. A failed dial tells the master's address too: it is a bare
-// *net.OpError, unlike a failure to reach the Sentinels. What fails because ctx has ended tells nothing.
+// learn takes the answer to a question. A failed dial tells the master's address too. What fails because ctx
+// has ended tells nothing.
 func (s *sentinel) learn(ctx context.Context, master net.Addr, err error) {
 	if err != nil && ctx.Err() != nil {
 		return
 	}
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
-		master = op.Addr
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" && !noSentinel(err) {
+		master = dial.Addr
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,6 +105,9 @@ func (s *sentinel) learn(ctx context.Context, master net.Addr, err error) {
 		s.master = master.String()
 	}
 }
+
+// noSentinel reports whether no Sentinel answered. Then err holds the failed dials of the Sentinels.
+func noSentinel(err error) bool { return strings.HasPrefix(err.Error(), "redis: all sentinels ") }
 
 // cause returns err, or the last failure if o was not connected before its deadline. If that failure is too
 // old, the next call has a new one.

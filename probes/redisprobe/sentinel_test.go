@@ -2,7 +2,9 @@ package redisprobe_test
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -71,6 +73,18 @@ func failOver(t *testing.T, sentinel *testserver.Redis, name string, replica *te
 	}, 60*time.Second, 50*time.Millisecond)
 }
 
+// wrappingDialer counts its calls in dials, and wraps the errors.
+func wrappingDialer(dials *atomic.Int32) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		dials.Add(1)
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, fmt.Errorf("the application's dialer: %w", err)
+		}
+		return conn, nil
+	}
+}
+
 // After a planned failover the old master takes writes until Sentinel demotes it. Here it can't, so a
 // connection to it never fails.
 func TestFollowsAFailover(t *testing.T) {
@@ -84,14 +98,19 @@ func TestFollowsAFailover(t *testing.T) {
 		MasterName: "orders", SentinelAddrs: []string{sentinel.Addr()}, DialerRetries: 1, MaxRetries: -1,
 	})
 	defer cluster.Close()
+	wrapping := newFailoverClient(t, &redis.FailoverOptions{
+		MasterName: "orders", SentinelAddrs: []string{sentinel.Addr()}, Dialer: wrappingDialer(new(atomic.Int32)),
+	})
 	all := []probes.Probe{newProbe(t, client), newProbe(t, client, redisprobe.PingOnly()), newProbe(t, cluster)}
-	for _, probe := range all {
+	late := []probes.Probe{newProbe(t, client), newProbe(t, cluster), newProbe(t, wrapping)} // see it after the kill
+	for _, probe := range slices.Concat(all, late) {
 		requireOK(t, probe)
 	}
 	failOver(t, sentinel, "orders", replica)
 	for _, probe := range all {
 		requireOK(t, probe)
 	}
+	all = append(all, late...)
 
 	replica.Kill(t)
 	for i, probe := range all {
@@ -117,11 +136,7 @@ func TestKeepsTheConnectionToTheSameMaster(t *testing.T) {
 	sentinel := testserver.NewSentinel(t, "orders", master)
 	var dials atomic.Int32
 	client := newFailoverClient(t, &redis.FailoverOptions{
-		MasterName: "orders", SentinelAddrs: []string{sentinel.Addr()},
-		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			dials.Add(1)
-			return new(net.Dialer).DialContext(ctx, network, addr)
-		},
+		MasterName: "orders", SentinelAddrs: []string{sentinel.Addr()}, Dialer: wrappingDialer(&dials),
 	})
 	probe := newProbe(t, client, redisprobe.NewConnectionEvery(0))
 	requireOK(t, probe)
@@ -141,7 +156,9 @@ func TestKeepsTheConnectionToTheSameMaster(t *testing.T) {
 	awaitDials(2)
 	assert.NotEqual(t, before, connections(), "the master is dialed")
 	sentinel.Kill(t)
-	awaitDials(2)
+	for killed := time.Now(); time.Since(killed) < 3*time.Second; time.Sleep(5 * time.Millisecond) {
+		requireOK(t, probe) // the Sentinels are asked at least once; go-redis dials them all the time
+	}
 	require.NoError(t, client.Close())
 	requireError(t, probe, probes.ReasonClientClosed)
 }
