@@ -3,11 +3,13 @@ package redisconn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/echo-probes/echohealth/probes"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -79,12 +81,29 @@ func (s *sentinel) dialer(o *ownClient,
 	}
 }
 
-// slots returns the application's function for the slots, and records its error.
+// slots returns the application's function for the slots, and records its error. The result returns when its
+// context ends: go-redis's own function waits for a lock that another call may hold until it gives up.
 func (s *sentinel) slots(app *redis.ClusterOptions) func(context.Context) ([]redis.ClusterSlot, error) {
 	return func(ctx context.Context) ([]redis.ClusterSlot, error) {
-		slots, err := app.ClusterSlots(ctx)
-		s.learn(ctx, nil, err)
-		return slots, err
+		done := make(chan struct{})
+		var answer []redis.ClusterSlot
+		var failure error
+		go func() {
+			defer close(done)
+			defer func() {
+				if v := recover(); v != nil {
+					failure = probes.Fail(probes.ReasonPanic, fmt.Errorf("panic: %v", v))
+				}
+			}()
+			answer, failure = app.ClusterSlots(ctx)
+			s.learn(ctx, nil, failure)
+		}()
+		select {
+		case <-done:
+			return answer, failure
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 }
 
@@ -174,5 +193,8 @@ func (s *sentinel) askOnce(parent context.Context) {
 	ctx, cancel := context.WithTimeout(parent, masterLimit)
 	defer cancel()
 	master, err := s.question(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = nil // the last failure is not the cause any more
+	}
 	s.learn(ctx, master, err)
 }
