@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/celeryprobe"
@@ -78,4 +79,37 @@ func TestSentinel(t *testing.T) {
 			t.Logf("both follow after %s", time.Since(switched))
 		})
 	}
+}
+
+// After a planned failover the old master answers until Sentinel demotes it. Here it can't, so a connection to
+// it never fails.
+func TestSentinelNamesADeadMaster(t *testing.T) {
+	noLeaks(t)
+	old := testserver.NewRedis(t, "--rename-command", "SLAVEOF", "")
+	replica := testserver.NewRedis(t, "--replicaof", "127.0.0.1 "+fmt.Sprint(old.Port()))
+	addr := testserver.NewSentinel(t, "broker", old).Addr()
+	admin := redis.NewSentinelClient(&redis.Options{Addr: addr})
+	defer admin.Close()
+	client := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "broker", SentinelAddrs: []string{addr}})
+	defer client.Close()
+	byURL := newProbe(t, "sentinel://"+addr, celeryprobe.MasterName("broker"))
+	byClient := use(t, celeryprobe.Redis(client))
+	requireOK(t, check(t, byURL), pending(0))
+	requireOK(t, check(t, byClient), pending(0))
+
+	require.Eventually(t, func() bool { // Sentinel must know the replica first
+		return admin.Failover(t.Context(), "broker").Err() == nil
+	}, 60*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool {
+		master, err := admin.GetMasterAddrByName(t.Context(), "broker").Result()
+		return err == nil && master[1] == fmt.Sprint(replica.Port())
+	}, 60*time.Second, 50*time.Millisecond)
+	replica.Kill(t)
+	for _, probe := range []*celeryprobe.Probe{byURL, byClient} {
+		result := eventually(t, probe, probes.Error, "")
+		assert.Equal(t, probes.ReasonConnectionRefused, reason.Of(result.Err))
+	}
+	direct := redis.NewClient(&redis.Options{Addr: old.Addr()})
+	defer direct.Close()
+	require.NoError(t, direct.Set(t.Context(), "key", 1, 0).Err(), "the old master still takes writes")
 }
