@@ -47,7 +47,7 @@ func TestSubscribersToAllChannels(t *testing.T) {
 
 	one := worker(t, server.URL(), "one")
 	start := time.Now()
-	requireOK(t, check(t, probe), found(nil, workers(1))...)
+	eventually(t, probe, probes.OK, "", found(nil, workers(1))...)
 	t.Logf("a ping took %s", time.Since(start))
 	one.Kill(t)
 	eventually(t, probe, probes.Warning, probes.ReasonNoWorkers, found(nil, workers(0))...)

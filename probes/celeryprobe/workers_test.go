@@ -189,7 +189,7 @@ func TestSettings(t *testing.T) {
 					"global_keyprefix": "app:", "sep": ":", "priority_steps": [0, 1, 2, 5], "fanout_prefix": %s}`, fanout.python)))
 				probe := newProbe(t, url, celeryprobe.PingWorkers(1), celeryprobe.RequireConsumers(), celeryprobe.GlobalKeyPrefix("app:"),
 					celeryprobe.Separator(":"), celeryprobe.PrioritySteps(0, 1, 2, 5), fanout.option)
-				requireOK(t, check(t, probe), found(nil, workers(1))...)
+				eventually(t, probe, probes.OK, "", found(nil, workers(1))...)
 				mine.Stop(t)
 				mine.Send(t, "celery", "tasks.add", 1, 2)
 				result := check(t, newProbe(t, url, celeryprobe.GlobalKeyPrefix("app:"), celeryprobe.Separator(":"), celeryprobe.PrioritySteps(0, 1, 2, 5)))
@@ -238,7 +238,7 @@ func TestRestartedBrokerWithPings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			worker(t, broker.url, "one")
 			probe := newProbe(t, broker.url, celeryprobe.PingWorkers(1), celeryprobe.PingEvery(time.Second))
-			requireOK(t, check(t, probe), found(broker.consumers, workers(1))...)
+			eventually(t, probe, probes.OK, "", found(broker.consumers, workers(1))...)
 			broker.kill(t)
 			requireError(t, probes.ReasonConnectionRefused, check(t, probe))
 			broker.start(t)
@@ -297,7 +297,7 @@ func TestRedisOutOfMemory(t *testing.T) {
 				url = as(t, test.user, url)
 			}
 			probe := newProbe(t, url, celeryprobe.PingWorkers(3), celeryprobe.PingEvery(time.Second))
-			requireOK(t, check(t, probe), found(nil, workers(3))...)
+			eventually(t, probe, probes.OK, "", found(nil, workers(3))...)
 			time.Sleep(time.Second) // until a ping is due
 			require.NoError(t, client.ConfigSet(t.Context(), "maxmemory-policy", test.policy).Err())
 			fill(t, client, test.left)
