@@ -90,7 +90,7 @@ func TestAlarmBeforeTheFirstCheck(t *testing.T) {
 	probe.Watch(later)
 	rabbit.Ctl(t, "set_vm_memory_high_watermark", "absolute", "1")
 	for _, conn := range []*amqp.Connection{atStart, later} {
-		reported := conn.NotifyBlocked(make(chan amqp.Blocking, 1))
+		reported := conn.NotifyBlocked(make(chan amqp.Blocking, 16))
 		ch := openChannel(t, conn)
 		require.EventuallyWithT(t, func(c *assert.CollectT) {
 			require.NoError(t, ch.PublishWithContext(t.Context(), "amq.fanout", "", false, false, amqp.Publishing{}))

@@ -35,8 +35,9 @@ func newConnWatch(conn *amqp.Connection) *connWatch {
 	if conn.IsClosed() { // after NotifyStateChange, which reports a later recovery
 		w.state = amqp.StateClosed
 	}
-	// A connection that is closed for good closes all three channels at once.
-	blocks := conn.NotifyBlocked(make(chan amqp.Blocking, 1))
+	// A connection that is closed for good closes all three channels at once. amqp091-go 1.16 panics if it does
+	// so while it waits for room in one, so there is always room.
+	blocks := conn.NotifyBlocked(make(chan amqp.Blocking, 16))
 	closes := conn.NotifyClose(make(chan *amqp.Error, 1))
 	go w.follow(states, blocks, closes)
 	return w
