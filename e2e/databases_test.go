@@ -95,7 +95,7 @@ func TestErrorsOfMariaDB(t *testing.T) {
 			"INSERT INTO small SELECT 'x' FROM seq_1_to_9999"}, 1114, "out_of_resources"},
 		{server.DSN() + "?no_such=1", one, 1193, "misconfigured"},
 		{user("other", ""), []string{"SELECT * FROM orders"}, 1046, "misconfigured"},
-		{server.DSN(), []string{"SELEC 1"}, 1064, "failed"},
+		{server.DSN(), []string{"SELEC 1"}, 1064, "misconfigured"},
 	}
 	for _, test := range tests {
 		err := errorOf(t, openDB(t, "mysql", test.dsn), test.statements...)
