@@ -51,9 +51,9 @@ func metricsAnswer(m *monitor, counters *exposition.Counters, format exposition.
 	}}
 }
 
-// Metrics is for the modules promhealth and otelhealth, which export the metrics of WithPrometheus by the client
-// libraries of Prometheus and OpenTelemetry. It counts from the first call on, or, with WithPrometheus, since
-// New.
+// Metrics is for the modules promhealth and otelhealth, which export the metrics of WithPrometheus by the
+// client libraries of Prometheus and OpenTelemetry. It counts from the first call on, or, with
+// WithPrometheus, since New.
 func (h *Health) Metrics() *exposition.Source {
 	m := h.monitor
 	h.countersOnce.Do(func() {

@@ -27,7 +27,8 @@ const (
 )
 
 // Record calls f for each Run from now on: in order for one check, at once for several. f must return at once
-// and must not call the Engine, because a lock is held. Repeated use is additive. The returned function ends it.
+// and must not call the Engine, because a lock is held. Repeated use is additive. The returned function ends
+// it.
 func (e *Engine) Record(f func(Run)) (remove func()) {
 	recorder := &f
 	e.changeRecorders(func(all []*func(Run)) []*func(Run) { return append(all, recorder) })

@@ -89,8 +89,8 @@ func (h *History) Report(window time.Duration, component string, now time.Time) 
 	return r
 }
 
-// copy returns what is kept of a component, or of all, and the changes in their order. Record waits meanwhile,
-// and readiness for it, so what takes longer than a copy must not happen under the lock.
+// copy returns what is kept of a component, or of all, and the changes in their order. Record waits
+// meanwhile, and readiness for it, so what takes longer than a copy must not happen under the lock.
 func (h *History) copy(component string, now time.Time) ([]track, []change, time.Duration) {
 	tracks := make([]track, len(h.tracks))
 	h.mu.Lock()
