@@ -20,20 +20,30 @@ type askSettings struct {
 	json     bool
 }
 
-// endpointFlags are the flags that choose an endpoint, with its path below the prefix.
-var endpointFlags = []struct{ flag, path string }{
-	{"live", "live/"}, {"ready", "ready/"}, {"startup", "startup/"}, {"detailed", "detailed/"},
-	{"check", "checks/"},
+// endpointFlags are the flags that choose an endpoint, with its path below the prefix. Some take the name of
+// a check, which follows the path.
+var endpointFlags = []struct {
+	flag, path string
+	named      bool
+}{
+	{flag: "live", path: "live/"},
+	{flag: "ready", path: "ready/"},
+	{flag: "startup", path: "startup/"},
+	{flag: "detailed", path: "detailed/"},
+	{flag: "check", path: "checks/", named: true},
 }
 
 // parseAsk reads the arguments of the command.
 func parseAsk(args []string) (action, error) {
 	s := &askSettings{failOn: health.Failing, interval: 2 * time.Second}
 	a := newArguments()
-	for _, e := range endpointFlags[:4] {
-		a.Bool(e.flag, false, "")
+	for _, e := range endpointFlags {
+		if e.named {
+			a.String(e.flag, "", "")
+		} else {
+			a.Bool(e.flag, false, "")
+		}
 	}
-	name := a.String("check", "", "")
 	a.setting("fail-on", s.setFailOn)
 	a.duration("interval", &s.interval, 100*time.Millisecond, time.Hour)
 	a.BoolVar(&s.json, "json", false, "")
@@ -43,7 +53,7 @@ func parseAsk(args []string) (action, error) {
 		return nil, err
 	}
 	s.request = a.request
-	endpoint, err := chosenEndpoint(a, *name)
+	endpoint, err := chosenEndpoint(a)
 	if err != nil {
 		return nil, err
 	}
@@ -63,23 +73,26 @@ func (s *askSettings) setFailOn(word string) error {
 }
 
 // chosenEndpoint returns the path of the endpoint that the flags choose, empty without a choice.
-func chosenEndpoint(a *arguments, name string) (string, error) {
+func chosenEndpoint(a *arguments) (string, error) {
 	var chosen []string
 	path := ""
 	for _, e := range endpointFlags {
-		if e.flag == "check" && a.given("check") || e.flag != "check" && a.on(e.flag) {
-			chosen = append(chosen, "--"+e.flag)
+		name := a.Lookup(e.flag).Value.String()
+		switch {
+		case e.named && !a.given(e.flag), !e.named && !a.on(e.flag):
+			continue
+		case e.named && !health.IsCheckName(name):
+			const rule = "--%s: the name %q must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+			return "", fmt.Errorf(rule, e.flag, client.Mask(name))
+		case e.named:
+			path = e.path + name + "/"
+		default:
 			path = e.path
 		}
+		chosen = append(chosen, "--"+e.flag)
 	}
-	switch {
-	case len(chosen) > 1:
-		return "", fmt.Errorf("%s can't be had together: choose one", strings.Join(chosen, " and "))
-	case a.given("check") && !health.IsCheckName(name):
-		const rule = "--check: a check's name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}, and %q does not"
-		return "", fmt.Errorf(rule, client.Mask(name))
-	case a.given("check"):
-		path += name + "/"
+	if len(chosen) > 1 {
+		return "", fmt.Errorf("%s must not be given together: choose one", strings.Join(chosen, " and "))
 	}
 	return path, nil
 }
@@ -89,7 +102,7 @@ func (s *askSettings) act(a *arguments, endpoint string) (action, error) {
 	watches, tests := a.on("watch"), a.on("all")
 	switch {
 	case watches && tests, watches && s.json, tests && s.json:
-		return nil, errors.New("--watch, --all and --json can't be had together: choose one")
+		return nil, errors.New("--watch, --all and --json must not be given together: choose one")
 	case tests && endpoint != "":
 		return nil, errors.New("--all asks every endpoint: don't choose one")
 	case tests && len(a.urls) > 1:
@@ -97,10 +110,7 @@ func (s *askSettings) act(a *arguments, endpoint string) (action, error) {
 	case !watches && a.given("interval"):
 		return nil, errors.New("--interval is for --watch")
 	}
-	targets, err := parseTargets(a.urls)
-	if err != nil {
-		return nil, err
-	}
+	targets := a.targets
 	if tests {
 		return conformance.Test{Request: s.request, Target: targets[0], FailOn: s.failOn}.Run, nil
 	}
@@ -112,17 +122,6 @@ func (s *askSettings) act(a *arguments, endpoint string) (action, error) {
 		return untilSignal(w.Run), nil
 	}
 	return once{request: s.request, targets: targets, failOn: s.failOn, json: s.json}.run, nil
-}
-
-func parseTargets(urls []string) ([]client.Target, error) {
-	targets := make([]client.Target, len(urls))
-	for i, raw := range urls {
-		var err error
-		if targets[i], err = client.ParseTarget(raw); err != nil {
-			return nil, err
-		}
-	}
-	return targets, nil
 }
 
 // chooseEndpoint applies the rule of the usage: a chosen endpoint is below the URL's path; without a choice

@@ -149,7 +149,7 @@ func TestTLS(t *testing.T) {
 	tests := []struct {
 		name, url, want string
 	}{
-		{"another's certificate", strings.Replace(server.URL, "127.0.0.1", "localhost", 1), "^the certificate is not accepted: x509: .*localhost\n$"},
+		{"another's certificate", strings.Replace(server.URL, "127.0.0.1", "localhost", 1), "^the certificate is not accepted: it is for example.com, .* and others, and not for localhost \\(--server-name .*\n$"},
 		{"http to https", strings.Replace(server.URL, "https", "http", 1), "^400 Bad Request in .*\n$"},
 		{"https to http", strings.Replace(testservice.Serve(t, handler), "http", "https", 1), "^the server does not speak TLS\n$"},
 		{"no handshake", "https://" + silent(t), "^no answer within 300ms\n$"},

@@ -17,7 +17,12 @@ type arguments struct {
 	*flag.FlagSet
 	urls    []string
 	headers []string
+	token   tokenFlags
+	tls     tlsFlags
 	wrong   error // the first value of a flag that is invalid
+
+	// What parse has read.
+	targets []client.Target
 	request client.Settings
 }
 
@@ -31,6 +36,8 @@ func newArguments() *arguments {
 		a.headers = append(a.headers, s)
 		return nil
 	})
+	a.token.define(a.FlagSet)
+	a.tls.define(a.FlagSet)
 	return a
 }
 
@@ -81,14 +88,39 @@ func (a *arguments) parse(args []string) error {
 		a.urls = append(a.urls, a.Arg(0))
 		err = a.Parse(a.Args()[1:])
 	}
-	if err = cmp.Or(err, a.wrong); err != nil {
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return err
+	case err != nil:
+		return errors.New(client.Mask(err.Error())) // it quotes what it was given
+	case a.wrong != nil:
+		return a.wrong
+	}
+	if len(a.urls) == 0 {
+		return errors.New("it needs a URL, such as http://localhost:8000")
+	}
+	if a.request.Header, err = client.ParseHeader(a.headers); err != nil {
 		return err
 	}
-	a.request.Header, err = client.ParseHeader(a.headers)
-	if err == nil && len(a.urls) == 0 {
-		err = errors.New("it needs a URL, such as http://localhost:8000")
+	if a.targets, err = parseTargets(a.urls); err != nil {
+		return err
 	}
+	if err = a.token.authorize(&a.request, a.targets); err != nil {
+		return err
+	}
+	a.request.TLS, err = a.tls.config(a.targets)
 	return err
+}
+
+func parseTargets(urls []string) ([]client.Target, error) {
+	targets := make([]client.Target, len(urls))
+	for i, raw := range urls {
+		var err error
+		if targets[i], err = client.ParseTarget(raw); err != nil {
+			return nil, err
+		}
+	}
+	return targets, nil
 }
 
 // on reports whether a boolean flag is set.

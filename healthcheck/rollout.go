@@ -4,7 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 	"github.com/echo-probes/echohealth/healthcheck/internal/rollout"
 )
 
@@ -21,11 +20,7 @@ func parseRollout(args []string) (action, error) {
 	if len(a.urls) > 1 {
 		return nil, errors.New("rollout takes one URL")
 	}
-	t, err := client.ParseTarget(a.urls[0])
-	if err != nil {
-		return nil, err
-	}
 	s.Request = a.request
-	s.Target = t.OrBelow("live/")
+	s.Target = a.targets[0].OrBelow("live/")
 	return untilSignal(s.Run), nil
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -32,8 +33,8 @@ type Connection struct {
 }
 
 // Dial connects to a target. The caller must close the connection.
-func Dial(ctx context.Context, t Target) (*Connection, error) {
-	conn, err := t.connect(ctx)
+func (s Settings) Dial(ctx context.Context, t Target) (*Connection, error) {
+	conn, err := s.connect(ctx, t)
 	if err != nil {
 		return nil, err
 	}
@@ -41,11 +42,21 @@ func Dial(ctx context.Context, t Target) (*Connection, error) {
 	return &Connection{Conn: conn, limit: limit, reader: bufio.NewReader(limit)}, nil
 }
 
-func (t Target) connect(ctx context.Context) (net.Conn, error) {
-	if t.tls != nil {
-		return (&tls.Dialer{Config: t.tls}).DialContext(ctx, t.network, t.Address)
+func (s Settings) connect(ctx context.Context, t Target) (net.Conn, error) {
+	if t.IsTLS() {
+		return (&tls.Dialer{Config: s.tlsConfig(t)}).DialContext(ctx, t.network, t.Address)
 	}
 	return (&net.Dialer{}).DialContext(ctx, t.network, t.Address)
+}
+
+func (s Settings) tlsConfig(t Target) *tls.Config {
+	config := &tls.Config{}
+	if s.TLS != nil {
+		config = s.TLS.Clone()
+	}
+	config.ServerName = cmp.Or(config.ServerName, t.URL.Hostname())
+	config.NextProtos = []string{"http/1.1"}
+	return config
 }
 
 // Answer is what a server sent.
@@ -67,7 +78,7 @@ func (c *Connection) Ask(ctx context.Context, r *http.Request) (*Answer, error) 
 	}
 	c.limit.N = answerLimit
 	if err := r.Write(c.Conn); err != nil {
-		return nil, err
+		return nil, c.refusal(err)
 	}
 	a, err := c.read(r)
 	switch {
@@ -80,6 +91,17 @@ func (c *Connection) Ask(ctx context.Context, r *http.Request) (*Answer, error) 
 	}
 	a.Took = time.Since(began)
 	return a, nil
+}
+
+// refusal returns the alert of a server that refused the client's certificate, else the error of the write.
+// With TLS 1.3 such a server closes the connection only after the handshake, while the request is written.
+func (c *Connection) refusal(err error) error {
+	if _, ok := c.Conn.(*tls.Conn); ok {
+		if _, readErr := c.Read(make([]byte, 1)); isAlert(readErr) {
+			return readErr
+		}
+	}
+	return err
 }
 
 func (c *Connection) read(r *http.Request) (*Answer, error) {

@@ -1,8 +1,8 @@
 package client
 
 import (
+	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"io/fs"
@@ -11,22 +11,20 @@ import (
 	"os"
 	"strconv"
 	"syscall"
-	"time"
 
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
 // Explain says in a few words why there is no answer.
-func Explain(err error, timeout time.Duration) string {
+func (s Settings) Explain(err error) string {
 	dns, isDNS := errors.AsType[*net.DNSError](err)
 	errno, isErrno := errors.AsType[syscall.Errno](err)
-	certificate, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
-	_, isRecord := errors.AsType[tls.RecordHeaderError](err)
+	tlsText := s.explainTLS(err)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return "interrupted"
 	case isTimeout(err):
-		return "no answer within " + timeout.String()
+		return "no answer within " + s.Timeout.String()
 	case isDNS && dns.IsNotFound:
 		return "host not found"
 	case isDNS:
@@ -37,10 +35,8 @@ func Explain(err error, timeout time.Duration) string {
 		return "there is no such socket"
 	case isErrno:
 		return errno.Error()
-	case isCertificate:
-		return text.Clean("the certificate is not accepted: "+certificate.Err.Error(), 160)
-	case isRecord:
-		return "the server does not speak TLS"
+	case tlsText != "":
+		return tlsText
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "connection closed without a whole answer"
 	}
@@ -64,6 +60,34 @@ var errnoTexts = map[syscall.Errno]string{
 	syscall.EPIPE:        "connection reset", // the error of a write where that of a read is ECONNRESET
 	10053:                "connection reset",
 	10054:                "connection reset",
+}
+
+// ExplainStatus says what the status of an answer often comes from. It is empty where that is not known.
+func (s Settings) ExplainStatus(t Target, a *Answer) string {
+	switch {
+	case a.Status/100 == 3:
+		return "redirects are not followed"
+	case a.Status == http.StatusUnauthorized:
+		return s.explainRefusal(t)
+	case a.Status == http.StatusForbidden:
+		return s.explainRefusal(t) + ", or requests from this address are not allowed"
+	case a.Status == http.StatusNotFound:
+		return "there is no such check or endpoint, or the prefix is another"
+	case a.Status == http.StatusBadRequest && bytes.Contains(a.Body, []byte("SSL certificate")):
+		return "the server does not accept the client certificate, or requires one (--cert and --key)" // nginx
+	}
+	return ""
+}
+
+// explainRefusal says what is wrong with the credentials, and which flag gives them.
+func (s Settings) explainRefusal(t Target) string {
+	switch {
+	case s.Credentials != "":
+		return s.Credentials + " is wrong"
+	case t.HasUser():
+		return "the user or the password in the URL is wrong"
+	}
+	return "a token is missing (--token-env or --token-file)"
 }
 
 // StatusText names a status by net/http's words, never by the server's.

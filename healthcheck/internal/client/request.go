@@ -6,18 +6,12 @@ import (
 	"time"
 )
 
-// Settings is what all requests have in common.
-type Settings struct {
-	Timeout time.Duration // of a whole answer
-	Header  http.Header
-}
-
 // Ask asks a target on a new connection, and takes no longer than the timeout.
 func (s Settings) Ask(ctx context.Context, t Target, method string) (*Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
 	began := time.Now()
-	c, err := Dial(ctx, t)
+	c, err := s.Dial(ctx, t)
 	if err != nil {
 		return nil, ContextError(ctx, err)
 	}

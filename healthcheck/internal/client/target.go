@@ -3,7 +3,6 @@
 package client
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -22,11 +21,10 @@ const (
 // Target is what to ask: a URL, and the address to connect to.
 type Target struct {
 	network, Address string
-	socket           string      // the path of a UNIX socket; empty over TCP
-	tls              *tls.Config // nil for http
-	URL              *url.URL    // over a UNIX socket the host in it is localhost
-	replica          bool        // address is one of those of the URL's host
-	Statuses         []string    // that its answer may have; nil for a path of the user's own
+	socket           string   // the path of a UNIX socket; empty over TCP
+	URL              *url.URL // over a UNIX socket the host in it is localhost
+	replica          bool     // Address is one of those of the URL's host
+	Statuses         []string // that its answer may have; nil for a path of the user's own
 }
 
 // ParseTarget reads a URL: http, https or unix.
@@ -48,11 +46,7 @@ func ParseTarget(raw string) (Target, error) {
 	if why := misplacedCharacter(behindHost(raw)); why != "" {
 		return Target{}, fmt.Errorf("the URL %q has %s", Mask(raw), why)
 	}
-	t := Target{network: "tcp", URL: u, Address: net.JoinHostPort(u.Hostname(), port(u))}
-	if u.Scheme == "https" {
-		t.tls = &tls.Config{ServerName: u.Hostname(), NextProtos: []string{"http/1.1"}}
-	}
-	return t, nil
+	return Target{network: "tcp", URL: u, Address: net.JoinHostPort(u.Hostname(), port(u))}, nil
 }
 
 // behindHost returns the path, the query and the fragment, as they are written.
@@ -153,6 +147,12 @@ func (t Target) Name() string {
 // Identity tells targets apart whose names are alike, such as by their queries. It may have a secret in it,
 // and must not be shown.
 func (t Target) Identity() string { return t.Address + " " + t.URL.String() }
+
+// IsTLS reports whether the target is asked over TLS.
+func (t Target) IsTLS() bool { return t.URL.Scheme == "https" }
+
+// HasUser reports whether the URL has a user, and perhaps a password.
+func (t Target) HasUser() bool { return t.URL.User != nil }
 
 func (t Target) hasPath() bool { return strings.Trim(t.URL.Path, "/") != "" }
 

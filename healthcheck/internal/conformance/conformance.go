@@ -97,16 +97,11 @@ func (t *testRun) testGet(e endpoint, slash string) bool {
 	}
 	found := health.IsStatusCode(a.Status)
 	f := &findings{}
-	remark := ""
-	switch {
-	case found:
+	var remark string
+	if found {
 		remark = t.testBody(f, e, at, a)
-	case isRefused(a) && !e.public:
-		remark, t.closed = "closed by a guard: not validated", true
-	case isNotFound(a):
-		remark = "hidden: not validated"
-	default:
-		f.add("the status is %s: a health answer has 200 or 503", client.StatusText(a.Status))
+	} else {
+		remark = t.testOtherStatus(f, e, at, a)
 	}
 	if len(*f) == 0 || found {
 		f.validateHeaders(a)
@@ -114,6 +109,27 @@ func (t *testRun) testGet(e endpoint, slash string) bool {
 	}
 	t.report.add(http.MethodGet, at, a, remark, *f)
 	return found
+}
+
+// testOtherStatus judges a status that no health answer has. A guard may refuse a request that has no
+// credentials. It returns a remark for the row.
+func (t *testRun) testOtherStatus(f *findings, e endpoint, at client.Target, a *client.Answer) string {
+	const rule = "a health answer has 200 or 503"
+	status, why := client.StatusText(a.Status), t.request.ExplainStatus(at, a)
+	t.closed = t.closed || isRefused(a)
+	switch {
+	case isRefused(a) && e.public:
+		f.add("the status is %s: %s; %s", status, rule, why)
+	case isRefused(a) && t.request.HasCredentials(at):
+		f.add("the status is %s: %s", status, why)
+	case isRefused(a):
+		return "closed by a guard, not validated: " + why
+	case isNotFound(a):
+		return "hidden: not validated"
+	default:
+		f.add("the status is %s: %s", status, rule)
+	}
+	return ""
 }
 
 // testBody validates a body, and notes what the service says of itself.
@@ -127,7 +143,7 @@ func (t *testRun) testBody(f *findings, e endpoint, at client.Target, a *client.
 	if t.valid.URL == nil && len(*f) == 0 {
 		t.valid = at
 	}
-	o := outcome.Judge(at, a)
+	o := outcome.Judge(t.request, at, a)
 	// A check may be optional: the service judges it.
 	if o.Problem == "" && !strings.HasPrefix(e.path, checkPath) {
 		t.level = max(t.level, o.Level)
@@ -194,7 +210,7 @@ func (t *testRun) testOtherMethod() {
 func (t *testRun) ask(method string, at client.Target) *client.Answer {
 	a, err := t.request.Ask(t.ctx, at, method)
 	if err != nil {
-		problem := client.Explain(err, t.request.Timeout)
+		problem := t.request.Explain(err)
 		if t.ctx.Err() != nil {
 			problem = "not asked: the test as a whole took longer than " + testTimeout.String()
 		}

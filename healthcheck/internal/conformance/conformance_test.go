@@ -50,7 +50,7 @@ func TestAllFindsNothingWrongWithEchohealth(t *testing.T) {
 		{"starting", []echohealth.Option{database, echohealth.WithStartupGate(), echohealth.WithoutSystemMetrics()}, nil, "", 1, []string{"not_ready starting", "wrong: 0;"}},
 		{"elsewhere", []echohealth.Option{database, echohealth.WithPrefix("/internal"), echohealth.WithVersion("1.2 \x1b[31m"), echohealth.WithoutSystemMetrics()}, nil, "/internal", 0,
 			[]string{"/internal/checks/database/", "wrong: 0; the service is well\n"}},
-		{"guarded", []echohealth.Option{database, guard, echohealth.WithoutSystemMetrics()}, nil, "", 0, []string{"401", "closed by a guard: not validated", "wrong: 0; the service is well, as far as the guard lets it be seen\n"}},
+		{"guarded", []echohealth.Option{database, guard, echohealth.WithoutSystemMetrics()}, nil, "", 0, []string{"401", "closed by a guard, not validated: a token is missing (--token-env or --token-file)", "wrong: 0; the service is well, as far as the guard lets it be seen\n"}},
 		{"guarded, and let in", []echohealth.Option{database, guard, echohealth.WithoutSystemMetrics()}, []string{"--header", "Authorization: Bearer s3cret"}, "", 0,
 			[]string{"/checks/database/", "18 answers; things wrong: 0;"}},
 		{"the errors are shown", []echohealth.Option{database, redis, echohealth.WithMemoryThreshold(0, 0)}, nil, "", 1, []string{"error connection_refused", "error above_threshold", "wrong: 0;"}},

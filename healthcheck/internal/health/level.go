@@ -37,7 +37,7 @@ var statuses = map[string][]string{
 	"checks":   {"ok", "warning", "error"},
 }
 
-// StatusesOf returns the statuses that an endpoint may have; "" is the index, and "checks" one check alone.
+// StatusesOf returns the statuses that an endpoint may have; "" is the index, "checks" one check alone.
 // The status of another endpoint means that a proxy, or a wrong prefix, leads elsewhere: a service that is
 // alive need not be ready.
 func StatusesOf(endpoint string) []string { return statuses[endpoint] }

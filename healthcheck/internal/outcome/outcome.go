@@ -29,9 +29,9 @@ type Outcome struct {
 func Ask(ctx context.Context, s client.Settings, t client.Target) Outcome {
 	a, err := s.Ask(ctx, t, http.MethodGet)
 	if err != nil {
-		return Outcome{Target: t, Level: health.Failing, Problem: client.Explain(err, s.Timeout)}
+		return Outcome{Target: t, Level: health.Failing, Problem: s.Explain(err)}
 	}
-	return Judge(t, a)
+	return Judge(s, t, a)
 }
 
 // AskAll asks all targets side by side. The outcomes are in the order of the targets.
@@ -47,7 +47,7 @@ func AskAll(ctx context.Context, s client.Settings, targets []client.Target) []O
 
 // Judge calls only a health answer well that says so. The 200 of a page that answers every path is none, and
 // neither is the answer of another endpoint.
-func Judge(t client.Target, a *client.Answer) Outcome {
+func Judge(s client.Settings, t client.Target, a *client.Answer) Outcome {
 	o := Outcome{Target: t, Answer: a, Level: health.Failing}
 	var err error
 	sent, _ := http.ParseTime(a.Header.Get("Date")) // for one check alone, which has no timestamp
@@ -55,7 +55,7 @@ func Judge(t client.Target, a *client.Answer) Outcome {
 	said := health.LevelOf(o.Document.Status)
 	switch {
 	case !health.IsStatusCode(a.Status):
-		o.Problem, o.note = client.StatusText(a.Status), note(a.Status)
+		o.Problem, o.note = client.StatusText(a.Status), s.ExplainStatus(t, a)
 	case err != nil:
 		o.Problem, o.note = client.StatusText(a.Status), err.Error()
 	case said == health.Unknown:
@@ -72,19 +72,6 @@ func Judge(t client.Target, a *client.Answer) Outcome {
 		o.Level = said
 	}
 	return o
-}
-
-// note says what a status often comes from.
-func note(status int) string {
-	switch {
-	case status/100 == 3:
-		return "redirects are not followed"
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return "it may need a --header"
-	case status == http.StatusNotFound:
-		return "there is no such check or endpoint, or the prefix is another"
-	}
-	return ""
 }
 
 // Line is the outcome for a log and for Docker, which keeps 4096 bytes: what is not ok comes first.

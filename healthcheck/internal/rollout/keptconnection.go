@@ -50,7 +50,7 @@ func (k *keptConnection) ask() {
 	a, err := k.exchange(ctx)
 	var why string
 	if err != nil {
-		why = client.Explain(client.ContextError(ctx, err), k.request.Timeout)
+		why = k.request.Explain(client.ContextError(ctx, err))
 	} else {
 		why = failedStatus(a)
 		k.tally.countAnswer(a)
@@ -69,7 +69,7 @@ func (k *keptConnection) ask() {
 // exchange sends a request and reads the answer. It opens a connection where there is none.
 func (k *keptConnection) exchange(ctx context.Context) (*client.Answer, error) {
 	if k.conn == nil {
-		conn, err := client.Dial(ctx, k.target)
+		conn, err := k.request.Dial(ctx, k.target)
 		if err != nil {
 			return nil, err
 		}

@@ -51,9 +51,13 @@ func (s Settings) Run(ctx context.Context, out *terminal.Output) bool {
 func (s Settings) askFirst(ctx context.Context) string {
 	a, err := s.Request.Ask(ctx, s.Target, http.MethodGet)
 	if err != nil {
-		return client.Explain(err, s.Request.Timeout)
+		return s.Request.Explain(err)
 	}
-	return failedStatus(a)
+	why := failedStatus(a)
+	if note := s.Request.ExplainStatus(s.Target, a); why != "" && note != "" {
+		why += ": " + note
+	}
+	return why
 }
 
 // askOverAll asks over all connections, and returns when each has finished its last request.

@@ -24,7 +24,7 @@ func replica(t *testing.T, n, status int, body string) outcome.Outcome {
 	origin, err := client.ParseTarget("http://shop:8000")
 	require.NoError(t, err)
 	address := origin.OrBelow("ready/").WithAddress(netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}))
-	return outcome.Judge(address, &client.Answer{Status: status, Body: []byte(body), Took: time.Duration(n) * time.Millisecond})
+	return outcome.Judge(client.Settings{}, address, &client.Answer{Status: status, Body: []byte(body), Took: time.Duration(n) * time.Millisecond})
 }
 
 func (v view) plain(width, height int) string {
@@ -39,7 +39,7 @@ func TestScreenOfOneReplica(t *testing.T) {
 	detailed := replica(t, 3, 200, "").Target
 	detailed.Statuses = nil
 	dated := view{title: v.title, interval: v.interval, at: at, outcomes: []outcome.Outcome{
-		outcome.Judge(detailed, &client.Answer{Status: 200, Took: 3 * time.Millisecond, Body: []byte(`{"status":"unhealthy","timestamp":"2026-11-25T10:00:00Z","phase":"draining","checks":{` +
+		outcome.Judge(client.Settings{}, detailed, &client.Answer{Status: 200, Took: 3 * time.Millisecond, Body: []byte(`{"status":"unhealthy","timestamp":"2026-11-25T10:00:00Z","phase":"draining","checks":{` +
 			`"database":{"status":"ok","response_time_ms":0.31,"since":"2026-11-25T08:00:00Z","pool_max":4},` +
 			`"redis":{"status":"error","reason":"timeout","response_time_ms":800,"since":"2026-11-25T09:55:50Z"}}}`)}),
 	}}
@@ -104,7 +104,7 @@ func TestScreenOfURLsAtOneAddress(t *testing.T) {
 	for _, raw := range []string{"http://shop/a", "http://shop/b"} {
 		target, err := client.ParseTarget(raw)
 		require.NoError(t, err)
-		v.outcomes = append(v.outcomes, outcome.Judge(target, &client.Answer{Status: 200, Body: []byte(`{"status":"ready"}`)}))
+		v.outcomes = append(v.outcomes, outcome.Judge(client.Settings{}, target, &client.Answer{Status: 200, Body: []byte(`{"status":"ready"}`)}))
 	}
 	assert.Contains(t, v.plain(80, 24), "\nhttp://shop/a  ready   0.0ms\nhttp://shop/b  ready   0.0ms")
 }

@@ -146,7 +146,7 @@ func TestWatchWithoutATerminal(t *testing.T) {
 // A phase is a change, and so is another reason.
 func TestWhatIsAChange(t *testing.T) {
 	signatureOf := func(body string) string {
-		return signature(outcome.Judge(client.Target{}, &client.Answer{Status: 200, Body: []byte(body)}))
+		return signature(outcome.Judge(client.Settings{}, client.Target{}, &client.Answer{Status: 200, Body: []byte(body)}))
 	}
 	const before = `{"status":"degraded","timestamp":"2026-11-25T10:00:00Z","checks":{"a":{"status":"warning","reason":"slow","since":"2026-11-25T09:00:00Z"}}}`
 	for change, same := range map[[2]string]bool{
