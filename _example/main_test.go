@@ -194,12 +194,14 @@ func TestRefusesToStart(t *testing.T) {
 		"broker: scheme":      {"BROKER_URL=kafka://app:S3cret@127.0.0.1", "example: " + errBrokerURL.Error()},
 		"broker: amqp port":   {"BROKER_URL=amqp://app:S3cret@127.0.0.1:x/", "example: " + errBrokerURL.Error()},
 		"broker: redis db":    {"BROKER_URL=redis://:S3cret@127.0.0.1/x", "example: " + errBrokerURL.Error()},
-		"broker: two brokers": {"BROKER_URL=amqp://app:S3cret@one;amqp://app:S3cret@two", "example: "},
+		"broker: two brokers": {"BROKER_URL=amqp://app:S3cret@one;amqp://app:S3cret@two", "example: " + errBrokerURL.Error()},
 		"token: a space":      {"HEALTH_TOKEN= S3cret-of-the-health", "BearerToken: the token must not begin or end with white space"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			command := newCommand(test.variable)
+			kill := time.AfterFunc(waitLimit, func() { _ = command.Process.Kill() }) // should it start after all
+			defer kill.Stop()
 			var stdout, stderr bytes.Buffer
 			command.Stdout, command.Stderr = &stdout, &stderr
 			err := command.Run()

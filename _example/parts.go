@@ -159,6 +159,9 @@ func (p *parts) openQueue(url string) error {
 		url = "redis://" + addr + "/1"
 		line = "queue     " + url + " in this process (BROKER_URL puts a real broker in its place)"
 	}
+	if strings.Contains(url, ";") { // a failover list, of which the queue below knows nothing
+		return errBrokerURL
+	}
 	p.about = append(p.about, line)
 	p.brokerURL = url
 	if hasScheme(url, "redis", "rediss") {
