@@ -2,14 +2,12 @@ package testserver
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // PgBouncer is a running PgBouncer in front of a PostgreSQL. It pools by transaction, and offers the server's
@@ -61,14 +59,6 @@ func (b *PgBouncer) configure() error {
 
 func (b *PgBouncer) write(name, text string) error {
 	return os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o644)
-}
-
-func (b *PgBouncer) accepting() error {
-	conn, err := net.DialTimeout("tcp", b.Addr(), time.Second)
-	if err == nil {
-		conn.Close()
-	}
-	return err
 }
 
 // DSN returns the URL of database app for the role app, by way of the PgBouncer.

@@ -3,6 +3,7 @@ package testserver
 import (
 	"errors"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,6 +48,15 @@ func (s *Server) open(t testing.TB) {
 		}
 	}
 	s.giveUp(t, errors.New("its ports were taken again and again"))
+}
+
+// accepting returns nil when the server accepts connections.
+func (s *Server) accepting() error {
+	conn, err := net.DialTimeout("tcp", s.Addr(), time.Second)
+	if err == nil {
+		conn.Close()
+	}
+	return err
 }
 
 func (s *Server) portTaken() bool {
