@@ -1,0 +1,119 @@
+package balancers
+
+import (
+	"encoding/csv"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/echo-probes/echohealth/internal/testserver"
+)
+
+// TestHAProxyChecks shows what HAProxy takes for success with different checks, of an instance that is ready
+// and of one that drains. The page has each of these lines.
+func TestHAProxyChecks(t *testing.T) {
+	const up, down = "UP", "DOWN"
+	tests := []struct {
+		name            string
+		check           string
+		ready, draining string // the state, and the status of the answer
+	}{
+		{"of the page", checkLines(block(t, "haproxy")), up + " 200", down + " 503"},
+		{"no method", "option httpchk /api/health/ready/", down + " 405", down + " 405"},
+		{"only a port", "", up, up},
+		{"the prefix", "option httpchk GET /api/health/", up + " 200", up + " 200"},
+		{"liveness", "option httpchk GET /api/health/live/", up + " 200", up + " 200"},
+		{"a word", "option httpchk GET /api/health/ready/\nhttp-check expect string ready", up + " 200", up + " 503"},
+		{
+			"a quoted word", "option httpchk GET /api/health/ready/\n" + `http-check expect string '"status":"ready"'`,
+			up + " 200", down, // HAProxy names no status then
+		},
+		{
+			"HTTP/1.1 without Host", "option httpchk\nhttp-check send meth GET uri /api/health/ready/ ver HTTP/1.1",
+			down + " 400", down + " 400",
+		},
+		{
+			"HTTP/1.1", "option httpchk\nhttp-check send meth GET uri /api/health/ready/ ver HTTP/1.1 hdr Host app",
+			up + " 200", down + " 503",
+		},
+	}
+	ready, draining := newInstance(t), newDraining(t)
+	config := "backend app\n"
+	for i, test := range tests {
+		config += fmt.Sprintf("backend check%d\n%s\ndefault-server check inter 100ms fall 1 rise 1\n"+
+			"server ready %s\nserver draining %s\n", i, test.check, ready.addr, draining.addr)
+	}
+	haproxy := startHAProxy(t, config)
+	states := awaitChecks(t, haproxy)
+	text := readPage(t)
+	for i, test := range tests {
+		backend := fmt.Sprintf("check%d", i)
+		assert.Equal(t, test.ready, states[backend+"/ready"], test.name)
+		assert.Equal(t, test.draining, states[backend+"/draining"], test.name)
+		for line := range strings.Lines(test.check) {
+			line = strings.TrimSpace(line)
+			assert.True(t, strings.Contains(text, line), "the page does not have %q", line)
+		}
+	}
+}
+
+// checkLines are the lines of a backend that say how its servers are checked.
+func checkLines(backend string) string {
+	var lines []string
+	for line := range strings.Lines(backend) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "option httpchk") || strings.HasPrefix(line, "http-check") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// awaitChecks waits until HAProxy has checked each server, and returns their states by backend/server, each
+// with the status of the answer to the last check.
+func awaitChecks(t *testing.T, haproxy *testserver.Balancer) map[string]string {
+	t.Helper()
+	var states map[string]string
+	checked := func() bool {
+		var err error
+		states, err = readStates(haproxy.Addr())
+		return err == nil
+	}
+	require.Eventually(t, checked, time.Minute, 50*time.Millisecond)
+	return states
+}
+
+// readStates reads HAProxy's statistics. A server that was not checked yet is an error.
+func readStates(addr string) (map[string]string, error) {
+	response, err := http.Get("http://" + addr + "/stats;csv")
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	rows, err := csv.NewReader(response.Body).ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	states := map[string]string{}
+	for _, row := range rows[1:] {
+		of := map[string]string{}
+		for i, column := range rows[0] {
+			of[strings.TrimPrefix(column, "# ")] = row[i]
+		}
+		if of["svname"] == "FRONTEND" || of["svname"] == "BACKEND" {
+			continue
+		}
+		last := strings.TrimPrefix(of["check_status"], "* ") // a star: the next check runs
+		if !slices.Contains([]string{"L4OK", "L7OK", "L7STS", "L7RSP"}, last) {
+			return nil, fmt.Errorf("%s/%s: %q", of["pxname"], of["svname"], last)
+		}
+		states[of["pxname"]+"/"+of["svname"]] = strings.TrimSpace(of["status"] + " " + of["check_code"])
+	}
+	return states, nil
+}

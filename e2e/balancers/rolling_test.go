@@ -1,0 +1,195 @@
+package balancers
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/echo-probes/echohealth/internal/testserver"
+)
+
+const (
+	figuresVariable = "ECHOHEALTH_BALANCERS"
+	figuresRate     = 150
+	testRate        = 50
+)
+
+// setting is a balancer with a configuration for two instances at pageFirst and pageSecond.
+type setting struct {
+	balancer, name string
+	config         string
+	start          func(t *testing.T, config string) *testserver.Balancer
+}
+
+func startHAProxy(t *testing.T, config string) *testserver.Balancer {
+	t.Helper()
+	return testserver.NewHAProxy(t, func(addr string) string { return fmt.Sprintf(haproxyFront, addr) + config })
+}
+
+// haproxyFront is Debian's haproxy.cfg without what concerns the system, and a frontend.
+const haproxyFront = `
+defaults
+  mode http
+  timeout connect 5000
+  timeout client 50000
+  timeout server 50000
+
+frontend web
+  bind %s
+  stats enable
+  stats uri /stats
+  default_backend app
+
+`
+
+func startNginx(t *testing.T, config string) *testserver.Balancer {
+	t.Helper()
+	return testserver.NewNginx(t, func(addr string) string { return replace(t, config, "listen 80;", "listen "+addr+";") })
+}
+
+func startCaddy(t *testing.T, config string) *testserver.Balancer {
+	t.Helper()
+	return testserver.NewCaddy(t, func(addr string) string { return replace(t, config, "app.example.com", "http://"+addr) })
+}
+
+// pageSettings are the blocks of the page.
+func pageSettings(t *testing.T) []setting {
+	t.Helper()
+	const name = "the page's settings"
+	return []setting{
+		{"HAProxy", name, block(t, "haproxy"), startHAProxy},
+		{"nginx", name, block(t, "nginx"), startNginx},
+		{"Caddy", name, block(t, "caddyfile"), startCaddy},
+	}
+}
+
+// defaults are the least that a balancer has to be told.
+func defaults() []setting {
+	return []setting{
+		{"HAProxy", "defaults, TCP check", `backend app
+  server app1 10.0.0.7:8000 check
+  server app2 10.0.0.8:8000 check
+`, startHAProxy},
+		{"HAProxy", "defaults, asks for readiness", `backend app
+  option httpchk GET /api/health/ready/
+  server app1 10.0.0.7:8000 check
+  server app2 10.0.0.8:8000 check
+`, startHAProxy},
+		{"nginx", "defaults", `upstream app {
+  server 10.0.0.7:8000;
+  server 10.0.0.8:8000;
+}
+server {
+  listen 80;
+  location / { proxy_pass http://app; }
+}
+`, startNginx},
+		{"Caddy", "defaults", `app.example.com {
+	reverse_proxy 10.0.0.7:8000 10.0.0.8:8000
+}
+`, startCaddy},
+		{"Caddy", "defaults, asks for readiness", `app.example.com {
+	reverse_proxy 10.0.0.7:8000 10.0.0.8:8000 {
+		health_uri /api/health/ready/
+	}
+}
+`, startCaddy},
+	}
+}
+
+// TestRollingRestart: with the page's settings no request fails while both instances are replaced, one
+// after the other, with the drain delay that they have by default.
+func TestRollingRestart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("each instance drains for 5 s")
+	}
+	// The pauses with which the defaults lose most: HAProxy tries a connection again for 3 s, and nginx leaves an
+	// instance out for 10 s.
+	pauses := map[string]time.Duration{"HAProxy": 5 * time.Second, "nginx": time.Second, "Caddy": time.Second}
+	for _, s := range pageSettings(t) {
+		t.Run(s.balancer, func(t *testing.T) {
+			t.Parallel() // each has a balancer, instances and a load of its own
+			r := s.replaceBoth(t, testRate, pauses[s.balancer])
+			t.Log(r)
+			assert.Zero(t, r.failures(http.MethodGet), "%v", r)
+			// nginx does not know of the drain, and sends requests until the port closes. A POST that waits to be
+			// accepted at that moment is lost, which is rare: nginx must not send it twice.
+			if s.balancer != "nginx" {
+				assert.Zero(t, r.failures(http.MethodPost), "%v", r)
+			}
+		})
+	}
+}
+
+// TestNoneReady shows what becomes of a request when both instances drain.
+func TestNoneReady(t *testing.T) {
+	want := map[string]int{
+		"HAProxy": http.StatusServiceUnavailable,
+		"nginx":   http.StatusOK,                 // it does not ask for readiness
+		"Caddy":   http.StatusServiceUnavailable, // after lb_try_duration
+	}
+	for _, s := range pageSettings(t) {
+		t.Run(s.balancer, func(t *testing.T) {
+			t.Parallel() // each has a balancer and instances of its own
+			first, second := newDraining(t), newDraining(t)
+			balancer := s.start(t, replace(t, s.config, pageFirst, first.addr, pageSecond, second.addr))
+			got := func() bool { return status(t, balancer.Addr(), requestPath) == want[s.balancer] }
+			require.Eventually(t, got, time.Minute, 50*time.Millisecond)
+		})
+	}
+}
+
+// TestFigures counts for the page what fails with the defaults, and with the page's settings.
+func TestFigures(t *testing.T) {
+	runs, _ := strconv.Atoi(os.Getenv(figuresVariable))
+	if runs < 1 {
+		t.Skip("it runs if " + figuresVariable + " is the number of runs of each setting, of 20 s each")
+	}
+	for _, s := range append(defaults(), pageSettings(t)...) {
+		for _, pause := range []time.Duration{time.Second, 5 * time.Second} {
+			name := fmt.Sprintf("%s, %s, a new process after %v", s.balancer, s.name, pause)
+			var results []result
+			for range runs {
+				t.Run(name, func(t *testing.T) {
+					results = append(results, s.replaceBoth(t, figuresRate, pause))
+					t.Log(results[len(results)-1])
+				})
+			}
+			t.Log(name + ": " + summary(results))
+		}
+	}
+}
+
+// summary is the median of results and the range of failures.
+func summary(results []result) string {
+	if len(results) == 0 {
+		return "no result"
+	}
+	slices.SortFunc(results, func(a, b result) int { return a.failures("") - b.failures("") })
+	lowest, highest := results[0].failures(""), results[len(results)-1].failures("")
+	return fmt.Sprintf("%v; %d to %d failed", results[len(results)/2], lowest, highest)
+}
+
+// replaceBoth replaces one instance and then the other, as a deployment does that goes on as soon as the new
+// instance accepts requests. pause is how long a new instance takes to start.
+func (s setting) replaceBoth(t *testing.T, rate int, pause time.Duration) result {
+	t.Helper()
+	first, second := newInstance(t), newInstance(t)
+	balancer := s.start(t, replace(t, s.config, pageFirst, first.addr, pageSecond, second.addr))
+	l := startLoad(t, balancer.Addr(), rate)
+	l.await(t, rate)
+	first.replace(t, pause)
+	second.replace(t, pause)
+	l.await(t, 2*rate)
+	l.stop()
+	r := l.result()
+	require.NotZero(t, r.sent)
+	return r
+}
