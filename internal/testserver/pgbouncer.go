@@ -30,7 +30,7 @@ func NewPgBouncer(t testing.TB, backend *Postgres, settings ...string) *PgBounce
 		dir:     mustMakeDir(t, backend.account),
 		command: b.server,
 		answers: b.accepting,
-		stop:    syscall.SIGTERM, // at once, without waiting for the clients
+		stop:    syscall.SIGQUIT, // at once: since 1.23 SIGTERM waits for the clients
 	}
 	b.SetPassword(t, "app-secret")
 	b.open(t)
