@@ -22,10 +22,17 @@ func (s *Session) Each(n, channels int, f func(*amqp.Channel, int) error) error 
 	}
 	errs[0] = s.over(0, &next, n, f)
 	running.Wait()
-	return mostTelling(errs)
+	if err := mostTelling(errs); err != nil {
+		return err
+	}
+	if next.Load() < int64(n) { // no channel at all could be opened
+		return amqp.ErrChannelMax
+	}
+	return nil
 }
 
-// over calls f over the kept channel i until next reaches n. After an error it lets no other call begin.
+// over calls f over the kept channel i until next reaches n. After an error it lets no other call begin. If
+// the connection allows no further channel, those who have one make the calls.
 func (s *Session) over(
 	i int, next *atomic.Int64, n int, f func(*amqp.Channel, int) error,
 ) (err error) {
@@ -36,8 +43,8 @@ func (s *Session) over(
 	}()
 	for {
 		ch, err := s.channel(i)
-		if i > 0 && errors.Is(err, amqp.ErrChannelMax) {
-			return nil // the others make all calls
+		if errors.Is(err, amqp.ErrChannelMax) {
+			return nil
 		}
 		if err != nil {
 			return err
