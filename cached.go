@@ -110,18 +110,18 @@ func (v view) same(w view) bool {
 	return v.phase == w.phase && v.metrics == w.metrics && slices.Equal(v.results, w.results)
 }
 
-// readyAnswer is readiness with the checks that it depends on.
-func readyAnswer(m *monitor, showErrors bool) answerer {
-	return &cachedAnswer{monitor: m, checks: m.gating, restsInDrain: true, write: func(v view) *answer {
+// readyAnswer is readiness with the checks that it depends on: those of a group, or of the service.
+func readyAnswer(m *monitor, checks []*engine.Check, showErrors bool) answerer {
+	return &cachedAnswer{monitor: m, checks: checks, restsInDrain: true, write: func(v view) *answer {
 		code, body := readyHead(v)
 		if word := v.phase.word(); word != "" {
 			body = appendString(body, "reason", word)
 		}
-		checks, errs := v.known(m.gating)
+		known, errs := v.known(checks)
 		if !showErrors {
 			errs = nil
 		}
-		return newAnswer(code, append(appendChecks(body, checks, errs), '}'))
+		return newAnswer(code, append(appendChecks(body, known, errs), '}'))
 	}}
 }
 
@@ -134,10 +134,11 @@ func readyStatusAnswer(m *monitor) answerer {
 }
 
 func readyHead(v view) (int, []byte) {
-	if v.phase.ready(v.results) {
-		return http.StatusOK, appendHead(nil, "ready", time.Now())
+	code, ready := http.StatusServiceUnavailable, v.phase.ready(v.results)
+	if ready {
+		code = http.StatusOK
 	}
-	return http.StatusServiceUnavailable, appendHead(nil, "not_ready", time.Now())
+	return code, appendHead(nil, readyWord(ready), time.Now())
 }
 
 // detailedAnswer shows everything.

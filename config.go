@@ -21,6 +21,7 @@ type config struct {
 	freshness     time.Duration
 	checks        []checkConfig
 	readiness     []string // nil: every check that is not optional
+	groups        []groupConfig
 	logger        *slog.Logger
 	version       string
 	gated         bool // there is a startup gate
@@ -52,8 +53,9 @@ func (c *config) addFeature(e Endpoint, add any) {
 	}
 }
 
+// has reports whether an option has added the endpoint.
 func (c *config) has(e Endpoint) bool {
-	return slices.ContainsFunc(c.features, func(f feature) bool { return f.endpoint == e })
+	return e == Groups && len(c.groups) > 0 || slices.ContainsFunc(c.features, func(f feature) bool { return f.endpoint == e })
 }
 
 // checkConfig is what the options say of one check. Zero durations are the defaults.
@@ -66,6 +68,12 @@ type checkConfig struct {
 	optional     bool
 
 	failureThreshold, successThreshold int
+}
+
+// groupConfig is what WithGroup says of one group.
+type groupConfig struct {
+	name   string
+	checks []string
 }
 
 // configure applies the options, and returns all that is wrong with them.
@@ -101,7 +109,8 @@ func configure(opts []Option) (*config, error) {
 func (c *config) validate() error {
 	names := map[string]bool{}
 	errs := c.validateChecks(names)
-	errs = append(errs, c.validateReadiness(names)...)
+	errs = append(errs, validateNames("WithReadiness", "readiness depends on", c.readiness, names)...)
+	errs = append(errs, c.validateGroups(names)...)
 	errs = append(errs, c.validateAliases()...)
 	errs = append(errs, c.validateFeatures()...)
 	if c.withoutSystem && len(c.systemOptions) > 0 {
@@ -129,15 +138,36 @@ func (c *config) validateChecks(names map[string]bool) (errs []error) {
 	return errs
 }
 
-func (c *config) validateReadiness(names map[string]bool) (errs []error) {
-	for i, name := range c.readiness {
+// validateNames checks the names of checks that an option was given. consists is the beginning of the rule.
+func validateNames(call, consists string, given []string, names map[string]bool) (errs []error) {
+	for i, name := range given {
 		if !names[name] {
-			errs = append(errs, fmt.Errorf("WithReadiness: there is no check %q; "+
-				"readiness depends on configured checks, never on system metrics", name))
+			errs = append(errs, fmt.Errorf("%s: there is no check %q; "+
+				"%s configured checks, never on system metrics", call, name, consists))
 		}
-		if slices.Contains(c.readiness[:i], name) {
-			errs = append(errs, fmt.Errorf("WithReadiness: the check %q is named twice", name))
+		if slices.Contains(given[:i], name) {
+			errs = append(errs, fmt.Errorf("%s: the check %q is named twice", call, name))
 		}
+	}
+	return errs
+}
+
+func (c *config) validateGroups(names map[string]bool) (errs []error) {
+	seen := map[string]bool{}
+	for _, group := range c.groups {
+		call := fmt.Sprintf("WithGroup(%q)", group.name)
+		switch {
+		case !wellFormed(group.name):
+			errs = append(errs, fmt.Errorf("%s: the name must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}", call))
+		case names[group.name]:
+			errs = append(errs, fmt.Errorf("%s: the name must not be that of a check", call))
+		case seen[group.name]:
+			errs = append(errs, fmt.Errorf("%s: the name is used twice", call))
+		case len(group.checks) == 0:
+			errs = append(errs, fmt.Errorf("%s: a group must have at least one check", call))
+		}
+		seen[group.name] = true
+		errs = append(errs, validateNames(call, "a group depends on", group.checks, names)...)
 	}
 	return errs
 }
@@ -157,7 +187,17 @@ func (c *config) validateFeatures() (errs []error) {
 			errs = append(errs, fmt.Errorf("the endpoint %q of WithPublic or WithAlias needs %s", e, e.option()))
 		}
 	}
+	for _, e := range slices.Sorted(slices.Values(slices.AppendSeq(slices.Clone(c.public), maps.Values(c.aliases)))) {
+		if name, ok := e.group(); ok && !c.hasGroup(name) {
+			errs = append(errs, fmt.Errorf("the endpoint Group(%q) of WithPublic or WithAlias needs WithGroup(%q, …)",
+				name, name))
+		}
+	}
 	return errs
+}
+
+func (c *config) hasGroup(name string) bool {
+	return slices.ContainsFunc(c.groups, func(g groupConfig) bool { return g.name == name })
 }
 
 func (c *config) validateAliases() (errs []error) {
@@ -239,7 +279,8 @@ func (c *config) gates(check checkConfig) bool {
 
 // isPublic reports whether the middleware answers an endpoint.
 func (c *config) isPublic(e Endpoint) bool {
-	return c.public == nil || slices.Contains(c.public, e)
+	_, isGroup := e.group()
+	return c.public == nil || slices.Contains(c.public, e) || isGroup && slices.Contains(c.public, Groups)
 }
 
 // longestTimeout returns the longest timeout of the checks, zero without one.

@@ -3,6 +3,7 @@ package echohealth
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Endpoint is one kind of answer: for WithPublic and WithAlias.
@@ -17,16 +18,29 @@ const (
 	Index    Endpoint = "index"    // the prefix itself
 	Checks   Endpoint = "checks"   // /checks/NAME/, all of them
 
+	Groups     Endpoint = "groups"     // /groups/NAME/, all of them, with WithGroup
 	Prometheus Endpoint = "prometheus" // /prometheus/, with WithPrometheus
 	History    Endpoint = "history"    // /history/, with WithHistory
 	Badge      Endpoint = "badge.svg"  // /badge.svg, with WithPage
 )
 
-var endpoints = []Endpoint{Live, Ready, Startup, Detailed, Index, Checks, Prometheus, History, Badge}
+var endpoints = []Endpoint{Live, Ready, Startup, Detailed, Index, Checks, Groups, Prometheus, History, Badge}
+
+// Group returns the endpoint of one group of WithGroup, /groups/NAME/.
+func Group(name string) Endpoint { return groupPrefix + Endpoint(name) }
+
+const groupPrefix = Groups + "/"
+
+// group returns the name of the group whose endpoint it is.
+func (e Endpoint) group() (name string, ok bool) {
+	return strings.CutPrefix(string(e), string(groupPrefix))
+}
 
 // option returns the option that adds the endpoint, or "" if it is always there.
 func (e Endpoint) option() string {
 	switch e {
+	case Groups:
+		return "WithGroup"
 	case Prometheus:
 		return "WithPrometheus"
 	case History:
@@ -38,7 +52,7 @@ func (e Endpoint) option() string {
 }
 
 func (e Endpoint) validate(call string) error {
-	if slices.Contains(endpoints, e) {
+	if _, ok := e.group(); ok || slices.Contains(endpoints, e) {
 		return nil
 	}
 	return fmt.Errorf("%s: %q is none of the endpoints %q", call, string(e), endpoints)

@@ -34,6 +34,7 @@ type Health struct {
 	counters     any // those of Metrics, once it was called
 	serving      serving
 	asked        atomic.Bool // there was a health request
+	unknownGroup sync.Once   // logs the first
 
 	prefix  string // of config: read on the path of every request
 	aliased bool   // there are aliases
@@ -107,6 +108,34 @@ func (h *Health) Last() Report { return h.monitor.last() }
 // error wraps ErrUnknownCheck if no check and no metric has this name.
 func (h *Health) Check(ctx context.Context, name string) (Check, error) {
 	return h.monitor.check(ctx, name)
+}
+
+// Available reports whether no check of a group of WithGroup is an Error. Ask it before work that needs the
+// group, to answer at once instead of after a timeout:
+//
+//	if !health.Available(ctx, "payment") {
+//		return echo.NewHTTPError(http.StatusServiceUnavailable, "payments are not available now")
+//	}
+//
+// It is made for every request: it allocates nothing, uses the last results, and starts the runs that are
+// due without waiting for them. It waits, as Report does, only for a check without a result, and for one
+// whose result is over a minute old and not fresh. Unlike /groups/NAME/ it does not say false while the
+// service starts or drains, because requests are still served then. It is false for an unknown group, which
+// is logged once, and after Close.
+//
+// It is not a substitute for timeouts, or for handling errors: a result may be as old as its freshness, and
+// a check may fail where a request would not. Leave it out where the request fails fast by itself.
+func (h *Health) Available(ctx context.Context, group string) bool {
+	for i := range h.monitor.groups {
+		if h.monitor.groups[i].name == group {
+			return h.monitor.available(ctx, h.monitor.groups[i].checks)
+		}
+	}
+	h.unknownGroup.Do(func() {
+		h.notifier.log(slog.LevelError, "Available was asked for a group that WithGroup did not add",
+			slog.String("group", group))
+	})
+	return false
 }
 
 // OnChange calls f for every change from now on, as WithOnChange does. It is for functions that need the

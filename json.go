@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -33,7 +34,36 @@ func (r Report) append(b []byte, errs []error) []byte {
 	if r.Instance != "" {
 		b = appendString(b, "instance", r.Instance)
 	}
-	return append(appendChecks(b, r.Checks, errs), '}')
+	return append(appendGroups(appendChecks(b, r.Checks, errs), r.Groups), '}')
+}
+
+// appendGroups writes the "groups" member, if there are groups.
+func appendGroups(b []byte, groups []GroupReport) []byte {
+	for i, group := range groups {
+		if i == 0 {
+			b = append(appendKey(b, "groups"), '{')
+		} else {
+			b = append(b, ',')
+		}
+		b = append(b, '"')
+		b = append(b, group.Name...)
+		b = append(b, `":{"status":"`...)
+		b = append(b, readyWord(group.Ready)...)
+		b = append(b, `","checks":["`...)
+		b = append(b, strings.Join(group.Checks, `","`)...)
+		b = append(b, `"]}`...)
+	}
+	if len(groups) > 0 {
+		b = append(b, '}')
+	}
+	return b
+}
+
+func readyWord(ready bool) string {
+	if ready {
+		return "ready"
+	}
+	return "not_ready"
 }
 
 // appendHead begins an answer; the caller goes on with a comma or closes it.

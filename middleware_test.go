@@ -124,10 +124,12 @@ func TestAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates as well")
 	}
-	h := newHealth(t, echohealth.WithDatabase(well), echohealth.WithRedis(well), echohealth.WithAMQP(well))
+	h := newHealth(t, echohealth.WithDatabase(well), echohealth.WithRedis(well), echohealth.WithAMQP(well),
+		echohealth.WithGroup("payment", "database", "redis", "amqp"))
 	use := echo.New()
 	use.Use(h.Middleware)
 	use.GET("/hello", func(echo.Context) error { return nil })
+	available := func(_ http.ResponseWriter, r *http.Request) { h.Available(r.Context(), "payment") }
 	tests := []struct {
 		name    string
 		handler http.Handler
@@ -139,6 +141,8 @@ func TestAllocations(t *testing.T) {
 		{"pass-through with Wrap", h.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), "/hello", 0, 0},
 		{"live with Use", use, "/api/health/live/", 1, 24},
 		{"ready with Use, 3 checks", use, "/api/health/ready/", 1, 24},
+		{"a group with Use, 3 checks", use, "/api/health/groups/payment/", 1, 24},
+		{"Available, 3 checks", http.HandlerFunc(available), "/hello", 0, 0},
 		{"detailed with Wrap", h, "/api/health/detailed/", 0, 0},
 	}
 	for _, test := range tests {

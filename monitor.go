@@ -18,7 +18,8 @@ type monitor struct {
 	dependencies []dependency
 	checks       []*engine.Check // those of all dependencies
 	gating       []*engine.Check // those that readiness depends on
-	system       *system         // nil without system metrics
+	groups       []group
+	system       *system // nil without system metrics
 	version      string
 	instance     string        // a random name; empty unless a feature needs it
 	interval     time.Duration // of the schedule; zero: none
@@ -30,6 +31,12 @@ type dependency struct {
 	*engine.Check
 	optional bool // its failure makes the service degraded, not unhealthy
 	gating   bool // readiness depends on it
+}
+
+// group is a part of the service: it is ready if these checks are.
+type group struct {
+	name   string
+	checks []*engine.Check
 }
 
 func newMonitor(c *config, listener engine.Listener) (*monitor, error) {
@@ -48,6 +55,9 @@ func newMonitor(c *config, listener engine.Listener) (*monitor, error) {
 			m.gating = append(m.gating, check)
 		}
 	}
+	for _, g := range c.groups {
+		m.groups = append(m.groups, group{g.name, m.named(g.checks)})
+	}
 	if c.withoutSystem {
 		return m, nil
 	}
@@ -63,6 +73,15 @@ func newMonitor(c *config, listener engine.Listener) (*monitor, error) {
 		return nil, fmt.Errorf("echohealth: %w", err)
 	}
 	return m, nil
+}
+
+// named returns the checks with these names, in the order of the names.
+func (m *monitor) named(names []string) (checks []*engine.Check) {
+	for _, name := range names {
+		i := slices.IndexFunc(m.checks, func(c *engine.Check) bool { return c.Name == name })
+		checks = append(checks, m.checks[i])
+	}
+	return checks
 }
 
 func (m *monitor) phase() phase {
@@ -193,7 +212,45 @@ func (m *monitor) report(phase phase, results []*engine.Result, metrics *metrics
 		Version:   m.version,
 		Instance:  m.instance,
 		Checks:    checks,
+		Groups:    m.groupReports(phase, results),
 	}
+}
+
+// groupReports judges the groups by the results of all checks.
+func (m *monitor) groupReports(phase phase, results []*engine.Result) (reports []GroupReport) {
+	for _, group := range m.groups {
+		report := GroupReport{Name: group.name}
+		var own []*engine.Result
+		for _, check := range group.checks {
+			report.Checks = append(report.Checks, check.Name)
+			own = append(own, results[slices.Index(m.checks, check)])
+		}
+		report.Ready = phase.ready(own)
+		reports = append(reports, report)
+	}
+	return reports
+}
+
+// oldest is how old a result may be for available, unless it serves longer: time enough for the run that a
+// call starts to end, even if calls come rarely.
+const oldest = time.Minute
+
+// available reports whether each check's last result is good. It starts the runs that are due, and waits for
+// them only where there is no result, or only one that is too old.
+func (m *monitor) available(ctx context.Context, checks []*engine.Check) bool {
+	if m.engine.Closed() {
+		return false
+	}
+	now, good, wait := time.Now(), true, false
+	for _, check := range checks {
+		result := check.Recent(now, oldest)
+		wait = wait || result == nil
+		good = good && (result == nil || result.Status != probes.Error)
+	}
+	if !good || !wait {
+		return good
+	}
+	return running.ready(m.engine.Collect(ctx, checks).Results)
 }
 
 // clone copies what the caller might change.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -239,6 +240,22 @@ func WithReadiness(names ...string) Option {
 	}
 }
 
+// WithGroup answers /groups/NAME/ below the prefix as /ready/ is answered, but for exactly these checks: 503
+// while one of them is an Error, and while the service starts or drains. A group is for a part of the
+// service, such as its payments. Health.Available says the same in code. WithGuard applies. A check may be in several
+// groups, and its membership changes nothing else: readiness does not depend on groups.
+//
+// The name must follow the rules of WithCheck and must not be that of a check. A group must have at least
+// one check. An unknown check, a check that is given twice and a second group with the same name are
+// errors. Another name adds a group.
+func WithGroup(name string, checks ...string) Option {
+	checks = slices.Clone(checks)
+	return func(c *config) error {
+		c.groups = append(c.groups, groupConfig{name, checks})
+		return nil
+	}
+}
+
 // WithLogger sets the logger for changes of checks, metrics and readiness. The default is the
 // slog.Default() of the moment of each record. A nil logger is an error. The last use wins.
 func WithLogger(l *slog.Logger) Option {
@@ -318,7 +335,7 @@ func WithGuard(guards ...Guard) Option {
 
 // WithPublic sets the endpoints that the middleware answers. It answers the others with 404, and only
 // Private serves them. Without names it answers none. By default it answers all. An unknown endpoint is an
-// error. The last use wins.
+// error. Groups are all groups, and Group(name) is one of them. The last use wins.
 func WithPublic(public ...Endpoint) Option {
 	public = append([]Endpoint{}, public...)
 	return func(c *config) error {
@@ -333,8 +350,8 @@ func WithPublic(public ...Endpoint) Option {
 
 // WithAlias answers an endpoint at a second path, such as "/readyz", with and without a trailing slash. The
 // path must be "/", or follow the rules of WithPrefix, and must not be below the prefix. The endpoint must
-// not be Checks, which has many paths, and must be one of those of WithPublic. Repeated use is additive. A
-// path that is given twice is an error.
+// not be Checks or Groups, which have many paths, and must be one of those of WithPublic. For one group it is
+// Group(name). Repeated use is additive. A path that is given twice is an error.
 //
 // The path "/", for balancers that can ask for nothing else, answers that path alone. GET and HEAD are
 // answered; as at every path of the health endpoints, any other method gets 405, also where the application
@@ -347,8 +364,8 @@ func WithAlias(path string, e Endpoint) Option {
 				return err
 			}
 		}
-		if e == Checks {
-			return fmt.Errorf("%s: the endpoint must not be Checks, which has many paths", call)
+		if e == Checks || e == Groups {
+			return fmt.Errorf("%s: the endpoint must have one path, and %q has many", call, string(e))
 		}
 		if _, ok := c.aliases[path]; ok {
 			return fmt.Errorf("%s: the path has an alias already", call)

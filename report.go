@@ -39,6 +39,15 @@ type Report struct {
 	Version   string    // that of WithVersion
 	Instance  string    // a random name of this Health, with WithHistory or WithPage
 	Checks    []Check   // the dependencies in the order of their options, then the system metrics
+
+	Groups []GroupReport // those of WithGroup, in the order of the options
+}
+
+// GroupReport is the state of a group of checks.
+type GroupReport struct {
+	Name   string
+	Ready  bool     // what /groups/NAME/ says
+	Checks []string // the names of its checks, as WithGroup was given them
 }
 
 // Check is one check's, or one metric's, state. As JSON it is what /checks/NAME/ answers.

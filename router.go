@@ -61,11 +61,15 @@ func makeRoutes(m *monitor, errors bool) map[string]*route {
 		"":          {endpoint: Index, answerer: detailed},
 		"/detailed": {endpoint: Detailed, answerer: detailed},
 		"/live":     {endpoint: Live, answerer: liveAnswer(), open: true},
-		"/ready":    {endpoint: Ready, answerer: readyAnswer(m, errors), refused: readyStatusAnswer(m)},
+		"/ready":    {endpoint: Ready, answerer: readyAnswer(m, m.gating, errors), refused: readyStatusAnswer(m)},
 		"/startup":  {endpoint: Startup, answerer: startupAnswer(m), open: true},
 	}
 	for _, check := range m.checks {
 		routes["/checks/"+check.Name] = &route{endpoint: Checks, answerer: checkAnswer(m, check, errors)}
+	}
+	for _, g := range m.groups {
+		e := Group(g.name)
+		routes["/"+string(e)] = &route{endpoint: e, answerer: readyAnswer(m, g.checks, errors)}
 	}
 	for i, name := range m.metricNames() {
 		routes["/checks/"+name] = &route{endpoint: Checks, answerer: metricAnswer(m, i, errors)}

@@ -77,6 +77,20 @@ func (c *Check) ask(now time.Time) (*Result, *run) {
 	return nil, c.inFlight
 }
 
+// Recent returns the last result if it serves still, or is not older than oldest; else nil. It starts a run
+// if one is due, and does not wait for it. It allocates nothing while the result serves.
+func (c *Check) Recent(now time.Time, oldest time.Duration) *Result {
+	last := c.last.Load()
+	if last != nil && age(last.At, now) < c.Freshness {
+		return last
+	}
+	c.renew(now, 0)
+	if last = c.last.Load(); last != nil && age(last.At, now) <= max(oldest, c.Freshness) {
+		return last
+	}
+	return nil
+}
+
 // renew runs the check if its result is not fresh, or will not be in as long as ahead.
 func (c *Check) renew(now time.Time, ahead time.Duration) {
 	c.mu.Lock()
