@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +20,6 @@ type config struct {
 	freshness     time.Duration
 	checks        []checkConfig
 	readiness     []string // nil: every check that is not optional
-	groups        []groupConfig
 	logger        *slog.Logger
 	version       string
 	gated         bool // there is a startup gate
@@ -32,7 +30,8 @@ type config struct {
 	public        []Endpoint // nil: all
 	aliases       map[string]Endpoint
 	features      []feature
-	heartbeats    []*probes.Heartbeat // of WithLiveness
+	heartbeats    []beating                            // of WithLiveness
+	rules         []func(checks map[string]bool) []error // what options require of the names of all checks
 	withoutSystem bool
 	systemOptions []string // those that were used and make no sense beside WithoutSystemMetrics
 	disks         []sysmetrics.DiskPath
@@ -56,8 +55,10 @@ func (c *config) addFeature(e Endpoint, add any) {
 
 // has reports whether an option has added the endpoint.
 func (c *config) has(e Endpoint) bool {
-	added := slices.ContainsFunc(c.features, func(f feature) bool { return f.endpoint == e })
-	return added || e == Groups && len(c.groups) > 0
+	return slices.ContainsFunc(c.features, func(f feature) bool {
+		_, isGroup := f.endpoint.group()
+		return f.endpoint == e || isGroup && e == Groups
+	})
 }
 
 // checkConfig is what the options say of one check. Zero durations are the defaults.
@@ -72,10 +73,10 @@ type checkConfig struct {
 	failureThreshold, successThreshold int
 }
 
-// groupConfig is what WithGroup says of one group.
-type groupConfig struct {
-	name   string
-	checks []string
+// beating is a *probes.Heartbeat. A program without WithLiveness must not link that type.
+type beating interface {
+	probes.Probe
+	Late() time.Duration
 }
 
 // configure applies the options, and returns all that is wrong with them.
@@ -112,7 +113,9 @@ func (c *config) validate() error {
 	names := map[string]bool{}
 	errs := c.validateChecks(names)
 	errs = append(errs, validateNames("WithReadiness", "readiness depends on", c.readiness, names)...)
-	errs = append(errs, c.validateGroups(names)...)
+	for _, rule := range c.rules {
+		errs = append(errs, rule(names)...)
+	}
 	errs = append(errs, c.validateAliases()...)
 	errs = append(errs, c.validateFeatures()...)
 	if c.withoutSystem && len(c.systemOptions) > 0 {
@@ -154,57 +157,35 @@ func validateNames(call, consists string, given []string, names map[string]bool)
 	return errs
 }
 
-func (c *config) validateGroups(names map[string]bool) (errs []error) {
-	seen := map[string]bool{}
-	for _, group := range c.groups {
-		call := fmt.Sprintf("WithGroup(%q)", group.name)
-		switch {
-		case !wellFormed(group.name):
-			errs = append(errs, fmt.Errorf("%s: the name must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}", call))
-		case names[group.name]:
-			errs = append(errs, fmt.Errorf("%s: the name must not be that of a check", call))
-		case seen[group.name]:
-			errs = append(errs, fmt.Errorf("%s: the name is used twice", call))
-		case len(group.checks) == 0:
-			errs = append(errs, fmt.Errorf("%s: a group must have at least one check", call))
-		}
-		seen[group.name] = true
-		errs = append(errs, validateNames(call, "a group depends on", group.checks, names)...)
-	}
-	return errs
-}
-
 // validateFeatures is about the endpoints that are named, and that no option has added.
 func (c *config) validateFeatures() (errs []error) {
 	if c.has(Badge) && c.isPublic(Index) && (!c.isPublic(Detailed) || !c.isPublic(History)) {
 		errs = append(errs,
 			errors.New("WithPublic: the page of WithPage, which is at Index, needs Detailed and History"))
 	}
-	for _, e := range endpoints {
-		named := slices.Contains(c.public, e)
-		for _, aliased := range c.aliases {
-			named = named || aliased == e
-		}
-		if named && e.option() != "" && !c.has(e) {
-			errs = append(errs, fmt.Errorf("the endpoint %q of WithPublic or WithAlias needs %s", e, e.option()))
-		}
+	named := slices.Clone(c.public)
+	for _, path := range c.aliasPaths() {
+		named = append(named, c.aliases[path])
 	}
-	named := slices.AppendSeq(slices.Clone(c.public), maps.Values(c.aliases))
-	for _, e := range slices.Sorted(slices.Values(named)) {
-		if name, ok := e.group(); ok && !c.hasGroup(name) {
-			errs = append(errs, fmt.Errorf("the endpoint Group(%q) of WithPublic or WithAlias needs WithGroup(%q, …)",
-				name, name))
+	for i, e := range named {
+		if option := e.option(); option != "" && !c.has(e) && !slices.Contains(named[:i], e) {
+			errs = append(errs, fmt.Errorf("the endpoint %s of WithPublic or WithAlias needs %s", e.call(), option))
 		}
 	}
 	return errs
 }
 
-func (c *config) hasGroup(name string) bool {
-	return slices.ContainsFunc(c.groups, func(g groupConfig) bool { return g.name == name })
+// aliasPaths returns the paths of the aliases in order.
+func (c *config) aliasPaths() (paths []string) {
+	for path := range c.aliases {
+		paths = append(paths, path)
+	}
+	slices.Sort(paths)
+	return paths
 }
 
 func (c *config) validateAliases() (errs []error) {
-	for _, path := range slices.Sorted(maps.Keys(c.aliases)) {
+	for _, path := range c.aliasPaths() {
 		endpoint := c.aliases[path]
 		call := fmt.Sprintf("WithAlias(%q, %q)", path, endpoint)
 		if !c.isPublic(endpoint) {

@@ -36,8 +36,19 @@ func (e Endpoint) group() (name string, ok bool) {
 	return strings.CutPrefix(string(e), string(groupPrefix))
 }
 
+// call is the endpoint as Go writes it.
+func (e Endpoint) call() string {
+	if name, ok := e.group(); ok {
+		return fmt.Sprintf("Group(%q)", name)
+	}
+	return fmt.Sprintf("%q", string(e))
+}
+
 // option returns the option that adds the endpoint, or "" if it is always there.
 func (e Endpoint) option() string {
+	if name, ok := e.group(); ok {
+		return fmt.Sprintf("WithGroup(%q, …)", name)
+	}
 	switch e {
 	case Groups:
 		return "WithGroup"

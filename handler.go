@@ -122,7 +122,7 @@ func (h *Health) Private(opts ...PrivateOption) http.Handler {
 	if p.errors {
 		p.routes = makeRoutes(h.monitor, true)
 		for _, path := range h.router.added {
-			p.routes[path] = h.router.routes[path]
+			p.routes[path] = h.router.routes[path].withErrors()
 		}
 		if h.router.index != nil {
 			p.routes[""] = h.router.index(p.routes[""].answerer)

@@ -39,24 +39,15 @@ func (r Report) append(b []byte, errs []error) []byte {
 
 // appendGroups writes the "groups" member, if there are groups.
 func appendGroups(b []byte, groups []GroupReport) []byte {
+	if len(groups) == 0 {
+		return b
+	}
+	members := make([]string, len(groups))
 	for i, group := range groups {
-		if i == 0 {
-			b = append(appendKey(b, "groups"), '{')
-		} else {
-			b = append(b, ',')
-		}
-		b = append(b, '"')
-		b = append(b, group.Name...)
-		b = append(b, `":{"status":"`...)
-		b = append(b, readyWord(group.Ready)...)
-		b = append(b, `","checks":["`...)
-		b = append(b, strings.Join(group.Checks, `","`)...)
-		b = append(b, `"]}`...)
+		members[i] = `"` + group.Name + `":{"status":"` + readyWord(group.Ready) +
+			`","checks":["` + strings.Join(group.Checks, `","`) + `"]}`
 	}
-	if len(groups) > 0 {
-		b = append(b, '}')
-	}
-	return b
+	return append(b, `,"groups":{`+strings.Join(members, ",")+`}`...)
 }
 
 func readyWord(ready bool) string {

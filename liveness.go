@@ -32,7 +32,7 @@ func WithLiveness(heartbeats ...*probes.Heartbeat) Option {
 			if heartbeat == nil {
 				return fmt.Errorf("%s must not be nil", call)
 			}
-			if slices.Contains(c.heartbeats, heartbeat) {
+			if slices.Contains(c.heartbeats, beating(heartbeat)) {
 				return fmt.Errorf("%s must not be given twice", call)
 			}
 			if err := heartbeat.Validate(); err != nil {
@@ -55,7 +55,7 @@ type liveness struct{ loops []*loop }
 // loop is a loop of the process, which beats.
 type loop struct {
 	name      string
-	heartbeat *probes.Heartbeat
+	heartbeat beating
 	monitor   *monitor
 	notifier  *notifier
 	stuck     atomic.Bool

@@ -19,7 +19,8 @@ type monitor struct {
 	checks       []*engine.Check // those of all dependencies
 	gating       []*engine.Check // those that readiness depends on
 	groups       []group
-	system       *system // nil without system metrics
+	judgeGroups  func(phase, []*engine.Result) []GroupReport // by the results of all checks; nil without groups
+	system       *system                                     // nil without system metrics
 	version      string
 	instance     string        // a random name; empty unless a feature needs it
 	interval     time.Duration // of the schedule; zero: none
@@ -57,9 +58,6 @@ func newMonitor(c *config, listener engine.Listener) (*monitor, error) {
 			m.gating = append(m.gating, check)
 		}
 	}
-	for _, g := range c.groups {
-		m.groups = append(m.groups, group{g.name, m.named(g.checks)})
-	}
 	if c.withoutSystem {
 		return m, nil
 	}
@@ -75,15 +73,6 @@ func newMonitor(c *config, listener engine.Listener) (*monitor, error) {
 		return nil, fmt.Errorf("echohealth: %w", err)
 	}
 	return m, nil
-}
-
-// named returns the checks with these names, in the order of the names.
-func (m *monitor) named(names []string) (checks []*engine.Check) {
-	for _, name := range names {
-		i := slices.IndexFunc(m.checks, func(c *engine.Check) bool { return c.Name == name })
-		checks = append(checks, m.checks[i])
-	}
-	return checks
 }
 
 // alive is what /live/ says. A loop that has ended because the service stops does not hang.
@@ -129,14 +118,20 @@ func (m *monitor) metricNames() []string {
 	return m.system.names()
 }
 
-// watch runs the check of a probe that tells of its own changes as soon as it changes.
+// watch runs the check of a switch as soon as it is turned.
 func (m *monitor) watch() {
 	for _, check := range m.checks {
-		if probe, ok := check.Probe.(*probes.Switch); ok {
+		if probe, ok := check.Probe.(watched); ok && isSwitch(check.Probe) {
 			m.unwatch = append(m.unwatch, probe.Watch(check.Rerun))
 		}
 	}
 }
+
+type watched interface{ Watch(func()) (stop func()) }
+
+// isSwitch reports whether a probe is a *probes.Switch. It knows the type by its name, because a program
+// without a switch must not link it.
+func isSwitch(probe probes.Probe) bool { return fmt.Sprintf("%T", probe) == "*probes.Switch" }
 
 // close ends what runs, and returns the names of the checks that still run after limit.
 func (m *monitor) close(limit time.Duration) []string {
@@ -221,7 +216,7 @@ func (m *monitor) report(phase phase, results []*engine.Result, metrics *metrics
 		checks = append(checks, newCheck(m.dependencies[i].Name, result))
 	}
 	checks = append(checks, metrics.checks...)
-	return Report{
+	report := Report{
 		Status:    m.overall(checks, phase),
 		Ready:     phase.ready(m.ofGating(results)),
 		Phase:     phase.word(),
@@ -229,23 +224,11 @@ func (m *monitor) report(phase phase, results []*engine.Result, metrics *metrics
 		Version:   m.version,
 		Instance:  m.instance,
 		Checks:    checks,
-		Groups:    m.groupReports(phase, results),
 	}
-}
-
-// groupReports judges the groups by the results of all checks.
-func (m *monitor) groupReports(phase phase, results []*engine.Result) (reports []GroupReport) {
-	for _, group := range m.groups {
-		report := GroupReport{Name: group.name}
-		var own []*engine.Result
-		for _, check := range group.checks {
-			report.Checks = append(report.Checks, check.Name)
-			own = append(own, results[slices.Index(m.checks, check)])
-		}
-		report.Ready = phase.ready(own)
-		reports = append(reports, report)
+	if m.judgeGroups != nil {
+		report.Groups = m.judgeGroups(phase, results)
 	}
-	return reports
+	return report
 }
 
 // oldest is how old a result may be for available, unless it serves longer: time enough for the run that a

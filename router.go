@@ -31,6 +31,9 @@ type route struct {
 	refused  answerer // what to answer where a guard refuses; nil: nothing but the refusal
 	open     bool     // no guard is asked
 
+	// showing, if it is not nil, is the answerer that shows the checks' errors, of a route that a feature added.
+	showing answerer
+
 	// choose, if it is not nil, returns who answers a request instead.
 	choose func(*http.Request) answerer
 	varies bool // choose looks at the Accept header
@@ -54,6 +57,14 @@ func (r *router) add(path string, route *route) {
 	r.added = append(r.added, path)
 }
 
+// withErrors returns the route with the answerer that shows the checks' errors.
+func (r *route) withErrors() *route {
+	if r.showing == nil {
+		return r
+	}
+	return &route{endpoint: r.endpoint, answerer: r.showing}
+}
+
 // makeRoutes returns what is below the prefix; with errors the answers show the checks' errors.
 func makeRoutes(m *monitor, errors bool) map[string]*route {
 	detailed := detailedAnswer(m, errors)
@@ -66,10 +77,6 @@ func makeRoutes(m *monitor, errors bool) map[string]*route {
 	}
 	for _, check := range m.checks {
 		routes["/checks/"+check.Name] = &route{endpoint: Checks, answerer: checkAnswer(m, check, errors)}
-	}
-	for _, g := range m.groups {
-		e := Group(g.name)
-		routes["/"+string(e)] = &route{endpoint: e, answerer: readyAnswer(m, g.checks, errors)}
 	}
 	for i, name := range m.metricNames() {
 		routes["/checks/"+name] = &route{endpoint: Checks, answerer: metricAnswer(m, i, errors)}
