@@ -159,7 +159,7 @@ func (c *Check) overdue() bool {
 	return c.isOverdue()
 }
 
-// latest returns the last result, when there is one, as it is to be shown now.
+// latest returns the last result, or after Close an Error. There must be a result.
 func (c *Check) latest() *Result {
 	if c.engine.Closed() {
 		return c.closedResult()
@@ -167,7 +167,7 @@ func (c *Check) latest() *Result {
 	return c.last.Load()
 }
 
-// unfinished is what a caller gets whose own context ended before r did.
+// unfinished returns the result for a caller whose own context ended before the run r did.
 func (c *Check) unfinished(r *run) *Result {
 	result := &Result{
 		Status: probes.Error, Reason: probes.ReasonTimeout, Err: context.DeadlineExceeded,

@@ -83,10 +83,10 @@ type Kind int
 const (
 	// Ended is a run that has ended, or that has just exceeded its timeout. Each run is Ended once.
 	Ended Kind = iota
-	// Overdue is a run that exceeded its timeout before and is still not over. It is told at most once in
-	// each freshness time, when there is a look.
+	// Overdue is a run that exceeded its timeout before and is still not over. It is recorded at most once in
+	// each freshness time, and only if something asks for the check.
 	Overdue
-	// Late is the failure of a run that was told already when it exceeded its timeout: only Reason is new.
+	// Late is the failure of a run that was recorded before, when it exceeded its timeout. Only Reason is new.
 	Late
 )
 
