@@ -12,11 +12,12 @@ import (
 
 // Config is what a check is made of. Timeout and Freshness are above zero.
 type Config struct {
-	Name      string
-	Probe     probes.Probe
-	Timeout   time.Duration // after this a run counts as failed, whether or not the probe has returned
-	Freshness time.Duration // how long one result serves
-	SlowAfter time.Duration // an OK that took longer is a Warning; zero: never
+	Name       string
+	Probe      probes.Probe
+	Timeout    time.Duration // after this a run counts as failed, whether or not the probe has returned
+	Freshness  time.Duration // how long one result serves
+	RetryAfter time.Duration // how long it serves where the run failed; zero: Freshness
+	SlowAfter  time.Duration // an OK that took longer is a Warning; zero: never
 
 	FailureThreshold int // as many failures in a row make an Error of what was well before; zero: 1
 	SuccessThreshold int // as many successes in a row end an Error; zero: 1
@@ -29,10 +30,11 @@ type Result struct {
 	Details []slog.Attr
 	Err     error
 	Took    time.Duration
-	At      time.Time // when it was published
-	Since   time.Time // since when the check has had this status
-	LastOK  time.Time // when the last OK was published; zero before the first
-	late    bool      // it came after the timeout
+	At      time.Time     // when it was published
+	Since   time.Time     // since when the check has had this status
+	LastOK  time.Time     // when the last OK was published; zero before the first
+	serves  time.Duration // how long, from At on; zero where it was never the check's last
+	late    bool          // it came after the timeout
 }
 
 // Check is one check and its last result.
@@ -93,7 +95,7 @@ func (c *Check) renew(now time.Time, ahead time.Duration) {
 // isFresh reports whether the last result serves at now. c.mu is held.
 func (c *Check) isFresh(now time.Time) bool {
 	last := c.last.Load()
-	return last != nil && age(last.At, now) < c.Freshness
+	return last != nil && age(last.At, now) < last.serves
 }
 
 // isOverdue reports whether the run in flight has had its timeout. c.mu is held.
@@ -112,18 +114,26 @@ func age(at, now time.Time) time.Duration {
 // was waited for. The result of an overdue run does not expire. It is shown again after each freshness
 // time, so that the answer's timestamp is current.
 func (c *Check) freshUntil(result *Result, now time.Time) time.Time {
-	if until := result.At.Add(c.Freshness); until.After(now) || !c.overdue() {
+	if until := result.At.Add(result.serves); until.After(now) || !c.overdue() {
 		return until
 	}
-	return now.Add(c.Freshness)
+	return now.Add(c.retryAfter())
 }
 
 // dueAfter is when the check is due again, as seen from a look at now that did not wait for it.
 func (c *Check) dueAfter(now time.Time) time.Time {
-	if last := c.last.Load(); last != nil && last.At.Add(c.Freshness).After(now) {
-		return last.At.Add(c.Freshness)
+	if last := c.last.Load(); last != nil && last.At.Add(last.serves).After(now) {
+		return last.At.Add(last.serves)
 	}
-	return now.Add(c.Freshness) // it is running
+	return now.Add(c.retryAfter()) // it is running
+}
+
+// retryAfter is how long the result of a run that failed serves.
+func (c *Check) retryAfter() time.Duration {
+	if c.RetryAfter > 0 {
+		return min(c.RetryAfter, c.Freshness)
+	}
+	return c.Freshness
 }
 
 func (c *Check) overdue() bool {
@@ -183,6 +193,10 @@ func (c *Check) store(result *Result, kind RunKind) {
 	c.last.Load().continueIn(result)
 	if result.Status == probes.OK {
 		result.LastOK = result.At
+	}
+	result.serves = c.Freshness
+	if result.Status == probes.Error || c.failures > 0 {
+		result.serves = c.retryAfter()
 	}
 	c.last.Store(result)
 	c.tell(result, kind, result.At)

@@ -37,7 +37,7 @@ func (c *Check) tolerates(last *Result) bool {
 // time, or a dependency that hangs would be tolerated for ever. c.mu is held.
 func (c *Check) stillOverdue(now time.Time) *Result {
 	r, last := c.inFlight, c.last.Load()
-	periods := int(now.Sub(r.deadline) / c.Freshness)
+	periods := int(now.Sub(r.deadline) / c.retryAfter())
 	if periods <= r.counted {
 		return last
 	}
