@@ -3,7 +3,7 @@
 // framework and no driver.
 //
 // The probes for real dependencies are in the packages below this one: pgxprobe, sqlprobe, redisprobe,
-// amqpprobe, celeryprobe and httpprobe. For anything else, a function is enough:
+// amqpprobe, celeryprobe, httpprobe and certprobe. For anything else, a function is enough:
 //
 //	echohealth.WithCheck("search", probes.Func(func(ctx context.Context) error {
 //		return client.Ping(ctx)

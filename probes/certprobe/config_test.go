@@ -39,7 +39,8 @@ func TestConfigChooses(t *testing.T) {
 	}
 	other := &tls.Config{Certificates: all[1:2]}
 	byName := &tls.Config{Certificates: all}
-	byName.BuildNameToCertificate() //nolint:staticcheck // it is deprecated, and still in use
+	//lint:ignore SA1019 it is deprecated, and still in use
+	byName.BuildNameToCertificate()
 	forClient := &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return other, nil }}
 	wrong := judgement{end: orders.NotAfter, reason: "certificate_wrong_name", text: "x.example"}
 	tests := map[string]struct {
