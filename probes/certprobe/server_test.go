@@ -138,9 +138,6 @@ func TestServerIsOdd(t *testing.T) {
 				_, _ = conn.Read(make([]byte, 1<<12)) // the client's hello
 				test.handle(conn)
 			})
-			if name == "closes at once" {
-				address = listen(t, anyPort, func(conn net.Conn) { _, _ = conn.Read(make([]byte, 1<<12)) })
-			}
 			probe := certprobe.Server(address)
 			if !test.endless {
 				result, reason := check(t, probe)
@@ -178,19 +175,20 @@ func TestServerHangsAfterItsCertificate(t *testing.T) {
 	root := newAuthority(t, "Root")
 	leaf := root.issue(t)
 	config := &tls.Config{Certificates: []tls.Certificate{leaf.with()}, MaxVersion: tls.VersionTLS12}
-	address := listen(t, anyPort, func(conn net.Conn) {
-		tls.Server(&deaf{Conn: conn}, config).HandshakeContext(t.Context())
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	address := listen(t, anyPort, func(conn net.Conn) {
+		tls.Server(&deaf{Conn: conn, then: cancel}, config).HandshakeContext(t.Context())
+	})
 	result := certprobe.Server(address, certprobe.RootCAs(poolOf(root))).Check(ctx)
 	assert.Equal(t, probes.OK, result.Status, "%v", result.Err)
 	assert.Equal(t, until(leaf.NotAfter), result.Details)
 }
 
-// deaf is a connection that reads the client's hello alone.
+// deaf is a connection that passes on the client's hello alone, and calls then when the client goes on.
 type deaf struct {
 	net.Conn
+	then    func()
 	written bool
 }
 
@@ -201,6 +199,8 @@ func (d *deaf) Write(b []byte) (int, error) {
 
 func (d *deaf) Read(b []byte) (int, error) {
 	if d.written {
+		_, _ = d.Conn.Read(b)
+		d.then()
 		_, _ = io.Copy(io.Discard, d.Conn)
 	}
 	return d.Conn.Read(b)
