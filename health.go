@@ -169,8 +169,8 @@ func (h *Health) Close() error {
 	h.closeOnce.Do(func() {
 		var errs []error
 		for _, name := range h.monitor.close(runGrace) {
-			errs = append(errs, fmt.Errorf("echohealth: the probe of %q did not stop within %s after its context ended; %w",
-				name, runGrace, ErrLeftAlone))
+			errs = append(errs, fmt.Errorf("echohealth: the probe of %q did not stop within %s after its context "+
+				"ended; %w", name, runGrace, ErrLeftAlone))
 		}
 		errs = append(errs, h.closeProbes(), h.notifier.close(tellGrace))
 		h.closeErr = errors.Join(errs...)

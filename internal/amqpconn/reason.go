@@ -51,9 +51,9 @@ func IsChannelLimit(err error) bool {
 // channelLimit is a part of the text of every error that says that a limit of channels is reached.
 const channelLimit = " has reached the "
 
-// Rejected reports whether the broker has refused a call, or the connection has reached its limit of channels.
-// The broker may have closed the connection because of the call. The end of a connection because the broker
-// shuts down is not a refusal.
+// Rejected reports whether the broker has refused a call, or the connection has reached its limit of
+// channels. The broker may have closed the connection because of the call. The end of a connection because
+// the broker shuts down is not a refusal.
 func Rejected(err error) bool {
 	code := serverCode(err)
 	return code != 0 && code != amqp.ConnectionForced || IsChannelLimit(err)

@@ -38,7 +38,7 @@ func (c *Check) tolerates(last *Result) bool {
 // failure, or FailureThreshold would tolerate a dependency that hangs for ever. The caller must hold c.mu.
 func (c *Check) stillOverdue(now time.Time) *Result {
 	r, last := c.inFlight, c.last.Load()
-	periods := int(now.Sub(r.deadline) / c.Freshness)
+	periods := int(now.Sub(r.deadline) / c.retryAfter())
 	if periods <= r.counted {
 		return last
 	}

@@ -94,8 +94,9 @@ func (s *search) urlErrors() {
 	})
 }
 
-// userinfo finds passwords before an @ in words without a scheme. Such a word is a DSN of MySQL's driver, such
-// as user:password@tcp(host)/, or the rest of a URL that a parser has cut at a character of the password.
+// userinfo finds passwords before an @ in words without a scheme. Such a word is a DSN of MySQL's driver,
+// such as user:password@tcp(host)/, or the rest of a URL that a parser has cut at a character of the
+// password.
 func (s *search) userinfo() {
 	word, rest, colon := 0, 0, -1 // where the word begins, its last part between quotes, and its first colon
 	for i := range len(s.text) {

@@ -24,12 +24,13 @@ type Snapshot struct {
 
 // Component is a check or a system metric, and what is fixed of it.
 type Component struct {
-	Name     string
-	System   bool          // it is a system metric
-	Critical bool          // an error of it makes the service unhealthy
-	Celery   bool          // its details are those of package celeryprobe
-	Timeout  time.Duration // of one run; zero for a system metric
-	Interval time.Duration // how often it runs if it is looked at often enough; zero for a system metric
+	Name        string
+	System      bool          // it is a system metric
+	Critical    bool          // an error of it makes the service unhealthy
+	Celery      bool          // its details are those of package celeryprobe
+	Certificate bool          // its details are those of package certprobe
+	Timeout     time.Duration // of one run; zero for a system metric
+	Interval    time.Duration // how often it runs if it is looked at often enough; zero for a system metric
 }
 
 // State is what is known of a component. Status is empty before its first result.
