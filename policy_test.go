@@ -34,7 +34,7 @@ var policy = map[string][]string{
 	"internal/amqpconn":    {"probes", "internal/duration", "internal/limitedconn", "internal/reason", "internal/redact", "github.com/rabbitmq/amqp091-go"},
 	"internal/redisconn":   {"probes", "internal/limitedconn", "github.com/redis/go-redis/v9"},
 	"internal/sharedrun":   {"probes", "internal/basecontext"},
-	"internal/newconn":     {"probes", "internal/duration"},
+	"internal/newconn":     {"probes", "internal/basecontext", "internal/duration"},
 	"internal/basecontext": {},
 	"internal/limitedconn": {},
 	"internal/changelog":   {},

@@ -41,6 +41,7 @@ type Result struct {
 type Check struct {
 	Config
 	engine *Engine
+	ctx    context.Context        // that of all its runs: the engine's, with the check's name
 	index  int                    // in the engine's checks
 	last   atomic.Pointer[Result] // nil before the first result
 	reruns atomic.Uint64          // how often Rerun was called

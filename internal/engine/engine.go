@@ -57,7 +57,9 @@ func New(configs []Config, listener Listener) *Engine {
 	e := &Engine{listener: listener}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	for i, config := range configs {
-		e.checks = append(e.checks, &Check{Config: config, engine: e, index: i})
+		e.checks = append(e.checks, &Check{
+			Config: config, engine: e, ctx: probes.WithCheckName(e.ctx, config.Name), index: i,
+		})
 	}
 	return e
 }

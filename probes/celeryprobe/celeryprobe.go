@@ -169,12 +169,12 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	}
 	r := report{strict: p.strict, zeroWorkers: p.zeroWorkers}
 	if err := p.check(ctx, &r); err != nil {
-		return p.newConns.Apply(probes.FromError(err))
+		return p.newConns.Apply(ctx, probes.FromError(err))
 	}
 	if list, ok := p.broker.(failoverList); ok && list.place() > 0 {
 		r.detail("broker", list.place())
 	}
-	return p.newConns.Apply(r.result())
+	return p.newConns.Apply(ctx, r.result())
 }
 
 func (p *Probe) check(ctx context.Context, r *report) error {

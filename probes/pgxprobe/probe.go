@@ -76,7 +76,7 @@ func (p *Probe) Advise() []string {
 // with ctx's error, and the query stays open for the next check. An OK becomes a Warning while no new
 // connection can be made.
 func (p *Probe) Check(ctx context.Context) probes.Result {
-	return p.newConns.Apply(p.runner.Check(ctx, sharedrun.Question{
+	return p.newConns.Apply(ctx, p.runner.Check(ctx, sharedrun.Question{
 		Observe:    p.observe,
 		MinTime:    p.runLimit,
 		Unanswered: func(err error) probes.Result { return p.failed(p.pool.Stat(), err) },
@@ -123,7 +123,7 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 			}
 		}
 	}
-	if err == nil && p.poolClosed() {
+	if err == nil && p.poolClosed(ctx) {
 		p.own.close()
 		err = errPoolClosed
 	}

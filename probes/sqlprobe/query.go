@@ -36,7 +36,7 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 // if there is no answer and the pool may be used as well.
 func (p *Probe) observeOwn(ctx context.Context) (probes.Result, bool) {
 	p.run.setHolds(true) // the run does not wait for the pool
-	if p.closed() {
+	if p.closed(ctx) {
 		return probes.Result{}, false // observePool reports it
 	}
 	err := p.own.ask(ctx, p.ask)
@@ -54,8 +54,8 @@ func (p *Probe) observeOwn(ctx context.Context) (probes.Result, bool) {
 
 // closed reports whether the application has closed the pool. Conn is called with a context that has ended,
 // so that it takes no connection: it returns the error of the context, or before it that of a closed pool.
-func (p *Probe) closed() bool {
-	ctx, cancel := context.WithCancel(context.Background())
+func (p *Probe) closed(ctx context.Context) bool {
+	ctx, cancel := context.WithCancel(ctx)
 	cancel()
 	_, err := p.db.Conn(ctx)
 	return !errors.Is(err, context.Canceled)
