@@ -212,8 +212,13 @@ func (p *clockAnswer) answer(context.Context) *answer {
 	return c.answer
 }
 
-func liveAnswer() answerer {
-	return &clockAnswer{state: func() (int, string) { return http.StatusOK, "alive" }}
+func liveAnswer(m *monitor) answerer {
+	return &clockAnswer{state: func() (int, string) {
+		if m.alive() {
+			return http.StatusOK, "alive"
+		}
+		return http.StatusServiceUnavailable, "stuck"
+	}}
 }
 
 func startupAnswer(m *monitor) answerer {

@@ -32,6 +32,7 @@ type config struct {
 	public        []Endpoint // nil: all
 	aliases       map[string]Endpoint
 	features      []feature
+	heartbeats    []*probes.Heartbeat // of WithLiveness
 	withoutSystem bool
 	systemOptions []string // those that were used and make no sense beside WithoutSystemMetrics
 	disks         []sysmetrics.DiskPath
@@ -43,7 +44,7 @@ type config struct {
 // leaves it out of programs that do not use the option.
 type feature struct {
 	endpoint Endpoint
-	add      any // a func(*monitor, *router) any, which New calls. A config must not know these types.
+	add      any // a func(*monitor, *router, *notifier) any. New calls it. A config must not know these types.
 }
 
 // addFeature adds a feature once.
@@ -55,7 +56,8 @@ func (c *config) addFeature(e Endpoint, add any) {
 
 // has reports whether an option has added the endpoint.
 func (c *config) has(e Endpoint) bool {
-	return e == Groups && len(c.groups) > 0 || slices.ContainsFunc(c.features, func(f feature) bool { return f.endpoint == e })
+	added := slices.ContainsFunc(c.features, func(f feature) bool { return f.endpoint == e })
+	return added || e == Groups && len(c.groups) > 0
 }
 
 // checkConfig is what the options say of one check. Zero durations are the defaults.
@@ -187,7 +189,8 @@ func (c *config) validateFeatures() (errs []error) {
 			errs = append(errs, fmt.Errorf("the endpoint %q of WithPublic or WithAlias needs %s", e, e.option()))
 		}
 	}
-	for _, e := range slices.Sorted(slices.Values(slices.AppendSeq(slices.Clone(c.public), maps.Values(c.aliases)))) {
+	named := slices.AppendSeq(slices.Clone(c.public), maps.Values(c.aliases))
+	for _, e := range slices.Sorted(slices.Values(named)) {
 		if name, ok := e.group(); ok && !c.hasGroup(name) {
 			errs = append(errs, fmt.Errorf("the endpoint Group(%q) of WithPublic or WithAlias needs WithGroup(%q, …)",
 				name, name))

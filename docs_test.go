@@ -27,7 +27,7 @@ var known = map[string]string{
 var given = map[string]string{
 	"pool": "*pgxpool.Pool", "rdb": "redis.UniversalClient", "db": "*sql.DB", "health": "*echohealth.Health", "router": "http.Handler",
 	"e": "*echo.Echo", "daysLeft": "func(context.Context) (int, error)", "waitingTasks": "func(context.Context) (int, error)", "conn": "*amqp.Connection",
-	"migrate": "func(context.Context) error", "placeOrder": "echo.HandlerFunc",
+	"migrate": "func(context.Context) error", "placeOrder": "echo.HandlerFunc", "warmUp": "func()", "tasks": "chan func()",
 }
 
 var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")

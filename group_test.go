@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
 	"syscall"
@@ -112,7 +113,7 @@ func TestWhoMaySeeGroups(t *testing.T) {
 	assert.Equal(t, [3]int{200, 404, 404}, codes(one))
 	assert.Equal(t, 200, get(one, "/payz").Code)
 	private := httptest.NewRecorder()
-	one.Private(echohealth.ShowErrors()).ServeHTTP(private, httptest.NewRequest("GET", "/api/health/groups/cart/", nil))
+	one.Private(echohealth.ShowErrors()).ServeHTTP(private, httptest.NewRequest(http.MethodGet, "/api/health/groups/cart/", nil))
 	assert.Equal(t, 200, private.Code)
 }
 

@@ -43,9 +43,6 @@ type Health struct {
 	closeErr  error
 }
 
-// startDelay is how long the schedule waits, so that New has returned before it begins.
-const startDelay = 100 * time.Millisecond
-
 // New returns a Health with these options. Its error joins the errors of all options. New logs the advice
 // of the probes. No check runs, and no function of WithOnChange is called, before New has returned.
 //
@@ -78,11 +75,13 @@ func (h *Health) addFeatures() {
 		if h.features == nil {
 			h.features = map[Endpoint]any{}
 		}
-		h.features[feature.endpoint] = feature.add.(func(*monitor, *router) any)(h.monitor, h.router)
+		add := feature.add.(func(*monitor, *router, *notifier) any)
+		h.features[feature.endpoint] = add(h.monitor, h.router, h.notifier)
 	}
 }
 
-// begin starts the schedule, and reports a readiness that begins as "starting", after startDelay.
+// begin watches the switches. After startDelay it starts the schedule, and reports a readiness that begins
+// as "starting".
 func (h *Health) begin() {
 	if h.monitor.gated {
 		began := time.Now()
@@ -90,6 +89,7 @@ func (h *Health) begin() {
 			h.monitor.engine.Enqueue(func() { h.notifier.reportReadiness(began) })
 		})
 	}
+	h.monitor.watch()
 	if h.config.interval > 0 {
 		h.monitor.engine.Schedule(startDelay, h.config.interval, h.monitor.renewMetrics)
 	}
@@ -103,6 +103,9 @@ func (h *Health) Report(ctx context.Context) Report { return h.monitor.now(ctx) 
 // Last returns a Report of the last results, however old. It is no look: it runs nothing and does not wait.
 // A check or metric that has not run has an empty Status, which counts as an Error.
 func (h *Health) Last() Report { return h.monitor.last() }
+
+// Alive returns what /live/ answers: false only while a heartbeat of WithLiveness is late.
+func (h *Health) Alive() bool { return h.monitor.alive() }
 
 // Check returns what /checks/NAME/ answers. It is a look, as Report is, but waits for this check alone. The
 // error wraps ErrUnknownCheck if no check and no metric has this name.

@@ -26,7 +26,7 @@ import (
 // effect.
 func WithHistory() Option {
 	return func(c *config) error {
-		c.addFeature(History, func(m *monitor, r *router) any {
+		c.addFeature(History, func(m *monitor, r *router, _ *notifier) any {
 			k := &keeper{monitor: m, components: m.components()}
 			m.instance = fmt.Sprintf("%08x", rand.Uint32())
 			k.history = history.New(k.components, m.start)

@@ -24,6 +24,8 @@ type monitor struct {
 	instance     string        // a random name; empty unless a feature needs it
 	interval     time.Duration // of the schedule; zero: none
 	start        time.Time
+	unwatch      []func()    // end what watches switches and heartbeats
+	stuck        func() bool // whether a loop of WithLiveness hangs; nil without that option
 }
 
 // dependency is a check with what its failure means.
@@ -84,6 +86,9 @@ func (m *monitor) named(names []string) (checks []*engine.Check) {
 	return checks
 }
 
+// alive is what /live/ says. A loop that has ended because the service stops does not hang.
+func (m *monitor) alive() bool { return m.stuck == nil || m.phase() != running || !m.stuck() }
+
 func (m *monitor) phase() phase {
 	if m.engine.Closed() {
 		return closed
@@ -124,9 +129,21 @@ func (m *monitor) metricNames() []string {
 	return m.system.names()
 }
 
+// watch runs the check of a probe that tells of its own changes as soon as it changes.
+func (m *monitor) watch() {
+	for _, check := range m.checks {
+		if probe, ok := check.Probe.(*probes.Switch); ok {
+			m.unwatch = append(m.unwatch, probe.Watch(check.Rerun))
+		}
+	}
+}
+
 // close ends what runs, and returns the names of the checks that still run after limit.
 func (m *monitor) close(limit time.Duration) []string {
 	running := m.engine.Close(limit)
+	for _, unwatch := range m.unwatch { // after it: a timer that has fired finds the engine closed
+		unwatch()
+	}
 	if m.system != nil {
 		m.system.close()
 	}

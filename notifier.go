@@ -221,6 +221,20 @@ func readinessAttrs(change Change, failing []string) []slog.Attr {
 	return attrs
 }
 
+// reportLoop reports that a loop of WithLiveness hangs, or that it goes on.
+func (n *notifier) reportLoop(name string, stuck bool, at time.Time, lasted time.Duration) {
+	change := changelog.Change{
+		Subject: "loop " + name, State: "alive", At: at, Level: slog.LevelInfo,
+		Message: "liveness changed", Summary: "liveness is flapping",
+		Attrs: append([]slog.Attr{slog.String("loop", name)}, fromTo("stuck", "alive", lasted)...),
+	}
+	if stuck {
+		change.State, change.Bad, change.Level = "stuck", true, slog.LevelError
+		change.Attrs = append(change.Attrs[:1], fromTo("alive", "stuck", lasted)...)
+	}
+	n.changes.Add(change)
+}
+
 func opposite(status probes.Status) probes.Status {
 	if status == probes.OK {
 		return probes.Error

@@ -15,7 +15,7 @@ import (
 // password, which is the token. Without this option there is no page. Repeated use has no further effect.
 func WithPage() Option {
 	return func(c *config) error {
-		c.addFeature(Badge, func(m *monitor, r *router) any {
+		c.addFeature(Badge, func(m *monitor, r *router, _ *notifier) any {
 			p := &statusPage{
 				monitor: m, prefix: r.prefix, components: m.components(), page: page.New(pageComponents(m)),
 				policy: []string{page.Policy()},

@@ -34,6 +34,9 @@ func (p phase) name() string {
 	return p.word()
 }
 
+// startDelay is how long what runs by itself waits after New began, so that New has returned before.
+const startDelay = 100 * time.Millisecond
+
 // lifecycle is the startup gate and the drain.
 type lifecycle struct {
 	gated    bool // there is a startup gate

@@ -14,7 +14,7 @@ import (
 // option the path is 404, and nothing is counted. Repeated use has no further effect.
 func WithPrometheus() Option {
 	return func(c *config) error {
-		c.addFeature(Prometheus, func(m *monitor, r *router) any {
+		c.addFeature(Prometheus, func(m *monitor, r *router, _ *notifier) any {
 			counters := newCounters(m)
 			r.add("/prometheus", prometheusRoute(m, counters))
 			return counters

@@ -60,7 +60,7 @@ func makeRoutes(m *monitor, errors bool) map[string]*route {
 	routes := map[string]*route{
 		"":          {endpoint: Index, answerer: detailed},
 		"/detailed": {endpoint: Detailed, answerer: detailed},
-		"/live":     {endpoint: Live, answerer: liveAnswer(), open: true},
+		"/live":     {endpoint: Live, answerer: liveAnswer(m), open: true},
 		"/ready":    {endpoint: Ready, answerer: readyAnswer(m, m.gating, errors), refused: readyStatusAnswer(m)},
 		"/startup":  {endpoint: Startup, answerer: startupAnswer(m), open: true},
 	}

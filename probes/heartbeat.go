@@ -31,6 +31,11 @@ func (h *Heartbeat) Beat() {
 	h.last.Store(int64(time.Since(h.start)))
 }
 
+// Late returns by how much the next Beat is late. It is negative until then: how long there is still time.
+func (h *Heartbeat) Late() time.Duration {
+	return time.Since(h.start) - time.Duration(h.last.Load()) - h.max
+}
+
 // Check compares the time since the last Beat with the maximum.
 func (h *Heartbeat) Check(context.Context) Result {
 	age := time.Since(h.start) - time.Duration(h.last.Load())

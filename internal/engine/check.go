@@ -41,6 +41,8 @@ type Check struct {
 	engine *Engine
 	index  int                    // in the engine's checks
 	last   atomic.Pointer[Result] // nil before the first result
+	reruns atomic.Uint64          // how often Rerun was called
+	known  atomic.Uint64          // what reruns was when the call of the last result began
 
 	mu              sync.Mutex // guards what follows, and is held while last is replaced
 	inFlight        *run       // nil between two runs
@@ -80,12 +82,11 @@ func (c *Check) ask(now time.Time) (*Result, *run) {
 // Recent returns the last result if it serves still, or is not older than oldest; else nil. It starts a run
 // if one is due, and does not wait for it. It allocates nothing while the result serves.
 func (c *Check) Recent(now time.Time, oldest time.Duration) *Result {
-	last := c.last.Load()
-	if last != nil && age(last.At, now) < c.Freshness {
-		return last
+	if c.isFresh(now) {
+		return c.last.Load()
 	}
 	c.renew(now, 0)
-	if last = c.last.Load(); last != nil && age(last.At, now) <= max(oldest, c.Freshness) {
+	if last := c.last.Load(); last != nil && age(last.At, now) <= max(oldest, c.Freshness) {
 		return last
 	}
 	return nil
@@ -104,10 +105,18 @@ func (c *Check) renew(now time.Time, ahead time.Duration) {
 	}
 }
 
-// isFresh reports whether the last result serves at now. c.mu is held.
+// Rerun runs the check whether or not its result is fresh. From now on no caller is given the result of a
+// call that began before.
+func (c *Check) Rerun() {
+	c.reruns.Add(1)
+	c.engine.Invalidate()
+	c.renew(time.Now(), 0)
+}
+
+// isFresh reports whether the last result serves at now.
 func (c *Check) isFresh(now time.Time) bool {
 	last := c.last.Load()
-	return last != nil && age(last.At, now) < c.Freshness
+	return last != nil && c.known.Load() == c.reruns.Load() && age(last.At, now) < c.Freshness
 }
 
 // isOverdue reports whether the run in flight has had its timeout. c.mu is held.
@@ -123,10 +132,14 @@ func age(at, now time.Time) time.Duration {
 }
 
 // freshUntil is when the next look is due after result was given: at once if it expired while another check
-// was waited for. The result of an overdue run does not expire. It is shown again after each freshness
-// time, so that the answer's timestamp is current.
+// was waited for, or if Rerun was called. The result of an overdue run does not expire. It is shown again
+// after each freshness time, so that the answer's timestamp is current.
 func (c *Check) freshUntil(result *Result, now time.Time) time.Time {
-	if until := result.At.Add(c.Freshness); until.After(now) || !c.overdue() {
+	until := result.At.Add(c.Freshness)
+	if c.known.Load() != c.reruns.Load() {
+		until = now
+	}
+	if until.After(now) || !c.overdue() {
 		return until
 	}
 	return now.Add(c.Freshness)

@@ -12,7 +12,8 @@ import (
 // harm is done where it isn't.
 const pauseTolerance = 100 * time.Millisecond
 
-// run is one call of the probe, or two where the process was stopped during the first one.
+// run is one call of the probe, or two where the process was stopped during the first one, and one more for
+// each Rerun in the meantime.
 type run struct {
 	asked   time.Time // when it was started
 	timer   *time.Timer
@@ -27,12 +28,13 @@ type run struct {
 	paused   bool      // the process was stopped during the call
 	repeated bool      // it is the second call
 	counted  int       // how many failures were counted for it since it is overdue
+	reruns   uint64    // what the check's reruns was when the call began
 }
 
 // start starts a run. c.mu is held.
 func (c *Check) start(now time.Time) *run {
 	r := &run{
-		asked: now, began: now, deadline: now.Add(c.Timeout),
+		asked: now, began: now, deadline: now.Add(c.Timeout), reruns: c.reruns.Load(),
 		settled: make(chan struct{}), ended: make(chan struct{}),
 	}
 	r.timer = time.AfterFunc(c.Timeout, func() { c.expire(r) })
@@ -72,7 +74,7 @@ func (c *Check) limit() time.Duration { return max(5*time.Second, c.Timeout+time
 func (c *Check) finish(r *run, outcome outcome) {
 	c.mu.Lock()
 	now := time.Now()
-	if c.repeat(r, outcome, now) {
+	if c.outdated(r) || c.repeat(r, outcome, now) {
 		c.mu.Unlock()
 		go c.execute(r)
 		return
@@ -81,6 +83,7 @@ func (c *Check) finish(r *run, outcome outcome) {
 	c.inFlight = nil
 	if !c.engine.Closed() {
 		c.record(r, outcome, now)
+		c.known.Store(r.reruns) // last, or an old result could pass for one of this call
 		c.reportInvalid(outcome.invalid)
 	}
 	if !r.overdue {
@@ -95,6 +98,17 @@ func (c *Check) finish(r *run, outcome outcome) {
 // late, or still not come.
 func (r *run) pausedUntil(now time.Time) bool {
 	return r.paused || now.Sub(r.deadline) >= pauseTolerance
+}
+
+// outdated reports whether the probe has to be called once more, because Rerun was called after the call
+// began. The run keeps its deadline, so that it ends however often that happens. c.mu is held.
+func (c *Check) outdated(r *run) bool {
+	now := c.reruns.Load()
+	if now == r.reruns || r.overdue || c.engine.Closed() {
+		return false
+	}
+	r.reruns = now
+	return true
 }
 
 // repeat reports whether the probe has to be called once more: it failed while the process was stopped, and

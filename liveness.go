@@ -1,0 +1,158 @@
+package echohealth
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// WithLiveness makes /live/ answer 503 while a loop of the process itself hangs: while one of these
+// heartbeats has not beaten for longer than its maximum. Without this option /live/ is always 200.
+//
+// A failing liveness probe restarts the service. So only a Heartbeat is accepted, and no dependency can
+// cause a restart: a loop that waits for a broker must call Beat while it waits. The maximum must be longer
+// than the longest round of the loop.
+//
+// While the service starts, drains or is closed, /live/ is 200, whatever the heartbeats say. The log has
+// each change, with the name of the check whose probe the heartbeat is too, or else its place among the
+// heartbeats. Repeated use is additive. No heartbeat, a nil heartbeat, a heartbeat that is given twice and
+// one with a maximum under 1 ms are errors.
+func WithLiveness(heartbeats ...*probes.Heartbeat) Option {
+	heartbeats = slices.Clone(heartbeats)
+	return func(c *config) error {
+		if len(heartbeats) == 0 {
+			return fmt.Errorf("WithLiveness(): there must be at least one heartbeat")
+		}
+		for i, heartbeat := range heartbeats {
+			call := fmt.Sprintf("WithLiveness: heartbeat %d", i+1)
+			if heartbeat == nil {
+				return fmt.Errorf("%s must not be nil", call)
+			}
+			if slices.Contains(c.heartbeats, heartbeat) {
+				return fmt.Errorf("%s must not be given twice", call)
+			}
+			if err := heartbeat.Validate(); err != nil {
+				return fmt.Errorf("%s: %w", call, err)
+			}
+			c.heartbeats = append(c.heartbeats, heartbeat)
+		}
+		c.addFeature(Live, func(m *monitor, _ *router, n *notifier) any {
+			l := newLiveness(c, m, n)
+			m.stuck, m.unwatch = l.stuck, append(m.unwatch, l.stop)
+			return nil
+		})
+		return nil
+	}
+}
+
+// liveness watches loops of the process.
+type liveness struct{ loops []*loop }
+
+// loop is a loop of the process, which beats.
+type loop struct {
+	name      string
+	heartbeat *probes.Heartbeat
+	monitor   *monitor
+	notifier  *notifier
+	stuck     atomic.Bool
+
+	mu     sync.Mutex // guards what follows
+	timer  *time.Timer
+	due    time.Time // when the timer was to fire
+	spared bool      // it was late because the process was stopped, and has been given more time
+	since  time.Time // since when it has been alive or stuck
+}
+
+func newLiveness(c *config, m *monitor, n *notifier) *liveness {
+	l := &liveness{}
+	for i, heartbeat := range c.heartbeats {
+		name := fmt.Sprintf("heartbeat %d", i+1)
+		for _, check := range c.checks {
+			if check.probe == probes.Probe(heartbeat) {
+				name = check.name
+			}
+		}
+		loop := &loop{name: name, heartbeat: heartbeat, monitor: m, notifier: n, since: time.Now()}
+		loop.start()
+		l.loops = append(l.loops, loop)
+	}
+	return l
+}
+
+// stuck reports whether a loop hangs. One that has beaten since its timer fired last does not.
+func (l *liveness) stuck() bool {
+	return slices.ContainsFunc(l.loops, func(l *loop) bool { return l.stuck.Load() && l.heartbeat.Late() > 0 })
+}
+
+// stop ends the timers. A look that is under way ends by itself.
+func (l *liveness) stop() {
+	for _, loop := range l.loops {
+		loop.mu.Lock()
+		loop.timer.Stop()
+		loop.mu.Unlock()
+	}
+}
+
+func (l *loop) start() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	wait := max(startDelay, -l.heartbeat.Late())
+	l.due = l.since.Add(wait)
+	l.timer = time.AfterFunc(wait, l.look)
+}
+
+const (
+	// stopTolerance is how late a timer must be to show that the process was stopped, and its loops too.
+	stopTolerance = 100 * time.Millisecond
+
+	// recoveryPoll is how often a loop that hangs is looked at, so that the log has the time of its recovery.
+	recoveryPoll = time.Second
+)
+
+// look is called when the next beat would be late.
+func (l *loop) look() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.monitor.engine.Closed() {
+		return
+	}
+	now := time.Now()
+	next := l.judge(now)
+	l.due = now.Add(next)
+	l.timer.Reset(next)
+}
+
+// judge returns when to look again. l.mu is held.
+func (l *loop) judge(now time.Time) time.Duration {
+	late := l.heartbeat.Late()
+	stopped := now.Sub(l.due)
+	switch {
+	case late <= 0:
+		l.spared = false
+		l.change(false, now)
+		return max(-late, time.Millisecond)
+	case l.stuck.Load():
+		return recoveryPoll
+	case l.monitor.phase() != running:
+		return recoveryPoll // it may not run yet, or not any more
+	case stopped >= stopTolerance && !l.spared:
+		l.spared = true
+		return stopped
+	}
+	l.change(true, now)
+	return recoveryPoll
+}
+
+// change reports that the loop hangs, or that it goes on, unless it did so before. l.mu is held.
+func (l *loop) change(stuck bool, now time.Time) {
+	if l.stuck.Swap(stuck) == stuck {
+		return
+	}
+	lasted := now.Sub(l.since)
+	l.since = now
+	l.monitor.engine.Enqueue(func() { l.notifier.reportLoop(l.name, stuck, now, lasted) })
+}

@@ -1,0 +1,115 @@
+package echohealth_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/probes"
+)
+
+func live(h *echohealth.Health) string {
+	answer := get(h, "/api/health/live/")
+	return answer.Body.String()
+}
+
+const (
+	aliveBody = `^\{"status":"alive",` + timestamp + `\}$`
+	stuckBody = `^\{"status":"stuck",` + timestamp + `\}$`
+)
+
+func TestLiveness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logBuffer{}
+		consumer, other := probes.NewHeartbeat(10*time.Second), probes.NewHeartbeat(time.Hour)
+		h := newHealth(t, logTo(log), echohealth.WithoutSystemMetrics(), echohealth.WithLiveness(other),
+			echohealth.WithLiveness(consumer), echohealth.WithCheck("consumer", consumer, echohealth.Optional()))
+		for range 3 {
+			time.Sleep(9 * time.Second)
+			consumer.Beat()
+			assert.Regexp(t, aliveBody, live(h))
+		}
+		time.Sleep(10*time.Second + time.Second/2)
+		assert.Regexp(t, stuckBody, live(h))
+		assert.Equal(t, 503, get(h, "/api/health/live/").Code)
+		assert.False(t, h.Alive())
+		time.Sleep(time.Minute)
+		assert.False(t, h.Alive())
+		consumer.Beat()
+		assert.True(t, h.Alive(), "at once")
+		assert.Regexp(t, aliveBody, live(h))
+		time.Sleep(time.Second * 3 / 2)
+		require.NoError(t, h.Close())
+		assert.Equal(t, []string{
+			"level=ERROR msg=liveness changed loop=consumer from=alive to=stuck lasted=37.001s",
+			"level=INFO msg=liveness changed loop=consumer from=stuck to=alive lasted=1m1s",
+		}, loops(log))
+		assert.True(t, h.Alive())
+	})
+}
+
+// loops are the records about liveness, without their times.
+func loops(log *logBuffer) (lines []string) {
+	for line := range strings.Lines(log.String()) {
+		if strings.Contains(line, "liveness") {
+			_, line, _ = strings.Cut(strings.ReplaceAll(strings.TrimSpace(line), `"`, ""), " ")
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// Nobody asks, and it is in the log.
+func TestAHangingLoopIsLoggedByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logBuffer{}
+		newHealth(t, logTo(log), echohealth.WithoutSystemMetrics(), echohealth.WithLiveness(probes.NewHeartbeat(time.Second)))
+		time.Sleep(1100 * time.Millisecond)
+		synctest.Wait()
+		assert.Equal(t, []string{"level=ERROR msg=liveness changed loop=heartbeat 1 from=alive to=stuck lasted=1.001s"}, loops(log))
+	})
+}
+
+// A loop need not beat before the service has started, or while it ends.
+func TestLivenessInThePhases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		beat := probes.NewHeartbeat(time.Second)
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithLiveness(beat), echohealth.WithStartupGate(),
+			echohealth.WithDrainDelay(time.Minute))
+		time.Sleep(time.Minute)
+		assert.True(t, h.Alive())
+		h.MarkStarted()
+		beat.Beat()
+		time.Sleep(time.Minute)
+		assert.False(t, h.Alive())
+		go h.Drain(t.Context())
+		synctest.Wait()
+		assert.True(t, h.Alive())
+		assert.Equal(t, 200, get(h, "/api/health/live/").Code)
+	})
+}
+
+// No dependency makes live fail, whatever WithLiveness was given.
+func TestDependenciesDoNotTouchLiveness(t *testing.T) {
+	h := newHealth(t, quiet, echohealth.WithDatabase(failing(assert.AnError)), echohealth.WithLiveness(probes.NewHeartbeat(time.Hour)))
+	assert.Equal(t, 503, get(h, "/api/health/ready/").Code)
+	assert.Equal(t, 200, get(h, "/api/health/live/").Code)
+}
+
+func TestInvalidLiveness(t *testing.T) {
+	beat := probes.NewHeartbeat(time.Second)
+	for want, opts := range map[string][]echohealth.Option{
+		`WithLiveness(): there must be at least one heartbeat`:                                                               {echohealth.WithLiveness()},
+		`WithLiveness: heartbeat 2 must not be nil`:                                                                          {echohealth.WithLiveness(beat, nil)},
+		`WithLiveness: heartbeat 1 must not be given twice`:                                                                  {echohealth.WithLiveness(beat), echohealth.WithLiveness(beat)},
+		`WithLiveness: heartbeat 1: NewHeartbeat(30ns): the duration must be at least 1ms (a bare number is in nanoseconds)`: {echohealth.WithLiveness(probes.NewHeartbeat(30))},
+	} {
+		_, err := echohealth.New(opts...)
+		assert.ErrorContains(t, err, want)
+	}
+}

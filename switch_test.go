@@ -1,0 +1,78 @@
+package echohealth_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/probes"
+)
+
+// A switch takes effect at once, whatever is fresh, and its change is logged though nobody asks.
+func TestSwitch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logBuffer{}
+		rotation := probes.NewSwitch()
+		h := newHealth(t, logTo(log), echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(well),
+			echohealth.WithCheck("rotation", rotation), echohealth.WithFreshness(time.Hour))
+		require.Equal(t, 200, get(h, "/api/health/ready/").Code)
+		for range 3 {
+			rotation.Off("maintenance")
+			answer := get(h, "/api/health/ready/")
+			assert.Equal(t, 503, answer.Code)
+			assert.Contains(t, answer.Body.String(), `"rotation":{"status":"error","reason":"maintenance"`)
+			rotation.On()
+			assert.Equal(t, 200, get(h, "/api/health/ready/").Code)
+		}
+		time.Sleep(time.Hour)
+		rotation.Off("not_leader")
+		synctest.Wait()
+		assert.Contains(t, log.String(), "reason=not_leader")
+		assert.Contains(t, log.String(), "not_ready")
+		assert.Equal(t, 1, strings.Count(log.String(), "not_leader"))
+		require.NoError(t, h.Close())
+		rotation.On() // nothing listens any more
+	})
+}
+
+// One that is off from the start is found by the first run.
+func TestSwitchThatIsOffFromTheStart(t *testing.T) {
+	rotation := probes.NewSwitch()
+	rotation.Off("")
+	h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithCheck("rotation", rotation))
+	assert.Equal(t, probes.Reason("switched_off"), h.Report(t.Context()).Checks[0].Reason)
+}
+
+// After Off has returned no answer is 200, and after On none is 503, whoever else asks.
+func TestSwitchIsAtOnceForEverybody(t *testing.T) {
+	rotation := probes.NewSwitch()
+	h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithCheck("rotation", rotation))
+	done := make(chan struct{})
+	var others sync.WaitGroup
+	for range 4 {
+		others.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					get(h, "/api/health/ready/")
+				}
+			}
+		})
+	}
+	for range 500 {
+		rotation.Off("maintenance")
+		require.Equal(t, 503, get(h, "/api/health/ready/").Code)
+		rotation.On()
+		require.Equal(t, 200, get(h, "/api/health/ready/").Code)
+	}
+	close(done)
+	others.Wait()
+}
