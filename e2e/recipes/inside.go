@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/labstack/echo/v4"
@@ -48,14 +49,23 @@ type Tenants struct {
 
 // Check asks all of them, eight at a time.
 func (p *Tenants) Check(ctx context.Context) probes.Result {
+	// One that hangs must not make the whole check a timeout.
+	ctx, cancel := context.WithTimeout(ctx, 600*time.Millisecond)
+	defer cancel()
 	errs := make([]error, len(p.Names))
-	var running sync.WaitGroup
 	places := make(chan struct{}, 8)
+	var running sync.WaitGroup
 	for i, name := range p.Names {
-		places <- struct{}{}
 		running.Go(func() {
-			defer func() { <-places }()
-			if err := p.Ask(ctx, name); err != nil {
+			var err error
+			select {
+			case places <- struct{}{}:
+				err = p.Ask(ctx, name)
+				<-places
+			case <-ctx.Done():
+				err = ctx.Err()
+			}
+			if err != nil {
 				errs[i] = fmt.Errorf("%s: %w", name, err)
 			}
 		})
@@ -80,7 +90,7 @@ func (p *Tenants) judge(errs []error) probes.Result {
 	switch down {
 	case 0:
 	case len(errs):
-		result.Status = probes.Error // with the reason that fits the first
+		result.Status = probes.Error // with the reason that fits
 	default:
 		result.Status, result.Reason = probes.Warning, "tenants_down"
 	}

@@ -22,7 +22,7 @@ func kafkaProbe(client *kgo.Client) probes.Func {
 
 func consume(ctx context.Context, client *kgo.Client, alive *probes.Heartbeat, handle func(*kgo.Record)) {
 	for ctx.Err() == nil {
-		poll, cancel := context.WithTimeout(ctx, 5*time.Second) // an idle consumer beats too
+		poll, cancel := context.WithTimeout(ctx, time.Second) // an idle consumer beats too
 		fetches := client.PollFetches(poll)
 		cancel()
 		fetches.EachRecord(handle)
