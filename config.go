@@ -66,6 +66,7 @@ type checkConfig struct {
 	probe        probes.Probe
 	timeout      time.Duration
 	freshness    time.Duration
+	retryAfter   time.Duration // zero: freshness
 	slowAfter    time.Duration
 	optional     bool
 
@@ -219,8 +220,9 @@ func (c *config) validateAliases() (errs []error) {
 	return errs
 }
 
-// complete fills in the defaults of a check.
+// complete fills in the defaults of a check: those of its probe, and then the service's.
 func (c *config) complete(check *checkConfig) error {
+	err := check.applyDefaults()
 	if check.timeout == 0 {
 		check.timeout = c.timeout
 	}
@@ -228,8 +230,21 @@ func (c *config) complete(check *checkConfig) error {
 		check.freshness = c.freshness
 	}
 	if check.slowAfter >= check.timeout && check.timeout > 0 {
-		return fmt.Errorf("%s: SlowAfter(%s): it must be below the timeout, which is %s",
-			check.call(), check.slowAfter, check.timeout)
+		err = errors.Join(err, fmt.Errorf("%s: SlowAfter(%s): it must be below the timeout, which is %s",
+			check.call(), check.slowAfter, check.timeout))
+	}
+	return err
+}
+
+// applyDefaults fills in what the probe sets where the options have set nothing.
+func (c *checkConfig) applyDefaults() error {
+	defaults, err := defaultsOf(c.probe)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.call(), err)
+	}
+	c.optional = c.optional || defaults.Optional
+	if c.freshness == 0 {
+		c.freshness, c.retryAfter = defaults.FreshFor, defaults.RetryAfter
 	}
 	return nil
 }
@@ -264,6 +279,8 @@ func (c *config) engineConfigs() []engine.Config {
 			Timeout:   check.timeout,
 			Freshness: check.freshness,
 			SlowAfter: check.slowAfter,
+
+			RetryAfter: check.retryAfter,
 
 			FailureThreshold: check.failureThreshold,
 			SuccessThreshold: check.successThreshold,

@@ -20,7 +20,7 @@ var known = map[string]string{
 	"echo": "github.com/labstack/echo/v4", "echohealth": module, "errors": "errors", "fmt": "fmt", "os": "os", "signal": "os/signal", "syscall": "syscall", "http": "net/http", "httpprobe": module + "/probes/httpprobe", "log": "log",
 	"middleware": "github.com/labstack/echo/v4/middleware", "pgxpool": "github.com/jackc/pgx/v5/pgxpool", "pgxprobe": module + "/probes/pgxprobe",
 	"probes": module + "/probes", "redis": "github.com/redis/go-redis/v9", "redisprobe": module + "/probes/redisprobe", "slog": "log/slog", "sql": "database/sql",
-	"sqlprobe": module + "/probes/sqlprobe", "time": "time", "tls": "crypto/tls",
+	"sqlprobe": module + "/probes/sqlprobe", "time": "time", "tls": "crypto/tls", "x509": "crypto/x509", "certprobe": module + "/probes/certprobe",
 }
 
 // given are the variables that a block may use without having made them.
@@ -29,6 +29,7 @@ var given = map[string]string{
 	"e": "*echo.Echo", "daysLeft": "func(context.Context) (int, error)", "waitingTasks": "func(context.Context) (int, error)", "conn": "*amqp.Connection",
 	"migrate": "func(context.Context) error", "placeOrder": "echo.HandlerFunc", "warmUp": "func()", "tasks": "chan func()",
 	"spool": "probes.Probe",
+	"getCertificate": "func(*tls.ClientHelloInfo) (*tls.Certificate, error)", "roots": "*x509.CertPool",
 }
 
 var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")

@@ -169,8 +169,8 @@ func (h *Health) Close() error {
 	h.closeOnce.Do(func() {
 		var errs []error
 		for _, name := range h.monitor.close(runGrace) {
-			errs = append(errs, fmt.Errorf("echohealth: the probe of %q still runs %s after its context ended; %w",
-				name, runGrace, ErrLeftAlone))
+			errs = append(errs, fmt.Errorf("echohealth: the probe of %q did not stop within %s after its context "+
+				"ended; %w", name, runGrace, ErrLeftAlone))
 		}
 		errs = append(errs, h.closeProbes(), h.notifier.close(tellGrace))
 		h.closeErr = errors.Join(errs...)
@@ -187,7 +187,7 @@ func (h *Health) closeProbes() error {
 	return runAll(overdue, len(closers),
 		func(i int) error { return closeProbe(closers[i].name, closers[i]) },
 		func(i int) error {
-			return fmt.Errorf("echohealth: closing the probe of %q takes longer than %s; %w",
+			return fmt.Errorf("echohealth: closing the probe of %q took longer than %s; %w",
 				closers[i].name, closeGrace, ErrLeftAlone)
 		})
 }

@@ -25,6 +25,7 @@ var policy = map[string][]string{
 	"probes":               {},
 	"probes/sqlprobe":      {"probes", "internal/basecontext", "internal/reason", "internal/redact", "internal/sharedrun", "internal/newconn"},
 	"probes/httpprobe":     {"probes", "internal/basecontext", "internal/reason", "internal/redact"},
+	"probes/certprobe":     {"probes", "internal/duration", "internal/reason", "internal/redact"},
 	"probes/pgxprobe":      {"probes", "internal/basecontext", "internal/reason", "internal/redact", "internal/sharedrun", "internal/newconn", "github.com/jackc/pgx/v5"},
 	"probes/redisprobe":    {"probes", "internal/basecontext", "internal/reason", "internal/redact", "internal/newconn", "internal/redisconn", "github.com/redis/go-redis/v9"},
 	"probes/amqpprobe":     {"probes", "internal/reason", "internal/redact", "internal/amqpconn", "internal/newconn", "github.com/rabbitmq/amqp091-go"},

@@ -14,7 +14,7 @@ var (
 
 	// ErrLeftAlone is wrapped by an error of Close or Shutdown where something has not ended in time: a
 	// probe, a server, a function of WithOnChange or the logger. It may still run.
-	ErrLeftAlone = errors.New("it is left alone")
+	ErrLeftAlone = errors.New("it may still be running")
 )
 
 // Status is how the service is as a whole.

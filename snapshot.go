@@ -14,9 +14,10 @@ import (
 func (m *monitor) components() []snapshot.Component {
 	var components []snapshot.Component
 	for _, d := range m.dependencies {
+		kind := fmt.Sprintf("%T", d.Probe)
 		components = append(components, snapshot.Component{
 			Name: d.Name, Critical: !d.optional, Timeout: d.Timeout, Interval: max(d.Freshness, m.interval),
-			Celery: strings.Contains(fmt.Sprintf("%T", d.Probe), "celeryprobe."),
+			Celery: strings.Contains(kind, "celeryprobe."), Certificate: strings.Contains(kind, "certprobe."),
 		})
 	}
 	for i, name := range m.metricNames() {

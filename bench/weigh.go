@@ -30,6 +30,7 @@ var weights = []weight{
 	{"→ + redisprobe", "root,redis", "root", "root,redis,redisprobe", 988, "go-redis's cluster and ring clients, all commands of its UniversalClient, and its pipeliner, which tells whether a client is closed; an application with a plain Client links none of them"},
 	{"→ + amqpprobe", "root,amqp", "root", "root,amqp,amqpprobe", 120, "its own code, and the kept connection"},
 	{"→ + celeryprobe", "root,amqp,redis", "root", "root,amqp,redis,celeryprobe", 1112, "both transports, whichever is used, and Sentinel's client; see redisprobe"},
+	{"→ + certprobe", "root", "", "root,certprobe", 64, "its own code; Echo links crypto/tls already"},
 	{"→ + httpprobe", "root", "", "root,httpprobe", 544, "net/http's client, which a service that calls others links already"},
 	{"Echo → + alexliesenfeld/health", "", "", "alex", 0, ""},
 	{"Echo → + hellofresh/health-go", "", "", "hello", 0, ""},

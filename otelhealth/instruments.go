@@ -47,6 +47,10 @@ var instruments = [...]instrument{
 	{"echohealth_system_connections", "echohealth.system.connections", upDownCounter, "{connection}"},
 	{"echohealth_celery_workers", "echohealth.celery.workers", upDownCounter, "{worker}"},
 	{"echohealth_celery_queue_length", "echohealth.celery.queue.length", upDownCounter, "{task}"},
+	{
+		"echohealth_certificate_not_after_timestamp_seconds", "echohealth.certificate.not_after.timestamp",
+		gauge, "s",
+	},
 	{"echohealth_build_info", "echohealth.build.info", upDownCounter, "1"},
 	{"echohealth_start_time_seconds", "echohealth.start.time", gauge, "s"},
 }

@@ -164,6 +164,16 @@ var rows = []row{
 			queries: []query{{`min by (component) (echohealth_celery_workers{SELECTION})`, "{{component}}"}},
 		},
 	}},
+	{"Certificates", []panel{
+		{
+			title: "Until a certificate expires", kind: "timeseries", unit: "s", width: 24,
+			about: "Of the first certificate that expires, on any instance. It is negative afterwards.",
+			queries: []query{{
+				`min by (component) (echohealth_certificate_not_after_timestamp_seconds{SELECTION}) - time()`,
+				"{{component}}",
+			}},
+		},
+	}},
 	{"Instances", []panel{
 		{
 			title: "Age", kind: "timeseries", unit: "s", width: 24,

@@ -179,6 +179,11 @@ var Families = [...]Family{
 		each: celeryQueues,
 	},
 	{
+		Name: "echohealth_certificate_not_after_timestamp_seconds", Type: TypeGauge, Labels: []string{"component"},
+		Help: "When the first of the certificates that certprobe found expires.",
+		each: certificateNotAfter,
+	},
+	{
 		Name: "echohealth_build_info", Type: TypeGauge, Labels: []string{"version"},
 		Help: "1, with the version of the service.",
 		each: buildInfo,

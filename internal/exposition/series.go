@@ -151,6 +151,19 @@ func celeryQueues(s *source, emit func(Series)) {
 	}
 }
 
+// notAfterDetail is the detail of package certprobe that is a metric.
+const notAfterDetail = "not_after"
+
+func certificateNotAfter(s *source, emit func(Series)) {
+	for i, component := range s.Components {
+		for _, detail := range s.States[i].Details {
+			if value, ok := number(detail); ok && component.Certificate && detail.Key == notAfterDetail {
+				of(component, emit, value)
+			}
+		}
+	}
+}
+
 func buildInfo(s *source, emit func(Series)) {
 	if s.Version != "" {
 		emit(Series{Labels: [MaxLabels]string{s.Version}, Value: 1})

@@ -68,9 +68,9 @@ func Validate(call string, d time.Duration) error {
 		call, d, duration.Longest)
 }
 
-// Apply takes the result of a check on the kept connection, starts an attempt if one is due, and returns
-// the result to report: a Warning with the last attempt's error in place of an OK. While the check fails
-// nothing is attempted, and what the last attempt found no longer counts.
+// Apply takes the result of a check on the kept connection, starts an attempt if one is due, and returns the
+// result to report. An OK becomes a Warning if the last attempt failed, with its error. While the check
+// itself fails, Apply starts no attempt and forgets the last one.
 func (t *Tester) Apply(result probes.Result) probes.Result {
 	if t.every <= 0 {
 		return result

@@ -76,10 +76,10 @@ type failoverList interface {
 // depth is the state of a queue.
 type depth struct {
 	queue     string
-	missing   bool  // if the broker can tell
-	refused   error // why the broker can't use it although it exists; with a reason
-	pending   int   // unknown if the broker can't tell
-	consumers int   // the same
+	missing   bool  // it does not exist; always false with Redis, which removes empty queues
+	refused   error // it exists, but the broker can't use it; has a reason
+	pending   int   // unknown if the broker did not answer it
+	consumers int   // likewise
 }
 
 const unknown = -1

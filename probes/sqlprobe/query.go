@@ -52,8 +52,8 @@ func (p *Probe) observeOwn(ctx context.Context) (probes.Result, bool) {
 	return p.result(err), true
 }
 
-// closed reports whether the application has closed the pool. For a context that has ended the pool returns
-// no connection, but it checks first whether it is closed.
+// closed reports whether the application has closed the pool. Conn is called with a context that has ended,
+// so that it takes no connection: it returns the error of the context, or before it that of a closed pool.
 func (p *Probe) closed() bool {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -124,8 +124,9 @@ func (p *Probe) query(ctx context.Context) error {
 func (p *Probe) acquire(ctx context.Context) (conn *sql.Conn, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = probes.Fail(probes.ReasonPanic, fmt.Errorf("the driver panics when the pool gets a connection, "+
-				"which costs it this one; the pool is asked again in %s: %v\n%s", repeatAfterPanic, v, debug.Stack()))
+			err = probes.Fail(probes.ReasonPanic, fmt.Errorf("the driver panicked when the pool got a connection, "+
+				"and the pool lost this connection; the next attempt is in %s: %v\n%s",
+				repeatAfterPanic, v, debug.Stack()))
 		}
 	}()
 	return p.db.Conn(ctx)

@@ -71,7 +71,7 @@ func misplacedCharacter(tail string) string {
 	return ""
 }
 
-// whyUnreadable is package url's reason, unless a password may be part of it.
+// whyUnreadable returns the reason that package url gives, or another text if that may contain a password.
 func whyUnreadable(err error, raw string) string {
 	parse, ok := errors.AsType[*url.Error](err)
 	if !ok || strings.Contains(raw, "@") {
