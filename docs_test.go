@@ -28,7 +28,7 @@ var given = map[string]string{
 	"pool": "*pgxpool.Pool", "rdb": "redis.UniversalClient", "db": "*sql.DB", "health": "*echohealth.Health", "router": "http.Handler",
 	"e": "*echo.Echo", "daysLeft": "func(context.Context) (int, error)", "waitingTasks": "func(context.Context) (int, error)", "conn": "*amqp.Connection",
 	"migrate": "func(context.Context) error", "placeOrder": "echo.HandlerFunc", "warmUp": "func()", "tasks": "chan func()",
-	"spool": "probes.Probe",
+	"spool":          "probes.Probe",
 	"getCertificate": "func(*tls.ClientHelloInfo) (*tls.Certificate, error)", "roots": "*x509.CertPool",
 }
 
