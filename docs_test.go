@@ -34,8 +34,8 @@ var given = map[string]string{
 
 var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 
-// elsewhereCompiled are the documents whose blocks the module e2e/recipes has, with the clients that they name.
-var elsewhereCompiled = []string{"docs/recipes.md", "docs/coming-from.md"}
+// elsewhereCompiled are the documents whose blocks e2e/recipes and e2e/traces have, with the clients that they name.
+var elsewhereCompiled = []string{"docs/recipes.md", "docs/coming-from.md", "docs/traces.md"}
 
 // TestDocumentsCompile builds every Go block of the README, the documents and the packages' own READMEs, and runs
 // those of docs/testing.md, which are tests.

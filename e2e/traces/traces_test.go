@@ -1,6 +1,4 @@
-// Package traces_test has the recipes of docs/traces.md run with OpenTelemetry's SDK, on real servers: checks
-// leave no span, and the application's own requests and queries leave theirs.
-package traces_test
+package traces
 
 import (
 	"context"
@@ -9,6 +7,9 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,11 +22,10 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/contrib/instrumentation/github.com/labstack/echo/otelecho"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-	apitrace "go.opentelemetry.io/otel/trace"
 
 	"github.com/echo-probes/echohealth"
 	"github.com/echo-probes/echohealth/internal/testserver"
@@ -37,26 +37,6 @@ import (
 )
 
 func TestMain(m *testing.M) { testserver.Main(m) }
-
-// exceptChecks is docs/traces.md's sampler.
-type exceptChecks struct{ trace.Sampler }
-
-func (s exceptChecks) ShouldSample(p trace.SamplingParameters) trace.SamplingResult {
-	if _, ok := probes.CheckName(p.ParentContext); ok {
-		return trace.SamplingResult{
-			Decision: trace.Drop, Tracestate: apitrace.SpanContextFromContext(p.ParentContext).TraceState(),
-		}
-	}
-	return s.Sampler.ShouldSample(p)
-}
-
-// tracer returns a provider with this sampler, and what it exports.
-func tracer(t *testing.T, sampler trace.Sampler) (*trace.TracerProvider, *tracetest.InMemoryExporter) {
-	exporter := tracetest.NewInMemoryExporter()
-	provider := trace.NewTracerProvider(trace.WithSyncer(exporter), trace.WithSampler(sampler))
-	t.Cleanup(func() { assert.NoError(t, provider.Shutdown(context.Background())) })
-	return provider, exporter
-}
 
 const (
 	probings = 100
@@ -90,7 +70,9 @@ func get(t *testing.T, client *http.Client, url string) {
 }
 
 // names returns the names of the spans since the last call.
-func names(exporter *tracetest.InMemoryExporter) (names []string) {
+func names(t *testing.T, provider *trace.TracerProvider, exporter *tracetest.InMemoryExporter) (names []string) {
+	t.Helper()
+	require.NoError(t, provider.ForceFlush(t.Context()))
 	for _, span := range exporter.GetSpans() {
 		names = append(names, span.Name)
 	}
@@ -98,9 +80,26 @@ func names(exporter *tracetest.InMemoryExporter) (names []string) {
 	return names
 }
 
+// Each Go block of the page is a part of traces.go.
+func TestThePagesBlocks(t *testing.T) {
+	page, err := os.ReadFile("../../docs/traces.md")
+	require.NoError(t, err)
+	code, err := os.ReadFile("traces.go")
+	require.NoError(t, err)
+	lines := strings.NewReplacer("\n\t", "\n") // a block may be from within a function
+	blocks := regexp.MustCompile("(?ms)^```go\n(.*?)^```$").FindAllStringSubmatch(string(page), -1)
+	require.Len(t, blocks, 2)
+	for _, block := range blocks {
+		assert.Contains(t, lines.Replace(string(code)), lines.Replace(block[1]))
+	}
+}
+
 // One sampler drops the spans of all libraries; the Skipper those of the health endpoints.
 func TestSampler(t *testing.T) {
-	provider, exporter := tracer(t, exceptChecks{trace.ParentBased(trace.AlwaysSample())})
+	exporter := tracetest.NewInMemoryExporter()
+	provider := newProvider(exporter)
+	defer provider.Shutdown(context.Background())
+	otel.SetTracerProvider(provider)
 	postgres, server := testserver.NewPostgres(t), testserver.NewRedis(t)
 
 	config, err := pgxpool.ParseConfig(postgres.DSN())
@@ -128,29 +127,28 @@ func TestSampler(t *testing.T) {
 		echohealth.WithCheck("billing", httpprobe.New(dependency.URL, httpprobe.Client(client))))
 	require.NoError(t, err)
 	defer h.Close()
-	e := application(h, provider, pool, db)
-	exporter.Reset()
+	e := application(h, pool, db)
+	names(t, provider, exporter)
 
 	check(t, h, e)
-	assert.Empty(t, names(exporter))
+	assert.Empty(t, names(t, provider, exporter))
 
 	e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/orders", nil))
-	spans := names(exporter)
+	spans := names(t, provider, exporter)
 	assert.Contains(t, spans, "GET /orders")
 	assert.Contains(t, spans, "sql.conn.query")
 	assert.Contains(t, spans, "pool.acquire")
 	require.NoError(t, rdb.Ping(t.Context()).Err())
 	get(t, client, dependency.URL)
-	spans = names(exporter)
+	spans = names(t, provider, exporter)
 	assert.Contains(t, spans, "ping")
 	assert.Contains(t, spans, "HTTP GET")
 }
 
 // application is an Echo service with the health endpoints, whose tracing leaves them out.
-func application(h *echohealth.Health, provider *trace.TracerProvider, pool *pgxpool.Pool, db *sql.DB) *echo.Echo {
+func application(h *echohealth.Health, pool *pgxpool.Pool, db *sql.DB) *echo.Echo {
 	e := echo.New()
-	e.Use(otelecho.Middleware("shop", otelecho.WithTracerProvider(provider), otelecho.WithSkipper(h.Skipper)))
-	e.Use(h.Middleware)
+	use(e, h)
 	e.GET("/orders", func(c echo.Context) error {
 		ctx := c.Request().Context()
 		var n int
@@ -170,7 +168,9 @@ func connector(t *testing.T, server *testserver.Postgres) driver.Connector {
 // Without a sampler the filters of the libraries do it, where they have one. Without both there are spans:
 // two for each run.
 func TestFilters(t *testing.T) {
-	provider, exporter := tracer(t, trace.AlwaysSample())
+	exporter := tracetest.NewInMemoryExporter()
+	provider := trace.NewTracerProvider(trace.WithBatcher(exporter))
+	defer provider.Shutdown(context.Background())
 	postgres := testserver.NewPostgres(t)
 	dependency := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer dependency.Close()
@@ -200,16 +200,16 @@ func TestFilters(t *testing.T) {
 				echohealth.WithCheck("billing", httpprobe.New(dependency.URL, httpprobe.Client(client))))
 			require.NoError(t, err)
 			defer h.Close()
-			exporter.Reset()
+			names(t, provider, exporter)
 			check(t, h, h)
 			if filtered {
-				assert.Empty(t, names(exporter))
+				assert.Empty(t, names(t, provider, exporter))
 			} else {
-				assert.GreaterOrEqual(t, len(names(exporter)), 2*runs)
+				assert.GreaterOrEqual(t, len(names(t, provider, exporter)), 2*runs)
 			}
 			require.NoError(t, db.QueryRowContext(t.Context(), "SELECT 1").Err())
 			get(t, client, dependency.URL)
-			spans := names(exporter)
+			spans := names(t, provider, exporter)
 			assert.Contains(t, spans, "sql.conn.query")
 			assert.Contains(t, spans, "HTTP GET")
 		})
