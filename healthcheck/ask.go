@@ -21,7 +21,7 @@ type askSettings struct {
 }
 
 // endpointFlags are the flags that choose an endpoint, with its path below the prefix. Some take the name of
-// a check, which follows the path.
+// a check or a group, which follows the path.
 var endpointFlags = []struct {
 	flag, path string
 	named      bool
@@ -31,6 +31,7 @@ var endpointFlags = []struct {
 	{flag: "startup", path: "startup/"},
 	{flag: "detailed", path: "detailed/"},
 	{flag: "check", path: "checks/", named: true},
+	{flag: "group", path: "groups/", named: true},
 }
 
 // parseAsk reads the arguments of the command.

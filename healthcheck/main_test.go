@@ -87,7 +87,8 @@ func TestVerdicts(t *testing.T) {
 		{"one check that fails", []string{"--check", "redis", bad}, 1, `error connection_refusedIN`},
 		{"one check that warns", []string{"--check", "licence", degraded}, 0, `warning licence_expiresIN`},
 		{"one check that warns, and that is too bad", []string{"--check", "licence", "--fail-on=warning", degraded}, 1, `warning licence_expiresIN`},
-		{"no such check", []string{"--check", "nobody", bad}, 1, `404 Not FoundIN: there is no such check or endpoint, or the prefix is another`},
+		{"no such check", []string{"--check", "nobody", bad}, 1, `404 Not FoundIN: there is no such check, group or endpoint, or the prefix is another`},
+		{"no such group", []string{"--group", "payments", bad}, 1, `404 Not FoundIN: there is no such check, group or endpoint, or the prefix is another`},
 		{"started", []string{"--startup", good}, 0, `startedIN`},
 		{"starting", []string{"--startup", gated}, 1, `startingIN`},
 		{"not ready before the start", []string{gated}, 1, `not_ready startingIN`},
@@ -158,6 +159,7 @@ func TestAnotherEndpointsWord(t *testing.T) {
 		{[]string{"--startup"}, []string{"started", "starting"}},
 		{[]string{"--detailed"}, []string{"healthy", "degraded", "unhealthy"}},
 		{[]string{"--check", "redis"}, []string{"ok", "warning", "error"}},
+		{[]string{"--group", "payments"}, []string{"ready", "not_ready"}},
 	}
 	for _, word := range []string{"alive", "ready", "not_ready", "started", "starting", "healthy", "degraded", "unhealthy", "ok", "warning", "error"} {
 		url := testservice.Serve(t, testservice.Saying(200, `{"status":"`+word+`"}`))
@@ -254,6 +256,8 @@ func TestUsageMistakes(t *testing.T) {
 		{[]string{"--check", "a/b", "http://x"}, `--check: the name "a/b" must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}`},
 		{[]string{"--check", "", "http://x"}, `the name "" must match`},
 		{[]string{"--check", "..", "http://x"}, `the name ".." must match`},
+		{[]string{"--group", "a/b", "http://x"}, `--group: the name "a/b" must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}`},
+		{[]string{"--check", "a", "--group", "b", "http://x"}, "--check and --group must not be given together"},
 		{[]string{"--live", "--ready", "http://x"}, "--live and --ready must not be given together: choose one"},
 		{[]string{"--detailed", "--check", "redis", "http://x"}, "--detailed and --check must not be given together"},
 		{[]string{"--watch", "--all", "http://x"}, "--watch, --all and --json must not be given together"},
@@ -370,6 +374,9 @@ func TestWhatIsSent(t *testing.T) {
 	assert.Equal(t, []string{"1", "2"}, got.Header["X-One"])
 	assert.Equal(t, "echohealth-healthcheck", got.UserAgent())
 	assert.True(t, got.Close, "no connection is left behind")
+
+	_, _, _ = command("--group", "payments", url)
+	assert.Equal(t, "/api/health/groups/payments/", last.Load().RequestURI)
 
 	code, _, _ = command("--header", "User-Agent: mine", "--check", "redis", url+"/a%2Fb?q=1")
 	require.Zero(t, code)

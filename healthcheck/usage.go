@@ -17,6 +17,7 @@ Endpoint. With one of these flags, and with --all, a path in the URL is the pref
 instead of /api/health:
   --live, --ready, --startup, --detailed
   --check NAME         one check
+  --group NAME         the readiness of one group
 
 Flags:
   --fail-on LEVEL      exit with 1 from this level on: error (the default), or warning, for degraded too

@@ -35,9 +35,10 @@ var statuses = map[string][]string{
 	"detailed": {"healthy", "degraded", "unhealthy"},
 	"":         {"healthy", "degraded", "unhealthy"},
 	"checks":   {"ok", "warning", "error"},
+	"groups":   {"ready", "not_ready"},
 }
 
-// StatusesOf returns the statuses that an endpoint may have; "" is the index, "checks" one check alone.
+// StatusesOf returns the statuses that an endpoint may have; "" is the index, "checks" one check, "groups" one group.
 // The status of another endpoint means that a proxy, or a wrong prefix, leads elsewhere: a service that is
 // alive need not be ready.
 func StatusesOf(endpoint string) []string { return statuses[endpoint] }
