@@ -153,7 +153,7 @@ func TestAnotherEndpointsWord(t *testing.T) {
 		args  []string
 		words []string
 	}{
-		{[]string{"--live"}, []string{"alive"}},
+		{[]string{"--live"}, []string{"alive", "stuck"}},
 		{nil, []string{"ready", "not_ready"}},
 		{[]string{"--ready"}, []string{"ready", "not_ready"}},
 		{[]string{"--startup"}, []string{"started", "starting"}},
@@ -161,7 +161,7 @@ func TestAnotherEndpointsWord(t *testing.T) {
 		{[]string{"--check", "redis"}, []string{"ok", "warning", "error"}},
 		{[]string{"--group", "payments"}, []string{"ready", "not_ready"}},
 	}
-	for _, word := range []string{"alive", "ready", "not_ready", "started", "starting", "healthy", "degraded", "unhealthy", "ok", "warning", "error"} {
+	for _, word := range []string{"alive", "stuck", "ready", "not_ready", "started", "starting", "healthy", "degraded", "unhealthy", "ok", "warning", "error"} {
 		url := testservice.Serve(t, testservice.Saying(200, `{"status":"`+word+`"}`))
 		for _, endpoint := range endpoints {
 			code, stdout, _ := command(append(endpoint.args, url)...)

@@ -72,7 +72,7 @@ func (s Settings) ExplainStatus(t Target, a *Answer) string {
 	case a.Status == http.StatusForbidden:
 		return s.explainRefusal(t) + ", or requests from this address are not allowed"
 	case a.Status == http.StatusNotFound:
-		return "there is no such check or endpoint, or the prefix is another"
+		return "there is no such check, group or endpoint, or the prefix is another"
 	case a.Status == http.StatusBadRequest && bytes.Contains(a.Body, []byte("SSL certificate")):
 		return "the server does not accept the client certificate, or requires one (--cert and --key)" // nginx
 	}

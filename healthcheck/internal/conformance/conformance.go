@@ -37,6 +37,9 @@ func (c Test) Run(ctx context.Context, out *terminal.Output) bool {
 	for _, name := range t.names {
 		t.testGet(endpoint{checkPath + name, false, validateSingle}, "/")
 	}
+	for _, name := range t.groups {
+		t.testGet(endpoint{groupPath + name, false, validateReady}, "/")
+	}
 	if t.valid.URL == nil {
 		prefix := t.target.Below("").String()
 		nothing := "no health endpoint is below " + prefix + ": is the prefix another?"
@@ -59,11 +62,15 @@ type testRun struct {
 	level  health.Level  // the worst that the service says of itself
 	valid  client.Target // the first endpoint that gave a valid answer; its url is nil where none did
 	names  []string      // of the checks, and of the metrics
+	groups []string      // their names
 	open   bool          // no guard closes /detailed/
 	closed bool          // a guard closes something
 }
 
-const checkPath = "checks/"
+const (
+	checkPath = "checks/"
+	groupPath = "groups/"
+)
 
 // endpoint is what to ask below the prefix, and how to validate its answer.
 type endpoint struct {
@@ -144,13 +151,19 @@ func (t *testRun) testBody(f *findings, e endpoint, at client.Target, a *client.
 		t.valid = at
 	}
 	o := outcome.Judge(t.request, at, a)
-	// A check may be optional: the service judges it.
-	if o.Problem == "" && !strings.HasPrefix(e.path, checkPath) {
+	// A check may be optional, and so may those of a group: the service judges them.
+	if o.Problem == "" && !strings.HasPrefix(e.path, checkPath) && !strings.HasPrefix(e.path, groupPath) {
 		t.level = max(t.level, o.Level)
 	}
 	for _, c := range o.Document.Checks {
 		if health.IsCheckName(c.Name) && !slices.Contains(t.names, c.Name) {
 			t.names = append(t.names, c.Name)
+		}
+	}
+	groups, _ := jsonvalue.ParseObject(body.Find("groups")) // empty without groups
+	for _, g := range groups {
+		if health.IsCheckName(g.Name) && !slices.Contains(t.groups, g.Name) {
+			t.groups = append(t.groups, g.Name)
 		}
 	}
 	t.open = t.open || e.path == "detailed"

@@ -13,7 +13,9 @@ import (
 	"github.com/echo-probes/echohealth"
 	"github.com/echo-probes/echohealth/healthcheck"
 	"github.com/echo-probes/echohealth/healthcheck/internal/testservice"
+	"github.com/echo-probes/echohealth/probes"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
 
@@ -30,6 +32,7 @@ func command(args ...string) (code int, stdout, stderr string) {
 func TestAllFindsNothingWrongWithEchohealth(t *testing.T) {
 	database, redis := echohealth.WithDatabase(testservice.Up), echohealth.WithRedis(testservice.Down)
 	guard := echohealth.WithGuard(echohealth.BearerToken("s3cret"))
+	stuck := probes.NewHeartbeat(time.Millisecond) // nobody beats
 	tests := []struct {
 		name string
 		opts []echohealth.Option
@@ -54,6 +57,11 @@ func TestAllFindsNothingWrongWithEchohealth(t *testing.T) {
 		{"guarded, and let in", []echohealth.Option{database, guard, echohealth.WithoutSystemMetrics()}, []string{"--header", "Authorization: Bearer s3cret"}, "", 0,
 			[]string{"/checks/database/", "18 answers; things wrong: 0;"}},
 		{"the errors are shown", []echohealth.Option{database, redis, echohealth.WithMemoryThreshold(0, 0)}, nil, "", 1, []string{"error connection_refused", "error above_threshold", "wrong: 0;"}},
+		{"groups", []echohealth.Option{database, echohealth.WithRedis(testservice.Down, echohealth.Optional()), echohealth.WithoutSystemMetrics(),
+			echohealth.WithGroup("payment", "database"), echohealth.WithGroup("cart", "redis")}, nil, "", 0,
+			[]string{"GET   /api/health/groups/payment/ ", "/api/health/groups/cart/ ", "wrong: 0; the service is degraded\n"}},
+		{"a loop hangs", []echohealth.Option{echohealth.WithLiveness(stuck), echohealth.WithoutSystemMetrics()}, nil, "", 1,
+			[]string{"503", "stuck", "wrong: 0; the service is not well\n"}},
 		{"partly hidden", []echohealth.Option{database, echohealth.WithPublic(echohealth.Ready), echohealth.WithoutSystemMetrics()}, nil, "", 0,
 			[]string{"hidden: not validated", "POST  /api/health/ready/ ", "wrong: 0; the service is well\n"}},
 	}
@@ -63,6 +71,9 @@ func TestAllFindsNothingWrongWithEchohealth(t *testing.T) {
 			var handler http.Handler = h
 			if test.name == "the errors are shown" {
 				handler = h.Private(echohealth.ShowErrors())
+			}
+			if test.name == "a loop hangs" {
+				require.Eventually(t, func() bool { return !h.Alive() }, time.Minute, time.Millisecond)
 			}
 			url := testservice.Serve(t, handler)
 			code, stdout, stderr := command(append(append([]string{"--all"}, test.args...), url+test.path)...)
@@ -181,9 +192,9 @@ func TestAllFindsWhatIsWrong(t *testing.T) {
 		{"live/", status(204), `the status is 204 No Content: a health answer has 200 or 503`},
 		{"live/", status(301), `the status is 301 Moved Permanently: a health answer has 200 or 503`},
 		{"live/", status(503), `the HTTP status is 503: with this document it is 200`},
-		{"live/", body("alive", "up"), `status is "up": it is one of ["alive"]`},
-		{"live/", body(`"status":"alive",`, ""), `status is missing: it is one of ["alive"]`},
-		{"live/", body(`"alive"`, "null"), `status is null: it is one of ["alive"]`},
+		{"live/", body("alive", "up"), `status is "up": it is one of ["alive" "stuck"]`},
+		{"live/", body(`"status":"alive",`, ""), `status is missing: it is one of ["alive" "stuck"]`},
+		{"live/", body(`"alive"`, "null"), `status is null: it is one of ["alive" "stuck"]`},
 		{"live/", body("{", "["), `the body is not a JSON object`},
 		{"live/", body("Z", "+00:00"), `timestamp is "`},
 		{"live/", func(_ *int, _ http.Header, body *string) { *body = `{"status":"alive"}` }, `timestamp is missing: it is RFC 3339 in UTC`},

@@ -10,8 +10,8 @@ import (
 )
 
 func validateLive(f *findings, status int, body jsonvalue.Object) {
-	f.validateStatus(body, health.StatusesOf("live"))
-	f.validateCode(status, false)
+	said := f.validateStatus(body, health.StatusesOf("live"))
+	f.validateCode(status, said == "stuck")
 	f.validateTimestamp(body)
 }
 

@@ -225,7 +225,7 @@ func TestRolloutBeginsWithOneRequest(t *testing.T) {
 	well, stdout := run(t.Context(), t, missing, s)
 	assert.False(t, well)
 	assert.Equal(t, "nothing to begin with: "+missing+"/api/health/live/: 404 Not Found: "+
-		"there is no such check or endpoint, or the prefix is another\n", stdout)
+		"there is no such check, group or endpoint, or the prefix is another\n", stdout)
 	assert.EqualValues(t, 1, asked.Load())
 
 	well, stdout = run(t.Context(), t, "http://"+testservice.ClosedPort(t), s)
