@@ -68,7 +68,7 @@ func (s *askSettings) setFailOn(word string) error {
 	case "warning":
 		s.failOn = health.Warning
 	default:
-		return errors.New("it is error or warning")
+		return errors.New("it must be error or warning")
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func (a *arguments) duration(name string, value *time.Duration, least, most time
 	a.setting(name, func(s string) (err error) {
 		*value, err = time.ParseDuration(s)
 		if err != nil {
-			return errors.New("a duration has a unit, such as 3s or 500ms")
+			return errors.New("a duration must have a unit, such as 3s or 500ms")
 		}
 		return within(*value, least, most)
 	})
@@ -68,7 +68,7 @@ func (a *arguments) number(name string, value *int, most int) {
 	a.setting(name, func(s string) (err error) {
 		*value, err = strconv.Atoi(s)
 		if err != nil {
-			return errors.New("it is a whole number")
+			return errors.New("it must be a whole number")
 		}
 		return within(*value, 1, most)
 	})
@@ -76,7 +76,7 @@ func (a *arguments) number(name string, value *int, most int) {
 
 func within[T cmp.Ordered](value, least, most T) error {
 	if value < least || value > most {
-		return fmt.Errorf("it is %v to %v", least, most)
+		return fmt.Errorf("it must be %v to %v", least, most)
 	}
 	return nil
 }
@@ -97,7 +97,7 @@ func (a *arguments) parse(args []string) error {
 		return a.wrong
 	}
 	if len(a.urls) == 0 {
-		return errors.New("it needs a URL, such as http://localhost:8000")
+		return errors.New("a URL is required, such as http://localhost:8000")
 	}
 	if a.request.Header, err = client.ParseHeader(a.headers); err != nil {
 		return err

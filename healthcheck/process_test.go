@@ -52,7 +52,7 @@ func TestTheProgram(t *testing.T) {
 		{[]string{"--live", url}, 0, "alive in ", ""},
 		{[]string{url}, 1, "not_ready in ", ""},
 		{[]string{"--nonsense"}, 1, "", "healthcheck: flag provided but not defined: -nonsense\n"},
-		{nil, 1, "", "healthcheck: it needs a URL"},
+		{nil, 1, "", "healthcheck: a URL is required"},
 	} {
 		var stdout, stderr strings.Builder
 		command := exec.Command(build(t), test.args...)

@@ -17,13 +17,13 @@ func ParseHeader(lines []string) (http.Header, error) {
 		value = strings.TrimSpace(value)
 		switch {
 		case !found:
-			return nil, errors.New("--header: it is 'KEY: VALUE', and one has no colon")
+			return nil, errors.New("--header: it must be 'KEY: VALUE', and one has no colon")
 		case !isToken(key):
-			return nil, fmt.Errorf("--header: the key %q has something else than letters, digits and !#$%%&'*+-.^_`|~", key)
+			return nil, fmt.Errorf("--header: the key %q must have only letters, digits and !#$%%&'*+-.^_`|~", key)
 		case !isFieldValue(value):
-			return nil, fmt.Errorf("--header: the value of %q has a control character", key)
+			return nil, fmt.Errorf("--header: the value of %q must not have a control character", key)
 		case ownHeaders[http.CanonicalHeaderKey(key)]:
-			return nil, fmt.Errorf("--header: %q is not to be chosen", key)
+			return nil, fmt.Errorf("--header: %q must not be set", key)
 		}
 		if strings.EqualFold(key, "User-Agent") {
 			header.Del(key)

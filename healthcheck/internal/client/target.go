@@ -35,16 +35,16 @@ func ParseTarget(raw string) (Target, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case !strings.Contains(raw, "://"):
-		return Target{}, fmt.Errorf("the URL %q begins with neither http:// nor https:// nor unix://", Mask(raw))
+		return Target{}, fmt.Errorf("the URL %q must begin with http://, https:// or unix://", Mask(raw))
 	case err != nil:
 		return Target{}, fmt.Errorf("the URL %q can't be read: %s", Mask(raw), whyUnreadable(err, raw))
 	case u.Scheme != "http" && u.Scheme != "https":
-		return Target{}, fmt.Errorf("the URL %q begins with neither http:// nor https:// nor unix://", Mask(raw))
+		return Target{}, fmt.Errorf("the URL %q must begin with http://, https:// or unix://", Mask(raw))
 	case u.Hostname() == "":
-		return Target{}, fmt.Errorf("the URL %q has no host", Mask(raw))
+		return Target{}, fmt.Errorf("the URL %q must have a host", Mask(raw))
 	}
 	if why := misplacedCharacter(behindHost(raw)); why != "" {
-		return Target{}, fmt.Errorf("the URL %q has %s", Mask(raw), why)
+		return Target{}, fmt.Errorf("the URL %q must not have %s", Mask(raw), why)
 	}
 	return Target{network: "tcp", URL: u, Address: net.JoinHostPort(u.Hostname(), port(u))}, nil
 }
@@ -64,9 +64,9 @@ func behindHost(raw string) string {
 func misplacedCharacter(tail string) string {
 	switch {
 	case strings.Contains(tail, "#"):
-		return "a #: what follows it is never sent, and in a password it is written as %23"
+		return "a #: what follows it is never sent; in a password write it as %23"
 	case strings.Contains(tail, "@"):
-		return "an @ behind its host: there it is written as %40, and what is special in a password as %2F or the like"
+		return "an @ after its host: write it as %40 there, and special characters in a password as %2F or the like"
 	}
 	return ""
 }
@@ -75,7 +75,7 @@ func misplacedCharacter(tail string) string {
 func whyUnreadable(err error, raw string) string {
 	parse, ok := errors.AsType[*url.Error](err)
 	if !ok || strings.Contains(raw, "@") {
-		return "what is special in a password is written as %40 or the like"
+		return "special characters in a password must be written as %40 or the like"
 	}
 	return parse.Err.Error()
 }
@@ -88,9 +88,9 @@ func parseSocket(rest string) (Target, error) {
 	why := misplacedCharacter(path)
 	switch {
 	case !isSocketPath(file):
-		return Target{}, fmt.Errorf("the URL %q names no socket: an absolute path follows unix://, without a user, a ? or a #", shown)
+		return Target{}, fmt.Errorf("the URL %q must name a socket by an absolute path after unix://, without a user, a ? or a #", shown)
 	case why != "":
-		return Target{}, fmt.Errorf("the URL %q has %s", shown, why)
+		return Target{}, fmt.Errorf("the URL %q must not have %s", shown, why)
 	}
 	u, err := url.Parse("http://localhost" + path)
 	if err != nil {

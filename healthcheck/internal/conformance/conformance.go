@@ -121,7 +121,7 @@ func (t *testRun) testGet(e endpoint, slash string) bool {
 // testOtherStatus judges a status that no health answer has. A guard may refuse a request that has no
 // credentials. It returns a remark for the row.
 func (t *testRun) testOtherStatus(f *findings, e endpoint, at client.Target, a *client.Answer) string {
-	const rule = "a health answer has 200 or 503"
+	const rule = "a health answer must have 200 or 503"
 	status, why := client.StatusText(a.Status), t.request.ExplainStatus(at, a)
 	t.closed = t.closed || isRefused(a)
 	switch {
@@ -181,7 +181,7 @@ func (t *testRun) testHead(e endpoint) {
 	f.validateHeaders(a)
 	f.validateTime(a)
 	if !health.IsStatusCode(a.Status) {
-		f.add("the status is %s: HEAD is answered as GET is", client.StatusText(a.Status))
+		f.add("the status is %s: HEAD must be answered like GET", client.StatusText(a.Status))
 	}
 	t.report.add(http.MethodHead, at, a, "", *f)
 }
@@ -197,7 +197,7 @@ func (t *testRun) testUnknownPath() {
 	f := &findings{}
 	f.validateHeaders(a)
 	if allowed := isNotFound(a) || isRefused(a) && !t.open; !allowed {
-		f.add(`an unknown path below the prefix is a 404 with {"error":"not_found"}`)
+		f.add(`an unknown path below the prefix must be a 404 with {"error":"not_found"}`)
 	}
 	t.report.add(http.MethodGet, at, a, "", *f)
 }
@@ -211,10 +211,10 @@ func (t *testRun) testOtherMethod() {
 	f := &findings{}
 	f.validateHeaders(a)
 	if a.Status != http.StatusMethodNotAllowed {
-		f.add("the status is %s: any method but GET and HEAD is a 405", client.StatusText(a.Status))
+		f.add("the status is %s: any method but GET and HEAD must be a 405", client.StatusText(a.Status))
 	}
 	if allow := a.Header.Get("Allow"); allow != "GET, HEAD" {
-		f.add("Allow is %q: it is %q", text.CleanWord(allow), "GET, HEAD")
+		f.add("Allow is %q: it must be %q", text.CleanWord(allow), "GET, HEAD")
 	}
 	t.report.add(http.MethodPost, t.valid, a, "", *f)
 }

@@ -93,7 +93,7 @@ func TestAllAtAMistakenPrefix(t *testing.T) {
 		want    []string
 	}{
 		"nothing there": {http.NotFoundHandler(), []string{
-			"GET /api/health/live/: the status is 404 Not Found: a health answer has 200 or 503\n",
+			"GET /api/health/live/: the status is 404 Not Found: a health answer must have 200 or 503\n",
 			"5 answers; things wrong: 6; the service is unknown\n"}},
 		"another prefix of ours": {testservice.New(t, echohealth.WithPrefix("/other")), []string{"things wrong: 1; the service is unknown\n"}},
 		"a page for everything":  {testservice.Saying(200, "<html>"), []string{"GET /api/health/live/: the body is not a JSON object\n", "the service is unknown\n"}},
@@ -185,63 +185,63 @@ func TestAllFindsWhatIsWrong(t *testing.T) {
 		change func(*int, http.Header, *string)
 		want   string
 	}{
-		{"live/", header("Content-Type", "text/plain"), `Content-Type is "text/plain": it is "application/json"`},
-		{"live/", header("Cache-Control", "max-age=60"), `Cache-Control is "max-age=60": it is "no-store"`},
-		{"live/", header("X-Content-Type-Options", ""), `X-Content-Type-Options is "": it is "nosniff"`},
+		{"live/", header("Content-Type", "text/plain"), `Content-Type is "text/plain": it must be "application/json"`},
+		{"live/", header("Cache-Control", "max-age=60"), `Cache-Control is "max-age=60": it must be "no-store"`},
+		{"live/", header("X-Content-Type-Options", ""), `X-Content-Type-Options is "": it must be "nosniff"`},
 		{"live", func(_ *int, h http.Header, _ *string) { h.Del("Content-Length") }, `there is no Content-Length`},
-		{"live/", status(204), `the status is 204 No Content: a health answer has 200 or 503`},
-		{"live/", status(301), `the status is 301 Moved Permanently: a health answer has 200 or 503`},
-		{"live/", status(503), `the HTTP status is 503: with this document it is 200`},
-		{"live/", body("alive", "up"), `status is "up": it is one of ["alive" "stuck"]`},
-		{"live/", body(`"status":"alive",`, ""), `status is missing: it is one of ["alive" "stuck"]`},
-		{"live/", body(`"alive"`, "null"), `status is null: it is one of ["alive" "stuck"]`},
+		{"live/", status(204), `the status is 204 No Content: a health answer must have 200 or 503`},
+		{"live/", status(301), `the status is 301 Moved Permanently: a health answer must have 200 or 503`},
+		{"live/", status(503), `the HTTP status is 503: with this document it must be 200`},
+		{"live/", body("alive", "up"), `status is "up": it must be one of ["alive" "stuck"]`},
+		{"live/", body(`"status":"alive",`, ""), `status is missing: it must be one of ["alive" "stuck"]`},
+		{"live/", body(`"alive"`, "null"), `status is null: it must be one of ["alive" "stuck"]`},
 		{"live/", body("{", "["), `the body is not a JSON object`},
 		{"live/", body("Z", "+00:00"), `timestamp is "`},
-		{"live/", func(_ *int, _ http.Header, body *string) { *body = `{"status":"alive"}` }, `timestamp is missing: it is RFC 3339 in UTC`},
+		{"live/", func(_ *int, _ http.Header, body *string) { *body = `{"status":"alive"}` }, `timestamp is missing: it must be RFC 3339 in UTC`},
 		{"live/", func(*int, http.Header, *string) { time.Sleep(1100 * time.Millisecond) }, `s: a kubelet waits 1s by default`},
-		{"live/", status(401), `the status is 401 Unauthorized: a health answer has 200 or 503`},
-		{"startup/", status(503), `the HTTP status is 503: with this document it is 200`},
-		{"startup", body("started", "starting"), `the HTTP status is 200: with this document it is 503`},
-		{"ready/", body("ready", "not_ready"), `the HTTP status is 200: with this document it is 503`},
-		{"ready/", body(`"ok"`, `"error","reason":"timeout"`), `it is ready, and yet a check is an error`},
-		{"ready/", body(`,"checks"`, `,"reason":"draining","checks"`), `it is ready, and yet a check is an error, or there is a reason why not`},
-		{"ready/", body(`,"checks"`, `,"reason":"lazy","checks"`), `reason is "lazy": it is one of ["starting" "draining"]`},
+		{"live/", status(401), `the status is 401 Unauthorized: a health answer must have 200 or 503`},
+		{"startup/", status(503), `the HTTP status is 503: with this document it must be 200`},
+		{"startup", body("started", "starting"), `the HTTP status is 200: with this document it must be 503`},
+		{"ready/", body("ready", "not_ready"), `the HTTP status is 200: with this document it must be 503`},
+		{"ready/", body(`"ok"`, `"error","reason":"timeout"`), `it is ready, but a check is an error`},
+		{"ready/", body(`,"checks"`, `,"reason":"draining","checks"`), `it is ready, but a check is an error, or it has a reason`},
+		{"ready/", body(`,"checks"`, `,"reason":"lazy","checks"`), `reason is "lazy": it must be one of ["starting" "draining"]`},
 		{"ready/", func(status *int, _ http.Header, body *string) {
 			*status, *body = 503, strings.Replace(*body, "ready", "not_ready", 1)
-		}, `it is not ready, and neither a check nor a reason says why`},
-		{"ready/", body(`"checks":{`, `"checks":7,"x":{`), `checks is 7: it is an object`},
-		{"ready/", body(`"database":`, `"data base":`), `a check is named "data base": a name matches`},
-		{"ready/", body(`"database":{`, `"database":7,"x":{`), `database is 7: a check is an object`},
-		{"detailed/", body(`"checks"`, `"x"`), `checks is missing: it is an object`},
-		{"detailed/", body(`"status":"ok"`, `"status":"ok","reason":"slow"`), `database.reason is "slow": what is ok has none`},
-		{"detailed/", body(`"status":"ok"`, `"status":"warning"`), `database.reason is missing: what is not ok has one`},
-		{"detailed/", body(`"status":"ok"`, `"status":"warning","reason":"dial tcp 10.0.0.7:5432"`), `database.reason is "dial tcp 10.0.0.7:5432": what is not ok has one`},
-		{"detailed/", body(`"status":"ok"`, `"status":"fine"`), `database.status is "fine": it is one of ["ok" "warning" "error"]`},
-		{"detailed/", body(`"status":"ok"`, `"status":"warning","reason":"slow"`), `it is healthy, and yet a check is not ok`},
-		{"detailed/", body("healthy", "degraded"), `it is degraded, and yet every check is ok`},
-		{"detailed/", body("healthy", "unhealthy"), `it is unhealthy, and yet no check is an error`},
-		{"detailed/", body("healthy", "well"), `status is "well": it is one of ["healthy" "degraded" "unhealthy"]`},
-		{"detailed/", body(detail, `"response_time_ms":1.234,"x":`), `database.response_time_ms is 1.234: it is a number, at most with two decimals`},
-		{"detailed/", body(detail, `"response_time_ms":-1,"x":`), `database.response_time_ms is -1: it is a number`},
-		{"detailed/", body(detail, `"response_time_ms":"1","x":`), `database.response_time_ms is "1": it is a number`},
-		{"detailed/", body(detail, `"dsn":"postgres://user@host/db","x":`), `database.dsn is "postgres://user@host/db": it is a number, a boolean, or a string`},
-		{"detailed/", body(detail, `"deep":{"a":1},"x":`), `database.deep is {"a":1}: it is a number, a boolean, or a string`},
-		{"detailed/", body(detail, `"none":null,"x":`), `database.none is null: it is a number, a boolean, or a string`},
-		{"detailed/", body(`"checks"`, `"phase":"closed","checks"`), `phase is "closed": it is one of ["starting" "draining"]`},
-		{"detailed/", body(`"since":"2`, `"since":"9`), `: it is not after the timestamp`},
+		}, `it is not ready, but no check is an error, and it has no reason`},
+		{"ready/", body(`"checks":{`, `"checks":7,"x":{`), `checks is 7: it must be an object`},
+		{"ready/", body(`"database":`, `"data base":`), `a check is named "data base": a name must match`},
+		{"ready/", body(`"database":{`, `"database":7,"x":{`), `database is 7: a check must be an object`},
+		{"detailed/", body(`"checks"`, `"x"`), `checks is missing: it must be an object`},
+		{"detailed/", body(`"status":"ok"`, `"status":"ok","reason":"slow"`), `database.reason is "slow": a check that is ok must have none`},
+		{"detailed/", body(`"status":"ok"`, `"status":"warning"`), `database.reason is missing: a check that is not ok must have one`},
+		{"detailed/", body(`"status":"ok"`, `"status":"warning","reason":"dial tcp 10.0.0.7:5432"`), `database.reason is "dial tcp 10.0.0.7:5432": a check that is not ok must have one`},
+		{"detailed/", body(`"status":"ok"`, `"status":"fine"`), `database.status is "fine": it must be one of ["ok" "warning" "error"]`},
+		{"detailed/", body(`"status":"ok"`, `"status":"warning","reason":"slow"`), `it is healthy, but a check is not ok`},
+		{"detailed/", body("healthy", "degraded"), `it is degraded, but every check is ok`},
+		{"detailed/", body("healthy", "unhealthy"), `it is unhealthy, but no check is an error`},
+		{"detailed/", body("healthy", "well"), `status is "well": it must be one of ["healthy" "degraded" "unhealthy"]`},
+		{"detailed/", body(detail, `"response_time_ms":1.234,"x":`), `database.response_time_ms is 1.234: it must be a number with at most two decimals`},
+		{"detailed/", body(detail, `"response_time_ms":-1,"x":`), `database.response_time_ms is -1: it must be a number`},
+		{"detailed/", body(detail, `"response_time_ms":"1","x":`), `database.response_time_ms is "1": it must be a number`},
+		{"detailed/", body(detail, `"dsn":"postgres://user@host/db","x":`), `database.dsn is "postgres://user@host/db": it must be a number, a boolean, or a string`},
+		{"detailed/", body(detail, `"deep":{"a":1},"x":`), `database.deep is {"a":1}: it must be a number, a boolean, or a string`},
+		{"detailed/", body(detail, `"none":null,"x":`), `database.none is null: it must be a number, a boolean, or a string`},
+		{"detailed/", body(`"checks"`, `"phase":"closed","checks"`), `phase is "closed": it must be one of ["starting" "draining"]`},
+		{"detailed/", body(`"since":"2`, `"since":"9`), `: it must not be after the timestamp`},
 		{"detailed/", body(`"since":"2`, `"since":"yesterday`), `database.since is "yesterday`},
-		{"detailed/", body(`"since":`, `"since":0,"x":`), `database.since is 0: it is RFC 3339 in UTC, such as 2025-12-27T10:00:00Z`},
-		{"detailed/", body(`"since"`, `"last_ok":"2026-11-25T10:00:00Z","since"`), `database.last_ok is "2026-11-25T10:00:00Z": what is no error has none`},
+		{"detailed/", body(`"since":`, `"since":0,"x":`), `database.since is 0: it must be RFC 3339 in UTC, such as 2025-12-27T10:00:00Z`},
+		{"detailed/", body(`"since"`, `"last_ok":"2026-11-25T10:00:00Z","since"`), `database.last_ok is "2026-11-25T10:00:00Z": a check that is no error must have none`},
 		{"detailed/", body(`"status":"ok"`, `"status":"error","reason":"slow","last_ok":"9999-01-01T00:00:00Z"`),
-			`database.last_ok is "9999-01-01T00:00:00Z": it is not after since, which is "2`},
-		{"detailed/", body(`"status":"ok"`, `"status":"error","reason":"slow","last_ok":""`), `database.last_ok is "": it is RFC 3339 in UTC`},
-		{"detailed/", body(`"since"`, `"error":"refused","since"`), `database.error is "refused": what is ok has none`},
-		{"detailed/", body(`"status":"ok"`, `"status":"error","reason":"slow","error":7`), `database.error is 7: it is a string, of 1 KiB at most`},
-		{"detailed/", body(`"status":"ok"`, `"status":"error","reason":"slow","error":"`+strings.Repeat("a", 1030)+`"`), `: it is a string, of 1 KiB at most`},
-		{"checks/database/", status(503), `the HTTP status is 503: with this document it is 200`},
-		{"checks/database/", body("ok", "error"), `reason is missing: what is not ok has one`},
-		{"there-is-no-such-endpoint/", status(200), `an unknown path below the prefix is a 404 with {"error":"not_found"}`},
-		{"there-is-no-such-endpoint/", body("not_found", "x"), `an unknown path below the prefix is a 404 with {"error":"not_found"}`},
+			`database.last_ok is "9999-01-01T00:00:00Z": it must not be after since, which is "2`},
+		{"detailed/", body(`"status":"ok"`, `"status":"error","reason":"slow","last_ok":""`), `database.last_ok is "": it must be RFC 3339 in UTC`},
+		{"detailed/", body(`"since"`, `"error":"refused","since"`), `database.error is "refused": a check that is ok must have none`},
+		{"detailed/", body(`"status":"ok"`, `"status":"error","reason":"slow","error":7`), `database.error is 7: it must be a string of at most 1 KiB`},
+		{"detailed/", body(`"status":"ok"`, `"status":"error","reason":"slow","error":"`+strings.Repeat("a", 1030)+`"`), `: it must be a string of at most 1 KiB`},
+		{"checks/database/", status(503), `the HTTP status is 503: with this document it must be 200`},
+		{"checks/database/", body("ok", "error"), `reason is missing: a check that is not ok must have one`},
+		{"there-is-no-such-endpoint/", status(200), `an unknown path below the prefix must be a 404 with {"error":"not_found"}`},
+		{"there-is-no-such-endpoint/", body("not_found", "x"), `an unknown path below the prefix must be a 404 with {"error":"not_found"}`},
 	}
 	for _, test := range tests {
 		t.Run(test.path+" "+test.want, func(t *testing.T) {
@@ -271,10 +271,10 @@ func TestAllTriesOtherMethods(t *testing.T) {
 		})
 	}
 	_, stdout, _ := command("--all", testservice.Serve(t, asGet(http.MethodPost)))
-	assert.Contains(t, stdout, "\n  POST /api/health/live/: the status is 200 OK: any method but GET and HEAD is a 405\n")
-	assert.Contains(t, stdout, "\n  POST /api/health/live/: Allow is \"\": it is \"GET, HEAD\"\n")
+	assert.Contains(t, stdout, "\n  POST /api/health/live/: the status is 200 OK: any method but GET and HEAD must be a 405\n")
+	assert.Contains(t, stdout, "\n  POST /api/health/live/: Allow is \"\": it must be \"GET, HEAD\"\n")
 	_, stdout, _ = command("--all", testservice.Serve(t, asGet(http.MethodHead)))
-	assert.Contains(t, stdout, "\n  HEAD /api/health/ready/: the status is 404 Not Found: HEAD is answered as GET is\n")
+	assert.Contains(t, stdout, "\n  HEAD /api/health/ready/: the status is 404 Not Found: HEAD must be answered like GET\n")
 }
 
 func TestAllOfADeadService(t *testing.T) {

@@ -36,7 +36,7 @@ var requiredHeaders = []struct{ name, value string }{
 func (f *findings) validateHeaders(a *client.Answer) {
 	for _, w := range requiredHeaders {
 		if got := a.Header.Get(w.name); got != w.value {
-			f.add("%s is %q: it is %q", w.name, text.CleanWord(got), w.value)
+			f.add("%s is %q: it must be %q", w.name, text.CleanWord(got), w.value)
 		}
 	}
 	if _, err := strconv.Atoi(a.Header.Get("Content-Length")); err != nil {
@@ -64,11 +64,11 @@ func isNotFound(a *client.Answer) bool {
 	return a.Status == http.StatusNotFound && strings.TrimSpace(string(a.Body)) == `{"error":"not_found"}`
 }
 
-// validateOneOf returns the string that raw is, if it is one of those allowed.
+// validateOneOf returns the string that raw is, if it must be one of those allowed.
 func (f *findings) validateOneOf(name string, raw json.RawMessage, allowed ...string) string {
 	s, _ := jsonvalue.AsString(raw)
 	if !slices.Contains(allowed, s) {
-		f.add("%s is %s: it is one of %q", name, shown(raw), allowed)
+		f.add("%s is %s: it must be one of %q", name, shown(raw), allowed)
 		return ""
 	}
 	return s
@@ -86,7 +86,7 @@ func shown(raw json.RawMessage) string {
 func (f *findings) validateInstant(name string, raw json.RawMessage) time.Time {
 	t, ok := jsonvalue.AsTime(raw)
 	if !ok {
-		f.add("%s is %s: it is RFC 3339 in UTC, such as 2025-12-27T10:00:00Z", name, shown(raw))
+		f.add("%s is %s: it must be RFC 3339 in UTC, such as 2025-12-27T10:00:00Z", name, shown(raw))
 		return time.Time{}
 	}
 	return t

@@ -33,9 +33,9 @@ func validateReady(f *findings, status int, body jsonvalue.Object) {
 	failed := slices.Contains(statuses, "error")
 	switch {
 	case said == "ready" && (failed || reason != nil):
-		f.add("it is ready, and yet a check is an error, or there is a reason why not")
+		f.add("it is ready, but a check is an error, or it has a reason")
 	case said == "not_ready" && !failed && reason == nil:
-		f.add("it is not ready, and neither a check nor a reason says why")
+		f.add("it is not ready, but no check is an error, and it has no reason")
 	}
 }
 
@@ -56,11 +56,11 @@ func validateDetailed(f *findings, status int, body jsonvalue.Object) {
 	allWell := !failed && !slices.Contains(statuses, "warning")
 	switch {
 	case said == "healthy" && !allWell:
-		f.add("it is healthy, and yet a check is not ok")
+		f.add("it is healthy, but a check is not ok")
 	case said == "degraded" && allWell:
-		f.add("it is degraded, and yet every check is ok")
+		f.add("it is degraded, but every check is ok")
 	case said == "unhealthy" && !failed:
-		f.add("it is unhealthy, and yet no check is an error")
+		f.add("it is unhealthy, but no check is an error")
 	}
 }
 
@@ -76,7 +76,7 @@ func (f *findings) validateCode(status int, unavailable bool) {
 		want = http.StatusServiceUnavailable
 	}
 	if status != want {
-		f.add("the HTTP status is %d: with this document it is %d", status, want)
+		f.add("the HTTP status is %d: with this document it must be %d", status, want)
 	}
 }
 

@@ -15,17 +15,17 @@ func (f *findings) validateChecks(body jsonvalue.Object, now time.Time) []string
 	raw := body.Find("checks")
 	list, err := jsonvalue.ParseObject(raw)
 	if err != nil {
-		f.add("checks is %s: it is an object", shown(raw))
+		f.add("checks is %s: it must be an object", shown(raw))
 		return nil
 	}
 	var statuses []string
 	for _, m := range list {
 		if !health.IsCheckName(m.Name) {
-			f.add("a check is named %q: a name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}", text.CleanWord(m.Name))
+			f.add("a check is named %q: a name must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}", text.CleanWord(m.Name))
 		}
 		check, err := jsonvalue.ParseObject(m.Value)
 		if err != nil {
-			f.add("%s is %s: a check is an object", text.CleanWord(m.Name), shown(m.Value))
+			f.add("%s is %s: a check must be an object", text.CleanWord(m.Name), shown(m.Value))
 			continue
 		}
 		statuses = append(statuses, f.validateCheck(text.CleanWord(m.Name)+".", check, now))
@@ -57,9 +57,9 @@ func (f *findings) validateReason(prefix string, raw json.RawMessage, status str
 	reason, isString := jsonvalue.AsString(raw)
 	switch {
 	case status == "ok" && raw != nil:
-		f.add("%sreason is %s: what is ok has none", prefix, shown(raw))
+		f.add("%sreason is %s: a check that is ok must have none", prefix, shown(raw))
 	case status != "ok" && (!isString || !isReason(reason)):
-		f.add("%sreason is %s: what is not ok has one, which matches [a-z][a-z0-9_]{0,31}", prefix, shown(raw))
+		f.add("%sreason is %s: a check that is not ok must have one that matches [a-z][a-z0-9_]{0,31}", prefix, shown(raw))
 	}
 }
 
@@ -71,7 +71,7 @@ func (f *findings) validateTimes(prefix string, check jsonvalue.Object, status s
 		since = f.validateInstant(prefix+"since", rawSince)
 	}
 	if !now.IsZero() && since.After(now) {
-		f.add("%ssince is %s: it is not after the timestamp", prefix, shown(rawSince))
+		f.add("%ssince is %s: it must not be after the timestamp", prefix, shown(rawSince))
 	}
 	if rawOK == nil {
 		return
@@ -79,9 +79,9 @@ func (f *findings) validateTimes(prefix string, check jsonvalue.Object, status s
 	lastOK := f.validateInstant(prefix+"last_ok", rawOK)
 	switch {
 	case status != "error":
-		f.add("%slast_ok is %s: what is no error has none", prefix, shown(rawOK))
+		f.add("%slast_ok is %s: a check that is no error must have none", prefix, shown(rawOK))
 	case rawSince == nil || !since.IsZero() && lastOK.After(since):
-		f.add("%slast_ok is %s: it is not after since, which is %s", prefix, shown(rawOK), shown(rawSince))
+		f.add("%slast_ok is %s: it must not be after since, which is %s", prefix, shown(rawOK), shown(rawSince))
 	}
 }
 
@@ -93,9 +93,9 @@ func (f *findings) validateErrorText(prefix string, raw json.RawMessage, status 
 	message, isString := jsonvalue.AsString(raw)
 	switch {
 	case status == "ok":
-		f.add("%serror is %s: what is ok has none", prefix, shown(raw))
+		f.add("%serror is %s: a check that is ok must have none", prefix, shown(raw))
 	case !isString || len(message) > errorLength:
-		f.add("%serror is %s: it is a string, of 1 KiB at most", prefix, shown(raw))
+		f.add("%serror is %s: it must be a string of at most 1 KiB", prefix, shown(raw))
 	}
 }
 
@@ -108,7 +108,7 @@ func (f *findings) validateMilliseconds(prefix string, raw json.RawMessage) {
 	ms, ok := jsonvalue.AsNumber(raw)
 	_, decimals, _ := strings.Cut(string(raw), ".")
 	if !ok || ms < 0 || len(decimals) > 2 {
-		f.add("%sresponse_time_ms is %s: it is a number, at most with two decimals", prefix, shown(raw))
+		f.add("%sresponse_time_ms is %s: it must be a number with at most two decimals", prefix, shown(raw))
 	}
 }
 
@@ -119,7 +119,7 @@ func (f *findings) validateMember(prefix string, m jsonvalue.Member) {
 	isBool := string(m.Value) == "true" || string(m.Value) == "false"
 	isWord := isString && s != "" && len(s) <= 64 && strings.Trim(s, text.Letters+text.Digits+"._-") == ""
 	if !isNumber && !isBool && !isWord {
-		const rule = "%s%s is %s: it is a number, a boolean, or a string that matches [A-Za-z0-9._-]{1,64}"
+		const rule = "%s%s is %s: it must be a number, a boolean, or a string that matches [A-Za-z0-9._-]{1,64}"
 		f.add(rule, prefix, text.CleanWord(m.Name), shown(m.Value))
 	}
 }

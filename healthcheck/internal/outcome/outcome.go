@@ -63,9 +63,9 @@ func Judge(s client.Settings, t client.Target, a *client.Answer) Outcome {
 		o.note = `no health answer has the status "` + o.Document.Status + `"`
 	case t.Statuses != nil && !slices.Contains(t.Statuses, o.Document.Status):
 		o.Problem = client.StatusText(a.Status)
-		o.note = fmt.Sprintf("its status is %q: here it is one of %q", o.Document.Status, t.Statuses)
+		o.note = fmt.Sprintf("its status is %q: here it must be one of %q", o.Document.Status, t.Statuses)
 	case a.Status == http.StatusServiceUnavailable && said != health.Failing:
-		o.Problem, o.note = client.StatusText(a.Status), `and yet its status is "`+o.Document.Status+`"`
+		o.Problem, o.note = client.StatusText(a.Status), `but its status is "`+o.Document.Status+`"`
 	case said == health.Well && o.Document.HasTrouble():
 		o.Level = health.Warning
 	default:

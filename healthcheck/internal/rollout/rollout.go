@@ -30,7 +30,7 @@ func (s Settings) interval() time.Duration {
 // nothing did.
 func (s Settings) Run(ctx context.Context, out *terminal.Output) bool {
 	if why := s.askFirst(ctx); why != "" {
-		out.Printf("nothing to begin with: %s: %s\n", s.Target, why)
+		out.Printf("the first request failed: %s: %s\n", s.Target, why)
 		return false
 	}
 	const head = "%s over %s connections, each every %s, until Ctrl-C or for %s\n"

@@ -224,7 +224,7 @@ func TestRolloutBeginsWithOneRequest(t *testing.T) {
 	s := rollout.Settings{Connections: 100, Rate: 200}
 	well, stdout := run(t.Context(), t, missing, s)
 	assert.False(t, well)
-	assert.Equal(t, "nothing to begin with: "+missing+"/api/health/live/: 404 Not Found: "+
+	assert.Equal(t, "the first request failed: "+missing+"/api/health/live/: 404 Not Found: "+
 		"there is no such check, group or endpoint, or the prefix is another\n", stdout)
 	assert.EqualValues(t, 1, asked.Load())
 

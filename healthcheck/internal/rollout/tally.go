@@ -18,7 +18,7 @@ import (
 const (
 	kindsLimit = 20 // kinds of failures that are counted apart
 	firstLimit = 10 // failures that are printed one by one
-	otherKinds = "something else"
+	otherKinds = "other causes"
 )
 
 // failure is one request that failed.

@@ -63,6 +63,6 @@ func TestTallyIsBounded(t *testing.T) {
 	text, _ := printed(tally)
 	assert.Len(t, tally.kinds, kindsLimit+1)
 	assert.Len(t, tally.failures, firstLimit)
-	assert.Contains(t, text, "10,000 of 10,000 failed\n  9,980  something else ")
+	assert.Contains(t, text, "10,000 of 10,000 failed\n  9,980  other causes ")
 	assert.Less(t, strings.Count(text, "\n"), 50)
 }
