@@ -1,6 +1,6 @@
 package healthcheck
 
-const usageText = `healthcheck asks a service for its health. It exits with 0 if the service is well, else with 1.
+const usageText = `healthcheck asks a service for its health, and exits with 0 if it is well, else with 1.
 
   healthcheck [flags] URL...           ask once and print the answer
   healthcheck --watch [flags] URL...   ask again and again and draw the answers
@@ -32,8 +32,8 @@ Flags:
 See also healthcheck rollout --help.
 `
 
-const rolloutUsageText = `healthcheck rollout sends requests during a deployment, and prints which requests failed, when and why.
-It exits with 0 if none failed, else with 1.
+const rolloutUsageText = `healthcheck rollout sends requests during a deployment, and prints which failed,
+when and why. It exits with 0 if none failed, else with 1.
 
   healthcheck rollout [flags] URL
 

@@ -21,14 +21,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// command runs the command, and returns its exit code and what it prints.
+// command runs the command, and returns its exit code and its output.
 func command(args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	code = healthcheck.Main(args, &out, &errs)
 	return code, out.String(), errs.String()
 }
 
-// The library's own answers are without fault, whatever its options and its state.
+// The answers of echohealth have no faults, with any options and in any state.
 func TestAllFindsNothingWrongWithEchohealth(t *testing.T) {
 	database, redis := echohealth.WithDatabase(testservice.Up), echohealth.WithRedis(testservice.Down)
 	guard := echohealth.WithGuard(echohealth.BearerToken("s3cret"))
@@ -46,10 +46,10 @@ func TestAllFindsNothingWrongWithEchohealth(t *testing.T) {
 		{"no checks", []echohealth.Option{echohealth.WithoutSystemMetrics()}, nil, "", 0, []string{"17 answers; things wrong: 0; the service is well\n"}},
 		{"not ready", []echohealth.Option{database, redis, echohealth.WithoutSystemMetrics()}, nil, "", 1,
 			[]string{"503", "not_ready", "error connection_refused", "19 answers; things wrong: 0; the service is not well\n"}},
-		{"degraded", []echohealth.Option{echohealth.WithCheck("licence", testservice.Odd), echohealth.WithoutSystemMetrics()}, nil, "", 0, []string{"the service is degraded\n"}},
+		{"degraded", []echohealth.Option{echohealth.WithCheck("licence", testservice.Warning), echohealth.WithoutSystemMetrics()}, nil, "", 0, []string{"the service is degraded\n"}},
 		{"an optional check is down", []echohealth.Option{database, echohealth.WithRedis(testservice.Down, echohealth.Optional()), echohealth.WithoutSystemMetrics()}, nil, "", 0,
 			[]string{"error connection_refused", "wrong: 0; the service is degraded\n"}},
-		{"degraded, and that is too bad", []echohealth.Option{echohealth.WithCheck("licence", testservice.Odd), echohealth.WithoutSystemMetrics()}, []string{"--fail-on=warning"}, "", 1, []string{"wrong: 0;"}},
+		{"degraded, --fail-on=warning", []echohealth.Option{echohealth.WithCheck("licence", testservice.Warning), echohealth.WithoutSystemMetrics()}, []string{"--fail-on=warning"}, "", 1, []string{"wrong: 0;"}},
 		{"starting", []echohealth.Option{database, echohealth.WithStartupGate(), echohealth.WithoutSystemMetrics()}, nil, "", 1, []string{"not_ready starting", "wrong: 0;"}},
 		{"elsewhere", []echohealth.Option{database, echohealth.WithPrefix("/internal"), echohealth.WithVersion("1.2 \x1b[31m"), echohealth.WithoutSystemMetrics()}, nil, "/internal", 0,
 			[]string{"/internal/checks/database/", "wrong: 0; the service is well\n"}},
@@ -87,7 +87,7 @@ func TestAllFindsNothingWrongWithEchohealth(t *testing.T) {
 	}
 }
 
-func TestAllAtAMistakenPrefix(t *testing.T) {
+func TestAllAtAWrongPrefix(t *testing.T) {
 	tests := map[string]struct {
 		handler http.Handler
 		want    []string
@@ -95,8 +95,8 @@ func TestAllAtAMistakenPrefix(t *testing.T) {
 		"nothing there": {http.NotFoundHandler(), []string{
 			"GET /api/health/live/: the status is 404 Not Found: a health answer must have 200 or 503\n",
 			"5 answers; things wrong: 6; the service is unknown\n"}},
-		"another prefix of ours": {testservice.New(t, echohealth.WithPrefix("/other")), []string{"things wrong: 1; the service is unknown\n"}},
-		"a page for everything":  {testservice.Saying(200, "<html>"), []string{"GET /api/health/live/: the body is not a JSON object\n", "the service is unknown\n"}},
+		"another prefix of ours":       {testservice.New(t, echohealth.WithPrefix("/other")), []string{"things wrong: 1; the service is unknown\n"}},
+		"the same page for every path": {testservice.Answering(200, "<html>"), []string{"GET /api/health/live/: the body is not a JSON object\n", "the service is unknown\n"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -108,12 +108,12 @@ func TestAllAtAMistakenPrefix(t *testing.T) {
 			for _, want := range test.want {
 				assert.Contains(t, stdout, want)
 			}
-			assert.NotContains(t, methods.all(), "POST", "it might do harm there")
+			assert.NotContains(t, methods.all(), "POST", "a POST could change data there")
 		})
 	}
 }
 
-// recorder notes the methods of the requests.
+// recorder records the methods of the requests.
 type recorder struct {
 	next http.Handler
 
@@ -134,8 +134,8 @@ func (r *recorder) all() []string {
 	return r.methods
 }
 
-// flawed changes what one path of a right service says.
-func flawed(h http.Handler, path string, change func(status *int, header http.Header, body *string)) http.Handler {
+// withFault changes the answer of one path.
+func withFault(h http.Handler, path string, change func(status *int, header http.Header, body *string)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet || r.URL.Path != "/api/health/"+path {
 			h.ServeHTTP(w, r)
@@ -168,7 +168,7 @@ func (c *captured) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestAllFindsWhatIsWrong(t *testing.T) {
+func TestAllFindsFaults(t *testing.T) {
 	h := testservice.New(t, echohealth.WithDatabase(testservice.Up), echohealth.WithoutSystemMetrics())
 	body := func(old, replacement string) func(*int, http.Header, *string) {
 		return func(_ *int, _ http.Header, body *string) { *body = strings.Replace(*body, old, replacement, 1) }
@@ -246,7 +246,7 @@ func TestAllFindsWhatIsWrong(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.path+" "+test.want, func(t *testing.T) {
 			t.Parallel()
-			code, stdout, _ := command("--all", testservice.Serve(t, flawed(h, test.path, test.change)))
+			code, stdout, _ := command("--all", testservice.Serve(t, withFault(h, test.path, test.change)))
 			assert.Equal(t, 1, code)
 			assert.Contains(t, stdout, "\n  GET /api/health/"+test.path+": ")
 			assert.Contains(t, stdout, test.want)
@@ -255,7 +255,7 @@ func TestAllFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestAllTriesOtherMethods(t *testing.T) {
+func TestAllSendsOtherMethods(t *testing.T) {
 	h := testservice.New(t, echohealth.WithoutSystemMetrics())
 	asGet := func(method string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -277,7 +277,7 @@ func TestAllTriesOtherMethods(t *testing.T) {
 	assert.Contains(t, stdout, "\n  HEAD /api/health/ready/: the status is 404 Not Found: HEAD must be answered like GET\n")
 }
 
-func TestAllOfADeadService(t *testing.T) {
+func TestAllOfAServiceThatIsDown(t *testing.T) {
 	code, stdout, _ := command("--all", "http://"+testservice.ClosedPort(t))
 	assert.Equal(t, 1, code)
 	assert.Contains(t, stdout, "\n  GET /api/health/live/: connection refused\n")

@@ -38,9 +38,9 @@ var statuses = map[string][]string{
 	"groups":   {"ready", "not_ready"},
 }
 
-// StatusesOf returns the statuses that an endpoint may have; "" is the index, "checks" one check, "groups" one
-// group. The status of another endpoint means that a proxy, or a wrong prefix, leads elsewhere: a service that is
-// alive need not be ready.
+// StatusesOf returns the statuses that an endpoint may have. The endpoint "" is the index, "checks" is one
+// check and "groups" is one group. A status of another endpoint means that a proxy or a wrong prefix leads
+// there: a service that is alive need not be ready.
 func StatusesOf(endpoint string) []string { return statuses[endpoint] }
 
 // IsStatusCode reports whether a health answer may have this HTTP status.
