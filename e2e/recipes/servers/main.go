@@ -1,7 +1,7 @@
-// Servers runs one of the servers that docs/recipes.md is tested with, as a process of its own, so that a test
-// can freeze and kill it. It is a module of its own: no client's go.mod has the modules of the servers. The
-// arguments are the kind of server, the address to listen on, and what else that kind needs. Every server has
-// the user app with the password app-secret.
+// Servers runs one of the servers that docs/recipes.md is tested with, as a process of its own, so that a
+// test can freeze and kill it. It is a module of its own: no client's go.mod has the modules of the
+// servers. The arguments are the kind of server, the address to listen on, and what else that kind needs.
+// Every server has the user app with the password app-secret.
 package main
 
 import (
@@ -50,8 +50,8 @@ func serveNATS(address string, _ []string) error {
 	return errors.New("nats-server has ended")
 }
 
-// serveKafka is kfake, which is one broker in memory. To a wrong password it gives Kafka's answer: kfake itself
-// closes the connection.
+// serveKafka is kfake, which is one broker in memory. To a wrong password it gives Kafka's answer: kfake
+// itself closes the connection.
 func serveKafka(address string, _ []string) error {
 	_, port, err := hostPort(address)
 	if err != nil {
