@@ -75,6 +75,9 @@ func (m *monitor) snapshot(
 			s.States[i].At = results[i].At
 		}
 	}
+	for _, group := range report.Groups {
+		s.Groups = append(s.Groups, snapshot.Group(group))
+	}
 	if metrics.sample != nil {
 		s.System = figures(metrics.sample)
 	}

@@ -21,6 +21,7 @@ const (
 var instruments = [...]instrument{
 	{"echohealth_status", "echohealth.status", upDownCounter, "1"},
 	{"echohealth_ready", "echohealth.ready", upDownCounter, "1"},
+	{"echohealth_group_ready", "echohealth.group.ready", upDownCounter, "1"},
 	{"echohealth_phase", "echohealth.phase", upDownCounter, "1"},
 	{"echohealth_component_status", "echohealth.component.status", upDownCounter, "1"},
 	{"echohealth_component_reason", "echohealth.component.reason", upDownCounter, "1"},
@@ -59,6 +60,7 @@ var instruments = [...]instrument{
 var attributeNames = map[string]string{
 	"status":    "echohealth.state",
 	"phase":     "echohealth.state",
+	"group":     "echohealth.group.name",
 	"component": componentName,
 	"reason":    "echohealth.component.reason",
 	"kind":      "echohealth.component.kind",

@@ -52,6 +52,9 @@ func whole() *snapshot.Snapshot {
 			},
 			{Status: probes.Warning, Reason: probes.ReasonAboveThreshold, At: noon},
 		},
+		Groups: []snapshot.Group{
+			{Name: "payment", Ready: true, Checks: []string{"database"}}, {Name: "mail", Checks: []string{"celery"}},
+		},
 		System: snapshot.System{
 			CPURatio:    snapshot.Known(0.925),
 			MemoryUsed:  snapshot.Known(uint64(3 << 30)),

@@ -84,6 +84,11 @@ var Families = [...]Family{
 		each: ready,
 	},
 	{
+		Name: "echohealth_group_ready", Type: TypeGauge, Labels: []string{"group"},
+		Help: "Whether this part of the service is ready for requests. It is absent without groups.",
+		each: groupReady,
+	},
+	{
 		Name: "echohealth_phase", Type: TypeGauge, Labels: []string{"phase"},
 		Help: "Whether the service is in this phase.",
 		each: phase,

@@ -15,6 +15,12 @@ func status(s *source, emit func(Series)) { oneOf(emit, s.Status, "healthy", "de
 
 func ready(s *source, emit func(Series)) { emit(Series{Value: oneIf(s.Ready)}) }
 
+func groupReady(s *source, emit func(Series)) {
+	for _, group := range s.Groups {
+		emit(Series{Labels: [MaxLabels]string{group.Name}, Value: oneIf(group.Ready)})
+	}
+}
+
 func phase(s *source, emit func(Series)) { oneOf(emit, s.Phase, "starting", "running", "draining") }
 
 func componentStatus(s *source, emit func(Series)) {

@@ -19,6 +19,7 @@ type Snapshot struct {
 	Phase      string      // starting, running or draining; empty once the Health is closed
 	Components []Component // of all snapshots of one Health the same
 	States     []State     // one for each of Components
+	Groups     []Group
 	System     System
 }
 
@@ -31,6 +32,13 @@ type Component struct {
 	Certificate bool          // its details are those of package certprobe
 	Timeout     time.Duration // of one run; zero for a system metric
 	Interval    time.Duration // how often it runs if it is looked at often enough; zero for a system metric
+}
+
+// Group is a part of the service.
+type Group struct {
+	Name   string
+	Ready  bool
+	Checks []string // the names of its checks
 }
 
 // State is what is known of a component. Status is empty before its first result.
