@@ -28,6 +28,7 @@ type Component struct {
 	Name        string
 	System      bool          // it is a system metric
 	Critical    bool          // an error of it makes the service unhealthy
+	Switch      bool          // the application turns it off and on by itself
 	Celery      bool          // its details are those of package celeryprobe
 	Certificate bool          // its details are those of package certprobe
 	Timeout     time.Duration // of one run; zero for a system metric
