@@ -104,8 +104,8 @@ func (h *Health) Report(ctx context.Context) Report { return h.monitor.now(ctx) 
 // A check or metric that has not run has an empty Status, which counts as an Error.
 func (h *Health) Last() Report { return h.monitor.last() }
 
-// Ready returns what /ready/ answers. It is a look, as Report is, but waits only for the checks that readiness
-// depends on. If ctx ends first, an unfinished check counts as an Error in this answer alone.
+// Ready returns what /ready/ answers. It is a look, as Report is, but waits only for the checks that
+// readiness depends on. If ctx ends first, an unfinished check counts as an Error in this answer alone.
 func (h *Health) Ready(ctx context.Context) bool {
 	results := h.monitor.look(ctx, h.monitor.gating).Results
 	return h.monitor.phase().ready(results)
