@@ -34,14 +34,14 @@ type Server struct {
 // New returns a Server that answers for h. These are its services:
 //
 //   - "" is what /ready/ answers, and Liveness what /live/ answers. Every client sees them.
-//   - Each group of WithGroup and each check has its own name. A check is SERVING unless it is an Error. A group
-//     or a check that is called "liveness" can't be asked for: the name is that of Liveness.
+//   - Each group of WithGroup and each check has its own name. A check is SERVING unless it is an Error. A
+//     group or a check called "liveness" can't be asked for, because that name is Liveness.
 //
-// System metrics are not services. A client sees the groups and checks that the middleware would show it:
-// WithPublic and WithGuard apply, Group and Checks are the endpoints. For all others they don't exist. A
-// Guard is given a request with the call's metadata as its header, the address of the client, the state of
-// its TLS connection, and the path of the method, such as /grpc.health.v1.Health/Check. It is asked when a call
-// begins.
+// System metrics are not services. A client sees the groups and checks that the middleware would show it, by
+// WithPublic and WithGuard for the endpoints Group and Checks. To every other client they don't exist. The
+// guards are asked when a call begins. Their request has the call's metadata as the header, the address of
+// the client, the state of its TLS connection, and the method as the path, such as
+// /grpc.health.v1.Health/Check.
 //
 // New panics if h is nil.
 func New(h *echohealth.Health) *Server {

@@ -37,7 +37,8 @@ const (
 // open reports whether every client sees it.
 func (s *service) open() bool { return s.kind == readiness || s.kind == liveness }
 
-// look runs what is due, and waits for what the service depends on.
+// look runs what is due, and waits for what the service depends on. The error is that of ctx if it has ended:
+// what had not finished counted as an error then, but the client does not wait for the answer.
 func (s *service) look(ctx context.Context, h *echohealth.Health) (answer servingStatus, err error) {
 	switch s.kind {
 	case readiness:
@@ -46,16 +47,19 @@ func (s *service) look(ctx context.Context, h *echohealth.Health) (answer servin
 		return statusOf(h.Alive()), nil
 	default:
 		for _, name := range s.checks { // the first starts them all
-			if _, err := h.Check(ctx, name); err != nil {
+			found, err := h.Check(ctx, name)
+			if err != nil {
 				return unknown, err
 			}
+			answer = statusOfCheck(found.Status)
 		}
-		report := h.Last()
-		answer = s.in(&report, true)
 	}
-	// What has not finished then is an error for this client alone, and it does not wait for the answer.
 	if err := ctx.Err(); err != nil {
 		return unknown, status.FromContextError(err).Err()
+	}
+	if s.kind == group {
+		report := h.Last() // which knows the phase, too
+		answer = s.in(&report, true)
 	}
 	return answer, nil
 }
@@ -76,7 +80,7 @@ func (s *service) in(r *echohealth.Report, alive bool) servingStatus {
 	case check:
 		for _, c := range r.Checks {
 			if c.Name == s.name {
-				return statusOf(c.Status == probes.OK || c.Status == probes.Warning)
+				return statusOfCheck(c.Status)
 			}
 		}
 	}
@@ -88,4 +92,9 @@ func statusOf(good bool) servingStatus {
 		return serving
 	}
 	return notServing
+}
+
+// statusOfCheck is that of a check whose status is empty while nothing is known of it.
+func statusOfCheck(s probes.Status) servingStatus {
+	return statusOf(s == probes.OK || s == probes.Warning)
 }

@@ -151,7 +151,9 @@ func (a *watchers) look(ctx context.Context) {
 }
 
 // ended reports whether nothing more is to be watched.
-func (a *watchers) ended(r *echohealth.Report) bool { return r.Phase == "draining" || a.health.Closed() }
+func (a *watchers) ended(r *echohealth.Report) bool {
+	return r.Phase == "draining" || a.health.Closed()
+}
 
 // end ends all calls, and the looks. a.mu is held.
 func (a *watchers) end() {
