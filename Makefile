@@ -8,9 +8,9 @@
 # make kubelet runs the example under a real kubelet (root; it builds one first).
 # make bench  measures it all beside the alternatives and the limits, and prints the tables of docs/performance.md, its appendix and the budgets.
 
-MODULES := . _example echov5 promhealth otelhealth e2e bench
+MODULES := . _example echov5 promhealth otelhealth grpchealth e2e bench
 # What is built for 32 bits: e2e and bench need a cluster's types and the peers, and run on 64 bits alone.
-SMALL := . _example echov5 promhealth otelhealth
+SMALL := . _example echov5 promhealth otelhealth grpchealth
 export ECHOHEALTH_REQUIRE_SERVERS := 1
 
 .PHONY: prometheus3 test setup race gates fuzz newcomer test-next test-next-probes kubelet lint cross bench
