@@ -14,7 +14,10 @@ import (
 
 func Example() {
 	reachable := probes.Func(func(context.Context) error { return nil })
-	health, err := echohealth.New(echohealth.WithDatabase(reachable), echohealth.WithGroup("payment", "database"))
+	health, err := echohealth.New(
+		echohealth.WithDatabase(reachable),
+		echohealth.WithGroup("payment", "database"),
+	)
 	if err != nil {
 		log.Fatal(err)
 	}
