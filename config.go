@@ -297,6 +297,14 @@ func (c *config) gates(check checkConfig) bool {
 	return slices.Contains(c.readiness, check.name)
 }
 
+// offers reports whether the endpoint exists.
+func (c *config) offers(e Endpoint) bool {
+	if name, ok := e.group(); ok {
+		return c.hasGroup(name)
+	}
+	return slices.Contains(endpoints, e) && (e.option() == "" || c.has(e))
+}
+
 // isPublic reports whether the middleware answers an endpoint.
 func (c *config) isPublic(e Endpoint) bool {
 	_, isGroup := e.group()

@@ -51,6 +51,18 @@ func (h *Health) Handles(r *http.Request) bool {
 	return ok
 }
 
+// Shows reports whether the middleware would answer this request, were it for this endpoint: the endpoint
+// exists, is one of WithPublic's, and the guards of WithGuard allow the request. Live, ready and startup need
+// no guard's leave. Checks and Groups stand for all of theirs. It is for adapters that show the results over
+// another protocol, and make the request of what they know of their client. r must not be nil. It is safe to
+// call it from any goroutine, and it runs no check.
+func (h *Health) Shows(e Endpoint, r *http.Request) bool {
+	if !h.config.offers(e) || !h.config.isPublic(e) {
+		return false
+	}
+	return e == Live || e == Ready || e == Startup || h.router.refusal(r) == nil
+}
+
 // concerns reports whether TryServe could have anything to do for a request. It is small enough to be
 // inlined, so that it costs an application's own request no call.
 func (h *Health) concerns(r *http.Request) bool {

@@ -104,6 +104,16 @@ func (h *Health) Report(ctx context.Context) Report { return h.monitor.now(ctx) 
 // A check or metric that has not run has an empty Status, which counts as an Error.
 func (h *Health) Last() Report { return h.monitor.last() }
 
+// Ready returns what /ready/ answers. It is a look, as Report is, but waits only for the checks that
+// readiness depends on. If ctx ends first, an unfinished check counts as an Error in this answer alone.
+func (h *Health) Ready(ctx context.Context) bool {
+	if h.monitor.phase() == draining {
+		return false // a draining readiness runs nothing
+	}
+	results := h.monitor.look(ctx, h.monitor.gating).Results
+	return h.monitor.phase().ready(results)
+}
+
 // Alive returns what /live/ answers: false only while a heartbeat of WithLiveness is late.
 func (h *Health) Alive() bool { return h.monitor.alive() }
 
@@ -177,6 +187,9 @@ func (h *Health) Close() error {
 	})
 	return h.closeErr
 }
+
+// Closed reports whether Close was called.
+func (h *Health) Closed() bool { return h.monitor.engine.Closed() }
 
 // closeProbes closes all probes at once and each of them once. It waits at most closeGrace, because a probe
 // may own a connection to a host that does not answer.

@@ -134,6 +134,27 @@ func allowedImport(may []string, imported string) bool {
 	return slices.ContainsFunc(may, func(m string) bool { return m != "" && (imported == m || strings.HasPrefix(imported, m+"/")) })
 }
 
+// The module grpchealth knows the results as any application does.
+func TestImportsOfGRPCHealth(t *testing.T) {
+	may := []string{"", "probes", "google.golang.org/grpc"}
+	files, err := filepath.Glob("grpchealth/*.go")
+	require.NoError(t, err)
+	checked := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		checked++
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		require.NoError(t, err)
+		for _, spec := range parsed.Imports {
+			imported := strings.Trim(spec.Path.Value, `"`)
+			assert.True(t, allowedImport(may, imported), "%s may not import %q", file, imported)
+		}
+	}
+	assert.NotZero(t, checked)
+}
+
 // Whoever imports the root links no driver.
 func TestTheRootLinksNoDriver(t *testing.T) {
 	for _, p := range list(t, "-deps", ".") {

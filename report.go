@@ -63,6 +63,9 @@ type Check struct {
 	metric bool // it is a metric, which has no response time
 }
 
+// System reports whether it is a system metric, not a check that an option added.
+func (c Check) System() bool { return c.metric }
+
 // Change is what the functions of WithOnChange and OnChange are given: the first failure of a check or a
 // metric, every later change of its status or reason, and every change of readiness.
 type Change struct {
