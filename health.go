@@ -16,13 +16,17 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Health runs the checks and answers for them. Make one with New. Its methods may be called from any
+// Health runs the checks and answers health requests. Make one with New. Its methods may be called from any
 // goroutine.
 //
-// A check runs when a look finds that its last result is not fresh any more. A look is a request for ready,
-// detailed or a check, a call of Report or Check, or a look of WithBackground. A request for live or
-// startup is no look. A look starts everything that is due and waits only for what its answer shows.
-// Between two looks a Health owns no goroutine.
+// A check runs when a look finds that its last result is not fresh any more. A look is one of these:
+//   - a request for ready, detailed, the index, a group, a check, the metrics, the history or the page;
+//   - a call of Report, Check or History;
+//   - a collection of the metrics, such as by package promhealth or otelhealth;
+//   - a tick of WithBackground.
+//
+// A request for live or startup is not a look. A look starts every check whose result is not fresh any more,
+// and waits only for the checks that its answer shows. A Health has no goroutine between two looks.
 type Health struct {
 	config   *config
 	monitor  *monitor
@@ -95,12 +99,12 @@ func (h *Health) begin() {
 	}
 }
 
-// Report returns what /detailed/ answers. It is a look: it runs what is due and takes no longer than the
+// Report returns what /detailed/ answers. It is a look: it runs the due checks and takes no longer than the
 // longest timeout of the checks. If ctx ends first, an unfinished check is an Error with ReasonTimeout in
 // this Report alone.
 func (h *Health) Report(ctx context.Context) Report { return h.monitor.now(ctx) }
 
-// Last returns a Report of the last results, however old. It is no look: it runs nothing and does not wait.
+// Last returns a Report of the last results, however old. It is not a look: it runs nothing and does not wait.
 // A check or metric that has not run has an empty Status, which counts as an Error.
 func (h *Health) Last() Report { return h.monitor.last() }
 
@@ -117,7 +121,7 @@ func (h *Health) Ready(ctx context.Context) bool {
 // Alive returns what /live/ answers: false only while a heartbeat of WithLiveness is late.
 func (h *Health) Alive() bool { return h.monitor.alive() }
 
-// Check returns what /checks/NAME/ answers. It is a look, as Report is, but waits for this check alone. The
+// Check returns what /checks/NAME/ answers. It is a look, as Report is, but waits only for this check. The
 // error wraps ErrUnknownCheck if no check and no metric has this name.
 func (h *Health) Check(ctx context.Context, name string) (Check, error) {
 	return h.monitor.check(ctx, name)
