@@ -26,9 +26,9 @@ var weights = []weight{
 		"slog",
 		"",
 		"slog,root",
-		568,
+		580,
 		"the system metrics (200 KB, most of it gopsutil), naming errors and masking passwords (54 KB), the " +
-			"endpoints, the engine",
+			"endpoints, the engine; of groups, liveness, switches and defaults of a probe what has to be there (16 KB)",
 	},
 	{
 		"→ + WithPrometheus",
