@@ -28,7 +28,7 @@ var weights = []weight{
 		"slog,root",
 		580,
 		"the system metrics (200 KB, most of it gopsutil), naming errors and masking passwords (54 KB), the " +
-			"endpoints, the engine; of groups, liveness, switches and defaults of a probe what has to be there (16 KB)",
+			"endpoints, the engine; 16 KB of it are for groups, liveness, switches and probes with defaults",
 	},
 	{
 		"→ + WithPrometheus",
