@@ -8,9 +8,11 @@
 # make kubelet runs the example under a real kubelet (root; it builds one first).
 # make bench  measures it all beside the alternatives and the limits, and prints the tables of docs/performance.md, its appendix and the budgets.
 
-MODULES := . _example echov5 promhealth otelhealth e2e bench
+MODULES := . _example echov5 promhealth otelhealth grpchealth e2e e2e/recipes bench
+# What has no tests of its own, and is linted: the servers that those of e2e/recipes build.
+SERVERS := e2e/recipes/servers
 # What is built for 32 bits: e2e and bench need a cluster's types and the peers, and run on 64 bits alone.
-SMALL := . _example echov5 promhealth otelhealth
+SMALL := . _example echov5 promhealth otelhealth grpchealth
 export ECHOHEALTH_REQUIRE_SERVERS := 1
 
 .PHONY: prometheus3 test setup race gates fuzz newcomer test-next test-next-probes kubelet lint cross bench
@@ -53,7 +55,7 @@ lint:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
 	@echo "== building the linters"
 	@go build -C tools -o ../bin/ honnef.co/go/tools/cmd/staticcheck github.com/golangci/golangci-lint/v2/cmd/golangci-lint
-	@for m in $(MODULES); do \
+	@for m in $(MODULES) $(SERVERS); do \
 		echo "== go mod tidy, go vet, staticcheck, golangci-lint ($$m)"; \
 		(cd $$m && go mod tidy -diff && go vet ./... && $(CURDIR)/bin/staticcheck ./... && $(CURDIR)/bin/golangci-lint run ./...) || exit 1; \
 	done

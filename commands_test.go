@@ -58,6 +58,9 @@ func TestCommands(t *testing.T) {
 	pages, err := filepath.Glob("docs/*.md")
 	require.NoError(t, err)
 	for _, page := range append(pages, "CONTRIBUTING.md") {
+		if page == "docs/grpc.md" {
+			continue
+		}
 		t.Run(page, func(t *testing.T) {
 			var service string
 			for _, c := range commands(readFile(t, page)) {

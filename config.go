@@ -30,8 +30,8 @@ type config struct {
 	public        []Endpoint // nil: all
 	aliases       map[string]Endpoint
 	features      []feature
-	heartbeats    []beating                            // of WithLiveness
-	rules         []func(checks map[string]bool) []error // what options require of the names of all checks
+	later         []func(names map[string]bool) []error // validate what depends on the checks' names
+	heartbeats    []heartbeat                           // of WithLiveness
 	withoutSystem bool
 	systemOptions []string // those that were used and make no sense beside WithoutSystemMetrics
 	disks         []sysmetrics.DiskPath
@@ -56,9 +56,14 @@ func (c *config) addFeature(e Endpoint, add any) {
 // has reports whether an option has added the endpoint.
 func (c *config) has(e Endpoint) bool {
 	return slices.ContainsFunc(c.features, func(f feature) bool {
-		_, isGroup := f.endpoint.group()
-		return f.endpoint == e || isGroup && e == Groups
+		return f.endpoint == e || e == Groups && f.endpoint.isGroup()
 	})
+}
+
+// heartbeat is a *probes.Heartbeat. By this name it would be linked into every program.
+type heartbeat interface {
+	probes.Probe
+	Late() time.Duration
 }
 
 // checkConfig is what the options say of one check. Zero durations are the defaults.
@@ -67,16 +72,11 @@ type checkConfig struct {
 	probe        probes.Probe
 	timeout      time.Duration
 	freshness    time.Duration
+	retryAfter   time.Duration // zero: freshness
 	slowAfter    time.Duration
 	optional     bool
 
 	failureThreshold, successThreshold int
-}
-
-// beating is a *probes.Heartbeat. A program without WithLiveness must not link that type.
-type beating interface {
-	probes.Probe
-	Late() time.Duration
 }
 
 // configure applies the options, and returns all that is wrong with them.
@@ -113,8 +113,8 @@ func (c *config) validate() error {
 	names := map[string]bool{}
 	errs := c.validateChecks(names)
 	errs = append(errs, validateNames("WithReadiness", "readiness depends on", c.readiness, names)...)
-	for _, rule := range c.rules {
-		errs = append(errs, rule(names)...)
+	for _, validate := range c.later {
+		errs = append(errs, validate(names)...)
 	}
 	errs = append(errs, c.validateAliases()...)
 	errs = append(errs, c.validateFeatures()...)
@@ -163,31 +163,27 @@ func (c *config) validateFeatures() (errs []error) {
 		errs = append(errs,
 			errors.New("WithPublic: the page of WithPage, which is at Index, needs Detailed and History"))
 	}
-	named := slices.Clone(c.public)
-	for _, path := range c.aliasPaths() {
-		named = append(named, c.aliases[path])
-	}
-	for i, e := range named {
-		if option := e.option(); option != "" && !c.has(e) && !slices.Contains(named[:i], e) {
-			errs = append(errs, fmt.Errorf("the endpoint %s of WithPublic or WithAlias needs %s", e.call(), option))
-		}
+	for _, e := range c.public {
+		errs = append(errs, c.validateOffer(e))
 	}
 	return errs
 }
 
-// aliasPaths returns the paths of the aliases in order.
-func (c *config) aliasPaths() (paths []string) {
-	for path := range c.aliases {
-		paths = append(paths, path)
+// validateOffer returns an error for an endpoint that no option has added.
+func (c *config) validateOffer(e Endpoint) error {
+	if e.option() == "" || c.has(e) {
+		return nil
 	}
-	slices.Sort(paths)
-	return paths
+	return fmt.Errorf("the endpoint %q of WithPublic or WithAlias needs %s", e, e.option())
 }
 
 func (c *config) validateAliases() (errs []error) {
 	for _, path := range c.aliasPaths() {
 		endpoint := c.aliases[path]
 		call := fmt.Sprintf("WithAlias(%q, %q)", path, endpoint)
+		if !slices.Contains(c.public, endpoint) {
+			errs = append(errs, c.validateOffer(endpoint))
+		}
 		if !c.isPublic(endpoint) {
 			errs = append(errs, fmt.Errorf("%s: the endpoint must be one of WithPublic's, "+
 				"or the middleware would answer 404 here", call))
@@ -200,8 +196,9 @@ func (c *config) validateAliases() (errs []error) {
 	return errs
 }
 
-// complete fills in the defaults of a check.
+// complete fills in the defaults of a check: those of its probe, and then the service's.
 func (c *config) complete(check *checkConfig) error {
+	err := check.applyDefaults()
 	if check.timeout == 0 {
 		check.timeout = c.timeout
 	}
@@ -209,8 +206,21 @@ func (c *config) complete(check *checkConfig) error {
 		check.freshness = c.freshness
 	}
 	if check.slowAfter >= check.timeout && check.timeout > 0 {
-		return fmt.Errorf("%s: SlowAfter(%s): it must be below the timeout, which is %s",
-			check.call(), check.slowAfter, check.timeout)
+		err = errors.Join(err, fmt.Errorf("%s: SlowAfter(%s): it must be below the timeout, which is %s",
+			check.call(), check.slowAfter, check.timeout))
+	}
+	return err
+}
+
+// applyDefaults fills in what the probe sets where the options have set nothing.
+func (c *checkConfig) applyDefaults() error {
+	defaults, err := defaultsOf(c.probe)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.call(), err)
+	}
+	c.optional = c.optional || defaults.Optional
+	if c.freshness == 0 {
+		c.freshness, c.retryAfter = defaults.FreshFor, defaults.RetryAfter
 	}
 	return nil
 }
@@ -246,6 +256,8 @@ func (c *config) engineConfigs() []engine.Config {
 			Freshness: check.freshness,
 			SlowAfter: check.slowAfter,
 
+			RetryAfter: check.retryAfter,
+
 			FailureThreshold: check.failureThreshold,
 			SuccessThreshold: check.successThreshold,
 		}
@@ -261,10 +273,17 @@ func (c *config) gates(check checkConfig) bool {
 	return slices.Contains(c.readiness, check.name)
 }
 
+// offers reports whether the endpoint exists.
+func (c *config) offers(e Endpoint) bool {
+	if e.option() != "" {
+		return c.has(e)
+	}
+	return slices.Contains(endpoints, e)
+}
+
 // isPublic reports whether the middleware answers an endpoint.
 func (c *config) isPublic(e Endpoint) bool {
-	_, isGroup := e.group()
-	return c.public == nil || slices.Contains(c.public, e) || isGroup && slices.Contains(c.public, Groups)
+	return c.public == nil || slices.Contains(c.public, e) || e.isGroup() && slices.Contains(c.public, Groups)
 }
 
 // longestTimeout returns the longest timeout of the checks, zero without one.

@@ -20,7 +20,7 @@ var known = map[string]string{
 	"echo": "github.com/labstack/echo/v4", "echohealth": module, "errors": "errors", "fmt": "fmt", "os": "os", "signal": "os/signal", "syscall": "syscall", "http": "net/http", "httpprobe": module + "/probes/httpprobe", "log": "log",
 	"middleware": "github.com/labstack/echo/v4/middleware", "pgxpool": "github.com/jackc/pgx/v5/pgxpool", "pgxprobe": module + "/probes/pgxprobe",
 	"probes": module + "/probes", "redis": "github.com/redis/go-redis/v9", "redisprobe": module + "/probes/redisprobe", "slog": "log/slog", "sql": "database/sql",
-	"sqlprobe": module + "/probes/sqlprobe", "time": "time", "tls": "crypto/tls",
+	"sqlprobe": module + "/probes/sqlprobe", "time": "time", "tls": "crypto/tls", "x509": "crypto/x509", "certprobe": module + "/probes/certprobe",
 }
 
 // given are the variables that a block may use without having made them.
@@ -28,11 +28,18 @@ var given = map[string]string{
 	"pool": "*pgxpool.Pool", "rdb": "redis.UniversalClient", "db": "*sql.DB", "health": "*echohealth.Health", "router": "http.Handler",
 	"e": "*echo.Echo", "daysLeft": "func(context.Context) (int, error)", "waitingTasks": "func(context.Context) (int, error)", "conn": "*amqp.Connection",
 	"migrate": "func(context.Context) error", "placeOrder": "echo.HandlerFunc", "warmUp": "func()", "tasks": "chan func()",
+	"spool":          "probes.Probe",
+	"getCertificate": "func(*tls.ClientHelloInfo) (*tls.Certificate, error)", "roots": "*x509.CertPool",
 }
 
 var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 
-// TestDocumentsCompile builds every Go block of the README, the documents and the packages' own READMEs.
+// testedElsewhere are the pages whose blocks import what this module does not require: e2e, e2e/recipes and e2e/traces
+// test them.
+var testedElsewhere = []string{"docs/grpc.md", "docs/recipes.md", "docs/coming-from.md", "docs/traces.md"}
+
+// TestDocumentsCompile builds every Go block of the README, the documents and the packages' own READMEs, and runs
+// those of docs/testing.md, which are tests.
 func TestDocumentsCompile(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds every block")
@@ -41,21 +48,33 @@ func TestDocumentsCompile(t *testing.T) {
 	more, err := filepath.Glob("docs/*.md")
 	require.NoError(t, err)
 	dir := scratch(t)
-	var packages []string
+	var packages, tests []string
 	for _, file := range append(files, more...) {
+		if slices.Contains(testedElsewhere, file) {
+			continue
+		}
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		for i, block := range goBlock.FindAllStringSubmatch(string(text), -1) {
 			name := fmt.Sprintf("%s-%d", strings.NewReplacer("/", "-", ".md", "").Replace(file), i+1)
 			require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o755))
-			require.NoError(t, os.WriteFile(filepath.Join(dir, name, "block.go"), []byte(program(block[1])), 0o644))
 			packages = append(packages, "./"+filepath.Join(dir, name))
+			path := filepath.Join(dir, name, "block.go")
+			if file == "docs/testing.md" {
+				path = filepath.Join(dir, name, "block_test.go")
+				tests = append(tests, "./"+filepath.Join(dir, name))
+			}
+			require.NoError(t, os.WriteFile(path, []byte(program(block[1])), 0o644))
 		}
 	}
 	require.NotEmpty(t, packages)
 	output, err := exec.Command("go", append([]string{"vet"}, packages...)...).CombinedOutput()
 	require.NoError(t, err, "%s", output)
-	t.Logf("%d blocks", len(packages))
+	require.NotEmpty(t, tests)
+	output, err = exec.Command("go", append([]string{"test"}, tests...)...).CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	require.NotContains(t, string(output), "no tests to run")
+	t.Logf("%d blocks, %d of them tests", len(packages), len(tests))
 }
 
 // scratch is a directory in this module, so that what is written there may import it, and which "./..." leaves out.

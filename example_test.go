@@ -121,3 +121,35 @@ func ExampleWithReadiness() {
 	fmt.Println(report.Status, report.Ready)
 	// Output: unhealthy true
 }
+
+// A test of an application gives it a switch in the place of its database.
+func Example_testing() {
+	database := probes.NewSwitch()
+	health, err := echohealth.New(
+		echohealth.WithDatabase(database), // pgxprobe.New(pool) in production
+		echohealth.WithoutSystemMetrics(),
+		echohealth.WithLogger(slog.New(slog.DiscardHandler)),
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer health.Close()
+	e := echo.New()
+	e.Use(health.Middleware)
+	status := func() int {
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/health/ready/", nil))
+		return w.Code
+	}
+
+	fmt.Println(status())
+	database.Off(probes.ReasonConnectionRefused)
+	fmt.Println(status())
+	database.On()
+	fmt.Println(status())
+	// Output:
+	// 200
+	// 503
+	// 200
+}

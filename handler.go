@@ -2,6 +2,7 @@ package echohealth
 
 import (
 	"bufio"
+	"cmp"
 	"log/slog"
 	"net"
 	"net/http"
@@ -49,6 +50,18 @@ func (h *Health) adviseOnServer(r *http.Request, asked *atomic.Bool) {
 func (h *Health) Handles(r *http.Request) bool {
 	_, ok := h.router.below(r.URL.Path)
 	return ok
+}
+
+// Shows reports whether the middleware would answer this request, were it for this endpoint: the endpoint
+// exists, is one of WithPublic's, and the guards of WithGuard allow the request. Live, ready and startup need
+// no guard's leave. Checks and Groups stand for all of theirs. It is for adapters that show the results over
+// another protocol, and make the request of what they know of their client. r must not be nil. It is safe to
+// call it from any goroutine, and it runs no check.
+func (h *Health) Shows(e Endpoint, r *http.Request) bool {
+	if !h.config.offers(e) || !h.config.isPublic(e) {
+		return false
+	}
+	return e == Live || e == Ready || e == Startup || h.router.refusal(r) == nil
 }
 
 // concerns reports whether TryServe could have anything to do for a request. It is small enough to be
@@ -122,7 +135,8 @@ func (h *Health) Private(opts ...PrivateOption) http.Handler {
 	if p.errors {
 		p.routes = makeRoutes(h.monitor, true)
 		for _, path := range h.router.added {
-			p.routes[path] = h.router.routes[path].withErrors()
+			route := h.router.routes[path]
+			p.routes[path] = cmp.Or(route.withErrors, route)
 		}
 		if h.router.index != nil {
 			p.routes[""] = h.router.index(p.routes[""].answerer)

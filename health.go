@@ -16,13 +16,17 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Health runs the checks and answers for them. Make one with New. Its methods may be called from any
+// Health runs the checks and answers health requests. Make one with New. Its methods may be called from any
 // goroutine.
 //
-// A check runs when a look finds that its last result is not fresh any more. A look is a request for ready,
-// detailed or a check, a call of Report or Check, or a look of WithBackground. A request for live or
-// startup is no look. A look starts everything that is due and waits only for what its answer shows.
-// Between two looks a Health owns no goroutine.
+// A check runs when a look finds that its last result is not fresh any more. A look is one of these:
+//   - a request for ready, detailed, the index, a group, a check, the metrics, the history or the page;
+//   - a call of Report, Check or History;
+//   - a collection of the metrics, such as by package promhealth or otelhealth;
+//   - a tick of WithBackground.
+//
+// A request for live or startup is not a look. A look starts every check whose result is not fresh any more,
+// and waits only for the checks that its answer shows. A Health has no goroutine between two looks.
 type Health struct {
 	config   *config
 	monitor  *monitor
@@ -95,19 +99,30 @@ func (h *Health) begin() {
 	}
 }
 
-// Report returns what /detailed/ answers. It is a look: it runs what is due and takes no longer than the
+// Report returns what /detailed/ answers. It is a look: it runs the due checks and takes no longer than the
 // longest timeout of the checks. If ctx ends first, an unfinished check is an Error with ReasonTimeout in
 // this Report alone.
 func (h *Health) Report(ctx context.Context) Report { return h.monitor.now(ctx) }
 
-// Last returns a Report of the last results, however old. It is no look: it runs nothing and does not wait.
+// Last returns a Report of the last results, however old. It is not a look: it runs nothing and does not
+// wait.
 // A check or metric that has not run has an empty Status, which counts as an Error.
 func (h *Health) Last() Report { return h.monitor.last() }
+
+// Ready returns what /ready/ answers. It is a look, as Report is, but waits only for the checks that
+// readiness depends on. If ctx ends first, an unfinished check counts as an Error in this answer alone.
+func (h *Health) Ready(ctx context.Context) bool {
+	if h.monitor.phase() == draining {
+		return false // a draining readiness runs nothing
+	}
+	results := h.monitor.look(ctx, h.monitor.gating).Results
+	return h.monitor.phase().ready(results)
+}
 
 // Alive returns what /live/ answers: false only while a heartbeat of WithLiveness is late.
 func (h *Health) Alive() bool { return h.monitor.alive() }
 
-// Check returns what /checks/NAME/ answers. It is a look, as Report is, but waits for this check alone. The
+// Check returns what /checks/NAME/ answers. It is a look, as Report is, but waits only for this check. The
 // error wraps ErrUnknownCheck if no check and no metric has this name.
 func (h *Health) Check(ctx context.Context, name string) (Check, error) {
 	return h.monitor.check(ctx, name)
@@ -129,9 +144,9 @@ func (h *Health) Check(ctx context.Context, name string) (Check, error) {
 // It is not a substitute for timeouts, or for handling errors: a result may be as old as its freshness, and
 // a check may fail where a request would not. Leave it out where the request fails fast by itself.
 func (h *Health) Available(ctx context.Context, group string) bool {
-	for i := range h.monitor.groups {
-		if h.monitor.groups[i].name == group {
-			return h.monitor.available(ctx, h.monitor.groups[i].checks)
+	for _, g := range h.monitor.groups {
+		if g.name == group {
+			return g.available(ctx, h.monitor.engine)
 		}
 	}
 	h.unknownGroup.Do(func() {
@@ -169,14 +184,17 @@ func (h *Health) Close() error {
 	h.closeOnce.Do(func() {
 		var errs []error
 		for _, name := range h.monitor.close(runGrace) {
-			errs = append(errs, fmt.Errorf("echohealth: the probe of %q still runs %s after its context ended; %w",
-				name, runGrace, ErrLeftAlone))
+			errs = append(errs, fmt.Errorf("echohealth: the probe of %q did not stop within %s after its context "+
+				"ended; %w", name, runGrace, ErrLeftAlone))
 		}
 		errs = append(errs, h.closeProbes(), h.notifier.close(tellGrace))
 		h.closeErr = errors.Join(errs...)
 	})
 	return h.closeErr
 }
+
+// Closed reports whether Close was called.
+func (h *Health) Closed() bool { return h.monitor.engine.Closed() }
 
 // closeProbes closes all probes at once and each of them once. It waits at most closeGrace, because a probe
 // may own a connection to a host that does not answer.
@@ -187,7 +205,7 @@ func (h *Health) closeProbes() error {
 	return runAll(overdue, len(closers),
 		func(i int) error { return closeProbe(closers[i].name, closers[i]) },
 		func(i int) error {
-			return fmt.Errorf("echohealth: closing the probe of %q takes longer than %s; %w",
+			return fmt.Errorf("echohealth: closing the probe of %q took longer than %s; %w",
 				closers[i].name, closeGrace, ErrLeftAlone)
 		})
 }

@@ -109,7 +109,7 @@ func validWindow(window time.Duration) error {
 	return nil
 }
 
-// report runs what is due, waits for the checks that are shown, and returns their history.
+// report runs the due checks, waits for the checks that are shown, and returns their history.
 func (k *keeper) report(ctx context.Context, window time.Duration, component string) history.Report {
 	shown := k.monitor.checks
 	if component != "" {

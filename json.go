@@ -44,8 +44,14 @@ func appendGroups(b []byte, groups []GroupReport) []byte {
 	}
 	members := make([]string, len(groups))
 	for i, group := range groups {
-		members[i] = `"` + group.Name + `":{"status":"` + readyWord(group.Ready) +
-			`","checks":["` + strings.Join(group.Checks, `","`) + `"]}`
+		if i == 0 {
+			b = append(b, `,"groups":{"`...)
+		} else {
+			b = append(b, `,"`...)
+		}
+		b = append(append(b, group.Name...), `":{"status":"`...)
+		b = append(append(b, readyWord(group.Ready)...), `","checks":["`...)
+		b = append(append(b, strings.Join(group.Checks, `","`)...), `"]}`...)
 	}
 	return append(b, `,"groups":{`+strings.Join(members, ",")+`}`...)
 }

@@ -144,7 +144,7 @@ func shutDown(ctx context.Context, servers []Server) error {
 	return runAll(overdue, len(servers),
 		func(i int) error { return shutDownOne(ctx, i, servers[i]) },
 		func(i int) error {
-			return fmt.Errorf("echohealth: Shutdown: server %d has not heeded the end of the context; %w",
+			return fmt.Errorf("echohealth: Shutdown: server %d did not stop after the context ended; %w",
 				i+1, ErrLeftAlone)
 		})
 }

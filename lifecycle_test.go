@@ -337,7 +337,7 @@ func TestShutdownLeavesAServerAlone(t *testing.T) {
 		began := time.Now()
 		err = h.Shutdown(ctx, &stubborn{hang}, &stopping{}, &stubborn{})
 		assert.Equal(t, 11*time.Second, time.Since(began))
-		assert.EqualError(t, err, "echohealth: Shutdown: server 1 has not heeded the end of the context; it is left alone\n"+
+		assert.EqualError(t, err, "echohealth: Shutdown: server 1 did not stop after the context ended; it may still be running\n"+
 			"echohealth: Shutdown: server 3 panicked: a bug: password=***")
 		close(hang)
 	})

@@ -14,9 +14,9 @@
 // cost one run. An answer gives one word for what is wrong. The log gets the whole error, with passwords
 // masked, once for each change.
 //
-// The probes for PostgreSQL, database/sql, Redis, AMQP, Celery and HTTP are in the packages below probes,
-// so that a program links only the drivers that it imports. A Probe of your own is a function, or a type
-// with one method: see package probes.
+// The probes for PostgreSQL, database/sql, Redis, AMQP, Celery, HTTP and certificates are in the packages
+// below probes, so that a program links only the drivers that it imports. A Probe of your own is a function,
+// or a type with one method: see package probes.
 package echohealth
 
 import (

@@ -18,15 +18,18 @@ type monitor struct {
 	dependencies []dependency
 	checks       []*engine.Check // those of all dependencies
 	gating       []*engine.Check // those that readiness depends on
-	groups       []group
-	judgeGroups  func(phase, []*engine.Result) []GroupReport // by the results of all checks; nil without groups
-	system       *system                                     // nil without system metrics
+	groups       []*group
+	system       *system // nil without system metrics
 	version      string
 	instance     string        // a random name; empty unless a feature needs it
 	interval     time.Duration // of the schedule; zero: none
 	start        time.Time
-	unwatch      []func()    // end what watches switches and heartbeats
-	stuck        func() bool // whether a loop of WithLiveness hangs; nil without that option
+
+	unwatch []func()    // end what watches switches and heartbeats
+	stuck   func() bool // whether a loop of WithLiveness hangs; nil without that option
+
+	// reportGroups is nil without groups, so that the linker leaves it out.
+	reportGroups func(*monitor, phase, []*engine.Result) []GroupReport
 }
 
 // dependency is a check with what its failure means.
@@ -39,6 +42,7 @@ type dependency struct {
 // group is a part of the service: it is ready if these checks are.
 type group struct {
 	name   string
+	names  []string // of its checks
 	checks []*engine.Check
 }
 
@@ -121,7 +125,8 @@ func (m *monitor) metricNames() []string {
 // watch runs the check of a switch as soon as it is turned.
 func (m *monitor) watch() {
 	for _, check := range m.checks {
-		if probe, ok := check.Probe.(watched); ok && isSwitch(check.Probe) {
+		// Not *probes.Switch, which would link it into every program.
+		if probe, ok := check.Probe.(interface{ Watch(func()) (stop func()) }); ok {
 			m.unwatch = append(m.unwatch, probe.Watch(check.Rerun))
 		}
 	}
@@ -225,32 +230,10 @@ func (m *monitor) report(phase phase, results []*engine.Result, metrics *metrics
 		Instance:  m.instance,
 		Checks:    checks,
 	}
-	if m.judgeGroups != nil {
-		report.Groups = m.judgeGroups(phase, results)
+	if m.reportGroups != nil {
+		report.Groups = m.reportGroups(m, phase, results)
 	}
 	return report
-}
-
-// oldest is how old a result may be for available, unless it serves longer: time enough for the run that a
-// call starts to end, even if calls come rarely.
-const oldest = time.Minute
-
-// available reports whether each check's last result is good. It starts the runs that are due, and waits for
-// them only where there is no result, or only one that is too old.
-func (m *monitor) available(ctx context.Context, checks []*engine.Check) bool {
-	if m.engine.Closed() {
-		return false
-	}
-	now, good, wait := time.Now(), true, false
-	for _, check := range checks {
-		result := check.Recent(now, oldest)
-		wait = wait || result == nil
-		good = good && (result == nil || result.Status != probes.Error)
-	}
-	if !good || !wait {
-		return good
-	}
-	return running.ready(m.engine.Collect(ctx, checks).Results)
 }
 
 // clone copies what the caller might change.

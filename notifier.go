@@ -47,7 +47,7 @@ func newNotifier(logger *slog.Logger, functions []func(Change)) *notifier {
 	n := &notifier{logger: logger, functions: slices.Clone(functions)}
 	n.records.OnDrop = func() { n.dropped.Store(true) }
 	n.calls.OnDrop = func() {
-		n.log(slog.LevelError, "OnChange does not return, and the oldest changes are forgotten")
+		n.log(slog.LevelError, "a function of OnChange was blocked, and the oldest changes were dropped")
 	}
 	return n
 }
@@ -80,11 +80,11 @@ func (n *notifier) close(limit time.Duration) error {
 	go func() { log <- n.records.Close(time.Until(deadline)) }()
 	if !n.calls.Close(time.Until(deadline)) {
 		errs = append(errs, fmt.Errorf("echohealth: a function of WithOnChange has not returned for %s, "+
-			"and is not told the rest; %w", limit, ErrLeftAlone))
+			"and was not called for later changes; %w", limit, ErrLeftAlone))
 	}
 	if !<-log {
-		errs = append(errs, fmt.Errorf("echohealth: the logger has not returned for %s, "+
-			"and is not given the rest; %w", limit, ErrLeftAlone))
+		errs = append(errs, fmt.Errorf("echohealth: the slog handler has not returned for %s, "+
+			"and later records were dropped; %w", limit, ErrLeftAlone))
 	}
 	return errors.Join(errs...)
 }
@@ -97,7 +97,7 @@ func (n *notifier) Changed(change engine.Change) {
 
 // Invalid logs what breaks the rules of package probes.
 func (n *notifier) Invalid(check string, err error) {
-	n.log(slog.LevelWarn, "health check gives what can't be shown",
+	n.log(slog.LevelWarn, "health check result breaks the rules",
 		slog.String("check", check), slog.String("error", redact.Error(err)))
 }
 
@@ -299,7 +299,7 @@ func (n *notifier) guardPanicked(v any) {
 func (n *notifier) log(level slog.Level, message string, attrs ...slog.Attr) {
 	n.records.Add(func() {
 		if n.dropped.Swap(false) {
-			n.write(slog.LevelError, "the log's handler did not return, and the oldest records are lost")
+			n.write(slog.LevelError, "the slog handler was blocked, and the oldest records were dropped")
 		}
 		n.write(level, message, attrs...)
 	})

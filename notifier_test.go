@@ -96,8 +96,8 @@ func TestAFunctionThatHangsSilencesNobodyElse(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		assert.Contains(t, log.String(), "health check changed", "the log goes on")
-		assert.Equal(t, 1, strings.Count(log.String(), `msg="OnChange does not return, and the oldest changes are forgotten"`))
-		assert.EqualError(t, h.Close(), "echohealth: a function of WithOnChange has not returned for 500ms, and is not told the rest; it is left alone")
+		assert.Equal(t, 1, strings.Count(log.String(), `msg="a function of OnChange was blocked, and the oldest changes were dropped"`))
+		assert.EqualError(t, h.Close(), "echohealth: a function of WithOnChange has not returned for 500ms, and was not called for later changes; it may still be running")
 		close(hang)
 		synctest.Wait()
 		assert.EqualValues(t, 1, calls.Load(), "nothing is told once Close has returned")
@@ -129,7 +129,7 @@ func TestALoggerThatHangsKeepsNobody(t *testing.T) {
 		}
 		assert.Equal(t, 11*time.Second, time.Since(began))
 		assert.EqualValues(t, 10, calls.Load())
-		assert.EqualError(t, h.Close(), "echohealth: the logger has not returned for 500ms, and is not given the rest; it is left alone")
+		assert.EqualError(t, h.Close(), "echohealth: the slog handler has not returned for 500ms, and later records were dropped; it may still be running")
 		close(logger.hang)
 	})
 }
@@ -150,7 +150,7 @@ func TestTheLogSaysWhatItHasLost(t *testing.T) {
 		}
 		close(logger.hang)
 		synctest.Wait()
-		assert.Contains(t, log.String(), "the log's handler did not return, and the oldest records are lost")
+		assert.Contains(t, log.String(), "the slog handler was blocked, and the oldest records were dropped")
 		require.NoError(t, h.Close())
 	})
 }

@@ -69,8 +69,8 @@ func Timeout(d time.Duration) CheckOption {
 }
 
 // FreshFor sets how long a result of the check serves. A look that finds an older result runs the check
-// again. The default is the duration of WithFreshness. A duration under 1 ms or over a year is an error.
-// The last use wins.
+// again. The default is that of the probe, if it has one (probes.Defaults), and otherwise the duration of
+// WithFreshness. A duration under 1 ms or over a year is an error. The last use wins.
 func FreshFor(d time.Duration) CheckOption {
 	return func(c *checkConfig) error {
 		c.freshness = d
@@ -89,7 +89,8 @@ func SlowAfter(d time.Duration) CheckOption {
 }
 
 // Optional marks a dependency that the service can do without. Readiness does not depend on the check,
-// unless WithReadiness names it, and its failure makes the service degraded instead of unhealthy.
+// unless WithReadiness names it, and its failure makes the service degraded instead of unhealthy. A probe may
+// be optional by default (probes.Defaults).
 func Optional() CheckOption {
 	return func(c *checkConfig) error {
 		c.optional = true
@@ -219,8 +220,8 @@ func WithTimeout(d time.Duration) Option {
 	}
 }
 
-// WithFreshness sets how long a result serves, for the checks without a FreshFor of their own. The default
-// is 1 s. A duration under 1 ms or over a year is an error. The last use wins.
+// WithFreshness sets how long a result serves, for the checks without a FreshFor of their own or of their
+// probe. The default is 1 s. A duration under 1 ms or over a year is an error. The last use wins.
 func WithFreshness(d time.Duration) Option {
 	return func(c *config) error {
 		c.freshness = d

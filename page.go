@@ -7,6 +7,7 @@ import (
 
 	"github.com/echo-probes/echohealth/internal/page"
 	"github.com/echo-probes/echohealth/internal/snapshot"
+	"github.com/echo-probes/echohealth/probes"
 )
 
 // WithPage answers the prefix itself with a status page for clients that prefer text/html, as browsers do;
@@ -82,7 +83,8 @@ func relative(from, to string) string {
 func pageComponents(m *monitor) map[string]page.Component {
 	components := map[string]page.Component{}
 	for _, d := range m.dependencies {
-		components[d.Name] = page.Component{Gating: d.gating}
+		_, isSwitch := d.Probe.(*probes.Switch)
+		components[d.Name] = page.Component{Gating: d.gating, Switch: isSwitch}
 	}
 	for i, name := range m.metricNames() {
 		component := page.Component{System: true}

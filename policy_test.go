@@ -25,6 +25,7 @@ var policy = map[string][]string{
 	"probes":               {},
 	"probes/sqlprobe":      {"probes", "internal/basecontext", "internal/reason", "internal/redact", "internal/sharedrun", "internal/newconn"},
 	"probes/httpprobe":     {"probes", "internal/basecontext", "internal/reason", "internal/redact"},
+	"probes/certprobe":     {"probes", "internal/duration", "internal/reason", "internal/redact"},
 	"probes/pgxprobe":      {"probes", "internal/basecontext", "internal/reason", "internal/redact", "internal/sharedrun", "internal/newconn", "github.com/jackc/pgx/v5"},
 	"probes/redisprobe":    {"probes", "internal/basecontext", "internal/reason", "internal/redact", "internal/newconn", "internal/redisconn", "github.com/redis/go-redis/v9"},
 	"probes/amqpprobe":     {"probes", "internal/reason", "internal/redact", "internal/amqpconn", "internal/newconn", "github.com/rabbitmq/amqp091-go"},
@@ -33,7 +34,7 @@ var policy = map[string][]string{
 	"internal/amqpconn":    {"probes", "internal/duration", "internal/limitedconn", "internal/reason", "internal/redact", "github.com/rabbitmq/amqp091-go"},
 	"internal/redisconn":   {"probes", "internal/limitedconn", "github.com/redis/go-redis/v9"},
 	"internal/sharedrun":   {"probes", "internal/basecontext"},
-	"internal/newconn":     {"probes", "internal/duration"},
+	"internal/newconn":     {"probes", "internal/basecontext", "internal/duration"},
 	"internal/basecontext": {},
 	"internal/limitedconn": {},
 	"internal/changelog":   {},
@@ -131,6 +132,27 @@ func allowedImport(may []string, imported string) bool {
 		return imported != "html/template" && imported != "text/template" // they keep every exported method of the program alive
 	}
 	return slices.ContainsFunc(may, func(m string) bool { return m != "" && (imported == m || strings.HasPrefix(imported, m+"/")) })
+}
+
+// The module grpchealth knows the results as any application does.
+func TestImportsOfGRPCHealth(t *testing.T) {
+	may := []string{"", "probes", "google.golang.org/grpc"}
+	files, err := filepath.Glob("grpchealth/*.go")
+	require.NoError(t, err)
+	checked := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		checked++
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		require.NoError(t, err)
+		for _, spec := range parsed.Imports {
+			imported := strings.Trim(spec.Path.Value, `"`)
+			assert.True(t, allowedImport(may, imported), "%s may not import %q", file, imported)
+		}
+	}
+	assert.NotZero(t, checked)
 }
 
 // Whoever imports the root links no driver.

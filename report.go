@@ -14,7 +14,7 @@ var (
 
 	// ErrLeftAlone is wrapped by an error of Close or Shutdown where something has not ended in time: a
 	// probe, a server, a function of WithOnChange or the logger. It may still run.
-	ErrLeftAlone = errors.New("it is left alone")
+	ErrLeftAlone = errors.New("it may still be running")
 )
 
 // Status is how the service is as a whole.
@@ -62,6 +62,9 @@ type Check struct {
 
 	metric bool // it is a metric, which has no response time
 }
+
+// System reports whether it is a system metric, not a check that an option added.
+func (c Check) System() bool { return c.metric }
 
 // Change is what the functions of WithOnChange and OnChange are given: the first failure of a check or a
 // metric, every later change of its status or reason, and every change of readiness.

@@ -36,7 +36,9 @@ type route struct {
 
 	// choose, if it is not nil, returns who answers a request instead.
 	choose func(*http.Request) answerer
-	varies bool // choose looks at the Accept header
+
+	withErrors *route // what Private has here instead with ShowErrors; nil: the same
+	varies     bool   // choose looks at the Accept header
 }
 
 func newRouter(c *config, m *monitor, guardPanicked func(any)) *router {

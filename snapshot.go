@@ -7,6 +7,7 @@ import (
 
 	"github.com/echo-probes/echohealth/internal/engine"
 	"github.com/echo-probes/echohealth/internal/snapshot"
+	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/sysmetrics"
 )
 
@@ -14,9 +15,12 @@ import (
 func (m *monitor) components() []snapshot.Component {
 	var components []snapshot.Component
 	for _, d := range m.dependencies {
+		kind := fmt.Sprintf("%T", d.Probe)
+		_, isSwitch := d.Probe.(*probes.Switch)
 		components = append(components, snapshot.Component{
 			Name: d.Name, Critical: !d.optional, Timeout: d.Timeout, Interval: max(d.Freshness, m.interval),
-			Celery: strings.Contains(fmt.Sprintf("%T", d.Probe), "celeryprobe."),
+			Switch: isSwitch, Celery: strings.Contains(kind, "celeryprobe."),
+			Certificate: strings.Contains(kind, "certprobe."),
 		})
 	}
 	for i, name := range m.metricNames() {
@@ -73,6 +77,9 @@ func (m *monitor) snapshot(
 		} else if results[i] != nil {
 			s.States[i].At = results[i].At
 		}
+	}
+	for _, group := range report.Groups {
+		s.Groups = append(s.Groups, snapshot.Group(group))
 	}
 	if metrics.sample != nil {
 		s.System = figures(metrics.sample)

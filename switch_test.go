@@ -52,7 +52,8 @@ func TestSwitchThatIsOffFromTheStart(t *testing.T) {
 // After Off has returned no answer is 200, and after On none is 503, whoever else asks.
 func TestSwitchIsAtOnceForEverybody(t *testing.T) {
 	rotation := probes.NewSwitch()
-	h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithCheck("rotation", rotation))
+	h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithCheck("rotation", rotation),
+		echohealth.WithGroup("all", "rotation"))
 	done := make(chan struct{})
 	var others sync.WaitGroup
 	for range 4 {
@@ -69,8 +70,10 @@ func TestSwitchIsAtOnceForEverybody(t *testing.T) {
 	}
 	for range 500 {
 		rotation.Off("maintenance")
+		require.False(t, h.Available(t.Context(), "all"))
 		require.Equal(t, 503, get(h, "/api/health/ready/").Code)
 		rotation.On()
+		require.True(t, h.Available(t.Context(), "all"))
 		require.Equal(t, 200, get(h, "/api/health/ready/").Code)
 	}
 	close(done)

@@ -1,6 +1,7 @@
 package echohealth
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -101,6 +102,31 @@ func validate(v any) (err error) {
 		}
 	}()
 	return validator.Validate()
+}
+
+// defaultsOf returns what the method Defaults of p says, if it has one.
+func defaultsOf(p probes.Probe) (d probes.Defaults, err error) {
+	chooser, ok := p.(interface{ Defaults() probes.Defaults })
+	if !ok || isNil(p) {
+		return d, nil
+	}
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			err = fmt.Errorf("the method Defaults of %T panicked: %s", p, redact.Text(fmt.Sprint(panicked)))
+		}
+	}()
+	d = chooser.Defaults()
+	var errs []error
+	if d.FreshFor != 0 {
+		errs = append(errs, validDuration("Defaults.FreshFor", d.FreshFor))
+	}
+	if d.RetryAfter != 0 {
+		errs = append(errs, validDuration("Defaults.RetryAfter", d.RetryAfter))
+		if d.FreshFor == 0 {
+			errs = append(errs, fmt.Errorf("Defaults.RetryAfter(%s): it needs FreshFor", d.RetryAfter))
+		}
+	}
+	return d, errors.Join(errs...)
 }
 
 // isNil reports whether v is nil, or an interface with a nil pointer in it.

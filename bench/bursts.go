@@ -46,7 +46,8 @@ type answer struct {
 	after  time.Duration
 }
 
-// together lets n ask at once, and listens for as long as patience. The channel that it returns is closed when all have been answered.
+// together lets n ask at once, and listens for as long as patience. The channel that it returns is closed
+// when all have been answered.
 func together(n int, i *instance, patience time.Duration) (burst, <-chan struct{}) {
 	answers := make(chan answer, n)
 	start := make(chan struct{})
@@ -113,7 +114,8 @@ const (
 	hungPatience = time.Second
 )
 
-// hung lets 200 ask a library at once whose only check does not return, listens for as long as patience, and then lets one more ask.
+// hung lets 200 ask a library at once whose only check does not return, listens for as long as patience,
+// and then lets one more ask.
 func hung(lib library, patience time.Duration) (burst, error) {
 	release := make(chan struct{})
 	var g gauge

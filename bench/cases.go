@@ -85,7 +85,8 @@ func passThrough() (*group, error) {
 	}, nil
 }
 
-// answers compares one endpoint of ours with the limits, and with what the other libraries answer to the same settings.
+// answers compares one endpoint of ours with the limits, and with what the other libraries answer to the
+// same settings.
 func answers(name, path string, s settings, note func(library) string) (*group, error) {
 	h, err := newHealth()
 	if err != nil {
@@ -97,8 +98,17 @@ func answers(name, path string, s settings, note func(library) string) (*group, 
 		name: name,
 		subjects: []subject{
 			{name: limitNet, note: "the same headers and body, made once", op: serving(limit, path)},
-			{name: "static with Header().Set, net/http", note: "as most would write it", op: serving(http.HandlerFunc(limit.byHand), path), against: limitNet},
-			{name: limitUse, note: "the same in a middleware that looks at the path", op: serving(application(use(limit.middleware)), path)},
+			{
+				name:    "static with Header().Set, net/http",
+				note:    "as most would write it",
+				op:      serving(http.HandlerFunc(limit.byHand), path),
+				against: limitNet,
+			},
+			{
+				name: limitUse,
+				note: "the same in a middleware that looks at the path",
+				op:   serving(application(use(limit.middleware)), path),
+			},
 			{name: oursUse, op: serving(application(use(h.Middleware)), path), against: limitUse},
 			{name: oursAlone, op: serving(h, path), against: limitNet, note: note(libraries[0])},
 		},
@@ -117,7 +127,10 @@ func (g *group) add(libs []library, s settings, against string, note func(librar
 		}
 		ask, closeBefore := i.asker(), g.close
 		g.close = func() { i.close(); closeBefore() }
-		g.subjects = append(g.subjects, subject{name: lib.name, note: note(lib), against: against, op: func() { ask() }})
+		g.subjects = append(
+			g.subjects,
+			subject{name: lib.name, note: note(lib), against: against, op: func() { ask() }},
+		)
 	}
 	return nil
 }
@@ -141,7 +154,12 @@ func detailed() (*group, error) {
 		name: "Detailed",
 		subjects: []subject{
 			{name: limitNet, note: "the same headers and body, made once", op: serving(newStatic(body), detailedPath)},
-			{name: oursAlone, op: serving(h, detailedPath), against: limitNet, note: "3 checks and the system metrics, all of the last second"},
+			{
+				name:    oursAlone,
+				op:      serving(h, detailedPath),
+				against: limitNet,
+				note:    "3 checks and the system metrics, all of the last second",
+			},
 		},
 		close: func() { _ = h.Close() },
 	}, nil
@@ -174,22 +192,36 @@ func metrics() (*group, error) {
 		subjects: []subject{
 			{name: limitNet, note: "the same headers and body, made once", op: ask(newStatic(body))},
 			{name: oursAlone, op: ask(h), against: limitNet, note: series + ", all of the last second"},
-			{name: "promhealth in promhttp", op: ask(library), against: oursAlone, note: "the same series, gathered and encoded for each answer"},
+			{
+				name:    "promhealth in promhttp",
+				op:      ask(library),
+				against: oursAlone,
+				note:    "the same series, gathered and encoded for each answer",
+			},
 		},
 		close: func() { _ = h.Close() },
 	}, nil
 }
 
-var openMetrics = http.Header{"Accept": {"application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"}}
+var openMetrics = http.Header{
+	"Accept": {"application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"},
+}
 
 // due is a readiness answer that has to run its three checks of 2 ms.
 func due() (*group, error) {
 	g := &group{
-		name:     "ReadyDue",
-		subjects: []subject{{name: sleeps, note: "the limit: a goroutine for each, and nothing else", op: func() { sideBySide(3, func() { time.Sleep(pause) }) }}},
-		close:    noClose,
+		name: "ReadyDue",
+		subjects: []subject{
+			{
+				name: sleeps,
+				note: "the limit: a goroutine for each, and nothing else",
+				op:   func() { sideBySide(3, func() { time.Sleep(pause) }) },
+			},
+		},
+		close: noClose,
 	}
-	if err := g.add(libraries, settings{checks: three(slow), due: true}, sleeps, func(l library) string { return l.due }); err != nil {
+	note := func(l library) string { return l.due }
+	if err := g.add(libraries, settings{checks: three(slow), due: true}, sleeps, note); err != nil {
 		return nil, err
 	}
 	for i := range g.subjects {
@@ -214,7 +246,8 @@ type measured struct {
 	series []series
 }
 
-// find returns the series of a subject; the names are constants, so one that is missing is a fault of this program.
+// find returns the series of a subject; the names are constants, so one that is missing is a fault of this
+// program.
 func (m *measured) find(name string) series {
 	for _, s := range m.series {
 		if s.name == name {

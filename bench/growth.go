@@ -17,7 +17,8 @@ var (
 	routeCounts = []int{1, 100, 10_000}
 )
 
-// readyGrowth is what readiness costs by the number of checks: with results that are fresh, and with all checks to be run.
+// readyGrowth is what readiness costs by the number of checks: with results that are fresh, and with all
+// checks to be run.
 func readyGrowth() (*group, error) {
 	g := &group{name: "ReadyGrowth", close: noClose}
 	for _, rest := range []time.Duration{0, 3 * time.Millisecond / 2} {
@@ -115,8 +116,8 @@ func withChecks(n int) (*echohealth.Health, error) {
 	return echohealth.New(options...)
 }
 
-// aMillionRequests returns by how much the heap, and the number of goroutines, grew in a million requests: to the application and to the
-// health endpoints, with results that are fresh for a millisecond only.
+// aMillionRequests returns by how much the heap, and the number of goroutines, grew in a million requests:
+// to the application and to the health endpoints, with results that are fresh for a millisecond only.
 func aMillionRequests() (bytes int64, goroutines int, err error) {
 	i, err := openWell(libraries[0], settings{checks: three(well), due: true})
 	if err != nil {

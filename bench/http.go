@@ -48,7 +48,8 @@ type target struct {
 	*instance
 }
 
-// overHTTP asks the application's own route with and without the middleware, and the readiness of all libraries, in rounds.
+// overHTTP asks the application's own route with and without the middleware, and the readiness of all
+// libraries, in rounds.
 func overHTTP(rounds int, length time.Duration) (own, readiness []served, err error) {
 	h, err := newHealth()
 	if err != nil {
@@ -57,16 +58,28 @@ func overHTTP(rounds int, length time.Duration) (own, readiness []served, err er
 	defer func() { _ = h.Close() }()
 	plain := func(*echo.Echo) {}
 	if own, err = inRounds(rounds, length, []target{
-		{served{name: httpWithout, note: "an Echo service, a route that answers hello"}, onlyHandler(greeter(plain), appPath)},
-		{served{name: httpControl, note: "the control: what two equal services differ by here", against: httpWithout}, onlyHandler(greeter(plain), appPath)},
-		{served{name: "with a no-op middleware, e.Use", against: httpWithout}, onlyHandler(greeter(use(noOp)), appPath)},
+		{
+			served{name: httpWithout, note: "an Echo service, a route that answers hello"},
+			onlyHandler(greeter(plain), appPath),
+		},
+		{
+			served{name: httpControl, note: "the control: how much two equal services differ", against: httpWithout},
+			onlyHandler(greeter(plain), appPath),
+		},
+		{
+			served{name: "with a no-op middleware, e.Use", against: httpWithout},
+			onlyHandler(greeter(use(noOp)), appPath),
+		},
 		{served{name: httpWith, against: httpWithout}, onlyHandler(greeter(use(h.Middleware)), appPath)},
 	}); err != nil {
 		return nil, nil, err
 	}
 	_, body := onlyHandler(h, readyPath).get()
 	targets := []target{
-		{served{name: limitUse, note: "the same headers and body, made once"}, onlyHandler(greeter(use(newStatic(body).middleware)), readyPath)},
+		{
+			served{name: limitUse, note: "the same headers and body, made once"},
+			onlyHandler(greeter(use(newStatic(body).middleware)), readyPath),
+		},
 		{served{name: oursUse, against: limitUse}, onlyHandler(greeter(use(h.Middleware)), readyPath)},
 	}
 	for _, lib := range libraries[1:] {
@@ -117,9 +130,11 @@ func inRounds(rounds int, length time.Duration, targets []target) ([]served, err
 	return all, nil
 }
 
-// load asks with all clients at once, each over a connection that is kept, and returns how many requests a second were answered.
+// load asks with all clients at once, each over a connection that is kept, and returns how many requests a
+// second were answered.
 //
-// The client is written by hand: it shares the CPUs with the server, and net/http's would take more of them than the server.
+// The client is written by hand: it shares the CPUs with the server, and net/http's would take more of them
+// than the server.
 func load(address, path string, length time.Duration) (float64, error) {
 	var answered atomic.Int64
 	errs := make([]error, clients)

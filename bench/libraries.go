@@ -37,7 +37,8 @@ type instance struct {
 	path   string
 	health *echohealth.Health // where it is this library
 
-	// asker makes a function that asks once and returns the status. It costs nothing beside the answer, and serves one goroutine.
+	// asker makes a function that asks once and returns the status. It costs nothing beside the answer, and
+	// serves one goroutine.
 	asker func() func() int
 
 	get   func() (int, string) // one whole answer
@@ -57,27 +58,37 @@ type library struct {
 
 var libraries = []library{
 	{
-		name: ours, does: "results of the last second, in a document that was written once", live: "a document of this second",
-		due: "side by side", namesCheck: true,
+		name: ours,
+		does: "results of the last second, in a document that was written once",
+		live: "a document of this second",
+		due:  "side by side", namesCheck: true,
 		open: openEchohealth,
 	},
 	{
-		name: "alexliesenfeld/health 0.8.0", does: "results of the last second, encoded for each answer", live: "no liveness: its handler without checks",
-		due: "side by side, its cache switched off", namesCheck: true,
+		name: "alexliesenfeld/health 0.8.0",
+		does: "results of the last second, encoded for each answer",
+		live: "no liveness: its handler without checks",
+		due:  "side by side, its cache switched off", namesCheck: true,
 		open: openAlex,
 	},
 	{
-		name: "hellofresh/health-go 5.5.4", does: "runs the checks for each answer, as many at once as there are CPUs", live: "no liveness: its handler without checks",
+		name: "hellofresh/health-go 5.5.4",
+		does: "runs the checks for each answer, as many at once as there are CPUs",
+		live: "no liveness: its handler without checks",
 		due:  "as many at once as there are CPUs",
 		open: openHello,
 	},
 	{
-		name: "AppsFlyer/go-sundheit 0.6.0", does: "results of its schedule, here of each second, encoded for each answer; no request runs a check", live: "no liveness: its handler without checks",
-		due: "runs nothing: its schedule's last results", namesCheck: true,
+		name: "AppsFlyer/go-sundheit 0.6.0",
+		does: "results of its schedule, here of each second, encoded for each answer; no request runs a check",
+		live: "no liveness: its handler without checks",
+		due:  "runs nothing: its schedule's last results", namesCheck: true,
 		open: openSundheit,
 	},
 	{
-		name: "gofiber 3.1.0 healthcheck", does: "runs a function for each answer, here one check after the other; body OK; fasthttp, no net/http at all", live: "body OK; fasthttp, no net/http at all",
+		name: "gofiber 3.1.0 healthcheck",
+		does: "runs a function for each answer, here one check after the other; body OK; fasthttp, no net/http",
+		live: "body OK; fasthttp, no net/http at all",
 		due:  "one after the other",
 		open: openFiber,
 	},
@@ -96,7 +107,10 @@ func openEchohealth(s settings) (*instance, error) {
 		options = append(options, echohealth.WithTimeout(s.timeout))
 	}
 	if s.due {
-		options = append(options, echohealth.WithFreshness(time.Millisecond)) // the least; the cases leave that between two requests
+		options = append(
+			options,
+			echohealth.WithFreshness(time.Millisecond),
+		) // the least; the cases leave that between two requests
 	}
 	h, err := echohealth.New(options...)
 	if err != nil {
@@ -132,7 +146,8 @@ func openHello(s settings) (*instance, error) {
 		return nil, err
 	}
 	for i, c := range s.checks {
-		if err := h.Register(hello.Config{Name: checkName(i), Check: hello.CheckFunc(c), Timeout: s.timeout}); err != nil {
+		config := hello.Config{Name: checkName(i), Check: hello.CheckFunc(c), Timeout: s.timeout}
+		if err := h.Register(config); err != nil {
 			return nil, err
 		}
 	}
@@ -146,7 +161,10 @@ func openSundheit(s settings) (*instance, error) {
 		options = append(options, gosundheit.ExecutionTimeout(s.timeout))
 	}
 	for i, c := range s.checks {
-		custom := &checks.CustomCheck{CheckName: checkName(i), CheckFunc: func(ctx context.Context) (any, error) { return nil, c(ctx) }}
+		custom := &checks.CustomCheck{
+			CheckName: checkName(i),
+			CheckFunc: func(ctx context.Context) (any, error) { return nil, c(ctx) },
+		}
 		if err := h.RegisterCheck(custom, options...); err != nil {
 			return nil, err
 		}
@@ -161,12 +179,14 @@ func openFiber(s settings) (*instance, error) {
 		path = healthcheck.LivenessEndpoint
 		app.Get(path, healthcheck.New())
 	} else {
-		app.Get(path, healthcheck.New(healthcheck.Config{Probe: func(c fiber.Ctx) bool { return allWell(c.Context(), s.checks) }}))
+		probe := func(c fiber.Ctx) bool { return allWell(c.Context(), s.checks) }
+		app.Get(path, healthcheck.New(healthcheck.Config{Probe: probe}))
 	}
 	return onFastHTTP(app.Handler(), path), nil
 }
 
-// allWell runs one check after the other, as a function that is handed to fiber's healthcheck would be written.
+// allWell runs one check after the other, as a function that is handed to fiber's healthcheck would be
+// written.
 func allWell(ctx context.Context, checks []check) bool {
 	for _, c := range checks {
 		if c(ctx) != nil {
@@ -182,11 +202,16 @@ type writer struct {
 	status int
 }
 
-func newWriter() *writer                                { return &writer{header: http.Header{}} }
-func (w *writer) Header() http.Header                   { return w.header }
-func (w *writer) Write(b []byte) (int, error)           { return len(b), nil }
-func (w *writer) WriteHeader(status int)                { w.status = status }
-func get(path string) *http.Request                     { return httptest.NewRequest(http.MethodGet, path, nil) }
+func newWriter() *writer                      { return &writer{header: http.Header{}} }
+func (w *writer) Header() http.Header         { return w.header }
+func (w *writer) Write(b []byte) (int, error) { return len(b), nil }
+func (w *writer) WriteHeader(status int)      { w.status = status }
+
+func get(
+	path string,
+) *http.Request {
+	return httptest.NewRequest(http.MethodGet, path, nil)
+}
 func noClose()                                          {}
 func onlyHandler(h http.Handler, path string) *instance { return onNetHTTP(h, path, noClose) }
 

@@ -15,7 +15,7 @@ const (
 	livePath     = "/api/health/live/"
 	detailedPath = "/api/health/detailed/"
 	prefix       = "/api/health"
-	appPath      = "/api/greetings" // begins like the prefix and is longer, so that the middleware has to look twice
+	appPath      = "/api/greetings" // begins like the prefix and is longer, the worst case for the middleware
 )
 
 // noOp is the least that a middleware does in Echo.
@@ -28,7 +28,8 @@ func noOpWrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r) })
 }
 
-// static writes the headers of a health answer, and always the same body. The values of the headers are made once.
+// static writes the headers of a health answer, and always the same body. The values of the headers are
+// made once.
 type static struct {
 	body   []byte
 	length []string

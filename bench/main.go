@@ -1,6 +1,6 @@
-// Command bench measures echohealth beside the alternatives and beside what could not be cheaper. It prints the project's own
-// budgets, and prints or writes the tables of docs/performance.md and its appendix, which says what is measured and how. Run it
-// in its own folder.
+// Command bench measures echohealth beside the alternatives and beside what could not be cheaper. It prints
+// the project's own budgets, and prints or writes the tables of docs/performance.md and its appendix, which
+// says what is measured and how. Run it in its own folder.
 package main
 
 import (
@@ -26,7 +26,11 @@ func run(args []string, out io.Writer) error {
 	rounds := flags.Int("rounds", 25, "how often each subject is measured over HTTP")
 	roundLength := flags.Duration("roundtime", 200*time.Millisecond, "how long each measurement over HTTP takes")
 	raw := flags.String("raw", "", "write each measurement to this `file`, for benchstat")
-	docs := flags.String("write", "", "replace the tables of the pages in this `folder`, between their markers, instead of printing them")
+	docs := flags.String(
+		"write",
+		"",
+		"replace the tables of the pages in this `folder`, between their markers, instead of printing them",
+	)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -87,7 +91,7 @@ type results struct {
 	memoryPerCheck     int64
 	heapGrown          int64
 	goroutinesGrown    int
-	unconnected, conns spread // a detailed answer that has to measure the system, without and with manyConnections
+	unconnected, conns spread // a detailed answer that measures the system, without and with manyConnections
 }
 
 const manyConnections = 2000

@@ -13,7 +13,8 @@ type subject struct {
 	against string // the subject of the same group that it is divided by, pass by pass; empty: none
 	op      func()
 
-	// rest is what has to pass before each op, untimed: each op is then timed alone. Without it many are timed at once.
+	// rest is what has to pass before each op, untimed: each op is then timed alone. Without it many are
+	// timed at once.
 	rest time.Duration
 }
 
@@ -51,7 +52,8 @@ func (s series) ratio(to series) float64 {
 	return median(ratios)
 }
 
-// ratioOfMinima is another way to the same figure: under load the pairs' ratios scatter, while the minima are of the quiet moments.
+// ratioOfMinima is another way to the same figure: under load the pairs' ratios scatter, while the minima
+// are of the quiet moments.
 func (s series) ratioOfMinima(to series) float64 { return s.minimum() / to.minimum() }
 
 func column(samples []sample, of func(sample) float64) []float64 {
@@ -71,8 +73,8 @@ func median[T ~int64 | ~float64](values []T) T {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// interleave measures A B C, C B A, B C A, …, so that whatever else the machine does meets all alike. Each sample takes about as long
-// as length.
+// interleave measures A B C, C B A, B C A, …, so that whatever else the machine does meets all alike. Each
+// sample takes about as long as length.
 func interleave(subjects []subject, passes int, length time.Duration) []series {
 	all := make([]series, len(subjects))
 	ops := make([]int, len(subjects))
@@ -89,8 +91,8 @@ func interleave(subjects []subject, passes int, length time.Duration) []series {
 	return all
 }
 
-// order is that of one pass over n: every second one runs backwards, and each pair of passes begins one later, so that nobody always has
-// the same neighbour or the same place.
+// order is that of one pass over n: every second one runs backwards, and each pair of passes begins one
+// later, so that nobody always has the same neighbour or the same place.
 func order(pass, n int) []int {
 	indexes := make([]int, n)
 	for i := range indexes {

@@ -10,11 +10,27 @@ import (
 // writeRaw writes each measurement in the format of Go's benchmarks, so that benchstat can compare two runs.
 func writeRaw(file string, r *results) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "goos: %s\ngoarch: %s\npkg: github.com/echo-probes/echohealth/bench\ncpu: %s\n", runtime.GOOS, runtime.GOARCH, processor())
-	for _, m := range []*measured{r.passThrough, r.live, r.ready, r.detailed, r.metrics, r.due, r.checks, r.routes} {
+	fmt.Fprintf(
+		&b,
+		"goos: %s\ngoarch: %s\npkg: github.com/echo-probes/echohealth/bench\ncpu: %s\n",
+		runtime.GOOS,
+		runtime.GOARCH,
+		processor(),
+	)
+	for _, m := range []*measured{
+		r.passThrough, r.live, r.ready, r.detailed, r.metrics, r.due, r.checks, r.routes,
+	} {
 		for _, s := range m.series {
 			for _, x := range s.samples {
-				fmt.Fprintf(&b, "%s\t%d\t%.2f ns/op\t%.0f B/op\t%.0f allocs/op\n", rawName(m.name, s.name), x.ops, x.nanoseconds, x.bytes, x.allocations)
+				fmt.Fprintf(
+					&b,
+					"%s\t%d\t%.2f ns/op\t%.0f B/op\t%.0f allocs/op\n",
+					rawName(m.name, s.name),
+					x.ops,
+					x.nanoseconds,
+					x.bytes,
+					x.allocations,
+				)
 			}
 		}
 	}

@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// summary is what docs/performance.md shows: what a user decides by, beside the limit or the nearest alternative.
+// summary is what docs/performance.md shows: what a user decides by, beside the limit or the nearest
+// alternative.
 func summary(r *results) string {
 	t := &table{}
 	t.measuredOn(r)
@@ -22,7 +23,16 @@ func summary(r *results) string {
 
 func (r *results) requestRows() [][]string {
 	use, noOp := r.passThrough.find(oursUse), r.passThrough.find(noOpUse)
-	with, without, control := findServed(r.own, httpWith), findServed(r.own, httpWithout), findServed(r.own, httpControl)
+	with, without, control := findServed(
+		r.own,
+		httpWith,
+	), findServed(
+		r.own,
+		httpWithout,
+	), findServed(
+		r.own,
+		httpControl,
+	)
 	return [][]string{
 		{"your own request, in the process", costs(use), "a middleware that does nothing: " + costs(noOp)},
 		{"your own route over HTTP, requests per second", figure(with.median()),
@@ -49,10 +59,21 @@ func (r *results) loadRows() [][]string {
 	weight := r.weights[slices.IndexFunc(r.weights, func(w weighed) bool { return w.name == rootWeight })]
 	return [][]string{
 		{"64 requests at once, 3 checks", fmt.Sprintf("%d runs of checks", crowd.runs), "one for each check"},
-		{"200 requests at once, a check that never returns", fmt.Sprintf("the last answer after %s", duration(hung.last)),
-			"the check's timeout: " + duration(hungDeadline)},
-		{"and what hangs afterwards", fmt.Sprintf("%d goroutine", hung.hanging), "the next answer: " + duration(hung.next)},
-		{"a million requests", fmt.Sprintf("heap %+.1f KB, goroutines %+d", float64(r.heapGrown)/1024, r.goroutinesGrown), ""},
+		{
+			"200 requests at once, a check that never returns",
+			fmt.Sprintf("the last answer after %s", duration(hung.last)),
+			"the check's timeout: " + duration(hungDeadline),
+		},
+		{
+			"and what hangs afterwards",
+			fmt.Sprintf("%d goroutine", hung.hanging),
+			"the next answer: " + duration(hung.next),
+		},
+		{
+			"a million requests",
+			fmt.Sprintf("heap %+.1f KB, goroutines %+d", float64(r.heapGrown)/1024, r.goroutinesGrown),
+			"",
+		},
 		{"your program, stripped", fmt.Sprintf("+%d KB", weight.grown), "each probe: the appendix"},
 	}
 }

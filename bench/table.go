@@ -58,26 +58,60 @@ func pages(r *results) []page {
 
 // measuredOn says when and where.
 func (t *table) measuredOn(r *results) {
-	fmt.Fprintf(t, "Measured on %s with %s, %s/%s, %s, %d CPUs, %s. %d interleaved passes of %s, %d rounds of %s over HTTP; "+
-		"all of it took %s.\n", time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.GOOS, runtime.GOARCH,
-		processor(), runtime.NumCPU(), r.busy, r.passes, r.length, r.rounds, r.roundLength, r.took.Round(time.Second))
+	fmt.Fprintf(
+		t,
+		"Measured on %s with %s, %s/%s, %s, %d CPUs, %s. %d interleaved passes of %s, %d rounds of %s over HTTP; "+
+			"all of it took %s.\n",
+		time.Now().UTC().Format(time.DateOnly),
+		runtime.Version(),
+		runtime.GOOS,
+		runtime.GOARCH,
+		processor(),
+		runtime.NumCPU(),
+		r.busy,
+		r.passes,
+		r.length,
+		r.rounds,
+		r.roundLength,
+		r.took.Round(time.Second),
+	)
 }
 
 // tables are what docs/performance-appendix.md shows.
 func tables(r *results) string {
 	t := &table{}
 	t.measuredOn(r)
-	t.series("Your own requests", "A routed request whose handler does nothing, through a middleware. The alternatives are handlers on a route of their own, and cost other requests nothing.", r.passThrough)
+	t.series(
+		"Your own requests",
+		"A routed request whose handler does nothing, through a middleware. The alternatives are handlers on a "+
+			"route of their own, and cost other requests nothing.",
+		r.passThrough,
+	)
 	t.series("Liveness", "", r.live)
-	t.series("Readiness of 3 checks, with fresh results", "What each library does for an answer differs, and the last column says how.", r.ready)
+	t.series(
+		"Readiness of 3 checks, with fresh results",
+		"What each library does for an answer differs, and the last column says how.",
+		r.ready,
+	)
 	t.series("Detailed, with fresh results", "", r.detailed)
 	t.series("Metrics for Prometheus, with fresh results", "", r.metrics)
-	t.series("Readiness of 3 checks of 2 ms each, none fresh", "The time of one request, while no other is made.", r.due)
+	t.series(
+		"Readiness of 3 checks of 2 ms each, none fresh",
+		"The time of one request, while no other is made.",
+		r.due,
+	)
 	t.crowd(r.crowd)
 	t.hung(r.hung)
 	t.http(r)
-	t.series("Growth by checks", fmt.Sprintf("Readiness with checks that do nothing. What is fresh is a finished document, whatever it shows. "+
-		"A check keeps %s B in memory, its result and its part of the answers included.", figure(float64(r.memoryPerCheck))), r.checks)
+	t.series(
+		"Growth by checks",
+		fmt.Sprintf(
+			"Readiness with checks that do nothing. What is fresh is a finished document, whatever it shows. "+
+				"A check keeps %s B in memory, its result and its part of the answers included.",
+			figure(float64(r.memoryPerCheck)),
+		),
+		r.checks,
+	)
 	t.series("Growth by routes", "A request on the last of so many routes.", r.routes)
 	t.weights(r.weights)
 	return t.String()
@@ -90,22 +124,46 @@ func (t *table) series(title, text string, m *measured) {
 		if s.against != "" {
 			ratio = times(s.ratio(m.find(s.against))) + " " + s.against
 		}
-		t.row(s.name, nanoseconds(s.median()), nanoseconds(s.minimum()), figure(s.bytes()), figure(s.allocations()), ratio, s.note)
+		t.row(
+			s.name,
+			nanoseconds(s.median()),
+			nanoseconds(s.minimum()),
+			figure(s.bytes()),
+			figure(s.allocations()),
+			ratio,
+			s.note,
+		)
 	}
 }
 
 func (t *table) crowd(bursts []burst) {
-	t.section("64 requests at once, 3 checks of 2 ms, results just too old", "", "", "runs of checks", "last answer")
+	t.section(
+		"64 requests at once, 3 checks of 2 ms, results just too old",
+		"",
+		"",
+		"runs of checks",
+		"last answer",
+	)
 	for n, b := range bursts {
 		t.row(libraries[n].name, fmt.Sprint(b.runs), duration(b.last))
 	}
 }
 
 func (t *table) hung(bursts []burst) {
-	t.section(fmt.Sprintf("200 requests at once, one check that never returns, deadline %s", hungDeadline),
-		fmt.Sprintf("Answers are waited for %s; gofiber's healthcheck has no deadline. go-sundheit answers from its schedule, and is 503 here because the check has not run yet; "+
-			"one that hangs later leaves it at 200.", hungPatience),
-		"", "answers", "last answer", "runs that hang", "the next request's answer")
+	t.section(
+		fmt.Sprintf("200 requests at once, one check that never returns, deadline %s", hungDeadline),
+		fmt.Sprintf(
+			"Answers are waited for %s; gofiber's healthcheck has no deadline. "+
+				"go-sundheit answers from its schedule, and is 503 here because the check has not run yet; "+
+				"one that hangs later leaves it at 200.",
+			hungPatience,
+		),
+		"",
+		"answers",
+		"last answer",
+		"runs that hang",
+		"the next request's answer",
+	)
 	for n, b := range bursts {
 		t.row(libraries[n].name, b.answers(), duration(b.last), fmt.Sprint(b.hanging), nextAnswer(b.next))
 	}
@@ -130,7 +188,10 @@ func nextAnswer(d time.Duration) string {
 }
 
 func (t *table) http(r *results) {
-	text := fmt.Sprintf("Requests a second over HTTP on the loopback, %d connections kept busy by a client in the same process.", clients)
+	text := fmt.Sprintf(
+		"Requests a second over HTTP on the loopback, %d connections kept busy by a client in the same process.",
+		clients,
+	)
 	for _, part := range []struct {
 		title string
 		all   []served
@@ -156,8 +217,14 @@ func findServed(all []served, name string) served {
 }
 
 func (t *table) weights(all []weighed) {
-	t.section("Weight of a stripped program", "By how much it grows, where the service links the driver anyway, and where it doesn't.",
-		"", "growth", "with the driver", "spent on")
+	t.section(
+		"Weight of a stripped program",
+		"By how much it grows, where the service links the driver anyway, and where it doesn't.",
+		"",
+		"growth",
+		"with the driver",
+		"spent on",
+	)
 	for _, w := range all {
 		alone := ""
 		if w.alone != "" {

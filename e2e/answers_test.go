@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"maps"
@@ -71,7 +72,7 @@ func (s situation) answers(report echohealth.Report) map[string]string {
 	}
 	answers := map[string]string{
 		"/live": "live", "/ready": ready, "/startup": startup, "/detailed": detailed, "": detailed,
-		"/checks/nobody": nobody, "/nowhere": nobody, "/live/nowhere": nobody,
+		"/groups/nobody": nobody, "/checks/nobody": nobody, "/nowhere": nobody, "/live/nowhere": nobody,
 	}
 	for _, check := range report.Checks {
 		definition := single
@@ -79,6 +80,9 @@ func (s situation) answers(report echohealth.Report) map[string]string {
 			definition = ownDefinition(check.Name)
 		}
 		answers["/checks/"+check.Name] = definition
+	}
+	for _, group := range report.Groups {
+		answers["/groups/"+group.Name] = cmp.Or(single, "ready")
 	}
 	return answers
 }
@@ -138,6 +142,7 @@ func documentedPath(path string) string {
 
 // checkWords makes sure that the situation is the one that it says it is.
 func (c *client) checkWords() {
+	c.checkWord("/live", cmp.Or(c.situation.live, "alive"))
 	c.checkWord("/ready", c.situation.ready)
 	c.checkWord("/startup", c.situation.startup)
 	c.checkWord("/detailed", c.situation.detailed)

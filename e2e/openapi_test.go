@@ -22,13 +22,15 @@ func TestOpenAPI(t *testing.T) {
 // Every path that the document describes exists, and none is missing: TestAnswers asks for each endpoint, and the document has to
 // know what it asks for.
 func TestOpenAPIPaths(t *testing.T) {
-	h, err := echohealth.New(echohealth.WithPage(), echohealth.WithPrometheus())
+	h, err := echohealth.New(echohealth.WithPage(), echohealth.WithPrometheus(),
+		echohealth.WithDatabase(well), echohealth.WithGroup("payment", "database"))
 	require.NoError(t, err)
 	defer h.Close()
 	paths := loadOpenAPI(t).paths(t)
+	named := strings.NewReplacer("{name}", "cpu", "{group}", "payment")
 	for _, path := range paths {
 		recorder := httptest.NewRecorder()
-		h.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, strings.ReplaceAll(path, "{name}", "cpu"), nil))
+		h.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, named.Replace(path), nil))
 		assert.Equal(t, http.StatusOK, recorder.Code, path)
 		if !strings.HasSuffix(path, "/") {
 			assert.Contains(t, paths, path+"/", "each path is there in both forms")
@@ -69,7 +71,9 @@ func TestOpenAPIRefuses(t *testing.T) {
 		"a name that none can have":     {"GET", "/checks/a%20b", answer{200, all, []byte(warning)}, false},
 		"a method that isn't there":     {"PUT", "/live/", answer{200, all, []byte(live)}, false},
 		"a status that isn't there":     {"GET", "/live/", answer{204, all, nil}, false},
-		"live is never 503":             {"GET", "/live/", answer{503, all, []byte(live)}, false},
+		"alive, but 503":                {"GET", "/live/", answer{503, all, []byte(live)}, false},
+		"right, a group":                {"GET", "/groups/payment/", answer{503, all, []byte(notReady)}, true},
+		"a group, but another status":   {"GET", "/groups/payment/", answer{200, all, []byte(notReady)}, false},
 		"detailed is never 503":         {"GET", "/detailed/", answer{503, all, []byte(notReady)}, false},
 		"live needs no token":           {"GET", "/live/", answer{401, all, []byte(`{"error":"unauthorized"}`)}, false},
 		"ready, but 503":                {"GET", "/ready/", answer{503, all, []byte(ready)}, false},

@@ -50,6 +50,10 @@ func TestRelease(t *testing.T) {
 		required := user.build(t, "metrics", version, rootModule+"/promhealth", rootModule+"/otelhealth")
 		assert.Equal(t, version, required[rootModule])
 	})
+	t.Run("an application on gRPC", func(t *testing.T) {
+		required := user.build(t, "grpc", version, rootModule+"/grpchealth")
+		assert.Equal(t, version, required[rootModule], "go get of grpchealth alone brings the root")
+	})
 	t.Run("the command", func(t *testing.T) {
 		user.run(t, t.TempDir(), "install", rootModule+"/cmd/healthcheck@"+version)
 		assert.FileExists(t, filepath.Join(user.bin, "healthcheck"))

@@ -33,6 +33,7 @@ type situation struct {
 	// The words of the three answers that have several, and of single checks: without these a situation could be another
 	// than its name says, and its answers be valid all the same.
 	ready, startup, detailed string            // "status reason", or "status phase"
+	live                     string            // empty: alive
 	checks                   map[string]string // "status reason", by name
 	shows                    []string          // members of checks that /detailed/ shows, as far as they are the same each time
 }
@@ -248,6 +249,34 @@ var situations = []situation{
 		before:  drain,
 		refused: http.StatusUnauthorized,
 		ready:   "not_ready", startup: "started",
+	},
+	{
+		name: "groups, of which one fails",
+		options: bare(echohealth.WithDatabase(well), echohealth.WithRedis(refused, echohealth.Optional()),
+			echohealth.WithGroup("payment", "database"), echohealth.WithGroup("cart", "redis", "database")),
+		ready: "ready", startup: "started", detailed: "degraded",
+		shows: []string{`"groups":{"payment":{"status":"ready","checks":["database"]},"cart":{"status":"not_ready","checks":["redis","database"]}}`},
+	},
+	{
+		name:    "groups while it drains",
+		options: bare(echohealth.WithDatabase(well), echohealth.WithGroup("payment", "database")),
+		before:  drain,
+		ready:   "not_ready draining", startup: "started", detailed: "healthy draining",
+		shows: []string{`"groups":{"payment":{"status":"not_ready","checks":["database"]}}`},
+	},
+	{
+		name:    "groups behind a guard that refuses",
+		options: bare(echohealth.WithDatabase(well), echohealth.WithGroup("payment", "database"), tokenGuard),
+		refused: http.StatusUnauthorized,
+		ready:   "ready", startup: "started",
+	},
+	{
+		name:    "a loop of the process hangs",
+		options: bare(echohealth.WithLiveness(probes.NewHeartbeat(time.Millisecond))),
+		before: func(t *testing.T, h *echohealth.Health) {
+			require.Eventually(t, func() bool { return !h.Alive() }, time.Minute, time.Millisecond)
+		},
+		live: "stuck", ready: "ready", startup: "started", detailed: "healthy",
 	},
 	{
 		name:    "only live and ready are public",

@@ -58,7 +58,7 @@ func TestDependabot(t *testing.T) {
 	require.NoError(t, yaml.Unmarshal(readText(t, "../.github/dependabot.yml"), &settings))
 	require.Equal(t, 2, settings.Version)
 	want := []string{"/"}
-	for _, pattern := range []string{"../*/go.mod", "../*/*/go.mod"} {
+	for _, pattern := range []string{"../*/go.mod", "../*/*/go.mod", "../e2e/recipes/*/go.mod"} {
 		nested, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		for _, path := range nested {

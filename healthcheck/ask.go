@@ -12,7 +12,7 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/watch"
 )
 
-// askSettings is what the flags of the command set, but those of rollout.
+// askSettings are the values of all flags except those of rollout.
 type askSettings struct {
 	request  client.Settings
 	failOn   health.Level
@@ -20,8 +20,8 @@ type askSettings struct {
 	json     bool
 }
 
-// endpointFlags are the flags that choose an endpoint, with its path below the prefix. Some take the name of
-// a check, which follows the path.
+// endpointFlags are the flags that choose an endpoint, with the endpoint's path below the prefix. The value
+// of a named one is the name of a check or a group, which follows the path.
 var endpointFlags = []struct {
 	flag, path string
 	named      bool
@@ -31,9 +31,10 @@ var endpointFlags = []struct {
 	{flag: "startup", path: "startup/"},
 	{flag: "detailed", path: "detailed/"},
 	{flag: "check", path: "checks/", named: true},
+	{flag: "group", path: "groups/", named: true},
 }
 
-// parseAsk reads the arguments of the command.
+// parseAsk reads the arguments of all forms of the command except rollout.
 func parseAsk(args []string) (action, error) {
 	s := &askSettings{failOn: health.Failing, interval: 2 * time.Second}
 	a := newArguments()
@@ -67,12 +68,12 @@ func (s *askSettings) setFailOn(word string) error {
 	case "warning":
 		s.failOn = health.Warning
 	default:
-		return errors.New("it is error or warning")
+		return errors.New("it must be error or warning")
 	}
 	return nil
 }
 
-// chosenEndpoint returns the path of the endpoint that the flags choose, empty without a choice.
+// chosenEndpoint returns the path of the endpoint that the flags choose, or "" if they choose none.
 func chosenEndpoint(a *arguments) (string, error) {
 	var chosen []string
 	path := ""
@@ -97,7 +98,7 @@ func chosenEndpoint(a *arguments) (string, error) {
 	return path, nil
 }
 
-// act chooses what to do, and refuses flags that would have no effect.
+// act returns the action that the flags choose. A flag without an effect is an error.
 func (s *askSettings) act(a *arguments, endpoint string) (action, error) {
 	watches, tests := a.on("watch"), a.on("all")
 	switch {
@@ -121,11 +122,11 @@ func (s *askSettings) act(a *arguments, endpoint string) (action, error) {
 		w := watch.Settings{Request: s.request, Targets: targets, FailOn: s.failOn, Interval: s.interval}
 		return untilSignal(w.Run), nil
 	}
-	return once{request: s.request, targets: targets, failOn: s.failOn, json: s.json}.run, nil
+	return single{request: s.request, targets: targets, failOn: s.failOn, json: s.json}.run, nil
 }
 
-// chooseEndpoint applies the rule of the usage: a chosen endpoint is below the URL's path; without a choice
-// the path is asked as it is, and without a path readiness.
+// chooseEndpoint returns the target of the chosen endpoint, whose prefix is the URL's path. Without a chosen
+// endpoint it returns t as it is, or readiness if t has no path.
 func chooseEndpoint(t client.Target, endpoint string) client.Target {
 	if endpoint == "" {
 		return t.OrBelow("ready/")

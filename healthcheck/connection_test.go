@@ -23,7 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// rawServer reads each connection's request, and then does as it likes with the connection.
+// rawServer reads the request of each connection, calls then, and closes the connection.
 func rawServer(t testing.TB, then func(net.Conn)) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -48,20 +48,20 @@ func rawServer(t testing.TB, then func(net.Conn)) string {
 	return "http://" + listener.Addr().String()
 }
 
-// writing is what to do for a server that sends a text.
-func writing(text string) func(net.Conn) {
+// sending returns the behaviour of a server that sends a text.
+func sending(text string) func(net.Conn) {
 	return func(conn net.Conn) { _, _ = io.WriteString(conn, text) }
 }
 
-// hang says nothing until the client has gone away.
+// hang sends nothing until the client closes the connection.
 func hang(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
 
-// timeoutFor returns a short timeout where the answer must not come, else one that no answer comes near.
+// timeoutFor returns a short timeout for a case without an answer, and a long one for other cases.
 func timeoutFor(want string) string {
 	if strings.Contains(want, "no answer") {
 		return "300ms"
 	}
-	return testservice.Enough.String()
+	return testservice.LongTimeout.String()
 }
 
 func TestBrokenServers(t *testing.T) {
@@ -80,34 +80,34 @@ func TestBrokenServers(t *testing.T) {
 		want string
 	}{
 		{"hangs at once", hang, "no answer within 300ms\n"},
-		{"hangs in the head", func(c net.Conn) { writing("HTTP/1.1 200 OK\r\nX:")(c); hang(c) }, "no answer within 300ms\n"},
-		{"hangs in the body", func(c net.Conn) { writing("HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{\"st")(c); hang(c) }, "no answer within 300ms\n"},
+		{"hangs in the head", func(c net.Conn) { sending("HTTP/1.1 200 OK\r\nX:")(c); hang(c) }, "no answer within 300ms\n"},
+		{"hangs in the body", func(c net.Conn) { sending("HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{\"st")(c); hang(c) }, "no answer within 300ms\n"},
 		{"drips", func(c net.Conn) {
 			for _, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nX: "); err == nil; _, err = io.WriteString(c, "x") {
 				time.Sleep(10 * time.Millisecond)
 			}
 		}, "no answer within 300ms\n"},
 		{"closes", func(net.Conn) {}, "connection closed without a whole answer\n"},
-		{"closes in the body", writing("HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{\"st"), "connection closed without a whole answer\n"},
-		{"is no HTTP server", writing("\x1b[31mSSH-2.0-OpenSSH\r\n\r\n"), "the answer is not HTTP\n"},
-		{"has a broken head", writing("HTTP/1.1 200 OK\r\n\x1b]0;title\x07\r\n\r\n"), "the answer is not HTTP\n"},
+		{"closes in the body", sending("HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{\"st"), "connection closed without a whole answer\n"},
+		{"is no HTTP server", sending("\x1b[31mSSH-2.0-OpenSSH\r\n\r\n"), "the answer is not HTTP\n"},
+		{"has a broken head", sending("HTTP/1.1 200 OK\r\n\x1b]0;title\x07\r\n\r\n"), "the answer is not HTTP\n"},
 		{"has a huge body", endless("HTTP/1.1 200 OK\r\n\r\n", strings.Repeat("x", 1<<16)), "the answer is larger than 1 MB\n"},
 		{"has a huge head", endless("HTTP/1.1 200 OK\r\n", "X: "+strings.Repeat("x", 1<<16)+"\r\n"), "the answer is larger than 1 MB\n"},
 		{"has a huge line", endless("HTTP/1.1 200 ", strings.Repeat("x", 1<<16)), "the answer is larger than 1 MB\n"},
-		{"says more than its answer", writing("HTTP/1.1 200 OK\r\n" + ready + ready), "the server sent more than its answer\n"},
-		{"announces without end", writing(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 50)), "the answer is not HTTP\n"},
-		{"announces once", writing("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n" + ready), "ready in "},
-		{"speaks HTTP/1.0", writing("HTTP/1.0 200 OK\r\n\r\n{\"status\":\"ready\"}"), "ready in "},
-		{"sends chunks", writing("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n12\r\n{\"status\":\"ready\"}\r\n0\r\n\r\n"), "ready in "},
-		{"colours its status line", writing("HTTP/1.1 500 \x1b[31mred\r\nContent-Length: 0\r\n\r\n"), "500 Internal Server Error in "},
-		{"redirects", writing("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"), "302 Found in "},
+		{"says more than its answer", sending("HTTP/1.1 200 OK\r\n" + ready + ready), "the server sent more than its answer\n"},
+		{"announces without end", sending(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 50)), "the answer is not HTTP\n"},
+		{"announces once", sending("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n" + ready), "ready in "},
+		{"speaks HTTP/1.0", sending("HTTP/1.0 200 OK\r\n\r\n{\"status\":\"ready\"}"), "ready in "},
+		{"sends chunks", sending("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n12\r\n{\"status\":\"ready\"}\r\n0\r\n\r\n"), "ready in "},
+		{"colours its status line", sending("HTTP/1.1 500 \x1b[31mred\r\nContent-Length: 0\r\n\r\n"), "500 Internal Server Error in "},
+		{"redirects", sending("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"), "302 Found in "},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
 			code, stdout, _ := command("--timeout", timeoutFor(test.want), rawServer(t, test.then))
-			assert.Less(t, time.Since(began), testservice.Enough)
+			assert.Less(t, time.Since(began), testservice.LongTimeout)
 			assert.Contains(t, stdout, test.want)
 			assert.NotContains(t, stdout, "\x1b")
 			assert.Equal(t, strings.Contains(test.want, "ready"), code == 0)
@@ -143,7 +143,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
-	handler := testservice.Saying(200, `{"status":"ready"}`)
+	handler := testservice.Answering(200, `{"status":"ready"}`)
 	server := newTLSServer(handler)
 	t.Cleanup(server.Close)
 	tests := []struct {
@@ -152,7 +152,7 @@ func TestTLS(t *testing.T) {
 		{"another's certificate", strings.Replace(server.URL, "127.0.0.1", "localhost", 1), "^the certificate is not accepted: it is for example.com, .* and others, and not for localhost \\(--server-name .*\n$"},
 		{"http to https", strings.Replace(server.URL, "https", "http", 1), "^400 Bad Request in .*\n$"},
 		{"https to http", strings.Replace(testservice.Serve(t, handler), "http", "https", 1), "^the server does not speak TLS\n$"},
-		{"no handshake", "https://" + silent(t), "^no answer within 300ms\n$"},
+		{"no handshake", "https://" + silentListener(t), "^no answer within 300ms\n$"},
 		{"a server of HTTP/2 is asked by HTTP/1.1", server.URL, "^ready in .*\n$"},
 	}
 	for _, test := range tests {
@@ -167,7 +167,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// newTLSServer has a certificate for 127.0.0.1 and example.com.
+// newTLSServer returns a server with a certificate for 127.0.0.1 and example.com.
 func newTLSServer(handler http.Handler) *httptest.Server {
 	server := httptest.NewUnstartedServer(handler)
 	server.EnableHTTP2 = true
@@ -176,7 +176,8 @@ func newTLSServer(handler http.Handler) *httptest.Server {
 	return server
 }
 
-// trustTestServers makes the certificate of newTLSServer one that the system trusts, before anybody asks for those.
+// trustTestServers makes the system trust the certificate of newTLSServer. It must run before the first TLS
+// connection, because package x509 loads the trusted certificates once.
 func trustTestServers() {
 	server := newTLSServer(nil)
 	defer server.Close()
@@ -191,8 +192,8 @@ func trustTestServers() {
 	_ = os.Setenv("SSL_CERT_FILE", file.Name())
 }
 
-// silent takes connections and says nothing.
-func silent(t testing.TB) string {
+// silentListener accepts connections and sends nothing.
+func silentListener(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -200,13 +201,13 @@ func silent(t testing.TB) string {
 	return listener.Addr().String() // the kernel takes them
 }
 
-// What a server sends reaches the output in printable ASCII alone.
+// The output has texts of the server only in printable ASCII.
 func TestControlCharacters(t *testing.T) {
-	nasty := `\u001b[2J\u0007\u009b31m\r\nfake: ok\u202e`
+	controls := `\u001b[2J\u0007\u009b31m\r\nfake: ok\u202e`
 	bodies := []string{
-		fmt.Sprintf(`{"status":"%s"}`, nasty),
-		fmt.Sprintf(`{"status":"ready","reason":"%s","version":"%[1]s","x":"%[1]s"}`, nasty),
-		fmt.Sprintf(`{"status":"ready","%s":1,"checks":{"%[1]s":{"status":"%[1]s","reason":"%[1]s","response_time_ms":"%[1]s","%[1]s":"%[1]s"}}}`, nasty),
+		fmt.Sprintf(`{"status":"%s"}`, controls),
+		fmt.Sprintf(`{"status":"ready","reason":"%s","version":"%[1]s","x":"%[1]s"}`, controls),
+		fmt.Sprintf(`{"status":"ready","%s":1,"checks":{"%[1]s":{"status":"%[1]s","reason":"%[1]s","response_time_ms":"%[1]s","%[1]s":"%[1]s"}}}`, controls),
 		"{\"status\":\"ready\",\"a\":\"\x7f\xff\xc2\x9b\"}",
 	}
 	for _, body := range bodies {
@@ -223,7 +224,7 @@ func TestControlCharacters(t *testing.T) {
 	}
 }
 
-// An answer that is hung up on must not be waited for.
+// An interrupted watch must not wait for an answer.
 func TestAnInterruptedWatchDoesNotWait(t *testing.T) {
 	asked := make(chan struct{}, 1)
 	url := rawServer(t, func(conn net.Conn) {
@@ -238,9 +239,9 @@ func TestAnInterruptedWatchDoesNotWait(t *testing.T) {
 	cancel()
 	select {
 	case code := <-done:
-		assert.Equal(t, 1, code, "nothing was well yet")
+		assert.Equal(t, 1, code, "no answer was well")
 		assert.Regexp(t, `^0 of 0 answers failed in .*\n$`, out.String())
-	case <-time.After(testservice.Enough):
-		t.Fatal("it waits")
+	case <-time.After(testservice.LongTimeout):
+		t.Fatal("the watch still waits")
 	}
 }

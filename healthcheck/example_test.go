@@ -11,7 +11,7 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck"
 )
 
-// An application's own main, with a subcommand for its container's HEALTHCHECK.
+// Example is the main function of an application, with a subcommand for HEALTHCHECK in its Dockerfile.
 func Example() {
 	if len(os.Args) > 1 && os.Args[1] == "healthcheck" {
 		os.Exit(healthcheck.Main(os.Args[2:], os.Stdout, os.Stderr))

@@ -12,26 +12,26 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 )
 
-// arguments is a set of flags, and the URLs among them.
+// arguments are the flags and the URLs of a command line.
 type arguments struct {
 	*flag.FlagSet
 	urls    []string
 	headers []string
 	token   tokenFlags
 	tls     tlsFlags
-	wrong   error // the first value of a flag that is invalid
+	invalid error // of the first flag with an invalid value
 
-	// What parse has read.
+	// The results of parse.
 	targets []client.Target
 	request client.Settings
 }
 
 func newArguments() *arguments {
 	a := &arguments{FlagSet: flag.NewFlagSet("healthcheck", flag.ContinueOnError)}
-	a.SetOutput(io.Discard) // what is wrong is in the error
+	a.SetOutput(io.Discard) // the error has the message
 	a.request.Timeout = 3 * time.Second
 	a.duration("timeout", &a.request.Timeout, time.Millisecond, time.Hour)
-	// A value may be a secret, so it is judged afterwards, where it is not quoted.
+	// Package flag quotes an invalid value, which may be a secret here. So parse validates it.
 	a.Func("header", "", func(s string) error {
 		a.headers = append(a.headers, s)
 		return nil
@@ -41,34 +41,34 @@ func newArguments() *arguments {
 	return a
 }
 
-// setting defines a flag with a value. Package flag would quote an invalid value as it is: where the value
-// was forgotten it is the URL that follows, and the URL may have a password.
+// setting defines a flag with a value. Package flag would quote an invalid value as it is. If the user forgot
+// the value, it is the next argument, which may be a URL with a password.
 func (a *arguments) setting(name string, set func(string) error) {
 	a.Func(name, "", func(s string) error {
-		if err := set(s); err != nil && a.wrong == nil {
-			a.wrong = fmt.Errorf("invalid value %q for flag -%s: %w", client.Mask(s), name, err)
+		if err := set(s); err != nil && a.invalid == nil {
+			a.invalid = fmt.Errorf("invalid value %q for flag -%s: %w", client.Mask(s), name, err)
 		}
 		return nil
 	})
 }
 
-// duration defines a flag whose value must be least to most.
+// duration defines a flag whose value must be a duration from least to most.
 func (a *arguments) duration(name string, value *time.Duration, least, most time.Duration) {
 	a.setting(name, func(s string) (err error) {
 		*value, err = time.ParseDuration(s)
 		if err != nil {
-			return errors.New("a duration has a unit, such as 3s or 500ms")
+			return errors.New("a duration must have a unit, such as 3s or 500ms")
 		}
 		return within(*value, least, most)
 	})
 }
 
-// number defines a flag whose value must be 1 to most.
+// number defines a flag whose value must be a number from 1 to most.
 func (a *arguments) number(name string, value *int, most int) {
 	a.setting(name, func(s string) (err error) {
 		*value, err = strconv.Atoi(s)
 		if err != nil {
-			return errors.New("it is a whole number")
+			return errors.New("it must be a whole number")
 		}
 		return within(*value, 1, most)
 	})
@@ -76,12 +76,12 @@ func (a *arguments) number(name string, value *int, most int) {
 
 func within[T cmp.Ordered](value, least, most T) error {
 	if value < least || value > most {
-		return fmt.Errorf("it is %v to %v", least, most)
+		return fmt.Errorf("it must be %v to %v", least, most)
 	}
 	return nil
 }
 
-// parse reads flags and URLs, which may come in any order.
+// parse reads flags and URLs in any order.
 func (a *arguments) parse(args []string) error {
 	err := a.Parse(args)
 	for err == nil && a.NArg() > 0 {
@@ -92,12 +92,12 @@ func (a *arguments) parse(args []string) error {
 	case errors.Is(err, flag.ErrHelp):
 		return err
 	case err != nil:
-		return errors.New(client.Mask(err.Error())) // it quotes what it was given
-	case a.wrong != nil:
-		return a.wrong
+		return errors.New(client.Mask(err.Error())) // package flag quotes the argument
+	case a.invalid != nil:
+		return a.invalid
 	}
 	if len(a.urls) == 0 {
-		return errors.New("it needs a URL, such as http://localhost:8000")
+		return errors.New("a URL is required, such as http://localhost:8000")
 	}
 	if a.request.Header, err = client.ParseHeader(a.headers); err != nil {
 		return err
@@ -126,9 +126,9 @@ func parseTargets(urls []string) ([]client.Target, error) {
 // on reports whether a boolean flag is set.
 func (a *arguments) on(name string) bool { return a.Lookup(name).Value.String() == "true" }
 
-// given reports whether a flag was used.
+// given reports whether the command line has a flag.
 func (a *arguments) given(name string) bool {
-	used := false
-	a.Visit(func(f *flag.Flag) { used = used || f.Name == name })
-	return used
+	given := false
+	a.Visit(func(f *flag.Flag) { given = given || f.Name == name })
+	return given
 }

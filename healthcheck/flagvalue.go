@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// optional is the value of a flag that has no default.
+// optional is the value of a flag without a default.
 type optional struct {
 	value string
 	given bool
@@ -23,10 +23,10 @@ func (o *optional) Set(s string) error {
 // String implements flag.Value.
 func (o *optional) String() string { return o.value }
 
-// fileLimit is how many bytes a file that a flag names may have.
+// fileLimit is the largest size of a file that a flag names, in bytes.
 const fileLimit = 1 << 20
 
-// readFile returns the content of a file. Its error is a predicate without the file's name.
+// readFile returns the content of a file. The error continues a sentence that begins with the file's name.
 func readFile(name string) ([]byte, error) {
 	file, err := os.Open(name)
 	var content []byte

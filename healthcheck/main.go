@@ -14,7 +14,7 @@ import (
 // A mistake in args is 1 too, and Main prints one line about it to stderr. The code is never 2, which Docker
 // reserves.
 //
-// A question ends within the timeout that args set, 3 s by default. --all ends within a minute. --watch and a
+// A request ends within the timeout that args set, 3 s by default. --all ends within a minute. --watch and a
 // rollout run until SIGINT or SIGTERM, which Main handles meanwhile. A second signal ends the process.
 //
 // On a terminal the answer is a table, with colours unless the environment has NO_COLOR. If stdout is no

@@ -23,44 +23,43 @@ import (
 	"go.uber.org/goleak"
 )
 
-// builtIn is the folder that the program was built in, if it was.
-var builtIn string
+// buildDir is the folder of the built program, or "" if no test has built it.
+var buildDir string
 
 func TestMain(m *testing.M) {
-	_ = os.Unsetenv("NO_COLOR") // what the machine says would decide what is tested
+	_ = os.Unsetenv("NO_COLOR") // the tests must not depend on the machine's environment
 	trustTestServers()
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		_ = os.Remove(os.Getenv("SSL_CERT_FILE"))
-		if builtIn != "" {
-			_ = os.RemoveAll(builtIn)
+		if buildDir != "" {
+			_ = os.RemoveAll(buildDir)
 		}
 		os.Exit(code)
 	}))
 }
 
-// command runs it, and returns what it said and its exit code.
+// command runs the command, and returns its exit code and its output.
 func command(args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	code = healthcheck.Main(args, &out, &errs)
 	return code, out.String(), errs.String()
 }
 
-var lasting = regexp.MustCompile(`:? for \d+s( \(never ok\))?`)
+var durations = regexp.MustCompile(`:? for \d+s( \(never ok\))?`)
 
-// timeless takes out for how long a check has failed: a test's service has just begun, but a machine may be
-// slow.
-func timeless(output string) string { return lasting.ReplaceAllString(output, "") }
+// withoutDurations removes the durations of failures, which depend on the speed of the machine.
+func withoutDurations(output string) string { return durations.ReplaceAllString(output, "") }
 
-func TestVerdicts(t *testing.T) {
+func TestOutcomes(t *testing.T) {
 	noMetrics := echohealth.WithoutSystemMetrics()
 	good := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithDatabase(testservice.Up), echohealth.WithRedis(testservice.Up)))
 	bad := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithDatabase(testservice.Up), echohealth.WithRedis(testservice.Down)))
-	degraded := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithDatabase(testservice.Up), echohealth.WithCheck("licence", testservice.Odd)))
-	lame := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithDatabase(testservice.Up), echohealth.WithCheck("cache", testservice.Down, echohealth.Optional())))
+	degraded := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithDatabase(testservice.Up), echohealth.WithCheck("licence", testservice.Warning)))
+	optionalDown := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithDatabase(testservice.Up), echohealth.WithCheck("cache", testservice.Down, echohealth.Optional())))
 	gated := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithStartupGate()))
-	leaving := testservice.New(t, noMetrics, echohealth.WithRedis(testservice.Up), echohealth.WithDrainDelay(0))
-	require.NoError(t, leaving.Drain(t.Context()))
-	draining := testservice.Serve(t, leaving)
+	drained := testservice.New(t, noMetrics, echohealth.WithRedis(testservice.Up), echohealth.WithDrainDelay(0))
+	require.NoError(t, drained.Drain(t.Context()))
+	draining := testservice.Serve(t, drained)
 	elsewhere := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithPrefix("/internal/health"), echohealth.WithAlias("/readyz", echohealth.Ready), echohealth.WithRedis(testservice.Down)))
 	guarded := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithRedis(testservice.Up), echohealth.WithGuard(echohealth.BearerToken("s3cret"))))
 	tests := []struct {
@@ -72,28 +71,29 @@ func TestVerdicts(t *testing.T) {
 		{"ready", []string{good}, 0, `readyIN: database ok, redis ok`},
 		{"a slash is no path", []string{good + "/"}, 0, `readyIN: database ok, redis ok`},
 		{"not ready, what fails first", []string{bad}, 1, `not_readyIN: redis error connection_refused, database ok`},
-		{"alive all the same", []string{"--live", bad}, 0, `aliveIN`},
-		{"one dash will do", []string{"-live", bad}, 0, `aliveIN`},
+		{"alive", []string{"--live", bad}, 0, `aliveIN`},
+		{"flag with one dash", []string{"-live", bad}, 0, `aliveIN`},
 		{"flags after the URL", []string{bad, "--live"}, 0, `aliveIN`},
 		{"detailed is a 200 that says unhealthy", []string{"--detailed", bad}, 1, `unhealthyIN: redis error connection_refused, database ok`},
 		{"degraded", []string{"--detailed", degraded}, 0, `degradedIN: licence warning licence_expires, database ok`},
-		{"degraded, and that is too bad", []string{"--detailed", "--fail-on", "warning", degraded}, 1, `degradedIN: licence warning licence_expires, database ok`},
+		{"degraded, --fail-on=warning", []string{"--detailed", "--fail-on", "warning", degraded}, 1, `degradedIN: licence warning licence_expires, database ok`},
 		{"--fail-on=error is the default", []string{"--detailed", "--fail-on=error", degraded}, 0, `degradedIN: .*`},
 		{"ready with a warning", []string{degraded}, 0, `readyIN: licence warning licence_expires, database ok`},
-		{"ready with a warning, and that is too bad", []string{"--fail-on=warning", degraded}, 1, `readyIN: .*`},
-		{"an optional check fails", []string{"--detailed", lame}, 0, `degradedIN: cache error connection_refused, database ok`},
-		{"all is well, strictly", []string{"--detailed", "--fail-on=warning", good}, 0, `healthyIN: .*`},
+		{"ready with a warning, --fail-on=warning", []string{"--fail-on=warning", degraded}, 1, `readyIN: .*`},
+		{"an optional check fails", []string{"--detailed", optionalDown}, 0, `degradedIN: cache error connection_refused, database ok`},
+		{"healthy, --fail-on=warning", []string{"--detailed", "--fail-on=warning", good}, 0, `healthyIN: .*`},
 		{"one check", []string{"--check", "database", bad}, 0, `okIN`},
 		{"one check that fails", []string{"--check", "redis", bad}, 1, `error connection_refusedIN`},
 		{"one check that warns", []string{"--check", "licence", degraded}, 0, `warning licence_expiresIN`},
-		{"one check that warns, and that is too bad", []string{"--check", "licence", "--fail-on=warning", degraded}, 1, `warning licence_expiresIN`},
-		{"no such check", []string{"--check", "nobody", bad}, 1, `404 Not FoundIN: there is no such check or endpoint, or the prefix is another`},
+		{"one check that warns, --fail-on=warning", []string{"--check", "licence", "--fail-on=warning", degraded}, 1, `warning licence_expiresIN`},
+		{"no such check", []string{"--check", "unknown", bad}, 1, `404 Not FoundIN: there is no such check, group or endpoint, or the prefix is another`},
+		{"no such group", []string{"--group", "payments", bad}, 1, `404 Not FoundIN: there is no such check, group or endpoint, or the prefix is another`},
 		{"started", []string{"--startup", good}, 0, `startedIN`},
 		{"starting", []string{"--startup", gated}, 1, `startingIN`},
 		{"not ready before the start", []string{gated}, 1, `not_ready startingIN`},
-		{"how it is before the start", []string{"--detailed", gated}, 0, `healthy startingIN`},
+		{"detailed before the start", []string{"--detailed", gated}, 0, `healthy startingIN`},
 		{"draining", []string{draining}, 1, `not_ready drainingIN`},
-		{"how it is while it drains", []string{"--detailed", draining}, 0, `healthy drainingIN: redis ok`},
+		{"detailed during a drain", []string{"--detailed", draining}, 0, `healthy drainingIN: redis ok`},
 		{"a path as it is", []string{elsewhere + "/readyz"}, 1, `not_readyIN: redis error connection_refused`},
 		{"a path as it is, the index", []string{elsewhere + "/internal/health"}, 1, `unhealthyIN: .*`},
 		{"a path as the prefix", []string{"--live", elsewhere + "/internal/health"}, 0, `aliveIN`},
@@ -109,27 +109,27 @@ func TestVerdicts(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			code, stdout, stderr := command(test.args...)
 			assert.Equal(t, test.code, code)
-			assert.Regexp(t, "^"+strings.ReplaceAll(test.line, "IN", ` in [\d.]+m?s`)+"\n$", timeless(stdout))
+			assert.Regexp(t, "^"+strings.ReplaceAll(test.line, "IN", ` in [\d.]+m?s`)+"\n$", withoutDurations(stdout))
 			assert.Empty(t, stderr)
 		})
 	}
 }
 
-func TestWhatIsNoHealthAnswer(t *testing.T) {
+func TestNoHealthAnswer(t *testing.T) {
 	tests := []struct {
 		name   string
 		status int
 		body   string
 		want   string
 	}{
-		{"a page for everything", 200, "<html>welcome", "200 OK IN: the body is not a health document"},
+		{"the same page for every path", 200, "<html>welcome", "200 OK IN: the body is not a health document"},
 		{"no body", 200, "", "200 OK IN: the body is not a health document"},
 		{"a JSON array", 200, "[1]", "200 OK IN: the body is not a health document"},
 		{"JSON without a status", 200, `{"a":1}`, "200 OK IN: the body is not a health document"},
 		{"JSON and more", 200, `{"status":"ready"}{}`, "200 OK IN: the body is not a health document"},
-		{"another's word", 200, `{"status":"UP"}`, `200 OK IN: no health answer has the status "UP"`},
+		{"unknown status", 200, `{"status":"UP"}`, `200 OK IN: no health answer has the status "UP"`},
 		{"a number for a status", 200, `{"status":1}`, `200 OK IN: no health answer has the status "1"`},
-		{"503 that says ready", 503, `{"status":"ready"}`, `503 Service Unavailable IN: and yet its status is "ready"`},
+		{"503 that says ready", 503, `{"status":"ready"}`, `503 Service Unavailable IN: but its status is "ready"`},
 		{"204", 204, "", "204 No Content IN"},
 		{"429", 429, `{"status":"ready"}`, "429 Too Many Requests IN"},
 		{"500", 500, `{"status":"ready"}`, "500 Internal Server Error IN"},
@@ -138,29 +138,30 @@ func TestWhatIsNoHealthAnswer(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			code, stdout, _ := command(testservice.Serve(t, testservice.Saying(test.status, test.body)))
+			code, stdout, _ := command(testservice.Serve(t, testservice.Answering(test.status, test.body)))
 			assert.Equal(t, 1, code)
 			assert.Regexp(t, "^"+strings.ReplaceAll(test.want, "IN", `in [\d.]+m?s`)+"\n$", stdout)
 		})
 	}
 }
 
-// A service that is alive need not be ready: each endpoint has words of its own. A path of the user's may be
-// any endpoint.
-func TestAnotherEndpointsWord(t *testing.T) {
+// A service that is alive need not be ready, so each endpoint has its own statuses. A path that the user
+// chose may be any endpoint.
+func TestStatusOfAnotherEndpoint(t *testing.T) {
 	endpoints := []struct {
 		args  []string
 		words []string
 	}{
-		{[]string{"--live"}, []string{"alive"}},
+		{[]string{"--live"}, []string{"alive", "stuck"}},
 		{nil, []string{"ready", "not_ready"}},
 		{[]string{"--ready"}, []string{"ready", "not_ready"}},
 		{[]string{"--startup"}, []string{"started", "starting"}},
 		{[]string{"--detailed"}, []string{"healthy", "degraded", "unhealthy"}},
 		{[]string{"--check", "redis"}, []string{"ok", "warning", "error"}},
+		{[]string{"--group", "payments"}, []string{"ready", "not_ready"}},
 	}
-	for _, word := range []string{"alive", "ready", "not_ready", "started", "starting", "healthy", "degraded", "unhealthy", "ok", "warning", "error"} {
-		url := testservice.Serve(t, testservice.Saying(200, `{"status":"`+word+`"}`))
+	for _, word := range []string{"alive", "stuck", "ready", "not_ready", "started", "starting", "healthy", "degraded", "unhealthy", "ok", "warning", "error"} {
+		url := testservice.Serve(t, testservice.Answering(200, `{"status":"`+word+`"}`))
 		for _, endpoint := range endpoints {
 			code, stdout, _ := command(append(endpoint.args, url)...)
 			if slices.Contains(endpoint.words, word) {
@@ -168,16 +169,16 @@ func TestAnotherEndpointsWord(t *testing.T) {
 				continue
 			}
 			assert.Equal(t, 1, code)
-			assert.Regexp(t, `^200 OK in [\d.]+m?s: its status is "`+word+`": here it is one of `+regexp.QuoteMeta(fmt.Sprintf("%q", endpoint.words))+`\n$`, stdout)
+			assert.Regexp(t, `^200 OK in [\d.]+m?s: its status is "`+word+`": here it must be one of `+regexp.QuoteMeta(fmt.Sprintf("%q", endpoint.words))+`\n$`, stdout)
 		}
 		_, stdout, _ := command(url + "/internal/health")
 		assert.Regexp(t, "^"+word+" in ", stdout)
 	}
 }
 
-// For how long a check has failed is told by the service's clock alone. The documents of earlier versions
-// don't say.
-func TestForHowLong(t *testing.T) {
+// The duration of a status depends only on the clock of the service. The documents of earlier versions have no
+// times.
+func TestDurationOfAStatus(t *testing.T) {
 	const (
 		at  = `"timestamp":"2026-11-25T10:00:00Z"`
 		bad = `"redis":{"status":"error","reason":"timeout","since":"2026-11-25T09:55:50Z"`
@@ -190,15 +191,15 @@ func TestForHowLong(t *testing.T) {
 		want string // what follows the time that it took
 	}{
 		{"an error", nil, ready(bad + `,"last_ok":"2026-11-25T09:55:49Z"}`), ": redis error timeout for 4m10s"},
-		{"an error, and there was no look before", nil, ready(bad + `,"last_ok":"2026-11-25T07:55:00Z"}`), ": redis error timeout for 4m10s (last ok 2h5m ago)"},
+		{"an error after a pause", nil, ready(bad + `,"last_ok":"2026-11-25T07:55:00Z"}`), ": redis error timeout for 4m10s (last ok 2h5m ago)"},
 		{"it has never been ok", nil, ready(bad + `}`), ": redis error timeout for 4m10s (never ok)"},
 		{"a warning", nil, ready(`"redis":{"status":"warning","reason":"slow","since":"2026-11-22T05:59:59Z"}`), ": redis warning slow for 3d4h"},
 		{"what is ok", nil, ready(`"redis":{"status":"ok","since":"2026-11-25T09:55:50Z"}`), ": redis ok"},
 		{"it has just begun", nil, ready(`"redis":{"status":"error","reason":"timeout","since":"2026-11-25T10:00:00Z"}`), ": redis error timeout"},
-		{"it has yet to begin", nil, ready(`"redis":{"status":"error","reason":"timeout","since":"2026-11-25T10:00:30Z"}`), ": redis error timeout"},
+		{"it begins in the future", nil, ready(`"redis":{"status":"error","reason":"timeout","since":"2026-11-25T10:00:30Z"}`), ": redis error timeout"},
 		{"no timestamp", nil, `{"status":"not_ready","checks":{` + bad + `}}}`, ": redis error timeout for 5m10s (never ok)"},
 		{"no time", nil, ready(`"redis":{"status":"error","reason":"timeout","since":"before","last_ok":7}`), ": redis error timeout"},
-		{"nonsense for the last ok", nil, ready(bad + `,"last_ok":7}`), ": redis error timeout for 4m10s"},
+		{"an invalid last ok", nil, ready(bad + `,"last_ok":7}`), ": redis error timeout for 4m10s"},
 		{"an earlier version", nil, ready(`"redis":{"status":"error","reason":"timeout"}`), ": redis error timeout"},
 		{"one check alone", []string{"--check", "redis"}, strings.TrimPrefix(bad, `"redis":`) + `,"n":1,"error":"dial tcp: ü\n"}`,
 			": for 5m10s (never ok), n=1, error=dial tcp: ??"},
@@ -217,43 +218,45 @@ func TestForHowLong(t *testing.T) {
 	}
 }
 
-func TestChecksThatMakeNoSenseAreShownAsTheyCome(t *testing.T) {
+func TestInvalidChecksAreDisplayed(t *testing.T) {
 	body := `{"status":"ready","checks":{"a":7,"b":{"status":["x"]},"c":{},"d":{"status":"ok","n":{"deep":1}}}}`
-	code, stdout, _ := command(testservice.Serve(t, testservice.Saying(200, body)))
+	code, stdout, _ := command(testservice.Serve(t, testservice.Answering(200, body)))
 	assert.Zero(t, code)
 	assert.Regexp(t, `^ready in [\d.]+ms: a, b \["x"\], c, d ok\n$`, stdout)
 }
 
-func TestUsageMistakes(t *testing.T) {
+func TestUsageErrors(t *testing.T) {
 	tests := []struct {
 		args []string
 		want string
 	}{
-		{nil, "it needs a URL, such as http://localhost:8000"},
-		{[]string{"--live"}, "it needs a URL"},
+		{nil, "a URL is required, such as http://localhost:8000"},
+		{[]string{"--live"}, "a URL is required"},
 		{[]string{"--nonsense", "http://x"}, "flag provided but not defined: -nonsense"},
-		{[]string{"localhost:8000"}, `the URL "localhost:8000" begins with neither http:// nor https:// nor unix://`},
-		{[]string{"ftp://x"}, `the URL "ftp://x" begins with neither`},
-		{[]string{"http://"}, `the URL "http://" has no host`},
-		{[]string{"http://:80/x"}, `has no host`},
+		{[]string{"localhost:8000"}, `the URL "localhost:8000" must begin with http://, https:// or unix://`},
+		{[]string{"ftp://x"}, `the URL "ftp://x" must begin with`},
+		{[]string{"http://"}, `the URL "http://" must have a host`},
+		{[]string{"http://:80/x"}, `must have a host`},
 		{[]string{"http://x:port"}, `the URL "http://x:port" can't be read: invalid port`},
-		{[]string{"unix://app.sock"}, `the URL "unix://app.sock" names no socket: an absolute path follows unix://`},
-		{[]string{"unix://user:s3cret@h/app.sock"}, `the URL "unix://***@h/app.sock" names no socket: an absolute path follows unix://, without a user`},
-		{[]string{"unix:///app.sock?x=1"}, `the URL "unix:///app.sock?…" names no socket: an absolute path follows unix://, without a user, a ? or a #`},
-		{[]string{"unix:///a.sock:/%zz"}, `what follows the colon is no path of a URL`},
-		{[]string{"unix:///a.sock:/live#x"}, `the URL "unix:///a.sock:/live#…" has a #: what follows it is never sent`},
-		{[]string{"http://x/live#x"}, `the URL "http://x/live#…" has a #: what follows it is never sent, and in a password it is written as %23`},
-		{[]string{"http://user:12#s3cret@x/"}, `the URL "http://***" has a #: `},
-		{[]string{"http://user:12?s3cret@x/"}, `the URL "http://***" has an @ behind its host: there it is written as %40, and what is special in a password as %2F or the like`},
-		{[]string{"http://user:12/s3cret@x/"}, `the URL "http://***@x/" has an @ behind its host`},
-		{[]string{"--timeout", "3", "http://x"}, "a duration has a unit, such as 3s or 500ms"},
-		{[]string{"--timeout", "0s", "http://x"}, "it is 1ms to 1h0m0s"},
-		{[]string{"--timeout", "-1s", "http://x"}, "it is 1ms to 1h0m0s"},
+		{[]string{"unix://app.sock"}, `the URL "unix://app.sock" must name a socket by an absolute path after unix://`},
+		{[]string{"unix://user:s3cret@h/app.sock"}, `the URL "unix://***@h/app.sock" must name a socket by an absolute path after unix://, without a user`},
+		{[]string{"unix:///app.sock?x=1"}, `the URL "unix:///app.sock?…" must name a socket by an absolute path after unix://, without a user, a ? or a #`},
+		{[]string{"unix:///a.sock:/%zz"}, `must have a path of a URL after the colon`},
+		{[]string{"unix:///a.sock:/live#x"}, `the URL "unix:///a.sock:/live#…" must not have a #: what follows it is never sent`},
+		{[]string{"http://x/live#x"}, `the URL "http://x/live#…" must not have a #: what follows it is never sent; in a password write it as %23`},
+		{[]string{"http://user:12#s3cret@x/"}, `the URL "http://***" must not have a #: `},
+		{[]string{"http://user:12?s3cret@x/"}, `the URL "http://***" must not have an @ after its host: write it as %40 there, and special characters in a password as %2F or the like`},
+		{[]string{"http://user:12/s3cret@x/"}, `the URL "http://***@x/" must not have an @ after its host`},
+		{[]string{"--timeout", "3", "http://x"}, "a duration must have a unit, such as 3s or 500ms"},
+		{[]string{"--timeout", "0s", "http://x"}, "it must be 1ms to 1h0m0s"},
+		{[]string{"--timeout", "-1s", "http://x"}, "it must be 1ms to 1h0m0s"},
 		{[]string{"--timeout"}, "flag needs an argument: -timeout"},
-		{[]string{"--fail-on", "degraded", "http://x"}, "it is error or warning"},
+		{[]string{"--fail-on", "degraded", "http://x"}, "it must be error or warning"},
 		{[]string{"--check", "a/b", "http://x"}, `--check: the name "a/b" must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}`},
 		{[]string{"--check", "", "http://x"}, `the name "" must match`},
 		{[]string{"--check", "..", "http://x"}, `the name ".." must match`},
+		{[]string{"--group", "a/b", "http://x"}, `--group: the name "a/b" must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}`},
+		{[]string{"--check", "a", "--group", "b", "http://x"}, "--check and --group must not be given together"},
 		{[]string{"--live", "--ready", "http://x"}, "--live and --ready must not be given together: choose one"},
 		{[]string{"--detailed", "--check", "redis", "http://x"}, "--detailed and --check must not be given together"},
 		{[]string{"--watch", "--all", "http://x"}, "--watch, --all and --json must not be given together"},
@@ -262,18 +265,18 @@ func TestUsageMistakes(t *testing.T) {
 		{[]string{"--all", "--live", "http://x"}, "--all asks every endpoint"},
 		{[]string{"--all", "http://x", "http://y"}, "--all takes one URL"},
 		{[]string{"--interval", "3s", "http://x"}, "--interval is for --watch"},
-		{[]string{"--watch", "--interval", "1ms", "http://x"}, "it is 100ms to 1h0m0s"},
-		{[]string{"--header", "X", "http://x"}, "--header: it is 'KEY: VALUE', and one has no colon"},
-		{[]string{"--header", "X Y: z", "http://x"}, `--header: the key "X Y" has something else than letters`},
-		{[]string{"--header", "X: a\nb", "http://x"}, `--header: the value of "X" has a control character`},
-		{[]string{"--header", "Connection: close", "http://x"}, `--header: "Connection" is not to be chosen`},
-		{[]string{"--live", "rollout", "http://x"}, `the URL "rollout" begins with neither`},
-		{[]string{"rollout"}, "it needs a URL"},
+		{[]string{"--watch", "--interval", "1ms", "http://x"}, "it must be 100ms to 1h0m0s"},
+		{[]string{"--header", "X", "http://x"}, "--header: it must be 'KEY: VALUE', and one has no colon"},
+		{[]string{"--header", "X Y: z", "http://x"}, `--header: the key "X Y" must have only letters`},
+		{[]string{"--header", "X: a\nb", "http://x"}, `--header: the value of "X" must not have a control character`},
+		{[]string{"--header", "Connection: close", "http://x"}, `--header: "Connection" must not be set`},
+		{[]string{"--live", "rollout", "http://x"}, `the URL "rollout" must begin with`},
+		{[]string{"rollout"}, "a URL is required"},
 		{[]string{"rollout", "http://x", "http://y"}, "rollout takes one URL"},
-		{[]string{"rollout", "--connections", "1001", "http://x"}, "it is 1 to 1000"},
-		{[]string{"rollout", "--connections", "many", "http://x"}, "it is a whole number"},
-		{[]string{"rollout", "--rate", "0", "http://x"}, "it is 1 to 10000"},
-		{[]string{"rollout", "--duration", "2h", "http://x"}, "it is 1ms to 1h0m0s"},
+		{[]string{"rollout", "--connections", "1001", "http://x"}, "it must be 1 to 1000"},
+		{[]string{"rollout", "--connections", "many", "http://x"}, "it must be a whole number"},
+		{[]string{"rollout", "--rate", "0", "http://x"}, "it must be 1 to 10000"},
+		{[]string{"rollout", "--duration", "2h", "http://x"}, "it must be 1ms to 1h0m0s"},
 		{[]string{"rollout", "--json", "http://x"}, "flag provided but not defined: -json"},
 	}
 	for _, test := range tests {
@@ -304,7 +307,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-func TestSecretsAreNotRepeated(t *testing.T) {
+func TestSecretsAreHidden(t *testing.T) {
 	closed := testservice.ClosedPort(t)
 	for _, args := range [][]string{
 		{"ftp://user:s3cret@host"},
@@ -371,6 +374,9 @@ func TestWhatIsSent(t *testing.T) {
 	assert.Equal(t, "echohealth-healthcheck", got.UserAgent())
 	assert.True(t, got.Close, "no connection is left behind")
 
+	_, _, _ = command("--group", "payments", url)
+	assert.Equal(t, "/api/health/groups/payments/", last.Load().RequestURI)
+
 	code, _, _ = command("--header", "User-Agent: mine", "--check", "redis", url+"/a%2Fb?q=1")
 	require.Zero(t, code)
 	got = last.Load()
@@ -381,7 +387,7 @@ func TestWhatIsSent(t *testing.T) {
 
 func TestJSON(t *testing.T) {
 	body := "{\"status\":\"not_ready\", \"z\":\"\u202e\\u001b[31m\",\n\"a\":1.50}\n"
-	url := testservice.Serve(t, testservice.Saying(503, body))
+	url := testservice.Serve(t, testservice.Answering(503, body))
 	code, stdout, stderr := command("--json", url)
 	assert.Equal(t, 1, code)
 	assert.Equal(t, body, stdout, "as it is, to the byte")
@@ -392,7 +398,7 @@ func TestJSON(t *testing.T) {
 	assert.Zero(t, code)
 	assert.Regexp(t, `^(\{"status":"ready",.*\}\n){2}$`, stdout, "one line each")
 
-	code, stdout, stderr = command("--json", testservice.Serve(t, testservice.Saying(200, "<html>")))
+	code, stdout, stderr = command("--json", testservice.Serve(t, testservice.Answering(200, "<html>")))
 	assert.Equal(t, 1, code)
 	assert.Empty(t, stdout, "nothing but JSON")
 	assert.Regexp(t, `^healthcheck: http://.*/api/health/ready/: 200 OK in .*: the body is not a health document\n$`, stderr)
@@ -438,13 +444,13 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
-// Docker keeps 4096 bytes of the output.
+// Docker keeps 4096 bytes of the output, so a line must be shorter.
 func TestALineFitsDocker(t *testing.T) {
 	var checks []string
 	for range 1000 {
 		checks = append(checks, `"`+strings.Repeat("n", 60)+`":{"status":"error","reason":"`+strings.Repeat("r", 30)+`"}`)
 	}
-	_, stdout, _ := command(testservice.Serve(t, testservice.Saying(503, `{"status":"not_ready","checks":{`+strings.Join(checks, ",")+`}}`)))
+	_, stdout, _ := command(testservice.Serve(t, testservice.Answering(503, `{"status":"not_ready","checks":{`+strings.Join(checks, ",")+`}}`)))
 	assert.Less(t, len(stdout), 4096)
 	assert.Equal(t, 1, strings.Count(stdout, "\n"))
 }

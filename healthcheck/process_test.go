@@ -26,7 +26,7 @@ var program = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	builtIn = dir
+	buildDir = dir
 	path := filepath.Join(dir, "healthcheck")
 	return path, exec.Command("go", "build", "-o", path, "../cmd/healthcheck").Run()
 })
@@ -52,7 +52,7 @@ func TestTheProgram(t *testing.T) {
 		{[]string{"--live", url}, 0, "alive in ", ""},
 		{[]string{url}, 1, "not_ready in ", ""},
 		{[]string{"--nonsense"}, 1, "", "healthcheck: flag provided but not defined: -nonsense\n"},
-		{nil, 1, "", "healthcheck: it needs a URL"},
+		{nil, 1, "", "healthcheck: a URL is required"},
 	} {
 		var stdout, stderr strings.Builder
 		command := exec.Command(build(t), test.args...)
@@ -64,7 +64,7 @@ func TestTheProgram(t *testing.T) {
 	}
 }
 
-// A signal ends what would go on, with the sum.
+// A signal ends a watch and a rollout, which print their sums.
 func TestSignals(t *testing.T) {
 	health := testservice.New(t, echohealth.WithoutSystemMetrics())
 	var asked atomic.Int64
@@ -85,7 +85,7 @@ func TestSignals(t *testing.T) {
 			command.Stdout = out
 			require.NoError(t, command.Start())
 			from := asked.Load()
-			require.Eventually(t, func() bool { return asked.Load() > from+3 }, testservice.Enough, 5*time.Millisecond)
+			require.Eventually(t, func() bool { return asked.Load() > from+3 }, testservice.LongTimeout, 5*time.Millisecond)
 			require.NoError(t, command.Process.Signal(signal))
 			assert.NoError(t, command.Wait(), "all was well")
 			assert.Regexp(t, test.last, out.String())

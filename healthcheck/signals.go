@@ -9,7 +9,7 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 )
 
-// action is what the arguments ask for. It reports whether all is well.
+// action is what the arguments choose to do. It reports whether all targets are well.
 type action func(ctx context.Context, out *terminal.Output) bool
 
 // untilSignal returns an action that runs until SIGINT or SIGTERM. A second signal ends the process.

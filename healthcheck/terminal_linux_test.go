@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// terminal opens a pseudo-terminal of 80 columns and 24 lines: what is written to tty is read from master.
+// terminal opens a pseudo-terminal of 80 columns and 24 lines. Master reads the output of tty.
 func terminal(t *testing.T) (master, tty *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -42,7 +42,7 @@ func ioctl(t *testing.T, file *os.File, request uintptr, argument unsafe.Pointer
 	require.Zero(t, errno)
 }
 
-// onTerminal runs the command with a terminal for its output, and returns what is drawn there.
+// onTerminal runs the command with a terminal as stdout, and returns the output.
 func onTerminal(t *testing.T, args ...string) string {
 	t.Helper()
 	master, tty := terminal(t)
@@ -71,12 +71,12 @@ func TestOnATerminal(t *testing.T) {
 	t.Setenv("NO_COLOR", "")
 	assert.Regexp(t, coloured, onTerminal(t, url), "an empty NO_COLOR is none")
 	t.Setenv("TERM", "dumb")
-	assert.Regexp(t, `^not_ready in .*: redis error connection_refused, database ok\n$`, timeless(onTerminal(t, url)))
+	assert.Regexp(t, `^not_ready in .*: redis error connection_refused, database ok\n$`, withoutDurations(onTerminal(t, url)))
 }
 
 func TestJSONOnATerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm")
-	url := testservice.Serve(t, testservice.Saying(200, "{\"status\":\"ready\",\n\"a\":\"é\u009b31m\u202e\x7f\"}"))
+	url := testservice.Serve(t, testservice.Answering(200, "{\"status\":\"ready\",\n\"a\":\"é\u009b31m\u202e\x7f\"}"))
 	assert.Equal(t, "{\"status\":\"ready\",\n\"a\":\"é31m\"}\n", onTerminal(t, "--json", url))
 }
 
@@ -85,11 +85,11 @@ func TestRolloutOnATerminal(t *testing.T) {
 		t.Skip("it lasts for two seconds")
 	}
 	t.Setenv("TERM", "xterm")
-	drawn := onTerminal(t, "rollout", "--connections=1", "--rate=10", "--duration=2s", testservice.Serve(t, testservice.Saying(200, "")))
+	drawn := onTerminal(t, "rollout", "--connections=1", "--rate=10", "--duration=2s", testservice.Serve(t, testservice.Answering(200, "")))
 	assert.Regexp(t, `\n\r\x1b\[32m0 of \d+ failed\x1b\[0m  [\d.]+s\x1b\[K.*\r\x1b\[K\x1b\[32m0 of \d+ failed\x1b\[0m\n1 connections`, drawn)
 }
 
-// Neither a file nor a pipe nor /dev/null, a device as a terminal is, gets colours.
+// A file, a pipe and /dev/null, which is a device like a terminal, get no colours.
 func TestNotOnATerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	url := testservice.Serve(t, testservice.New(t, echohealth.WithRedis(testservice.Down), echohealth.WithoutSystemMetrics()))
@@ -99,10 +99,10 @@ func TestNotOnATerminal(t *testing.T) {
 	assert.Equal(t, 1, healthcheck.Main([]string{url}, file, io.Discard))
 	text, err := os.ReadFile(file.Name())
 	require.NoError(t, err)
-	assert.Regexp(t, `^not_ready in .*: redis error connection_refused\n$`, timeless(string(text)))
+	assert.Regexp(t, `^not_ready in .*: redis error connection_refused\n$`, withoutDurations(string(text)))
 
 	piped, _ := exec.Command(build(t), url).Output()
-	assert.Regexp(t, `^not_ready in .*: redis error connection_refused\n$`, timeless(string(piped)))
+	assert.Regexp(t, `^not_ready in .*: redis error connection_refused\n$`, withoutDurations(string(piped)))
 
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	require.NoError(t, err)

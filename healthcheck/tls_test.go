@@ -28,7 +28,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// authority signs certificates. Its own is in a file.
+// authority signs certificates. A file has its own certificate.
 type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
@@ -51,7 +51,7 @@ func newAuthority(t *testing.T) *authority {
 	return &authority{certificate, key, writePEM(t, "CERTIFICATE", der)}
 }
 
-// issue signs a certificate for hosts that is valid until a time, and writes it and its key to files.
+// issue signs a certificate for hosts, and writes it and its key to files.
 func (a *authority) issue(t *testing.T, until time.Time, hosts ...string) (certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -105,8 +105,8 @@ func serveTLS(t *testing.T, certFile, keyFile string, change func(*tls.Config)) 
 	return server.URL
 }
 
-// alwaysArgs are the arguments of each way to ask.
-var alwaysArgs = [][]string{
+// modes are the arguments of each mode that ends by itself.
+var modes = [][]string{
 	nil, {"--all"}, {"rollout", "--connections=2", "--rate=20", "--duration=100ms"},
 }
 
@@ -147,8 +147,8 @@ func TestTLSFlags(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			for _, always := range alwaysArgs {
-				code, stdout, stderr := command(append(always, test.args...)...)
+			for _, mode := range modes {
+				code, stdout, stderr := command(append(mode, test.args...)...)
 				assert.Equal(t, test.want == "", code == 0, stdout)
 				assert.Contains(t, stdout, test.want)
 				assert.Empty(t, stderr)
@@ -195,8 +195,8 @@ func TestClientCertificates(t *testing.T) {
 				want = test.want12
 			}
 			t.Run(tls.VersionName(version)+" "+test.name, func(t *testing.T) {
-				for _, always := range alwaysArgs {
-					args := append(append(always, "--cacert", own.file, url), test.args...)
+				for _, mode := range modes {
+					args := append(append(mode, "--cacert", own.file, url), test.args...)
 					code, stdout, stderr := command(args...)
 					assert.Equal(t, want == "", code == 0, stdout)
 					assert.Contains(t, stdout, want)
@@ -228,7 +228,7 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// A watch looks its targets' names up, and connects to their addresses.
+// A watch connects to the addresses of its targets' names.
 func TestWatchOverTLS(t *testing.T) {
 	own := newAuthority(t)
 	cert, key := own.issue(t, time.Now().Add(time.Hour), "app.example")
@@ -245,7 +245,7 @@ func TestWatchOverTLS(t *testing.T) {
 	}
 }
 
-func TestTLSMistakes(t *testing.T) {
+func TestTLSUsageErrors(t *testing.T) {
 	own, other := newAuthority(t), newAuthority(t)
 	hour := time.Now().Add(time.Hour)
 	cert, key := own.issue(t, hour)
@@ -282,12 +282,12 @@ func TestTLSMistakes(t *testing.T) {
 		{[]string{"--all", "--key", key, https}, "--cert and --key must be given together"},
 		{[]string{"--watch", "--key", key, https}, "--cert and --key must be given together"},
 	} {
-		t.Run(strings.Join(test.args, " "), func(t *testing.T) { assertMistake(t, test.args, test.want) })
+		t.Run(strings.Join(test.args, " "), func(t *testing.T) { assertUsageError(t, test.args, test.want) })
 	}
 }
 
-// assertMistake asserts that the command takes its arguments for a mistake.
-func assertMistake(t *testing.T, args []string, want string) {
+// assertUsageError asserts that the arguments are a usage error.
+func assertUsageError(t *testing.T, args []string, want string) {
 	t.Helper()
 	code, stdout, stderr := command(args...)
 	assert.Equal(t, 1, code, "never 2, which Docker reserves")
@@ -298,7 +298,7 @@ func assertMistake(t *testing.T, args []string, want string) {
 	assert.NotContains(t, stderr, "s3cret")
 }
 
-// watchOnce returns what --watch prints at its first look.
+// watchOnce returns the output of --watch in its first round.
 func watchOnce(t *testing.T, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -28,7 +28,7 @@ func (f *tlsFlags) define(set *flag.FlagSet) {
 	set.Var(&f.name, "server-name", "")
 }
 
-// config returns what the flags say, or nil if none was given.
+// config returns the configuration that the flags set, or nil without a flag.
 func (f *tlsFlags) config(targets []client.Target) (*tls.Config, error) {
 	given := f.given()
 	switch {
@@ -39,8 +39,8 @@ func (f *tlsFlags) config(targets []client.Target) (*tls.Config, error) {
 	case f.insecure && f.caCert.given:
 		return nil, errors.New("--insecure accepts every certificate, so --cacert would have no effect: choose one")
 	case f.cert.given != f.key.given:
-		return nil, errors.New("--cert and --key must be given together: a client certificate needs its private key; " +
-			"if one file has both, name it twice")
+		return nil, errors.New("--cert and --key must be given together: a client certificate needs " +
+			"its private key; if one file has both, name it twice")
 	}
 	config := &tls.Config{InsecureSkipVerify: f.insecure}
 	if f.name.given {
@@ -56,7 +56,7 @@ func (f *tlsFlags) config(targets []client.Target) (*tls.Config, error) {
 	return config, f.addClientCertificate(config)
 }
 
-// given returns one of the flags that were given, or "" if none was.
+// given returns the name of a flag on the command line, or "" if there is none.
 func (f *tlsFlags) given() string {
 	switch {
 	case f.insecure:
@@ -85,8 +85,8 @@ func (f *tlsFlags) addAuthorities(config *tls.Config) error {
 	return fileError("--cacert", f.caCert.value, err)
 }
 
-// addClientCertificate adds a certificate that is sent to every server that asks for one, whatever
-// authorities the server names: its refusal says more than a missing certificate would.
+// addClientCertificate adds a certificate for every server that requests one. Package tls would not send it
+// to a server that names other authorities, and the server's alert would say that the certificate is missing.
 func (f *tlsFlags) addClientCertificate(config *tls.Config) error {
 	if !f.cert.given {
 		return nil

@@ -13,8 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// requiring returns a handler that requires an Authorization for every path, and answers another with a
-// status.
+// requiring returns a handler that answers every request without this Authorization with the status.
 func requiring(authorization string, status int, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != authorization {
@@ -34,8 +33,8 @@ func TestTokenFlags(t *testing.T) {
 		"--token-env=HEALTH_TOKEN", "--token-env=PADDED_TOKEN",
 		"--token-file=" + writeFile(t, "s3cret"), "--token-file=" + writeFile(t, "\n s3cret\r\n"),
 	} {
-		for _, always := range alwaysArgs {
-			code, stdout, stderr := command(append(always, flag, url)...)
+		for _, mode := range modes {
+			code, stdout, stderr := command(append(mode, flag, url)...)
 			assert.Zero(t, code, stdout)
 			assert.Empty(t, stderr)
 		}
@@ -63,8 +62,8 @@ func TestWordsForAWrongToken(t *testing.T) {
 		for why, test := range tests {
 			want := http.StatusText(status) + ".*[:;] " + regexp.QuoteMeta(why+more) + "\n"
 			target := strings.Replace(url, "://", "://"+test.user, 1)
-			for _, always := range alwaysArgs {
-				code, stdout, stderr := command(append(append(always, test.args...), target)...)
+			for _, mode := range modes {
+				code, stdout, stderr := command(append(append(mode, test.args...), target)...)
 				assert.Equal(t, 1, code)
 				assert.Regexp(t, want, stdout)
 				assert.NotContains(t, stdout+stderr, "s3cret")
@@ -74,7 +73,7 @@ func TestWordsForAWrongToken(t *testing.T) {
 	}
 }
 
-// A guard leaves live, ready and startup open. So a wrong token must not look like a service that is well.
+// A guard leaves live, ready and startup open, so a wrong token must be a fault of the test.
 func TestAllWithAWrongToken(t *testing.T) {
 	t.Setenv("WRONG_TOKEN", "wrong")
 	guard := echohealth.WithGuard(echohealth.BearerToken("right"))
@@ -90,25 +89,25 @@ func TestAllWithAWrongToken(t *testing.T) {
 	assert.Contains(t, stdout, "closed by a guard, not validated: a token is missing (--token-env or --token-file)\n")
 }
 
-// One URL has a user, and the other needs a token.
+// One URL has a user, and the other one needs a token.
 func TestAUserInOneOfTwoURLs(t *testing.T) {
-	url := testservice.Serve(t, testservice.Saying(401, ""))
+	url := testservice.Serve(t, testservice.Answering(401, ""))
 	_, stdout, _ := command(strings.Replace(url, "://", "://a:b@", 1), url)
 	assert.Regexp(t, `the user or the password in the URL is wrong\n.*: a token is missing \(`, stdout)
 }
 
-// nginx refuses a client certificate by an answer, and not by an alert.
+// nginx refuses a client certificate by an answer and not by an alert.
 func TestNginxWantsAClientCertificate(t *testing.T) {
 	for _, why := range []string{"No required SSL certificate was sent", "The SSL certificate error"} {
 		const page = "<html>\r\n<head><title>400 WHY</title></head>\r\n<body>\r\n<center><h1>400 Bad Request</h1>" +
 			"</center>\r\n<center>WHY</center>\r\n</body>\r\n</html>\r\n"
-		_, stdout, _ := command(testservice.Serve(t, testservice.Saying(400, strings.ReplaceAll(page, "WHY", why))))
+		_, stdout, _ := command(testservice.Serve(t, testservice.Answering(400, strings.ReplaceAll(page, "WHY", why))))
 		assert.Contains(t, stdout, "400 Bad Request in ")
 		assert.Contains(t, stdout, ": the server does not accept the client certificate, or requires one (--cert and --key)\n")
 	}
 }
 
-func TestTokenMistakes(t *testing.T) {
+func TestTokenUsageErrors(t *testing.T) {
 	t.Setenv("HEALTH_TOKEN", "s3cret")
 	t.Setenv("EMPTY_TOKEN", "")
 	t.Setenv("BLANK_TOKEN", " \n")
@@ -144,14 +143,14 @@ func TestTokenMistakes(t *testing.T) {
 		{[]string{"rollout", "--token-env", "NO_TOKEN"}, `the environment variable "NO_TOKEN" is not set`},
 		{[]string{"--all", "--token-env", "NO_TOKEN"}, `the environment variable "NO_TOKEN" is not set`},
 		{[]string{"--watch", "--token-env", "NO_TOKEN"}, `the environment variable "NO_TOKEN" is not set`},
-		// The token in place of its name.
+		// The token in place of the name.
 		{[]string{"--token-env", "s3cret"}, "--token-env: the environment variable " + hidden + " is not set"},
 		{[]string{"--token-env", "S3CRET"}, "--token-env: the environment variable " + hidden + " is not set"},
 		{[]string{"--token-file", "s3cret"}, "--token-file: the file " + hidden + " can't be read: no such file or directory"},
 		{[]string{"--token-file", "eyJh.eyJz.s3cret-s3cret"}, "--token-file: the file " + hidden + " can't be read"},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
-			assertMistake(t, append(test.args, "http://x"), test.want)
+			assertUsageError(t, append(test.args, "http://x"), test.want)
 		})
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// tokenFlags are the flags that name where a token is. A flag with the token itself would show it in ps.
+// tokenFlags are the flags that name a place with a token. A flag with the token itself would show it in ps.
 type tokenFlags struct {
 	env, file optional
 }
@@ -24,8 +24,8 @@ func (f *tokenFlags) define(set *flag.FlagSet) {
 	set.Var(&f.file, "token-file", "")
 }
 
-// authorize adds the token to the header, and notes what gives the credentials. Only one flag, or the URLs,
-// may give some.
+// authorize adds the token to the header, and sets Credentials. Only one flag, or the URLs, must have
+// credentials.
 func (f *tokenFlags) authorize(s *client.Settings, targets []client.Target) error {
 	var given []string
 	if f.env.given {
@@ -50,7 +50,7 @@ func (f *tokenFlags) authorize(s *client.Settings, targets []client.Target) erro
 	return err
 }
 
-// read returns the token without white space around it, or "" if no flag names one.
+// read returns the token that a flag names, or "" without such a flag.
 func (f *tokenFlags) read() (string, error) {
 	switch {
 	case f.env.given:
@@ -62,7 +62,7 @@ func (f *tokenFlags) read() (string, error) {
 }
 
 func (f *tokenFlags) readEnv() (string, error) {
-	name := shown(f.env.value, isVariableName)
+	name := quotedName(f.env.value, isVariableName)
 	value, isSet := os.LookupEnv(f.env.value)
 	if !isSet {
 		return "", fmt.Errorf("--token-env: the environment variable %s is not set", name)
@@ -75,7 +75,7 @@ func (f *tokenFlags) readEnv() (string, error) {
 }
 
 func (f *tokenFlags) readFile() (string, error) {
-	name := shown(f.file.value, isFileName)
+	name := quotedName(f.file.value, isFileName)
 	content, err := readFile(f.file.value)
 	if err != nil {
 		return "", fmt.Errorf("--token-file: the file %s %w", name, err)
@@ -87,7 +87,7 @@ func (f *tokenFlags) readFile() (string, error) {
 	return token, nil
 }
 
-// parseToken returns the token that a variable or a file holds.
+// parseToken returns the token in s, without the white space around it.
 func parseToken(s string) (string, error) {
 	token := strings.TrimSpace(s)
 	switch {
@@ -101,9 +101,9 @@ func parseToken(s string) (string, error) {
 	return token, nil
 }
 
-// shown quotes the name of a variable or of a file, unless it may be the token itself, given in place of
-// the name.
-func shown(name string, isName func(string) bool) string {
+// quotedName quotes the name of a variable or a file. It hides a name that may be the token itself, which a
+// user may give by mistake.
+func quotedName(name string, isName func(string) bool) string {
 	if isName(name) || name == "" {
 		return fmt.Sprintf("%q", client.Mask(name))
 	}

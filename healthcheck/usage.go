@@ -1,6 +1,6 @@
 package healthcheck
 
-const usageText = `healthcheck asks a service for its health. It exits with 0 if the service is well, else with 1.
+const usageText = `healthcheck asks a service for its health, and exits with 0 if it is well, else with 1.
 
   healthcheck [flags] URL...           ask once and print the answer
   healthcheck --watch [flags] URL...   ask again and again and draw the answers
@@ -17,6 +17,7 @@ Endpoint. With one of these flags, and with --all, a path in the URL is the pref
 instead of /api/health:
   --live, --ready, --startup, --detailed
   --check NAME         one check
+  --group NAME         the readiness of one group
 
 Flags:
   --fail-on LEVEL      exit with 1 from this level on: error (the default), or warning, for degraded too
@@ -31,8 +32,8 @@ Flags:
 See also healthcheck rollout --help.
 `
 
-const rolloutUsageText = `healthcheck rollout sends requests during a deployment, and prints which requests failed, when and why.
-It exits with 0 if none failed, else with 1.
+const rolloutUsageText = `healthcheck rollout sends requests during a deployment, and prints which failed,
+when and why. It exits with 0 if none failed, else with 1.
 
   healthcheck rollout [flags] URL
 

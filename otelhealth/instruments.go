@@ -21,6 +21,7 @@ const (
 var instruments = [...]instrument{
 	{"echohealth_status", "echohealth.status", upDownCounter, "1"},
 	{"echohealth_ready", "echohealth.ready", upDownCounter, "1"},
+	{"echohealth_group_ready", "echohealth.group.ready", upDownCounter, "1"},
 	{"echohealth_phase", "echohealth.phase", upDownCounter, "1"},
 	{"echohealth_component_status", "echohealth.component.status", upDownCounter, "1"},
 	{"echohealth_component_reason", "echohealth.component.reason", upDownCounter, "1"},
@@ -47,6 +48,10 @@ var instruments = [...]instrument{
 	{"echohealth_system_connections", "echohealth.system.connections", upDownCounter, "{connection}"},
 	{"echohealth_celery_workers", "echohealth.celery.workers", upDownCounter, "{worker}"},
 	{"echohealth_celery_queue_length", "echohealth.celery.queue.length", upDownCounter, "{task}"},
+	{
+		"echohealth_certificate_not_after_timestamp_seconds", "echohealth.certificate.not_after.timestamp",
+		gauge, "s",
+	},
 	{"echohealth_build_info", "echohealth.build.info", upDownCounter, "1"},
 	{"echohealth_start_time_seconds", "echohealth.start.time", gauge, "s"},
 }
@@ -55,6 +60,7 @@ var instruments = [...]instrument{
 var attributeNames = map[string]string{
 	"status":    "echohealth.state",
 	"phase":     "echohealth.state",
+	"group":     "echohealth.group.name",
 	"component": componentName,
 	"reason":    "echohealth.component.reason",
 	"kind":      "echohealth.component.kind",

@@ -3,7 +3,7 @@
 // framework and no driver.
 //
 // The probes for real dependencies are in the packages below this one: pgxprobe, sqlprobe, redisprobe,
-// amqpprobe, celeryprobe and httpprobe. For anything else, a function is enough:
+// amqpprobe, celeryprobe, httpprobe and certprobe. For anything else, a function is enough:
 //
 //	echohealth.WithCheck("search", probes.Func(func(ctx context.Context) error {
 //		return client.Ping(ctx)
@@ -30,6 +30,8 @@ import (
 //     error must quote the value and state the rule, and must not contain a password.
 //   - Advise() []string returns lines that are logged once at construction. Each line names a setting of the
 //     given client that causes trouble, and the value to set instead.
+//   - Defaults() Defaults is called once at construction, for a probe that should run rarely, or that
+//     readiness should not depend on by default.
 //   - Close() error (io.Closer) is called once when the health checks are closed. It must close what the
 //     probe opened, and nothing that the application passed to it. A later check must be an Error with
 //     ReasonClientClosed.

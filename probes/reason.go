@@ -37,6 +37,14 @@ const (
 	ReasonMissingWorkers Reason = "missing_workers" // some expected workers did not answer
 	ReasonBacklog        Reason = "backlog"         // more tasks wait than the threshold allows
 
+	// Certificates. Other checks, whose certificate is refused, report ReasonTLSError.
+	ReasonCertificateExpired     Reason = "certificate_expired"       // a certificate has expired
+	ReasonCertificateExpiresSoon Reason = "certificate_expires_soon"  // a certificate is to be renewed
+	ReasonCertificateNotYetValid Reason = "certificate_not_yet_valid" // it is valid later, or the clock is wrong
+	ReasonCertificateWrongName   Reason = "certificate_wrong_name"    // a certificate is for another name
+	ReasonIncompleteChain        Reason = "incomplete_chain"          // an intermediate certificate is missing
+	ReasonUnknownAuthority       Reason = "unknown_authority"         // a certificate's authority is not trusted
+
 	// The check itself found the problem.
 	ReasonSlow           Reason = "slow"            // it answered, but took longer than configured
 	ReasonAboveThreshold Reason = "above_threshold" // a value is above its threshold

@@ -108,8 +108,9 @@ func parseMounts(text string) []cgroupMount {
 // unescape replaces the escapes that the kernel writes for spaces, tabs, newlines and backslashes.
 var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace
 
-// locate finds the directories of a controller: in version 1 if that has the controller, as in the hybrid of
-// both, else in version 2. Of several mounts the one with the most levels counts.
+// locate finds the directories of a controller. It uses version 1 if that has the controller, which is also
+// so in a hybrid of both versions, and else version 2. If the controller is mounted more than once, locate
+// uses the mount that shows the most levels.
 func locate(controller string, own map[string]string, mounts []cgroupMount) hierarchy {
 	member, v1 := own[controller]
 	if !v1 {

@@ -193,8 +193,8 @@ func parseThrottling(name, stat string) (throttling, error) {
 	return throttling{periods: float64(periods), throttled: float64(throttled)}, err
 }
 
-// cpuacctUsage is the processor time, in seconds, of the group whose quota is in the directory level. Version
-// 1 counts it in another hierarchy, which may have a mount of its own or none.
+// cpuacctUsage returns the processor time, in seconds, of the group whose quota is in the directory level.
+// Version 1 has it in another hierarchy, that of cpuacct, which may be mounted elsewhere or not at all.
 func (g cgroup) cpuacctUsage(level string) (float64, error) {
 	for i, dir := range g.cpu.levels {
 		if dir == level && i < len(g.cpuacct.levels) {
@@ -202,7 +202,7 @@ func (g cgroup) cpuacctUsage(level string) (float64, error) {
 			return float64(usage) / 1e9, err
 		}
 	}
-	return 0, fmt.Errorf("%s has a quota, but its use is not counted where this process sees it", level)
+	return 0, fmt.Errorf("%s has a CPU quota, but this process can't see a cpuacct directory for it", level)
 }
 
 // file returns the name that a file has in this version of the hierarchy.

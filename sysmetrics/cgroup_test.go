@@ -402,5 +402,5 @@ func TestQuotaWithoutUsage(t *testing.T) {
 
 	assert.Equal(t, 0.5, cpu.LimitCPUs)
 	assert.ErrorIs(t, cpu.ThrottledRatio.Err, ErrPending)
-	assert.ErrorContains(t, cpu.Err, "its use is not counted")
+	assert.ErrorContains(t, cpu.Err, "this process can't see a cpuacct directory")
 }

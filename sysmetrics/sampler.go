@@ -40,9 +40,9 @@ func (d DiskPath) validate() error {
 	return nil
 }
 
-// A Sampler measures on demand. Its methods may be called from any number of goroutines. It needs no Close:
-// it owns one goroutine while it measures, for any number of callers, and one for each disk that has not
-// answered a call yet. Between two calls it owns none, unless the system does not answer.
+// A Sampler measures on demand. Its methods may be called from any number of goroutines. It needs no Close,
+// because it owns goroutines only while it measures: one in all, and one for each disk. If the system or a
+// disk does not answer, its goroutine ends when it does.
 type Sampler struct {
 	last atomic.Pointer[Sample] // what Sample returns
 

@@ -11,7 +11,9 @@ import (
 
 func init() {
 	parts = append(parts, func(e *echo.Echo) {
-		checker := health.NewChecker(health.WithCheck(health.Check{Name: "check", Check: func(context.Context) error { return nil }}))
+		checker := health.NewChecker(
+			health.WithCheck(health.Check{Name: "check", Check: func(context.Context) error { return nil }}),
+		)
 		e.GET("/health", echo.WrapHandler(health.NewHandler(checker)))
 	})
 }

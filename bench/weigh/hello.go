@@ -11,7 +11,9 @@ import (
 
 func init() {
 	parts = append(parts, func(e *echo.Echo) {
-		h, err := health.New(health.WithChecks(health.Config{Name: "check", Check: func(context.Context) error { return nil }}))
+		h, err := health.New(
+			health.WithChecks(health.Config{Name: "check", Check: func(context.Context) error { return nil }}),
+		)
 		if err != nil {
 			panic(err)
 		}

@@ -1,5 +1,5 @@
-// Command weigh is a service that is built to be weighed. Without build tags it is the least that an Echo service is; each tag adds what
-// its file says. It is not for running.
+// Command weigh is a service that is built to be weighed. Without build tags it is the least that an Echo
+// service is; each tag adds what its file says. It is not for running.
 package main
 
 import "github.com/labstack/echo/v4"

@@ -15,7 +15,10 @@ import (
 func init() {
 	parts = append(parts, func(e *echo.Echo) {
 		h := gosundheit.New()
-		check := &checks.CustomCheck{CheckName: "check", CheckFunc: func(context.Context) (any, error) { return nil, nil }}
+		check := &checks.CustomCheck{
+			CheckName: "check",
+			CheckFunc: func(context.Context) (any, error) { return nil, nil },
+		}
 		if err := h.RegisterCheck(check, gosundheit.ExecutionPeriod(time.Second)); err != nil {
 			panic(err)
 		}

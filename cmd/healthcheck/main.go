@@ -1,5 +1,6 @@
-// Command healthcheck asks a service for its health, and exits with 0 if it is well, else with 1. See healthcheck --help, and package
-// github.com/echo-probes/echohealth/healthcheck, which is the same for an application that carries it as a subcommand.
+// Command healthcheck asks a service for its health. It exits with 0 if the service is well, else with 1. See
+// healthcheck --help. Package github.com/echo-probes/echohealth/healthcheck is the same command for use in an
+// application's subcommand.
 package main
 
 import (

@@ -72,6 +72,11 @@ var rows = []row{
 				"{{component}}",
 			}},
 		},
+		{
+			title: "Groups", kind: "timeseries", width: 24,
+			about:   "The share of the instances on which each group is ready. It is empty without groups.",
+			queries: []query{{`avg by (group) (echohealth_group_ready{SELECTION})`, "{{group}}"}},
+		},
 	}},
 	{"Checks", []panel{
 		{
@@ -162,6 +167,16 @@ var rows = []row{
 		{
 			title: "Workers", kind: "timeseries", width: 12,
 			queries: []query{{`min by (component) (echohealth_celery_workers{SELECTION})`, "{{component}}"}},
+		},
+	}},
+	{"Certificates", []panel{
+		{
+			title: "Until a certificate expires", kind: "timeseries", unit: "s", width: 24,
+			about: "Of the first certificate that expires, on any instance. It is negative afterwards.",
+			queries: []query{{
+				`min by (component) (echohealth_certificate_not_after_timestamp_seconds{SELECTION}) - time()`,
+				"{{component}}",
+			}},
 		},
 	}},
 	{"Instances", []panel{

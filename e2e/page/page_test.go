@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -212,6 +213,57 @@ func TestTwoInstances(t *testing.T) {
 	b.becomes(t, `document.getElementById("met").textContent.startsWith("2 instances have answered so far: ")`)
 	assert.False(t, eval[bool](t, b, `document.getElementById("replica").hidden`))
 	assert.Equal(t, 3, eval[int](t, b, `document.getElementById("instance").options.length`))
+}
+
+// TestASwitch: what the application has switched off is not down, and its word is there; something that is down
+// beside it is.
+func TestASwitch(t *testing.T) {
+	rotation := probes.NewSwitch()
+	var down atomic.Bool
+	database := probes.Func(func(context.Context) error {
+		if down.Load() {
+			return probes.Fail(probes.ReasonTimeout, errors.New("no"))
+		}
+		return nil
+	})
+	url, _ := serve(t, echohealth.WithDatabase(database), echohealth.WithCheck("rotation", rotation))
+	rotation.Off("maintenance")
+	b := newBrowser(t)
+	b.open(t, url, 1200)
+	b.becomes(t, `document.getElementById("banner").className === "banner s-off"`)
+	assert.Equal(t, "○ Switched off", eval[string](t, b, `document.getElementById("status").textContent`))
+	assert.Contains(t, eval[string](t, b, `document.getElementById("why").textContent`), "rotation: maintenance for ")
+	assert.Equal(t, "○ rotation maintenance – health", eval[string](t, b, `document.title`))
+	assert.Equal(t, "rotation○ switched off", eval[string](t, b, `document.querySelector("#check-rotation header").textContent`))
+	assert.Equal(t, "card s-off", eval[string](t, b, `document.getElementById("check-rotation").className`))
+	b.axe(t, "switched off")
+
+	down.Store(true)
+	b.becomes(t, `document.getElementById("status").textContent === "✕ Unhealthy"`)
+	assert.Equal(t, "card s-off", eval[string](t, b, `document.getElementById("check-rotation").className`))
+	down.Store(false)
+	rotation.On()
+	b.becomes(t, `document.getElementById("status").textContent === "✓ Healthy"`)
+	assert.Contains(t, eval[string](t, b, `document.querySelector("#journal").textContent`), "rotation error (maintenance)")
+	b.isClean(t, strings.TrimSuffix(url, "api/health/"))
+}
+
+// TestGroups: each group is there with its state, which changes without a reload, and leads to its checks.
+func TestGroups(t *testing.T) {
+	server := testserver.NewRedis(t)
+	url, _ := serve(t, echohealth.WithDatabase(well), withRedis(t, server),
+		echohealth.WithGroup("payment", "database"), echohealth.WithGroup("cart", "redis", "database"))
+	b := newBrowser(t)
+	b.open(t, url, 360)
+	const groups = `document.getElementById("groups").innerText`
+	b.becomes(t, groups+` === "payment ✓ ready: database\ncart ✓ ready: redis, database"`)
+	server.Kill(t)
+	b.becomes(t, groups+` === "payment ✓ ready: database\ncart ✕ not ready: redis, database"`)
+	b.axe(t, "groups")
+	assert.Equal(t, "redis", eval[string](t, b, `(() => { const link = document.querySelector("#groups li:last-child a");
+		return document.querySelector(link.getAttribute("href")).querySelector("h3").textContent; })()`))
+	assert.LessOrEqual(t, eval[int](t, b, `document.documentElement.scrollWidth`), 360)
+	b.isClean(t, strings.TrimSuffix(url, "api/health/"))
 }
 
 // TestDraining: a service that stops is not down.

@@ -48,17 +48,19 @@ func IsChannelLimit(err error) bool {
 		serverCode(err) == amqp.NotAllowed && strings.Contains(err.Error(), channelLimit)
 }
 
-// channelLimit is in the texts of all limits of the number of channels.
+// channelLimit is a part of the text of every error that says that a limit of channels is reached.
 const channelLimit = " has reached the "
 
-// Rejected reports whether the broker, or the limit of channels, does not allow a call. The broker may have
-// closed the connection for it. A broker that shuts down does not reject.
+// Rejected reports whether the broker has refused a call, or the connection has reached its limit of
+// channels. The broker may have closed the connection because of the call. The end of a connection because
+// the broker shuts down is not a refusal.
 func Rejected(err error) bool {
 	code := serverCode(err)
 	return code != 0 && code != amqp.ConnectionForced || IsChannelLimit(err)
 }
 
-// answers are RabbitMQ's answers. The first one applies that has the code and whose part is in the text.
+// answers are RabbitMQ's errors and their reasons. The first row applies whose code is the error's and whose
+// part is in its text.
 //
 // The codes: https://www.rabbitmq.com/amqp-0-9-1-reference#constants
 // The texts: deps/rabbit/src/rabbit_{reader,channel,amqqueue,queue_type,exchange}.erl, 3.10 to 4.3

@@ -12,11 +12,12 @@ import (
 
 // Config is what a check is made of. Timeout and Freshness are above zero.
 type Config struct {
-	Name      string
-	Probe     probes.Probe
-	Timeout   time.Duration // after this a run counts as failed, whether or not the probe has returned
-	Freshness time.Duration // how long one result serves
-	SlowAfter time.Duration // an OK that took longer is a Warning; zero: never
+	Name       string
+	Probe      probes.Probe
+	Timeout    time.Duration // after this a run counts as failed, whether or not the probe has returned
+	Freshness  time.Duration // how long one result serves
+	RetryAfter time.Duration // how long it serves where the run failed; zero: Freshness
+	SlowAfter  time.Duration // an OK that took longer is a Warning; zero: never
 
 	FailureThreshold int // as many failures in a row make an Error of what was well before; zero: 1
 	SuccessThreshold int // as many successes in a row end an Error; zero: 1
@@ -29,16 +30,18 @@ type Result struct {
 	Details []slog.Attr
 	Err     error
 	Took    time.Duration
-	At      time.Time // when it was published
-	Since   time.Time // since when the check has had this status
-	LastOK  time.Time // when the last OK was published; zero before the first
-	late    bool      // it came after the timeout
+	At      time.Time     // when it was published
+	Since   time.Time     // since when the check has had this status
+	LastOK  time.Time     // when the last OK was published; zero before the first
+	serves  time.Duration // how long, from At on; zero where it was never the check's last
+	late    bool          // it came after the timeout
 }
 
 // Check is one check and its last result.
 type Check struct {
 	Config
 	engine *Engine
+	ctx    context.Context        // that of all its runs: the engine's, with the check's name
 	index  int                    // in the engine's checks
 	last   atomic.Pointer[Result] // nil before the first result
 	reruns atomic.Uint64          // how often Rerun was called
@@ -79,17 +82,19 @@ func (c *Check) ask(now time.Time) (*Result, *run) {
 	return nil, c.inFlight
 }
 
-// Recent returns the last result if it serves still, or is not older than oldest; else nil. It starts a run
-// if one is due, and does not wait for it. It allocates nothing while the result serves.
+// Recent returns the last result if it serves still, or is not older than oldest and no Rerun came after it;
+// else nil. It starts a run if one is due, and does not wait for it. It allocates nothing while the result
+// serves.
 func (c *Check) Recent(now time.Time, oldest time.Duration) *Result {
 	if c.isFresh(now) {
 		return c.last.Load()
 	}
 	c.renew(now, 0)
-	if last := c.last.Load(); last != nil && age(last.At, now) <= max(oldest, c.Freshness) {
-		return last
+	last := c.last.Load()
+	if last == nil || c.isOutdated() || age(last.At, now) > max(oldest, last.serves) {
+		return nil
 	}
-	return nil
+	return last
 }
 
 // renew runs the check if its result is not fresh, or will not be in as long as ahead.
@@ -116,8 +121,11 @@ func (c *Check) Rerun() {
 // isFresh reports whether the last result serves at now.
 func (c *Check) isFresh(now time.Time) bool {
 	last := c.last.Load()
-	return last != nil && c.known.Load() == c.reruns.Load() && age(last.At, now) < c.Freshness
+	return last != nil && !c.isOutdated() && age(last.At, now) < last.serves
 }
+
+// isOutdated reports whether Rerun was called after the call of the last result began.
+func (c *Check) isOutdated() bool { return c.known.Load() != c.reruns.Load() }
 
 // isOverdue reports whether the run in flight has had its timeout. c.mu is held.
 func (c *Check) isOverdue() bool { return c.inFlight != nil && c.inFlight.overdue }
@@ -135,22 +143,30 @@ func age(at, now time.Time) time.Duration {
 // was waited for, or if Rerun was called. The result of an overdue run does not expire. It is shown again
 // after each freshness time, so that the answer's timestamp is current.
 func (c *Check) freshUntil(result *Result, now time.Time) time.Time {
-	until := result.At.Add(c.Freshness)
-	if c.known.Load() != c.reruns.Load() {
+	until := result.At.Add(result.serves)
+	if c.isOutdated() {
 		until = now
 	}
 	if until.After(now) || !c.overdue() {
 		return until
 	}
-	return now.Add(c.Freshness)
+	return now.Add(c.retryAfter())
 }
 
 // dueAfter is when the check is due again, as seen from a look at now that did not wait for it.
 func (c *Check) dueAfter(now time.Time) time.Time {
-	if last := c.last.Load(); last != nil && last.At.Add(c.Freshness).After(now) {
-		return last.At.Add(c.Freshness)
+	if last := c.last.Load(); last != nil && last.At.Add(last.serves).After(now) {
+		return last.At.Add(last.serves)
 	}
-	return now.Add(c.Freshness) // it is running
+	return now.Add(c.retryAfter()) // it is running
+}
+
+// retryAfter is how long the result of a run that failed serves.
+func (c *Check) retryAfter() time.Duration {
+	if c.RetryAfter > 0 {
+		return min(c.RetryAfter, c.Freshness)
+	}
+	return c.Freshness
 }
 
 func (c *Check) overdue() bool {
@@ -159,7 +175,7 @@ func (c *Check) overdue() bool {
 	return c.isOverdue()
 }
 
-// latest returns the last result, when there is one, as it is to be shown now.
+// latest returns the last result, or after Close an Error. There must be a result.
 func (c *Check) latest() *Result {
 	if c.engine.Closed() {
 		return c.closedResult()
@@ -167,7 +183,7 @@ func (c *Check) latest() *Result {
 	return c.last.Load()
 }
 
-// unfinished is what a caller gets whose own context ended before r did.
+// unfinished returns the result for a caller whose own context ended before the run r did.
 func (c *Check) unfinished(r *run) *Result {
 	result := &Result{
 		Status: probes.Error, Reason: probes.ReasonTimeout, Err: context.DeadlineExceeded,
@@ -210,6 +226,10 @@ func (c *Check) store(result *Result, kind RunKind) {
 	c.last.Load().continueIn(result)
 	if result.Status == probes.OK {
 		result.LastOK = result.At
+	}
+	result.serves = c.Freshness
+	if result.Status == probes.Error || c.failures > 0 {
+		result.serves = c.retryAfter()
 	}
 	c.last.Store(result)
 	c.tell(result, kind, result.At)

@@ -57,7 +57,9 @@ func New(configs []Config, listener Listener) *Engine {
 	e := &Engine{listener: listener}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	for i, config := range configs {
-		e.checks = append(e.checks, &Check{Config: config, engine: e, index: i})
+		e.checks = append(e.checks, &Check{
+			Config: config, engine: e, ctx: probes.WithCheckName(e.ctx, config.Name), index: i,
+		})
 	}
 	return e
 }
@@ -174,12 +176,11 @@ func (c *Collection) await(ctx context.Context, e *Engine, checks []*Check, wait
 // Enqueue puts a call into the order of the listener's, and returns at once.
 func (e *Engine) Enqueue(call func()) { e.queue.Add(call) }
 
-// Flush waits until the listener has been told all that has happened so far, but not longer than limit, and
-// reports whether it has. It is told nothing afterwards.
+// Flush waits, for at most limit, until all calls of the listener that are queued have returned. It reports
+// whether they have. No further call of the listener begins after that.
 func (e *Engine) Flush(limit time.Duration) bool { return e.queue.Close(limit) }
 
-// Invalidate begins the next Generation: for what is made of the results and of something else, when that
-// has changed.
+// Invalidate begins the next Generation. Call it when something else has changed that answers are made from.
 func (e *Engine) Invalidate() { e.generation.Add(1) }
 
 // Done is closed when the Engine is.

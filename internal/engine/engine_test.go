@@ -338,7 +338,7 @@ func TestAPanicStaysInsideItsCheck(t *testing.T) {
 		for _, i := range []int{0, 2, 3} {
 			assert.Equal(t, probes.Error, results[i].Status)
 		}
-		assert.EqualError(t, results[3].Err, "the probe ended its goroutine")
+		assert.EqualError(t, results[3].Err, "the probe called runtime.Goexit instead of returning a result")
 		synctest.Wait()
 		assert.Len(t, j.reasons(), 4)
 	})

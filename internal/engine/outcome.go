@@ -25,7 +25,8 @@ var errClosed = errors.New("the health checks are closed")
 
 // exited is the outcome of a probe that never returned: it called runtime.Goexit, as a test's FailNow does.
 var exited = outcome{
-	status: probes.Error, reason: probes.ReasonFailed, err: errors.New("the probe ended its goroutine"),
+	status: probes.Error, reason: probes.ReasonFailed,
+	err: errors.New("the probe called runtime.Goexit instead of returning a result"),
 }
 
 // call asks the probe. The errors' own methods run in here as well, and their panics are the probe's.

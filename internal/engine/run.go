@@ -60,7 +60,7 @@ func (r *run) await(ctx context.Context, c *Check) *Result {
 // execute calls the probe. Its context outlives the timeout: one that ends at the first slow answer makes a
 // driver close the application's connection, and RabbitMQ says that a password is wrong only after 3 s.
 func (c *Check) execute(r *run) {
-	ctx, cancel := context.WithTimeout(c.engine.ctx, c.limit())
+	ctx, cancel := context.WithTimeout(c.ctx, c.limit())
 	defer cancel()
 	outcome := exited
 	defer func() { c.finish(r, outcome) }()

@@ -7,9 +7,10 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// applyThresholds counts result, and returns what to publish for it: a Warning for the first failures of
-// what was well, and still an Error for the first successes of what was not. What never succeeded, and the
-// first result of all, is published as it is. c.mu is held.
+// applyThresholds counts result and returns the result to publish. While the last published result is not an
+// Error, fewer than FailureThreshold failures in a row are published as Warnings. While it is an Error, fewer
+// than SuccessThreshold successes in a row are still published as Errors. The first result of all is
+// published unchanged. The caller must hold c.mu.
 func (c *Check) applyThresholds(result *Result) *Result {
 	last := c.last.Load()
 	if result.Status == probes.Error {
@@ -27,17 +28,17 @@ func (c *Check) applyThresholds(result *Result) *Result {
 	return result
 }
 
-// tolerates reports whether the failures so far are few enough to be a Warning. What never succeeded has no
-// last result, or an Error.
+// tolerates reports whether the failures so far are few enough to be a Warning. A check that has never
+// succeeded is not tolerated: it has no last result, or an Error.
 func (c *Check) tolerates(last *Result) bool {
 	return last != nil && last.Status != probes.Error && c.failures < c.FailureThreshold
 }
 
-// stillOverdue returns the result of a run that is overdue. It counts as one more failure each freshness
-// time, or a dependency that hangs would be tolerated for ever. c.mu is held.
+// stillOverdue returns the result of a run that is overdue. Each freshness time of such a run is one more
+// failure, or FailureThreshold would tolerate a dependency that hangs for ever. The caller must hold c.mu.
 func (c *Check) stillOverdue(now time.Time) *Result {
 	r, last := c.inFlight, c.last.Load()
-	periods := int(now.Sub(r.deadline) / c.Freshness)
+	periods := int(now.Sub(r.deadline) / c.retryAfter())
 	if periods <= r.counted {
 		return last
 	}

@@ -31,6 +31,7 @@ func whole() *snapshot.Snapshot {
 			{Name: "database", Critical: true, Timeout: 800 * time.Millisecond, Interval: time.Second},
 			{Name: "celery", Celery: true, Timeout: 2 * time.Second, Interval: 30 * time.Second},
 			{Name: "orders", Celery: true, Timeout: time.Second, Interval: time.Second},
+			{Name: "certificate", Certificate: true, Timeout: time.Second, Interval: time.Hour},
 			{Name: "cpu", System: true},
 		},
 		States: []snapshot.State{
@@ -45,7 +46,14 @@ func whole() *snapshot.Snapshot {
 					slog.Int("pending_tasks", 3), slog.Int("pending_tasks.mail", 1), slog.Uint64("pending_tasks.pdf", 2),
 				},
 			},
+			{
+				Status: probes.Warning, Reason: probes.ReasonCertificateExpiresSoon, At: noon,
+				Details: []slog.Attr{slog.Int64("not_after", 1796947200), slog.String("expires", "2026-12-11")},
+			},
 			{Status: probes.Warning, Reason: probes.ReasonAboveThreshold, At: noon},
+		},
+		Groups: []snapshot.Group{
+			{Name: "payment", Ready: true, Checks: []string{"database"}}, {Name: "mail", Checks: []string{"celery"}},
 		},
 		System: snapshot.System{
 			CPURatio:    snapshot.Known(0.925),
@@ -62,7 +70,7 @@ func whole() *snapshot.Snapshot {
 
 // counted are the counters after some runs of whole's components.
 func counted() *exposition.Counters {
-	c := exposition.NewCounters(4)
+	c := exposition.NewCounters(5)
 	for _, run := range []snapshot.Run{
 		{Component: 0, Status: probes.OK, Took: time.Millisecond},
 		{Component: 0, Status: probes.Error, Took: 800 * time.Millisecond},
@@ -70,8 +78,8 @@ func counted() *exposition.Counters {
 		{Component: 0, Status: probes.Error, Took: 3 * time.Second, Kind: snapshot.Late},
 		{Component: 0, Status: probes.OK, Took: 1001 * time.Microsecond},
 		{Component: 1, Status: probes.Warning, Took: 7 * time.Second},
-		{Component: 3, Status: probes.OK},
-		{Component: 3, Status: probes.Warning},
+		{Component: 4, Status: probes.OK},
+		{Component: 4, Status: probes.Warning},
 	} {
 		c.Record(run)
 	}

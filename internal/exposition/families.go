@@ -84,6 +84,11 @@ var Families = [...]Family{
 		each: ready,
 	},
 	{
+		Name: "echohealth_group_ready", Type: TypeGauge, Labels: []string{"group"},
+		Help: "Whether this part of the service is ready for requests. It is absent without groups.",
+		each: groupReady,
+	},
+	{
 		Name: "echohealth_phase", Type: TypeGauge, Labels: []string{"phase"},
 		Help: "Whether the service is in this phase.",
 		each: phase,
@@ -177,6 +182,11 @@ var Families = [...]Family{
 		Name: "echohealth_celery_queue_length", Type: TypeGauge, Labels: []string{"component", "queue"},
 		Help: "Tasks that wait. Without a queue it is the sum of all queues of the check.",
 		each: celeryQueues,
+	},
+	{
+		Name: "echohealth_certificate_not_after_timestamp_seconds", Type: TypeGauge, Labels: []string{"component"},
+		Help: "When the first of the certificates that certprobe found expires.",
+		each: certificateNotAfter,
 	},
 	{
 		Name: "echohealth_build_info", Type: TypeGauge, Labels: []string{"version"},

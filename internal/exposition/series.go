@@ -15,6 +15,12 @@ func status(s *source, emit func(Series)) { oneOf(emit, s.Status, "healthy", "de
 
 func ready(s *source, emit func(Series)) { emit(Series{Value: oneIf(s.Ready)}) }
 
+func groupReady(s *source, emit func(Series)) {
+	for _, group := range s.Groups {
+		emit(Series{Labels: [MaxLabels]string{group.Name}, Value: oneIf(group.Ready)})
+	}
+}
+
 func phase(s *source, emit func(Series)) { oneOf(emit, s.Phase, "starting", "running", "draining") }
 
 func componentStatus(s *source, emit func(Series)) {
@@ -145,6 +151,19 @@ func celeryQueues(s *source, emit func(Series)) {
 		}
 		for _, detail := range details {
 			if value, ok := number(detail); ok && single && detail.Key == pendingDetail {
+				of(component, emit, value)
+			}
+		}
+	}
+}
+
+// notAfterDetail is the detail of package certprobe that is a metric.
+const notAfterDetail = "not_after"
+
+func certificateNotAfter(s *source, emit func(Series)) {
+	for i, component := range s.Components {
+		for _, detail := range s.States[i].Details {
+			if value, ok := number(detail); ok && component.Certificate && detail.Key == notAfterDetail {
 				of(component, emit, value)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/basecontext"
 	"github.com/echo-probes/echohealth/internal/duration"
 	"github.com/echo-probes/echohealth/probes"
 )
@@ -68,10 +69,11 @@ func Validate(call string, d time.Duration) error {
 		call, d, duration.Longest)
 }
 
-// Apply takes the result of a check on the kept connection, starts an attempt if one is due, and returns
-// the result to report: a Warning with the last attempt's error in place of an OK. While the check fails
-// nothing is attempted, and what the last attempt found no longer counts.
-func (t *Tester) Apply(result probes.Result) probes.Result {
+// Apply takes the result of a check on the kept connection, starts an attempt if one is due, and returns the
+// result to report. The attempt has the values of ctx, but not its cancellation. An OK becomes a Warning if
+// the last attempt failed, with its error. While the check itself fails, Apply starts no attempt and forgets
+// the last one.
+func (t *Tester) Apply(ctx context.Context, result probes.Result) probes.Result {
 	if t.every <= 0 {
 		return result
 	}
@@ -86,7 +88,7 @@ func (t *Tester) Apply(result probes.Result) probes.Result {
 		}
 		return result
 	}
-	t.startIfDue(time.Now())
+	t.startIfDue(ctx, time.Now())
 	err := t.err
 	if t.attempt.overdue() {
 		err = context.DeadlineExceeded
@@ -101,14 +103,14 @@ func (t *Tester) Apply(result probes.Result) probes.Result {
 }
 
 // startIfDue is called with t.mu held.
-func (t *Tester) startIfDue(now time.Time) {
+func (t *Tester) startIfDue(values context.Context, now time.Time) {
 	switch {
 	case t.due.IsZero():
 		t.due = now.Add(duration.Jittered(t.every))
 	case now.Before(t.due) || t.attempt != nil || t.ctx.Err() != nil:
 	default:
 		t.due = now.Add(duration.Jittered(t.every))
-		ctx, cancel := context.WithTimeout(t.ctx, attemptLimit)
+		ctx, cancel := context.WithTimeout(basecontext.With(t.ctx, values), attemptLimit)
 		t.attempt = &attempt{ctx: ctx, cancel: cancel, deadline: now.Add(attemptLimit), done: make(chan struct{})}
 		go t.run(t.attempt)
 	}

@@ -38,7 +38,7 @@ func (s *server) connect(ctx context.Context) error {
 // look checks each second for d and returns the last result.
 func look(t *Tester, d time.Duration) (result probes.Result) {
 	for range d / time.Second {
-		result = t.Apply(ok)
+		result = t.Apply(context.Background(), ok)
 		time.Sleep(time.Second)
 		synctest.Wait()
 	}
@@ -68,7 +68,7 @@ func TestAFailureIsAWarningUntilAnAttemptSucceeds(t *testing.T) {
 		assert.ErrorIs(t, result.Err, syscall.ECONNREFUSED)
 		assert.EqualError(t, result.Err, "the kept connection works, but a new one can't be made: connection refused")
 		warning := probes.Result{Status: probes.Warning, Reason: probes.ReasonPoolSaturated}
-		assert.Equal(t, warning, tester.Apply(warning), "what the check itself found comes first")
+		assert.Equal(t, warning, tester.Apply(context.Background(), warning), "what the check itself found comes first")
 		s.err = probes.Fail(probes.ReasonTooManyConnections, errors.New("full"))
 		assert.Equal(t, probes.ReasonTooManyConnections, look(tester, 70*time.Second).Reason)
 		s.err = nil
@@ -84,12 +84,12 @@ func TestNotWhileTheCheckFails(t *testing.T) {
 		look(tester, 70*time.Second)
 		failed := probes.Result{Status: probes.Error, Reason: probes.ReasonTimeout}
 		for range 300 {
-			assert.Equal(t, failed, tester.Apply(failed))
+			assert.Equal(t, failed, tester.Apply(context.Background(), failed))
 			time.Sleep(time.Second)
 		}
 		assert.EqualValues(t, 1, s.attempts.Load())
 		s.err = nil
-		assert.Equal(t, ok, tester.Apply(ok), "what failed before the outage says nothing after it")
+		assert.Equal(t, ok, tester.Apply(context.Background(), ok), "what failed before the outage says nothing after it")
 		look(tester, 10*time.Second)
 		assert.EqualValues(t, 2, s.attempts.Load(), "and the next attempt is due")
 
@@ -98,10 +98,10 @@ func TestNotWhileTheCheckFails(t *testing.T) {
 		for s.open.Load() == 0 {
 			look(tester, time.Second)
 		}
-		tester.Apply(failed)
+		tester.Apply(context.Background(), failed)
 		synctest.Wait()
 		assert.Zero(t, s.open.Load(), "an attempt in flight ends")
-		assert.Equal(t, ok, tester.Apply(ok), "and says nothing")
+		assert.Equal(t, ok, tester.Apply(context.Background(), ok), "and says nothing")
 	})
 }
 
@@ -110,11 +110,11 @@ func TestOneAtATimeAndBounded(t *testing.T) {
 		s := &server{takes: time.Hour}
 		tester := New(time.Second, s.connect)
 		for range 200 {
-			tester.Apply(ok)
+			tester.Apply(context.Background(), ok)
 			assert.LessOrEqual(t, s.open.Load(), int32(1))
 			time.Sleep(100 * time.Millisecond)
 		}
-		result := tester.Apply(ok)
+		result := tester.Apply(context.Background(), ok)
 		assert.ErrorIs(t, result.Err, context.DeadlineExceeded)
 		for s.open.Load() == 0 {
 			look(tester, time.Second)
@@ -142,7 +142,7 @@ func TestAConnectThatIgnoresItsContext(t *testing.T) {
 		assert.EqualValues(t, 1, s.attempts.Load(), "none begins beside it")
 		hang <- nil
 		synctest.Wait()
-		assert.Equal(t, ok, tester.Apply(ok))
+		assert.Equal(t, ok, tester.Apply(context.Background(), ok))
 		synctest.Wait()
 		assert.EqualValues(t, 2, s.attempts.Load())
 		hang <- nil
@@ -215,7 +215,7 @@ func TestAnAttemptThatIsCancelledAndHangs(t *testing.T) {
 		defer close(hang)
 		tester := New(time.Second, func(context.Context) error { <-hang; return nil })
 		look(tester, 3*time.Second)
-		tester.Apply(probes.Result{Status: probes.Error, Reason: probes.ReasonTimeout})
+		tester.Apply(context.Background(), probes.Result{Status: probes.Error, Reason: probes.ReasonTimeout})
 		result := look(tester, 15*time.Second)
 		assert.Equal(t, probes.Warning, result.Status)
 		assert.ErrorIs(t, result.Err, context.DeadlineExceeded)
@@ -228,7 +228,7 @@ func TestAnAttemptSoonAfterAnOutage(t *testing.T) {
 		s := &server{err: syscall.ECONNREFUSED}
 		tester := New(time.Hour, s.connect)
 		look(tester, 70*time.Minute)
-		tester.Apply(probes.Result{Status: probes.Error, Reason: probes.ReasonTimeout})
+		tester.Apply(context.Background(), probes.Result{Status: probes.Error, Reason: probes.ReasonTimeout})
 		assert.Equal(t, probes.Warning, look(tester, 2*time.Second).Status)
 	})
 }

@@ -37,6 +37,7 @@ func hash(text string) string {
 // Component is what the page shows of a check or a system metric beside its state.
 type Component struct {
 	System   bool    `json:"system,omitempty"`
+	Switch   bool    `json:"switch,omitempty"`   // the application turns it off and on by itself
 	Gating   bool    `json:"gating,omitempty"`   // readiness depends on it
 	Warning  float64 `json:"warning,omitempty"`  // a threshold in percent; 0: none
 	Critical float64 `json:"critical,omitempty"` // likewise
@@ -69,6 +70,7 @@ func (p *Page) Append(b []byte, s *snapshot.Snapshot, base string) []byte {
 	writeBanner(&w, s, bad)
 	w.WriteString(tools)
 	w.WriteString("<main id=\"main\" tabindex=\"-1\">\n")
+	writeGroups(&w, s.Groups)
 	writeCards(&w, "dependencies", "Dependencies", s, false)
 	writeCards(&w, "system", "System", s, true)
 	w.WriteString(`<section aria-labelledby="h-journal"><h2 id="h-journal">Journal</h2>` +
@@ -101,8 +103,8 @@ const tools = `<section id="tools" class="tools" aria-label="Controls" hidden>
 </section>
 `
 
-// escape makes text fit for an element and for an attribute. Package html has the same, and its names of
-// 2,000 characters make every program 65 KB larger.
+// escape makes text fit for an element and for an attribute. Package html does the same, but has a table of
+// about 2,000 named characters, which makes every program 65 KB larger.
 func escape(text string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;").Replace(text)
 }
@@ -131,12 +133,33 @@ func problems(s *snapshot.Snapshot) []problem {
 	return append(errs, warnings...)
 }
 
+// switchedOff reports whether something is in error, and only because the application has switched it off.
+func switchedOff(s *snapshot.Snapshot) bool {
+	off := false
+	for i, c := range s.Components {
+		if s.States[i].Status == probes.Error {
+			if !c.Switch {
+				return false
+			}
+			off = true
+		}
+	}
+	return off
+}
+
 func title(s *snapshot.Snapshot, bad []problem) string {
 	if len(bad) == 0 {
 		return glyph(s.Status) + " " + s.Status + " – health"
 	}
-	return glyph(s.Status) + " " + bad[0].name + " " + string(bad[0].reason) + " – health"
+	mark := glyph(s.Status)
+	if switchedOff(s) {
+		mark = offGlyph
+	}
+	return mark + " " + bad[0].name + " " + string(bad[0].reason) + " – health"
 }
+
+// offGlyph stands before what is switched off.
+const offGlyph = "○"
 
 func glyph(status string) string {
 	switch status {
@@ -149,12 +172,15 @@ func glyph(status string) string {
 }
 
 func writeBanner(w *strings.Builder, s *snapshot.Snapshot, bad []problem) {
-	class := s.Status
+	class, word := s.Status, glyph(s.Status)+" "+strings.ToUpper(s.Status[:1])+s.Status[1:]
+	if switchedOff(s) {
+		class, word = "off", offGlyph+" Switched off"
+	}
 	if s.Phase != "running" {
 		class = "off"
 	}
-	w.WriteString(`<header id="banner" class="banner s-` + class + `"><h1 id="status">` + glyph(s.Status) + " " +
-		strings.ToUpper(s.Status[:1]) + s.Status[1:] + `</h1><p id="why">`)
+	w.WriteString(`<header id="banner" class="banner s-` + class + `"><h1 id="status">` + word +
+		`</h1><p id="why">`)
 	var parts []string
 	switch s.Phase {
 	case "running":
@@ -172,6 +198,31 @@ func writeBanner(w *strings.Builder, s *snapshot.Snapshot, bad []problem) {
 	w.WriteString(escape(strings.Join(parts, " · ")) + "</p></header>\n")
 }
 
+// writeGroups writes the groups with links to the cards of their checks, and nothing if there are none.
+func writeGroups(w *strings.Builder, groups []snapshot.Group) {
+	if len(groups) == 0 {
+		return
+	}
+	w.WriteString(`<section aria-labelledby="h-groups"><h2 id="h-groups">Groups</h2>` +
+		`<ul id="groups" class="groups">` + "\n")
+	for _, group := range groups {
+		class, word := "error", "✕ not ready"
+		if group.Ready {
+			class, word = "ok", "✓ ready"
+		}
+		w.WriteString(`<li class="s-` + class + `"><strong>` + escape(group.Name) + "</strong> " +
+			`<span class="word">` + word + "</span>: ")
+		for i, check := range group.Checks {
+			if i > 0 {
+				w.WriteString(", ")
+			}
+			w.WriteString(`<a href="#check-` + escape(check) + `">` + escape(check) + "</a>")
+		}
+		w.WriteString("</li>\n")
+	}
+	w.WriteString("</ul></section>\n")
+}
+
 // writeCards writes the cards of the dependencies or of the system, the worst first.
 func writeCards(w *strings.Builder, id, heading string, s *snapshot.Snapshot, system bool) {
 	w.WriteString(`<section aria-labelledby="h-` + id + `"><h2 id="h-` + id + `">` + heading + "</h2>" +
@@ -179,20 +230,24 @@ func writeCards(w *strings.Builder, id, heading string, s *snapshot.Snapshot, sy
 	for _, status := range []probes.Status{probes.Error, probes.Warning, probes.OK, ""} {
 		for i, c := range s.Components {
 			if c.System == system && s.States[i].Status == status {
-				writeCard(w, c.Name, s.States[i])
+				writeCard(w, c, s.States[i])
 			}
 		}
 	}
 	w.WriteString("</ul></section>\n")
 }
 
-func writeCard(w *strings.Builder, name string, state snapshot.State) {
-	status := string(state.Status)
-	if status == "" {
-		status = "unknown"
+func writeCard(w *strings.Builder, c snapshot.Component, state snapshot.State) {
+	class := string(state.Status)
+	if class == "" {
+		class = "unknown"
 	}
-	w.WriteString(`<li class="card s-` + status + `"><header><h3>` + escape(name) +
-		`</h3><span class="word">` + glyph(status) + " " + status + "</span></header>")
+	word := glyph(class) + " " + class
+	if c.Switch && state.Status == probes.Error {
+		class, word = "off", offGlyph+" switched off"
+	}
+	w.WriteString(`<li class="card s-` + class + `" id="check-` + escape(c.Name) + `"><header><h3>` +
+		escape(c.Name) + `</h3><span class="word">` + word + "</span></header>")
 	if state.Reason != "" {
 		text := string(state.Reason)
 		if meaning := meanings[state.Reason]; meaning != "" {

@@ -6,8 +6,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// bySQLAnswer reads a PostgreSQL error by the code that the drivers (pgx, lib/pq) give by a method, and by
-// its text where the code says too little.
+// bySQLAnswer returns the reason for a PostgreSQL error. The drivers (pgx, lib/pq) return its code from a
+// method. Where the code says too little, the text decides.
 // The codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 func bySQLAnswer(code, text string) probes.Reason {
 	var reason probes.Reason

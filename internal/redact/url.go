@@ -67,8 +67,8 @@ func schemeStart(text string, end int) int {
 // parserQuotes are how net/url begins to quote what may be a part of a password.
 var parserQuotes = []string{`invalid port "`, `invalid URL escape "`, `invalid character "`}
 
-// urlErrors finds what net/url quotes because it can't read it, and which may have lost its @ with the rest
-// of the password behind a #.
+// urlErrors finds the texts that net/url quotes in its errors. Such a text may be a part of a password. It
+// need not contain the @ that ends a password, because net/url cuts a URL at the first #.
 func (s *search) urlErrors() {
 	for _, begin := range parserQuotes {
 		each(s.text, begin, func(at int) {
@@ -94,9 +94,9 @@ func (s *search) urlErrors() {
 	})
 }
 
-// userinfo finds what stands before an @ in a word without a scheme: user:password@tcp(host)/ and its like,
-// which are DSNs of MySQL's driver, and before @host:port what a parser leaves of a URL that it cut at a
-// character of the password.
+// userinfo finds passwords before an @ in words without a scheme. Such a word is a DSN of MySQL's driver,
+// such as user:password@tcp(host)/, or the rest of a URL that a parser has cut at a character of the
+// password.
 func (s *search) userinfo() {
 	word, rest, colon := 0, 0, -1 // where the word begins, its last part between quotes, and its first colon
 	for i := range len(s.text) {

@@ -64,8 +64,8 @@ func (c *Conn) clusterClient(ctx context.Context, app *redis.ClusterOptions) *re
 }
 
 // options returns a copy of the application's options for a client that keeps one connection and tries once.
-// An option that is off by -1 must be set again in the copy, even if the application has set it: a client
-// has replaced it by 0, which means the default when a client is made.
+// For some options -1 means off. The copy must set them to -1 again, even if the application did: its client
+// has replaced -1 with 0, and a new client takes 0 as the default.
 func options(ctx context.Context, app *redis.Options) *redis.Options {
 	opt := *app
 	opt.Dialer = dialer(ctx, app)

@@ -19,17 +19,27 @@ type Snapshot struct {
 	Phase      string      // starting, running or draining; empty once the Health is closed
 	Components []Component // of all snapshots of one Health the same
 	States     []State     // one for each of Components
+	Groups     []Group
 	System     System
 }
 
 // Component is a check or a system metric, and what is fixed of it.
 type Component struct {
-	Name     string
-	System   bool          // it is a system metric
-	Critical bool          // an error of it makes the service unhealthy
-	Celery   bool          // its details are those of package celeryprobe
-	Timeout  time.Duration // of one run; zero for a system metric
-	Interval time.Duration // how often it runs if it is looked at often enough; zero for a system metric
+	Name        string
+	System      bool          // it is a system metric
+	Critical    bool          // an error of it makes the service unhealthy
+	Switch      bool          // the application turns it off and on by itself
+	Celery      bool          // its details are those of package celeryprobe
+	Certificate bool          // its details are those of package certprobe
+	Timeout     time.Duration // of one run; zero for a system metric
+	Interval    time.Duration // how often it runs if it is looked at often enough; zero for a system metric
+}
+
+// Group is a part of the service.
+type Group struct {
+	Name   string
+	Ready  bool
+	Checks []string // the names of its checks
 }
 
 // State is what is known of a component. Status is empty before its first result.
@@ -83,10 +93,10 @@ type Kind int
 const (
 	// Ended is a run that has ended, or that has just exceeded its timeout. Each run is Ended once.
 	Ended Kind = iota
-	// Overdue is a run that exceeded its timeout before and is still not over. It is told at most once in
-	// each freshness time, when there is a look.
+	// Overdue is a run that exceeded its timeout before and is still not over. It is recorded at most once in
+	// each freshness time, and only if something asks for the check.
 	Overdue
-	// Late is the failure of a run that was told already when it exceeded its timeout: only Reason is new.
+	// Late is the failure of a run that was recorded before, when it exceeded its timeout. Only Reason is new.
 	Late
 )
 

@@ -75,8 +75,7 @@ func (l *link) clientClosed() {
 	l.countClosed()
 }
 
-// closeFlow notes that one flow has delivered its end. With the second one the link is
-// over.
+// closeFlow is called by each of the two flows at its end. The second call ends the link.
 func (l *link) closeFlow() {
 	l.proxy.mu.Lock()
 	defer l.proxy.mu.Unlock()

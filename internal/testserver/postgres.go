@@ -92,7 +92,7 @@ func (p *Postgres) postgres() command {
 }
 
 // accepting returns nil when the server accepts connections. Like pg_ctl it reads the last line of
-// postmaster.pid. The first line tells the file from that of an earlier process.
+// postmaster.pid. The first line is the process's number: another number means that the file is an old one.
 func (p *Postgres) accepting() error {
 	lines := p.pidFile()
 	if len(lines) < 8 || lines[0] != strconv.Itoa(p.process.pid()) {

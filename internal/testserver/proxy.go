@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// ProxyGoroutine is the function in whose stack each goroutine of a Proxy is, for
-// goleak.IgnoreAnyFunction in a test that looks for leaks before its proxies end.
+// ProxyGoroutine is a function in the stack of every goroutine of a Proxy. A test that looks for leaks before
+// its proxies end must pass it to goleak.IgnoreAnyFunction.
 const ProxyGoroutine = "github.com/echo-probes/echohealth/internal/testserver.(*Proxy).run"
 
 // A Proxy passes TCP connections on to a server. Its modes produce faults of a network,
@@ -81,8 +81,8 @@ func (p *Proxy) Addr() string { return p.addr }
 // Pass passes everything on, also what Stall held back.
 func (p *Proxy) Pass() { p.set(mode{kind: pass}) }
 
-// Delay delivers what the server sends after the delay d. A round trip takes d longer, and a long answer not
-// more than that.
+// Delay delivers everything that the server sends d later. So a round trip takes d longer, and so does a long
+// answer as a whole.
 func (p *Proxy) Delay(d time.Duration) { p.set(mode{kind: delay, pause: d}) }
 
 // Stall passes nothing, in neither direction, like a network that loses every packet:
@@ -211,7 +211,7 @@ func (p *Proxy) fillPort() {
 		}
 		p.fill = append(p.fill, conn)
 	}
-	p.t.Error("proxy: the port's queue does not fill")
+	p.t.Error("proxy: the listener still accepts connections, so a full queue of connections can't be simulated")
 }
 
 func (p *Proxy) listen(listener net.Listener) {

@@ -1,6 +1,7 @@
 // Package testserver starts real servers for tests: PostgreSQL, PgBouncer, MariaDB, Redis, RabbitMQ, Celery
-// workers and Prometheus, each private to the test that asks for it, on a free port of 127.0.0.1, so that a
-// test may also stop, kill, freeze and restart it. A [Proxy] adds the faults of a network.
+// workers, Prometheus, HAProxy, nginx and Caddy, each private to the test that asks for it, on a free port
+// of 127.0.0.1, so that a test may also stop, kill, freeze and restart it. A [Proxy] adds the faults of a
+// network.
 //
 //	func TestMain(m *testing.M) { testserver.Main(m) }
 //

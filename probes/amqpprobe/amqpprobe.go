@@ -124,7 +124,7 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	if err == nil && place > 0 {
 		result.Details = []slog.Attr{slog.Int("broker", place)}
 	}
-	return p.newConns.Apply(result)
+	return p.newConns.Apply(ctx, result)
 }
 
 // ask makes a round trip to the broker. A refusal for want of permission is an answer too: since 4.2.7 and

@@ -35,8 +35,8 @@ type ConnOption func(*ConnProbe) error
 //   - connection_lost, if there is no connection, if it is closed, or if amqp091-go's own recovery
 //     (Config.Recovery) has not restored it yet;
 //   - broker_blocked, while the broker has a memory or disk alarm and takes no messages from this
-//     connection. The broker reports that once, at the first message that is published during the alarm. The
-//     probe misses a report from before it has seen the connection, see Watch.
+//     connection. The broker reports an alarm once, when the first message is published during it. A report
+//     that came before the probe's first check of the connection is missed. Watch prevents that.
 //
 // Until current has returned a connection, the check is a Warning with dependency_starting, which does not
 // affect readiness. After 30 s from the first check it is an Error with connection_lost.

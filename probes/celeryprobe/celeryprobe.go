@@ -76,10 +76,10 @@ type failoverList interface {
 // depth is the state of a queue.
 type depth struct {
 	queue     string
-	missing   bool  // if the broker can tell
-	refused   error // why the broker can't use it although it exists; with a reason
-	pending   int   // unknown if the broker can't tell
-	consumers int   // the same
+	missing   bool  // it does not exist; always false with Redis, which removes empty queues
+	refused   error // it exists, but the broker can't use it; has a reason
+	pending   int   // unknown if the broker did not answer it
+	consumers int   // likewise
 }
 
 const unknown = -1
@@ -169,12 +169,12 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	}
 	r := report{strict: p.strict, zeroWorkers: p.zeroWorkers}
 	if err := p.check(ctx, &r); err != nil {
-		return p.newConns.Apply(probes.FromError(err))
+		return p.newConns.Apply(ctx, probes.FromError(err))
 	}
 	if list, ok := p.broker.(failoverList); ok && list.place() > 0 {
 		r.detail("broker", list.place())
 	}
-	return p.newConns.Apply(r.result())
+	return p.newConns.Apply(ctx, r.result())
 }
 
 func (p *Probe) check(ctx context.Context, r *report) error {

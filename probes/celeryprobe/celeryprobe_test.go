@@ -160,8 +160,8 @@ func TestValidate(t *testing.T) {
 		{"TLS options need a scheme with TLS", "", []celeryprobe.Option{celeryprobe.TLSConfig(new(tls.Config))}},
 		{`celeryprobe.Separator(""): the separator must not be empty`, "redis://", []celeryprobe.Option{celeryprobe.Separator("")}},
 		{"celeryprobe.PrioritySteps(): at least one step is required", "redis://", []celeryprobe.Option{celeryprobe.PrioritySteps()}},
-		{"celeryprobe.PrioritySteps([0 3 3]): the steps must rise", "redis://", []celeryprobe.Option{celeryprobe.PrioritySteps(0, 3, 3)}},
-		{"celeryprobe.PrioritySteps([-1]): the steps must rise and must not be negative", "redis://", []celeryprobe.Option{celeryprobe.PrioritySteps(-1)}},
+		{"celeryprobe.PrioritySteps([0 3 3]): the steps must be in ascending order", "redis://", []celeryprobe.Option{celeryprobe.PrioritySteps(0, 3, 3)}},
+		{"celeryprobe.PrioritySteps([-1]): the steps must be in ascending order, from 0", "redis://", []celeryprobe.Option{celeryprobe.PrioritySteps(-1)}},
 		{"celeryprobe.GlobalKeyPrefix is for Redis, not for RabbitMQ", "amqp://", []celeryprobe.Option{celeryprobe.GlobalKeyPrefix("x")}},
 	}
 	for _, test := range tests {

@@ -273,7 +273,7 @@ func Separator(sep string) Option {
 }
 
 // PrioritySteps sets Celery's priority_steps of broker_transport_options. The Redis transport keeps each
-// queue as one list for each step. The default is 0, 3, 6, 9. The steps must rise and must not be negative.
+// queue as one list for each step. The default is 0, 3, 6, 9. The steps must be in ascending order, from 0.
 // The check does not count tasks in other steps. No step is an error, and so is the option with RabbitMQ.
 // The last use wins.
 func PrioritySteps(steps ...int) Option {
@@ -283,7 +283,7 @@ func PrioritySteps(steps ...int) Option {
 		}
 		for i, step := range steps {
 			if step < 0 || i > 0 && step <= steps[i-1] {
-				return fmt.Errorf("celeryprobe.PrioritySteps(%v): the steps must rise and must not be negative", steps)
+				return fmt.Errorf("celeryprobe.PrioritySteps(%v): the steps must be in ascending order, from 0", steps)
 			}
 		}
 		s.redis.steps = slices.Clone(steps)

@@ -35,7 +35,7 @@ func TestOptions(t *testing.T) {
 		{rabbit, "", options{celeryprobe.Queues(long)}},
 		{rabbit, "a name must have 1 to 255 bytes", options{celeryprobe.Queues(long + "n")}},
 		{redis, "", options{celeryprobe.PrioritySteps(0, 1), celeryprobe.Separator(":")}},
-		{redis, "the steps must rise", options{celeryprobe.PrioritySteps(1, 0)}},
+		{redis, "the steps must be in ascending order", options{celeryprobe.PrioritySteps(1, 0)}},
 		{redis, "celeryprobe.FanoutPrefix needs PingWorkers", options{celeryprobe.FanoutPrefix("/a.")}},
 		{redis, "", options{ping, celeryprobe.FanoutPrefix("")}},
 		{redis, "", options{ping, celeryprobe.FanoutPrefix("/a.")}},

@@ -66,8 +66,8 @@ func (m memory) headroomTest() (bool, error) {
 	return true, nil // there is room, and the value evicts nothing
 }
 
-var errNoHeadroom = errors.New("less than 64 KB of Redis's maxmemory are left for the workers' answers, " +
-	"and its policy has few keys to evict. A worker that can't write its answer would end")
+var errNoHeadroom = errors.New("Redis has less than 64 KB left below maxmemory, and too few keys that its " +
+	"policy may evict; no ping was sent, because a worker that can't write its answer exits")
 
 // infoValue returns the value of a line "name:value" of INFO, "" if there is none.
 func infoValue(info, name string) string {

@@ -74,7 +74,7 @@ func (p *Probe) combine() error {
 	var errs []error
 	if len(p.header["Authorization"]) > 1 {
 		errs = append(errs, errors.New("httpprobe.Header(\"Authorization\", …): "+
-			"the header must not be set twice, by Header, BasicAuth and BearerToken together"))
+			"the header must be set only once: use one of Header, BasicAuth and BearerToken"))
 	}
 	switch {
 	case p.tls == nil:

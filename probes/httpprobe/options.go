@@ -63,10 +63,10 @@ func Host(host string) Option {
 	}
 }
 
-// BasicAuth sends a user and a password by basic authentication. They need not be encoded, and count instead
-// of those in the URL. The user must not contain a colon, neither must contain a control character, and one
-// of them must not be empty. Other values are errors at construction of the health checks. BasicAuth and
-// BearerToken replace each other: the last use wins.
+// BasicAuth sends a user and a password by basic authentication. They must not be URL-encoded, and replace
+// those in the URL. The user must not contain a colon. The user and the password must not contain control
+// characters, and must not both be empty. Other values are errors at construction of the health checks.
+// BasicAuth and BearerToken replace each other: the last use wins.
 func BasicAuth(user, password string) Option {
 	return func(p *Probe) error {
 		switch {

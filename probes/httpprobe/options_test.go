@@ -130,7 +130,7 @@ func TestRequestOptions(t *testing.T) {
 }
 
 func TestInvalidOptions(t *testing.T) {
-	const header = `httpprobe.Header("Authorization", …): the header must not be set twice`
+	const header = `httpprobe.Header("Authorization", …): the header must be set only once`
 	tests := []struct {
 		opts []httpprobe.Option
 		want string

@@ -11,8 +11,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// explain returns the error of a request without the URL, and with the reason that package net/http shows in
-// the text alone.
+// explain returns the error of a request without the URL. If net/http tells the cause only by the error's
+// text, explain adds the reason.
 func (p *Probe) explain(ctx context.Context, err error) error {
 	err = withoutURL(err)
 	if silent, ok := errors.AsType[*noAnswerError](err); ok && !p.answered.Load() {

@@ -82,7 +82,7 @@ func hasHook(config *pgxpool.Config) bool {
 
 // poolClosed reports whether the application has closed its pool. Only acquiring a connection tells. The
 // probe does so once after the pool has lost its last connection.
-func (p *Probe) poolClosed() bool {
+func (p *Probe) poolClosed(ctx context.Context) bool {
 	stat := p.pool.Stat()
 	if stat.TotalConns() > 0 {
 		p.closedTested = false
@@ -91,7 +91,7 @@ func (p *Probe) poolClosed() bool {
 		return false
 	}
 	p.closedTested = true
-	conn, err := p.pool.Acquire(basecontext.With(&endsSoon{Context: context.Background()}, p.base))
+	conn, err := p.pool.Acquire(&endsSoon{Context: basecontext.With(context.WithoutCancel(ctx), p.base)})
 	if err == nil { // the application was faster in making one
 		conn.Release()
 	}

@@ -64,10 +64,10 @@ func (p *Probe) Advise() []string {
 	if p.config == nil || p.config.ConnConfig.ConnectTimeout > 0 {
 		return nil
 	}
-	return []string{"pgxpool: the pool has no connect_timeout, so a dial that gets no answer holds one of its " +
-		"connections for 2 minutes, whatever the caller's context says. Measured with 4 connections and " +
-		"6 calls that timed out: the first success came 111 s after the database was back, with " +
-		"connect_timeout=2 after 0.03 s. " +
+	return []string{"pgxpool: the pool has no connect_timeout. A connection attempt that gets no answer " +
+		"occupies a place in the pool for 2 minutes, even after the caller's context has ended. Measured with " +
+		"4 connections and 6 calls that timed out: after the database was back, the first call succeeded " +
+		"after 111 s, and with connect_timeout=2 after 0.03 s. " +
 		"Add connect_timeout=2 to the connection string, or set ConnConfig.ConnectTimeout"}
 }
 
@@ -76,7 +76,7 @@ func (p *Probe) Advise() []string {
 // with ctx's error, and the query stays open for the next check. An OK becomes a Warning while no new
 // connection can be made.
 func (p *Probe) Check(ctx context.Context) probes.Result {
-	return p.newConns.Apply(p.runner.Check(ctx, sharedrun.Question{
+	return p.newConns.Apply(ctx, p.runner.Check(ctx, sharedrun.Question{
 		Observe:    p.observe,
 		MinTime:    p.runLimit,
 		Unanswered: func(err error) probes.Result { return p.failed(p.pool.Stat(), err) },
@@ -123,7 +123,7 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 			}
 		}
 	}
-	if err == nil && p.poolClosed() {
+	if err == nil && p.poolClosed(ctx) {
 		p.own.close()
 		err = errPoolClosed
 	}

@@ -13,8 +13,8 @@ type query string
 const (
 	selectOne query = "SELECT 1"
 
-	// showReadOnly asks for what PostgreSQL also reports unasked, because a pooler may report the parameters
-	// of a server that it no longer uses.
+	// showReadOnly asks the server itself. PostgreSQL also reports this parameter when a connection begins, but
+	// a pooler may pass on the report of a server that it no longer uses.
 	showReadOnly query = "SHOW transaction_read_only"
 )
 

@@ -46,8 +46,9 @@ func (p *Probe) askServer(ctx context.Context, server redis.Cmdable) error {
 	return err
 }
 
-// slotKeys end keys in the middle of each sixteenth of a cluster's slots. They are never written. After a
-// prefix they are in each sixteenth too: the CRC-16 is linear, so the prefix is one XOR to all of them.
+// slotKeys are the ends of 16 keys, one in each sixteenth of a cluster's slots. No value is written to these
+// keys. With any prefix they still are in 16 different sixteenths, because a prefix changes the CRC-16 of all
+// of them by the same XOR.
 var slotKeys = [16]string{
 	"abo", "cuu", "enb", "gyx", "asm", "cdw", "fiz", "ghz",
 	"ass", "cdi", "mvf", "ghd", "abq", "cuk", "mgd", "gyf",

@@ -42,8 +42,8 @@ func (p pool) details() []slog.Attr {
 
 func (p pool) full() bool { return p.max > 0 && p.inUse >= p.max }
 
-// saturated returns a warning if the application's pool was full before and after the check. Any busy pool
-// is full at single moments.
+// saturated returns a warning if the application's pool was full both before and after the check. Being full
+// at one moment is normal for a busy pool.
 func saturated(before, after pool) error {
 	if !before.full() || !after.full() {
 		return nil

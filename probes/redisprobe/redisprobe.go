@@ -154,7 +154,7 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	if err == nil {
 		err = saturated(before, after)
 	}
-	result := p.newConns.Apply(probes.FromError(err))
+	result := p.newConns.Apply(ctx, probes.FromError(err))
 	result.Details = after.details()
 	return result
 }

@@ -268,7 +268,7 @@ func TestPanicInThePool(t *testing.T) {
 		for range 60 {
 			result := probe.Check(t.Context())
 			assertResult(t, result, probes.Error, probes.ReasonPanic)
-			assert.ErrorContains(t, result.Err, "panics when the pool gets a connection")
+			assert.ErrorContains(t, result.Err, "panicked when the pool got a connection")
 			time.Sleep(time.Minute - 1)
 		}
 		assert.Equal(t, 1, db.Stats().InUse)

@@ -77,7 +77,7 @@ func New(db *sql.DB, opts ...Option) *Probe {
 // result is Error with ctx's error. The statement then stays open for the next check, as it does while the
 // pool is saturated. An OK becomes a Warning while no new connection can be made.
 func (p *Probe) Check(ctx context.Context) probes.Result {
-	return p.newConns.Apply(p.runner.Check(ctx, sharedrun.Question{
+	return p.newConns.Apply(ctx, p.runner.Check(ctx, sharedrun.Question{
 		Observe: p.observe,
 		MinTime: runLimit,
 		Unanswered: func(err error) probes.Result {

@@ -36,7 +36,7 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 // if there is no answer and the pool may be used as well.
 func (p *Probe) observeOwn(ctx context.Context) (probes.Result, bool) {
 	p.run.setHolds(true) // the run does not wait for the pool
-	if p.closed() {
+	if p.closed(ctx) {
 		return probes.Result{}, false // observePool reports it
 	}
 	err := p.own.ask(ctx, p.ask)
@@ -52,10 +52,10 @@ func (p *Probe) observeOwn(ctx context.Context) (probes.Result, bool) {
 	return p.result(err), true
 }
 
-// closed reports whether the application has closed the pool. For a context that has ended the pool returns
-// no connection, but it checks first whether it is closed.
-func (p *Probe) closed() bool {
-	ctx, cancel := context.WithCancel(context.Background())
+// closed reports whether the application has closed the pool. Conn is called with a context that has ended,
+// so that it takes no connection: it returns the error of the context, or before it that of a closed pool.
+func (p *Probe) closed(ctx context.Context) bool {
+	ctx, cancel := context.WithCancel(ctx)
 	cancel()
 	_, err := p.db.Conn(ctx)
 	return !errors.Is(err, context.Canceled)
@@ -124,8 +124,9 @@ func (p *Probe) query(ctx context.Context) error {
 func (p *Probe) acquire(ctx context.Context) (conn *sql.Conn, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = probes.Fail(probes.ReasonPanic, fmt.Errorf("the driver panics when the pool gets a connection, "+
-				"which costs it this one; the pool is asked again in %s: %v\n%s", repeatAfterPanic, v, debug.Stack()))
+			err = probes.Fail(probes.ReasonPanic, fmt.Errorf("the driver panicked when the pool got a connection, "+
+				"and the pool lost this connection; the next attempt is in %s: %v\n%s",
+				repeatAfterPanic, v, debug.Stack()))
 		}
 	}()
 	return p.db.Conn(ctx)

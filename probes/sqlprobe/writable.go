@@ -29,10 +29,11 @@ func RequireWritable() Option {
 	return func(p *Probe) { p.writable = true }
 }
 
-// ReadOnlyQuery is RequireWritable with a question for any driver. The statement must return rows whose last
-// column says whether the database is read-only: off, 0, false and no, in upper or lower case, mean that it
-// takes writes, any other value that it does not. A statement that fails or returns no row makes the check an
-// error. An empty statement is an error at construction of the health checks. The last use wins.
+// ReadOnlyQuery is RequireWritable for any driver, with a statement that asks whether the database is
+// read-only. The last column of each row is the answer. The values off, 0, false and no, in upper or lower
+// case, mean that the database takes writes. Any other value means that it is read-only. A statement that
+// fails or returns no row makes the check an error. An empty statement is an error at construction of the
+// health checks. The last use wins.
 func ReadOnlyQuery(statement string) Option {
 	return func(p *Probe) { p.writable, p.question, p.questionSet = true, statement, true }
 }

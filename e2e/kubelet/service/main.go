@@ -1,6 +1,6 @@
-// Command service is what the tests of e2e/kubelet run in a container where the example does not do: a service with a
-// startup gate, one that migrates before it listens, one that takes much memory, and the process that holds a pod's
-// namespaces.
+// Command service is what the tests of e2e/kubelet run in a container where the example does not do: a
+// service with a startup gate, one that migrates before it listens, one that takes much memory, and the
+// process that holds a pod's namespaces.
 package main
 
 import (
@@ -83,7 +83,14 @@ func logProbes(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		err := next(c)
 		r := c.Request()
-		fmt.Println("asked", r.URL.Path, c.Response().Status, r.UserAgent(), r.Header.Get("Connection"), r.RemoteAddr)
+		fmt.Println(
+			"asked",
+			r.URL.Path,
+			c.Response().Status,
+			r.UserAgent(),
+			r.Header.Get("Connection"),
+			r.RemoteAddr,
+		)
 		return err
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// answerLimit is how many bytes of one answer are read, its head included.
+// answerLimit is the largest size of an answer with its head, in bytes.
 const answerLimit = 1 << 20
 
 var (
@@ -21,15 +21,14 @@ var (
 	errExcess   = errors.New("the server sent more than its answer")
 )
 
-// Connection is one connection to a target. It does nothing of what http.Transport does beside sending a
-// request, and what would hide the faults that a rollout has: no retry on another connection, no redirect, no
-// proxy.
+// Connection is one connection to a target. Unlike http.Transport it does not send a request again over
+// another connection, follow a redirect, or use a proxy: that would hide the faults of a rollout.
 type Connection struct {
 	net.Conn
 	reader *bufio.Reader
 	limit  *io.LimitedReader // below reader
 
-	DiscardBodies bool // read bodies, and don't keep them
+	DiscardBodies bool // answers have no Body
 }
 
 // Dial connects to a target. The caller must close the connection.
@@ -59,17 +58,17 @@ func (s Settings) tlsConfig(t Target) *tls.Config {
 	return config
 }
 
-// Answer is what a server sent.
+// Answer is the answer of a server.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
-	Last   bool // the server closes the connection after it, or says that it does
+	Last   bool // the server closes the connection after this answer
 	Took   time.Duration
 }
 
-// Ask sends a request and reads the whole answer, before the deadline of ctx. After an error the connection
-// must not be used again.
+// Ask sends a request and reads the whole answer before the deadline of ctx. The caller must not use the
+// connection after an error.
 func (c *Connection) Ask(ctx context.Context, r *http.Request) (*Answer, error) {
 	began := time.Now()
 	deadline, _ := ctx.Deadline()
@@ -93,8 +92,8 @@ func (c *Connection) Ask(ctx context.Context, r *http.Request) (*Answer, error) 
 	return a, nil
 }
 
-// refusal returns the alert of a server that refused the client's certificate, else the error of the write.
-// With TLS 1.3 such a server closes the connection only after the handshake, while the request is written.
+// refusal returns the alert of a server that refused the client's certificate, or else err, the error of a
+// write. In TLS 1.3 the client's handshake ends before the server's, so the alert comes during the request.
 func (c *Connection) refusal(err error) error {
 	if _, ok := c.Conn.(*tls.Conn); ok {
 		if _, readErr := c.Read(make([]byte, 1)); isAlert(readErr) {
@@ -122,7 +121,7 @@ func (c *Connection) read(r *http.Request) (*Answer, error) {
 	return &Answer{Status: response.StatusCode, Header: response.Header, Body: body, Last: response.Close}, nil
 }
 
-// readHead reads the head of the answer, and before it a few that only announce it, such as 103 Early Hints.
+// readHead reads the head of the answer. It skips a few informational answers, such as 103 Early Hints.
 func (c *Connection) readHead(r *http.Request) (*http.Response, error) {
 	for range 5 {
 		response, err := http.ReadResponse(c.reader, r)
@@ -137,9 +136,10 @@ func (c *Connection) readHead(r *http.Request) (*http.Response, error) {
 	return nil, errNotHTTP
 }
 
-// notHTTP tells the errors of the network from those of the reading, which quote what was sent.
+// notHTTP returns errors of the network as they are. It replaces errors of parsing, which quote the server.
 func notHTTP(err error) error {
-	if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+	_, isNetwork := errors.AsType[net.Error](err)
+	if isNetwork || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return err
 	}
 	return errNotHTTP

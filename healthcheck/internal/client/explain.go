@@ -15,7 +15,7 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// Explain says in a few words why there is no answer.
+// Explain returns a few words on an error of Ask or Dial.
 func (s Settings) Explain(err error) string {
 	dns, isDNS := errors.AsType[*net.DNSError](err)
 	errno, isErrno := errors.AsType[syscall.Errno](err)
@@ -50,19 +50,19 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// errnoTexts has Windows' socket errors by their numbers too: there the names of package syscall stand for
-// numbers that the system never returns.
+// errnoTexts has the socket errors of Windows by their numbers too, because Windows never returns the values
+// that package syscall has there for the names.
 var errnoTexts = map[syscall.Errno]string{
 	syscall.ECONNREFUSED: "connection refused",
 	10061:                "connection refused",
 	syscall.ECONNRESET:   "connection reset",
 	syscall.ECONNABORTED: "connection reset",
-	syscall.EPIPE:        "connection reset", // the error of a write where that of a read is ECONNRESET
+	syscall.EPIPE:        "connection reset", // a write returns it where a read returns ECONNRESET
 	10053:                "connection reset",
 	10054:                "connection reset",
 }
 
-// ExplainStatus says what the status of an answer often comes from. It is empty where that is not known.
+// ExplainStatus returns the likely cause of an answer's status, or "".
 func (s Settings) ExplainStatus(t Target, a *Answer) string {
 	switch {
 	case a.Status/100 == 3:
@@ -72,14 +72,14 @@ func (s Settings) ExplainStatus(t Target, a *Answer) string {
 	case a.Status == http.StatusForbidden:
 		return s.explainRefusal(t) + ", or requests from this address are not allowed"
 	case a.Status == http.StatusNotFound:
-		return "there is no such check or endpoint, or the prefix is another"
+		return "there is no such check, group or endpoint, or the prefix is another"
 	case a.Status == http.StatusBadRequest && bytes.Contains(a.Body, []byte("SSL certificate")):
 		return "the server does not accept the client certificate, or requires one (--cert and --key)" // nginx
 	}
 	return ""
 }
 
-// explainRefusal says what is wrong with the credentials, and which flag gives them.
+// explainRefusal returns the fault of the credentials, with the flag that sets them.
 func (s Settings) explainRefusal(t Target) string {
 	switch {
 	case s.Credentials != "":
@@ -90,7 +90,7 @@ func (s Settings) explainRefusal(t Target) string {
 	return "a token is missing (--token-env or --token-file)"
 }
 
-// StatusText names a status by net/http's words, never by the server's.
+// StatusText returns the status with the words of net/http, never with those of the server.
 func StatusText(status int) string {
 	if name := http.StatusText(status); name != "" {
 		return strconv.Itoa(status) + " " + name

@@ -10,7 +10,7 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// explainTLS says why TLS failed, and which flag may help. It is empty for other errors.
+// explainTLS returns a few words on an error of TLS, with the flag that may help, or "" for other errors.
 func (s Settings) explainTLS(err error) string {
 	if failed, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return "the certificate is not accepted: " + s.explainCertificate(failed.Err)
@@ -38,7 +38,7 @@ func (s Settings) explainCertificate(err error) string {
 	return "it is not signed by an authority that the system trusts (--cacert names one)"
 }
 
-// namesOf says for which hosts a certificate is.
+// namesOf returns the hosts of a certificate, as in "for app.example".
 func namesOf(certificate *x509.Certificate) string {
 	names := certificate.DNSNames
 	for _, ip := range certificate.IPAddresses {
@@ -53,13 +53,13 @@ func namesOf(certificate *x509.Certificate) string {
 	return "for " + strings.Join(names, ", ")
 }
 
-// isAlert reports whether a server refused the connection by an alert of TLS.
+// isAlert reports whether err is a TLS alert from the server.
 func isAlert(err error) bool {
 	operation, ok := errors.AsType[*net.OpError](err)
 	return ok && operation.Op == "remote error"
 }
 
-// explainAlert says why a server refused the connection. Its alert is one of the texts of package tls.
+// explainAlert returns a few words on an alert. The text of an alert comes from package tls.
 func (s Settings) explainAlert(err error) string {
 	operation, _ := errors.AsType[*net.OpError](err)
 	alert := strings.TrimPrefix(operation.Err.Error(), "tls: ")

@@ -9,7 +9,7 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// ParseHeader reads lines such as "KEY: VALUE". Its errors never quote a value, which may be a secret.
+// ParseHeader parses lines such as "KEY: VALUE". Its errors never quote a value, which may be a secret.
 func ParseHeader(lines []string) (http.Header, error) {
 	header := http.Header{"User-Agent": {"echohealth-healthcheck"}}
 	for _, line := range lines {
@@ -17,13 +17,14 @@ func ParseHeader(lines []string) (http.Header, error) {
 		value = strings.TrimSpace(value)
 		switch {
 		case !found:
-			return nil, errors.New("--header: it is 'KEY: VALUE', and one has no colon")
+			return nil, errors.New("--header: it must be 'KEY: VALUE', and one has no colon")
 		case !isToken(key):
-			return nil, fmt.Errorf("--header: the key %q has something else than letters, digits and !#$%%&'*+-.^_`|~", key)
+			const rule = "--header: the key %q must have only letters, digits and !#$%%&'*+-.^_`|~"
+			return nil, fmt.Errorf(rule, key)
 		case !isFieldValue(value):
-			return nil, fmt.Errorf("--header: the value of %q has a control character", key)
+			return nil, fmt.Errorf("--header: the value of %q must not have a control character", key)
 		case ownHeaders[http.CanonicalHeaderKey(key)]:
-			return nil, fmt.Errorf("--header: %q is not to be chosen", key)
+			return nil, fmt.Errorf("--header: %q must not be set", key)
 		}
 		if strings.EqualFold(key, "User-Agent") {
 			header.Del(key)
@@ -33,7 +34,7 @@ func ParseHeader(lines []string) (http.Header, error) {
 	return header, nil
 }
 
-// ownHeaders say how a message is sent. The sender sets them.
+// ownHeaders are the headers on the transfer of a message, which the client sets.
 var ownHeaders = map[string]bool{
 	"Connection": true, "Content-Length": true, "Transfer-Encoding": true,
 	"Trailer": true, "Upgrade": true, "Te": true,

@@ -6,8 +6,7 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// Mask returns what may be shown of a text that is meant for a URL, be it valid or not: neither a user, nor
-// a password, nor a query.
+// Mask returns raw without a user, a password and a query. Raw need not be a valid URL.
 func Mask(raw string) string {
 	scheme, rest, found := strings.Cut(raw, "://")
 	if found && strings.Trim(scheme, text.Letters) == "" {

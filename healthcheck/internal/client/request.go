@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Ask asks a target on a new connection, and takes no longer than the timeout.
+// Ask sends a request over a new connection, and returns within the timeout.
 func (s Settings) Ask(ctx context.Context, t Target, method string) (*Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
@@ -16,7 +16,7 @@ func (s Settings) Ask(ctx context.Context, t Target, method string) (*Answer, er
 		return nil, ContextError(ctx, err)
 	}
 	defer c.Close()
-	// Without it an interrupted --watch would wait for a server that hangs.
+	// Otherwise an interrupted --watch would wait for a server that hangs.
 	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 	r := t.NewRequest(method, s.Header)
 	r.Close = true
@@ -28,7 +28,7 @@ func (s Settings) Ask(ctx context.Context, t Target, method string) (*Answer, er
 	return a, nil
 }
 
-// ContextError returns the error of ctx where its end is why something failed, else err.
+// ContextError returns the error of ctx if ctx has ended, and else err.
 func ContextError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -36,7 +36,7 @@ func ContextError(ctx context.Context, err error) error {
 	return err
 }
 
-// NewRequest returns the request to send to the target.
+// NewRequest returns a request for the target.
 func (t Target) NewRequest(method string, header http.Header) *http.Request {
 	r := &http.Request{Method: method, URL: t.URL, Host: header.Get("Host"), Header: header.Clone()}
 	if user := t.URL.User; user != nil && header.Get("Authorization") == "" {

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Settings is what all requests have in common.
+// Settings are the settings of all requests.
 type Settings struct {
-	Timeout     time.Duration // of a whole answer
+	Timeout     time.Duration // for a whole answer
 	Header      http.Header
-	Credentials string      // what gave the Authorization of Header, in words; empty if there is none
-	TLS         *tls.Config // for https URLs, ServerName may be empty; nil is the default
+	Credentials string      // the origin of the Authorization in Header, in words; "" without one
+	TLS         *tls.Config // for https URLs; nil is the default; an empty ServerName is the URL's host
 }
 
-// HasCredentials reports whether a request to the target has any.
+// HasCredentials reports whether a request to the target has credentials.
 func (s Settings) HasCredentials(t Target) bool { return s.Credentials != "" || t.HasUser() }

@@ -1,5 +1,5 @@
-// Package client sends requests to a target and reads the answers. It speaks HTTP/1.1 over connections of its
-// own, without proxies, redirects and retries.
+// Package client sends requests to a target and reads the answers. It speaks HTTP/1.1 over its own
+// connections, without proxies, redirects and retries.
 package client
 
 import (
@@ -18,16 +18,16 @@ const (
 	unixScheme    = "unix://"
 )
 
-// Target is what to ask: a URL, and the address to connect to.
+// Target is a URL and the address of its server.
 type Target struct {
 	network, Address string
 	socket           string   // the path of a UNIX socket; empty over TCP
-	URL              *url.URL // over a UNIX socket the host in it is localhost
-	replica          bool     // Address is one of those of the URL's host
-	Statuses         []string // that its answer may have; nil for a path of the user's own
+	URL              *url.URL // its host is localhost over a UNIX socket
+	replica          bool     // Address is one of several addresses of the URL's host
+	Statuses         []string // the statuses of its endpoint; nil for a path that the user chose
 }
 
-// ParseTarget reads a URL: http, https or unix.
+// ParseTarget parses a URL with the scheme http, https or unix.
 func ParseTarget(raw string) (Target, error) {
 	if rest, ok := strings.CutPrefix(raw, unixScheme); ok {
 		return parseSocket(rest)
@@ -35,22 +35,22 @@ func ParseTarget(raw string) (Target, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case !strings.Contains(raw, "://"):
-		return Target{}, fmt.Errorf("the URL %q begins with neither http:// nor https:// nor unix://", Mask(raw))
+		return Target{}, fmt.Errorf("the URL %q must begin with http://, https:// or unix://", Mask(raw))
 	case err != nil:
-		return Target{}, fmt.Errorf("the URL %q can't be read: %s", Mask(raw), whyUnreadable(err, raw))
+		return Target{}, fmt.Errorf("the URL %q can't be read: %s", Mask(raw), parseProblem(err, raw))
 	case u.Scheme != "http" && u.Scheme != "https":
-		return Target{}, fmt.Errorf("the URL %q begins with neither http:// nor https:// nor unix://", Mask(raw))
+		return Target{}, fmt.Errorf("the URL %q must begin with http://, https:// or unix://", Mask(raw))
 	case u.Hostname() == "":
-		return Target{}, fmt.Errorf("the URL %q has no host", Mask(raw))
+		return Target{}, fmt.Errorf("the URL %q must have a host", Mask(raw))
 	}
-	if why := misplacedCharacter(behindHost(raw)); why != "" {
-		return Target{}, fmt.Errorf("the URL %q has %s", Mask(raw), why)
+	if fault := misplacedCharacter(afterHost(raw)); fault != "" {
+		return Target{}, fmt.Errorf("the URL %q must not have %s", Mask(raw), fault)
 	}
 	return Target{network: "tcp", URL: u, Address: net.JoinHostPort(u.Hostname(), port(u))}, nil
 }
 
-// behindHost returns the path, the query and the fragment, as they are written.
-func behindHost(raw string) string {
+// afterHost returns the path, the query and the fragment of a URL without decoding them.
+func afterHost(raw string) string {
 	_, rest, _ := strings.Cut(raw, "://")
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		return rest[i:]
@@ -58,48 +58,50 @@ func behindHost(raw string) string {
 	return ""
 }
 
-// misplacedCharacter says what is wrong with the part of a URL behind its host. A password with a #, a ? or a /
-// in it ends there, its rest is in this part, and its user is taken for the host: the request would go
-// elsewhere, and the password would be shown.
+// misplacedCharacter returns a character that must not be in the part of a URL after its host, and what to
+// write instead. If a password has a #, a ? or a /, package url ends the host there and puts the rest of the
+// password into this part. The request would go to another host, and messages would show the password.
 func misplacedCharacter(tail string) string {
 	switch {
 	case strings.Contains(tail, "#"):
-		return "a #: what follows it is never sent, and in a password it is written as %23"
+		return "a #: what follows it is never sent; in a password write it as %23"
 	case strings.Contains(tail, "@"):
-		return "an @ behind its host: there it is written as %40, and what is special in a password as %2F or the like"
+		return "an @ after its host: write it as %40 there, " +
+			"and special characters in a password as %2F or the like"
 	}
 	return ""
 }
 
-// whyUnreadable is package url's reason, unless a password may be part of it.
-func whyUnreadable(err error, raw string) string {
+// parseProblem returns the reason of package url, unless it may quote a password.
+func parseProblem(err error, raw string) string {
 	parse, ok := errors.AsType[*url.Error](err)
 	if !ok || strings.Contains(raw, "@") {
-		return "what is special in a password is written as %40 or the like"
+		return "special characters in a password must be written as %40 or the like"
 	}
 	return parse.Err.Error()
 }
 
-// parseSocket reads what follows unix://, a file and perhaps a path to ask for:
+// parseSocket parses the part of a URL after unix://. It is a file and perhaps a path, as in
 // /run/app.sock:/api/health/live/.
 func parseSocket(rest string) (Target, error) {
 	shown := Mask(unixScheme + rest)
 	file, path := splitSocket(rest)
-	why := misplacedCharacter(path)
+	fault := misplacedCharacter(path)
 	switch {
 	case !isSocketPath(file):
-		return Target{}, fmt.Errorf("the URL %q names no socket: an absolute path follows unix://, without a user, a ? or a #", shown)
-	case why != "":
-		return Target{}, fmt.Errorf("the URL %q has %s", shown, why)
+		const rule = "must name a socket by an absolute path after unix://, without a user, a ? or a #"
+		return Target{}, fmt.Errorf("the URL %q %s", shown, rule)
+	case fault != "":
+		return Target{}, fmt.Errorf("the URL %q must not have %s", shown, fault)
 	}
 	u, err := url.Parse("http://localhost" + path)
 	if err != nil {
-		return Target{}, fmt.Errorf("the URL %q can't be read: what follows the colon is no path of a URL", shown)
+		return Target{}, fmt.Errorf("the URL %q must have a path of a URL after the colon", shown)
 	}
 	return Target{network: "unix", Address: file, socket: file, URL: u}, nil
 }
 
-// splitSocket splits at the last colon before a slash, unless that is in a query.
+// splitSocket splits at the last colon that a slash follows. It ignores colons in a query.
 func splitSocket(rest string) (file, path string) {
 	beforeQuery, _, _ := strings.Cut(rest, "?")
 	if i := strings.LastIndex(beforeQuery, ":/"); i >= 0 {
@@ -108,8 +110,8 @@ func splitSocket(rest string) (file, path string) {
 	return rest, ""
 }
 
-// isSocketPath reports whether s is an absolute path, and is not meant for more than that. An @ may be in
-// one: systemd's app@1.sock.
+// isSocketPath reports whether s is an absolute path without a user and a password. A path may have an @, as
+// app@1.sock of systemd.
 func isSocketPath(s string) bool {
 	hasPassword := strings.Contains(s[:max(strings.LastIndexByte(s, '@'), 0)], ":")
 	return strings.HasPrefix(s, "/") && !strings.ContainsAny(s, "?#") && !hasPassword
@@ -125,7 +127,7 @@ func port(u *url.URL) string {
 	return "80"
 }
 
-// String is the URL as the user wrote it, with what may be secret in it hidden.
+// String returns the URL as the user wrote it, without its secrets.
 func (t Target) String() string {
 	switch {
 	case t.socket == "":
@@ -136,7 +138,7 @@ func (t Target) String() string {
 	return unixScheme + t.socket
 }
 
-// Name tells the target from others: its URL, and its address where its host may have several.
+// Name returns the URL, and the address too if the URL's host has several.
 func (t Target) Name() string {
 	if t.replica {
 		return t.String() + " (" + t.Address + ")"
@@ -144,20 +146,19 @@ func (t Target) Name() string {
 	return t.String()
 }
 
-// Identity tells targets apart whose names are alike, such as by their queries. It may have a secret in it,
-// and must not be shown.
+// Identity returns a text that no other target has, even if Name does not show the difference, such as
+// another query. It must not be printed, because it may have a secret.
 func (t Target) Identity() string { return t.Address + " " + t.URL.String() }
 
-// IsTLS reports whether the target is asked over TLS.
+// IsTLS reports whether the URL's scheme is https.
 func (t Target) IsTLS() bool { return t.URL.Scheme == "https" }
 
-// HasUser reports whether the URL has a user, and perhaps a password.
+// HasUser reports whether the URL has a user.
 func (t Target) HasUser() bool { return t.URL.User != nil }
 
 func (t Target) hasPath() bool { return strings.Trim(t.URL.Path, "/") != "" }
 
-// OrBelow returns the target as it is where its URL has a path, else that of an endpoint below the default
-// prefix.
+// OrBelow returns t if its URL has a path, and else the target of an endpoint below the default prefix.
 func (t Target) OrBelow(endpoint string) Target {
 	if t.hasPath() {
 		return t
@@ -165,7 +166,8 @@ func (t Target) OrBelow(endpoint string) Target {
 	return t.Below(endpoint)
 }
 
-// Below returns the target of an endpoint, such as "ready/". The URL's path is the prefix, if it has one.
+// Below returns the target of an endpoint, such as "ready/". The prefix is the URL's path, or the default
+// prefix if the URL has no path.
 func (t Target) Below(endpoint string) Target {
 	u := *t.URL
 	if !t.hasPath() {
@@ -177,14 +179,14 @@ func (t Target) Below(endpoint string) Target {
 	return t
 }
 
-// HasHostName reports whether the host must be looked up. "localhost" has two addresses and is one host.
+// HasHostName reports whether the host's addresses must be looked up. The two addresses of localhost are the
+// same host.
 func (t Target) HasHostName() bool {
 	_, err := netip.ParseAddr(t.URL.Hostname())
 	return err != nil && t.socket == "" && t.URL.Hostname() != "localhost"
 }
 
-// WithAddress returns the target at one of the addresses of its host. A request to it names the host all the
-// same.
+// WithAddress returns t with one address of its host. A request for it still names the host.
 func (t Target) WithAddress(addr netip.Addr) Target {
 	t.Address = net.JoinHostPort(addr.String(), port(t.URL))
 	t.replica = true

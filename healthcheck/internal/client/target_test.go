@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A file's name may have an @, and a query a colon.
+// The name of a file may have an @, and a query may have a colon.
 func TestSocketURLs(t *testing.T) {
 	for raw, want := range map[string][2]string{
 		"unix:///run/app@1.sock":                   {"/run/app@1.sock", ""},
@@ -21,7 +21,7 @@ func TestSocketURLs(t *testing.T) {
 	}
 }
 
-func TestWhatIsShownOfAURL(t *testing.T) {
+func TestStringHidesSecrets(t *testing.T) {
 	for raw, want := range map[string]string{
 		"http://x:8000":                     "http://x:8000",
 		"http://user@x/live":                "http://***@x/live",

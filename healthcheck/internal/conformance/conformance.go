@@ -16,17 +16,17 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// testTimeout limits the test as a whole, however many checks there are and however slow they are.
+// testTimeout limits the whole test, for services with many or slow checks.
 const testTimeout = time.Minute
 
 // Test asks every endpoint of a service, and validates each answer.
 type Test struct {
 	Request client.Settings
 	Target  client.Target // the prefix, or no path
-	FailOn  health.Level  // from which level on the service has failed
+	FailOn  health.Level  // the lowest level that is a failure of the service
 }
 
-// Run prints what is wrong. All is well if nothing is, and if the answers say that the service is well too.
+// Run prints the faults of the answers. It reports whether there are none, and the service is well.
 func (c Test) Run(ctx context.Context, out *terminal.Output) bool {
 	ctx, cancel := context.WithTimeout(ctx, testTimeout)
 	defer cancel()
@@ -37,10 +37,12 @@ func (c Test) Run(ctx context.Context, out *terminal.Output) bool {
 	for _, name := range t.names {
 		t.testGet(endpoint{checkPath + name, false, validateSingle}, "/")
 	}
+	for _, name := range t.groups {
+		t.testGet(endpoint{groupPath + name, false, validateReady}, "/")
+	}
 	if t.valid.URL == nil {
 		prefix := t.target.Below("").String()
-		nothing := "no health endpoint is below " + prefix + ": is the prefix another?"
-		t.report.wrong = append(t.report.wrong, nothing)
+		t.report.wrong = append(t.report.wrong, "no health endpoint is below "+prefix+": is the prefix another?")
 	} else {
 		t.testUnknownPath()
 		t.testOtherMethod()
@@ -56,19 +58,23 @@ type testRun struct {
 	target  client.Target
 
 	report report
-	level  health.Level  // the worst that the service says of itself
-	valid  client.Target // the first endpoint that gave a valid answer; its url is nil where none did
-	names  []string      // of the checks, and of the metrics
+	level  health.Level  // the worst level of an answer
+	valid  client.Target // the first endpoint with a valid answer; its URL is nil without one
+	names  []string      // of the checks and the metrics
+	groups []string      // their names
 	open   bool          // no guard closes /detailed/
-	closed bool          // a guard closes something
+	closed bool          // a guard closes an endpoint
 }
 
-const checkPath = "checks/"
+const (
+	checkPath = "checks/"
+	groupPath = "groups/"
+)
 
-// endpoint is what to ask below the prefix, and how to validate its answer.
+// endpoint is a path below the prefix, with the validation of its answer.
 type endpoint struct {
 	path     string
-	public   bool // no guard closes it
+	public   bool // no guard may close it
 	validate func(f *findings, status int, body jsonvalue.Object)
 }
 
@@ -80,7 +86,7 @@ var endpoints = []endpoint{
 	{"", false, validateDetailed},
 }
 
-// testEndpoint asks with and without the trailing slash, and for the head alone.
+// testEndpoint sends GET with and without the trailing slash, and HEAD.
 func (t *testRun) testEndpoint(e endpoint) {
 	if t.testGet(e, "/") {
 		t.testGet(e, "")
@@ -88,7 +94,7 @@ func (t *testRun) testEndpoint(e endpoint) {
 	}
 }
 
-// testGet asks for an endpoint, and reports whether it is there and open.
+// testGet sends GET to an endpoint. It reports whether the endpoint exists and is open.
 func (t *testRun) testGet(e endpoint, slash string) bool {
 	at := t.target.Below(e.path + slash)
 	a := t.ask(http.MethodGet, at)
@@ -105,16 +111,16 @@ func (t *testRun) testGet(e endpoint, slash string) bool {
 	}
 	if len(*f) == 0 || found {
 		f.validateHeaders(a)
-		f.validateTime(a)
+		f.validateDuration(a)
 	}
 	t.report.add(http.MethodGet, at, a, remark, *f)
 	return found
 }
 
-// testOtherStatus judges a status that no health answer has. A guard may refuse a request that has no
-// credentials. It returns a remark for the row.
+// testOtherStatus validates a status that no health answer has, and returns a remark for the row. A guard may
+// refuse a request without credentials.
 func (t *testRun) testOtherStatus(f *findings, e endpoint, at client.Target, a *client.Answer) string {
-	const rule = "a health answer has 200 or 503"
+	const rule = "a health answer must have 200 or 503"
 	status, why := client.StatusText(a.Status), t.request.ExplainStatus(at, a)
 	t.closed = t.closed || isRefused(a)
 	switch {
@@ -132,7 +138,7 @@ func (t *testRun) testOtherStatus(f *findings, e endpoint, at client.Target, a *
 	return ""
 }
 
-// testBody validates a body, and notes what the service says of itself.
+// testBody validates a body, and returns the state in it. It stores the checks' names and the worst level.
 func (t *testRun) testBody(f *findings, e endpoint, at client.Target, a *client.Answer) string {
 	body, err := jsonvalue.ParseObject(a.Body)
 	if err != nil {
@@ -144,8 +150,8 @@ func (t *testRun) testBody(f *findings, e endpoint, at client.Target, a *client.
 		t.valid = at
 	}
 	o := outcome.Judge(t.request, at, a)
-	// A check may be optional: the service judges it.
-	if o.Problem == "" && !strings.HasPrefix(e.path, checkPath) {
+	// A check may be optional, and so may those of a group, so their errors are no failures of the service.
+	if o.Problem == "" && !strings.HasPrefix(e.path, checkPath) && !strings.HasPrefix(e.path, groupPath) {
 		t.level = max(t.level, o.Level)
 	}
 	for _, c := range o.Document.Checks {
@@ -153,11 +159,17 @@ func (t *testRun) testBody(f *findings, e endpoint, at client.Target, a *client.
 			t.names = append(t.names, c.Name)
 		}
 	}
+	groups, _ := jsonvalue.ParseObject(body.Find("groups")) // empty without groups
+	for _, g := range groups {
+		if health.IsCheckName(g.Name) && !slices.Contains(t.groups, g.Name) {
+			t.groups = append(t.groups, g.Name)
+		}
+	}
 	t.open = t.open || e.path == "detailed"
 	return o.State()
 }
 
-// testHead asks for the head alone, which must be that of GET.
+// testHead sends HEAD, whose answer must have the status and the headers of GET.
 func (t *testRun) testHead(e endpoint) {
 	at := t.target.Below(e.path + "/")
 	a := t.ask(http.MethodHead, at)
@@ -166,15 +178,14 @@ func (t *testRun) testHead(e endpoint) {
 	}
 	f := &findings{}
 	f.validateHeaders(a)
-	f.validateTime(a)
+	f.validateDuration(a)
 	if !health.IsStatusCode(a.Status) {
-		f.add("the status is %s: HEAD is answered as GET is", client.StatusText(a.Status))
+		f.add("the status is %s: HEAD must be answered like GET", client.StatusText(a.Status))
 	}
 	t.report.add(http.MethodHead, at, a, "", *f)
 }
 
-// testUnknownPath asks for a path that no service has: the answer must be 404, or what the guard answers to
-// every path.
+// testUnknownPath asks for a path that no service has. The answer must be 404, or the answer of a guard.
 func (t *testRun) testUnknownPath() {
 	at := t.target.Below("there-is-no-such-endpoint/")
 	a := t.ask(http.MethodGet, at)
@@ -184,12 +195,13 @@ func (t *testRun) testUnknownPath() {
 	f := &findings{}
 	f.validateHeaders(a)
 	if allowed := isNotFound(a) || isRefused(a) && !t.open; !allowed {
-		f.add(`an unknown path below the prefix is a 404 with {"error":"not_found"}`)
+		f.add(`an unknown path below the prefix must be a 404 with {"error":"not_found"}`)
 	}
 	t.report.add(http.MethodGet, at, a, "", *f)
 }
 
-// testOtherMethod posts to an endpoint that gave a valid answer: at a wrong URL a POST could do harm.
+// testOtherMethod sends POST to an endpoint that gave a valid answer. At a wrong URL a POST could change
+// data.
 func (t *testRun) testOtherMethod() {
 	a := t.ask(http.MethodPost, t.valid)
 	if a == nil {
@@ -198,21 +210,21 @@ func (t *testRun) testOtherMethod() {
 	f := &findings{}
 	f.validateHeaders(a)
 	if a.Status != http.StatusMethodNotAllowed {
-		f.add("the status is %s: any method but GET and HEAD is a 405", client.StatusText(a.Status))
+		f.add("the status is %s: any method but GET and HEAD must be a 405", client.StatusText(a.Status))
 	}
 	if allow := a.Header.Get("Allow"); allow != "GET, HEAD" {
-		f.add("Allow is %q: it is %q", text.CleanWord(allow), "GET, HEAD")
+		f.add("Allow is %q: it must be %q", text.CleanWord(allow), "GET, HEAD")
 	}
 	t.report.add(http.MethodPost, t.valid, a, "", *f)
 }
 
-// ask returns nil where there is no answer, and then has added the reason to the report.
+// ask returns the answer. Without an answer it adds the reason to the report, and returns nil.
 func (t *testRun) ask(method string, at client.Target) *client.Answer {
 	a, err := t.request.Ask(t.ctx, at, method)
 	if err != nil {
 		problem := t.request.Explain(err)
 		if t.ctx.Err() != nil {
-			problem = "not asked: the test as a whole took longer than " + testTimeout.String()
+			problem = "not asked: the whole test took longer than " + testTimeout.String()
 		}
 		t.report.add(method, at, nil, "", findings{problem})
 		return nil
@@ -220,7 +232,7 @@ func (t *testRun) ask(method string, at client.Target) *client.Answer {
 	return a
 }
 
-// service says what the answers say of the service.
+// service returns the state of the service in a few words.
 func (t *testRun) service() string {
 	switch {
 	case t.valid.URL == nil:

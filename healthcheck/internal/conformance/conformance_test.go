@@ -13,23 +13,26 @@ import (
 	"github.com/echo-probes/echohealth"
 	"github.com/echo-probes/echohealth/healthcheck"
 	"github.com/echo-probes/echohealth/healthcheck/internal/testservice"
+	"github.com/echo-probes/echohealth/probes"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// command runs the command, and returns its exit code and what it prints.
+// command runs the command, and returns its exit code and its output.
 func command(args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	code = healthcheck.Main(args, &out, &errs)
 	return code, out.String(), errs.String()
 }
 
-// The library's own answers are without fault, whatever its options and its state.
+// The answers of echohealth have no faults, with any options and in any state.
 func TestAllFindsNothingWrongWithEchohealth(t *testing.T) {
 	database, redis := echohealth.WithDatabase(testservice.Up), echohealth.WithRedis(testservice.Down)
 	guard := echohealth.WithGuard(echohealth.BearerToken("s3cret"))
+	stuck := probes.NewHeartbeat(time.Millisecond) // nobody beats
 	tests := []struct {
 		name string
 		opts []echohealth.Option
@@ -43,10 +46,10 @@ func TestAllFindsNothingWrongWithEchohealth(t *testing.T) {
 		{"no checks", []echohealth.Option{echohealth.WithoutSystemMetrics()}, nil, "", 0, []string{"17 answers; things wrong: 0; the service is well\n"}},
 		{"not ready", []echohealth.Option{database, redis, echohealth.WithoutSystemMetrics()}, nil, "", 1,
 			[]string{"503", "not_ready", "error connection_refused", "19 answers; things wrong: 0; the service is not well\n"}},
-		{"degraded", []echohealth.Option{echohealth.WithCheck("licence", testservice.Odd), echohealth.WithoutSystemMetrics()}, nil, "", 0, []string{"the service is degraded\n"}},
+		{"degraded", []echohealth.Option{echohealth.WithCheck("licence", testservice.Warning), echohealth.WithoutSystemMetrics()}, nil, "", 0, []string{"the service is degraded\n"}},
 		{"an optional check is down", []echohealth.Option{database, echohealth.WithRedis(testservice.Down, echohealth.Optional()), echohealth.WithoutSystemMetrics()}, nil, "", 0,
 			[]string{"error connection_refused", "wrong: 0; the service is degraded\n"}},
-		{"degraded, and that is too bad", []echohealth.Option{echohealth.WithCheck("licence", testservice.Odd), echohealth.WithoutSystemMetrics()}, []string{"--fail-on=warning"}, "", 1, []string{"wrong: 0;"}},
+		{"degraded, --fail-on=warning", []echohealth.Option{echohealth.WithCheck("licence", testservice.Warning), echohealth.WithoutSystemMetrics()}, []string{"--fail-on=warning"}, "", 1, []string{"wrong: 0;"}},
 		{"starting", []echohealth.Option{database, echohealth.WithStartupGate(), echohealth.WithoutSystemMetrics()}, nil, "", 1, []string{"not_ready starting", "wrong: 0;"}},
 		{"elsewhere", []echohealth.Option{database, echohealth.WithPrefix("/internal"), echohealth.WithVersion("1.2 \x1b[31m"), echohealth.WithoutSystemMetrics()}, nil, "/internal", 0,
 			[]string{"/internal/checks/database/", "wrong: 0; the service is well\n"}},
@@ -54,6 +57,11 @@ func TestAllFindsNothingWrongWithEchohealth(t *testing.T) {
 		{"guarded, and let in", []echohealth.Option{database, guard, echohealth.WithoutSystemMetrics()}, []string{"--header", "Authorization: Bearer s3cret"}, "", 0,
 			[]string{"/checks/database/", "18 answers; things wrong: 0;"}},
 		{"the errors are shown", []echohealth.Option{database, redis, echohealth.WithMemoryThreshold(0, 0)}, nil, "", 1, []string{"error connection_refused", "error above_threshold", "wrong: 0;"}},
+		{"groups", []echohealth.Option{database, echohealth.WithRedis(testservice.Down, echohealth.Optional()), echohealth.WithoutSystemMetrics(),
+			echohealth.WithGroup("payment", "database"), echohealth.WithGroup("cart", "redis")}, nil, "", 0,
+			[]string{"GET   /api/health/groups/payment/ ", "/api/health/groups/cart/ ", "wrong: 0; the service is degraded\n"}},
+		{"a loop hangs", []echohealth.Option{echohealth.WithLiveness(stuck), echohealth.WithoutSystemMetrics()}, nil, "", 1,
+			[]string{"503", "stuck", "wrong: 0; the service is not well\n"}},
 		{"partly hidden", []echohealth.Option{database, echohealth.WithPublic(echohealth.Ready), echohealth.WithoutSystemMetrics()}, nil, "", 0,
 			[]string{"hidden: not validated", "POST  /api/health/ready/ ", "wrong: 0; the service is well\n"}},
 	}
@@ -63,6 +71,9 @@ func TestAllFindsNothingWrongWithEchohealth(t *testing.T) {
 			var handler http.Handler = h
 			if test.name == "the errors are shown" {
 				handler = h.Private(echohealth.ShowErrors())
+			}
+			if test.name == "a loop hangs" {
+				require.Eventually(t, func() bool { return !h.Alive() }, time.Minute, time.Millisecond)
 			}
 			url := testservice.Serve(t, handler)
 			code, stdout, stderr := command(append(append([]string{"--all"}, test.args...), url+test.path)...)
@@ -76,16 +87,16 @@ func TestAllFindsNothingWrongWithEchohealth(t *testing.T) {
 	}
 }
 
-func TestAllAtAMistakenPrefix(t *testing.T) {
+func TestAllAtAWrongPrefix(t *testing.T) {
 	tests := map[string]struct {
 		handler http.Handler
 		want    []string
 	}{
 		"nothing there": {http.NotFoundHandler(), []string{
-			"GET /api/health/live/: the status is 404 Not Found: a health answer has 200 or 503\n",
+			"GET /api/health/live/: the status is 404 Not Found: a health answer must have 200 or 503\n",
 			"5 answers; things wrong: 6; the service is unknown\n"}},
-		"another prefix of ours": {testservice.New(t, echohealth.WithPrefix("/other")), []string{"things wrong: 1; the service is unknown\n"}},
-		"a page for everything":  {testservice.Saying(200, "<html>"), []string{"GET /api/health/live/: the body is not a JSON object\n", "the service is unknown\n"}},
+		"another prefix of ours":       {testservice.New(t, echohealth.WithPrefix("/other")), []string{"things wrong: 1; the service is unknown\n"}},
+		"the same page for every path": {testservice.Answering(200, "<html>"), []string{"GET /api/health/live/: the body is not a JSON object\n", "the service is unknown\n"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -97,12 +108,12 @@ func TestAllAtAMistakenPrefix(t *testing.T) {
 			for _, want := range test.want {
 				assert.Contains(t, stdout, want)
 			}
-			assert.NotContains(t, methods.all(), "POST", "it might do harm there")
+			assert.NotContains(t, methods.all(), "POST", "a POST could change data there")
 		})
 	}
 }
 
-// recorder notes the methods of the requests.
+// recorder records the methods of the requests.
 type recorder struct {
 	next http.Handler
 
@@ -123,8 +134,8 @@ func (r *recorder) all() []string {
 	return r.methods
 }
 
-// flawed changes what one path of a right service says.
-func flawed(h http.Handler, path string, change func(status *int, header http.Header, body *string)) http.Handler {
+// withFault changes the answer of one path.
+func withFault(h http.Handler, path string, change func(status *int, header http.Header, body *string)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet || r.URL.Path != "/api/health/"+path {
 			h.ServeHTTP(w, r)
@@ -157,7 +168,7 @@ func (c *captured) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestAllFindsWhatIsWrong(t *testing.T) {
+func TestAllFindsFaults(t *testing.T) {
 	h := testservice.New(t, echohealth.WithDatabase(testservice.Up), echohealth.WithoutSystemMetrics())
 	body := func(old, replacement string) func(*int, http.Header, *string) {
 		return func(_ *int, _ http.Header, body *string) { *body = strings.Replace(*body, old, replacement, 1) }
@@ -174,68 +185,68 @@ func TestAllFindsWhatIsWrong(t *testing.T) {
 		change func(*int, http.Header, *string)
 		want   string
 	}{
-		{"live/", header("Content-Type", "text/plain"), `Content-Type is "text/plain": it is "application/json"`},
-		{"live/", header("Cache-Control", "max-age=60"), `Cache-Control is "max-age=60": it is "no-store"`},
-		{"live/", header("X-Content-Type-Options", ""), `X-Content-Type-Options is "": it is "nosniff"`},
+		{"live/", header("Content-Type", "text/plain"), `Content-Type is "text/plain": it must be "application/json"`},
+		{"live/", header("Cache-Control", "max-age=60"), `Cache-Control is "max-age=60": it must be "no-store"`},
+		{"live/", header("X-Content-Type-Options", ""), `X-Content-Type-Options is "": it must be "nosniff"`},
 		{"live", func(_ *int, h http.Header, _ *string) { h.Del("Content-Length") }, `there is no Content-Length`},
-		{"live/", status(204), `the status is 204 No Content: a health answer has 200 or 503`},
-		{"live/", status(301), `the status is 301 Moved Permanently: a health answer has 200 or 503`},
-		{"live/", status(503), `the HTTP status is 503: with this document it is 200`},
-		{"live/", body("alive", "up"), `status is "up": it is one of ["alive"]`},
-		{"live/", body(`"status":"alive",`, ""), `status is missing: it is one of ["alive"]`},
-		{"live/", body(`"alive"`, "null"), `status is null: it is one of ["alive"]`},
+		{"live/", status(204), `the status is 204 No Content: a health answer must have 200 or 503`},
+		{"live/", status(301), `the status is 301 Moved Permanently: a health answer must have 200 or 503`},
+		{"live/", status(503), `the HTTP status is 503: with this document it must be 200`},
+		{"live/", body("alive", "up"), `status is "up": it must be one of ["alive" "stuck"]`},
+		{"live/", body(`"status":"alive",`, ""), `status is missing: it must be one of ["alive" "stuck"]`},
+		{"live/", body(`"alive"`, "null"), `status is null: it must be one of ["alive" "stuck"]`},
 		{"live/", body("{", "["), `the body is not a JSON object`},
 		{"live/", body("Z", "+00:00"), `timestamp is "`},
-		{"live/", func(_ *int, _ http.Header, body *string) { *body = `{"status":"alive"}` }, `timestamp is missing: it is RFC 3339 in UTC`},
+		{"live/", func(_ *int, _ http.Header, body *string) { *body = `{"status":"alive"}` }, `timestamp is missing: it must be RFC 3339 in UTC`},
 		{"live/", func(*int, http.Header, *string) { time.Sleep(1100 * time.Millisecond) }, `s: a kubelet waits 1s by default`},
-		{"live/", status(401), `the status is 401 Unauthorized: a health answer has 200 or 503`},
-		{"startup/", status(503), `the HTTP status is 503: with this document it is 200`},
-		{"startup", body("started", "starting"), `the HTTP status is 200: with this document it is 503`},
-		{"ready/", body("ready", "not_ready"), `the HTTP status is 200: with this document it is 503`},
-		{"ready/", body(`"ok"`, `"error","reason":"timeout"`), `it is ready, and yet a check is an error`},
-		{"ready/", body(`,"checks"`, `,"reason":"draining","checks"`), `it is ready, and yet a check is an error, or there is a reason why not`},
-		{"ready/", body(`,"checks"`, `,"reason":"lazy","checks"`), `reason is "lazy": it is one of ["starting" "draining"]`},
+		{"live/", status(401), `the status is 401 Unauthorized: a health answer must have 200 or 503`},
+		{"startup/", status(503), `the HTTP status is 503: with this document it must be 200`},
+		{"startup", body("started", "starting"), `the HTTP status is 200: with this document it must be 503`},
+		{"ready/", body("ready", "not_ready"), `the HTTP status is 200: with this document it must be 503`},
+		{"ready/", body(`"ok"`, `"error","reason":"timeout"`), `it is ready, but a check is an error`},
+		{"ready/", body(`,"checks"`, `,"reason":"draining","checks"`), `it is ready, but a check is an error, or it has a reason`},
+		{"ready/", body(`,"checks"`, `,"reason":"lazy","checks"`), `reason is "lazy": it must be one of ["starting" "draining"]`},
 		{"ready/", func(status *int, _ http.Header, body *string) {
 			*status, *body = 503, strings.Replace(*body, "ready", "not_ready", 1)
-		}, `it is not ready, and neither a check nor a reason says why`},
-		{"ready/", body(`"checks":{`, `"checks":7,"x":{`), `checks is 7: it is an object`},
-		{"ready/", body(`"database":`, `"data base":`), `a check is named "data base": a name matches`},
-		{"ready/", body(`"database":{`, `"database":7,"x":{`), `database is 7: a check is an object`},
-		{"detailed/", body(`"checks"`, `"x"`), `checks is missing: it is an object`},
-		{"detailed/", body(`"status":"ok"`, `"status":"ok","reason":"slow"`), `database.reason is "slow": what is ok has none`},
-		{"detailed/", body(`"status":"ok"`, `"status":"warning"`), `database.reason is missing: what is not ok has one`},
-		{"detailed/", body(`"status":"ok"`, `"status":"warning","reason":"dial tcp 10.0.0.7:5432"`), `database.reason is "dial tcp 10.0.0.7:5432": what is not ok has one`},
-		{"detailed/", body(`"status":"ok"`, `"status":"fine"`), `database.status is "fine": it is one of ["ok" "warning" "error"]`},
-		{"detailed/", body(`"status":"ok"`, `"status":"warning","reason":"slow"`), `it is healthy, and yet a check is not ok`},
-		{"detailed/", body("healthy", "degraded"), `it is degraded, and yet every check is ok`},
-		{"detailed/", body("healthy", "unhealthy"), `it is unhealthy, and yet no check is an error`},
-		{"detailed/", body("healthy", "well"), `status is "well": it is one of ["healthy" "degraded" "unhealthy"]`},
-		{"detailed/", body(detail, `"response_time_ms":1.234,"x":`), `database.response_time_ms is 1.234: it is a number, at most with two decimals`},
-		{"detailed/", body(detail, `"response_time_ms":-1,"x":`), `database.response_time_ms is -1: it is a number`},
-		{"detailed/", body(detail, `"response_time_ms":"1","x":`), `database.response_time_ms is "1": it is a number`},
-		{"detailed/", body(detail, `"dsn":"postgres://user@host/db","x":`), `database.dsn is "postgres://user@host/db": it is a number, a boolean, or a string`},
-		{"detailed/", body(detail, `"deep":{"a":1},"x":`), `database.deep is {"a":1}: it is a number, a boolean, or a string`},
-		{"detailed/", body(detail, `"none":null,"x":`), `database.none is null: it is a number, a boolean, or a string`},
-		{"detailed/", body(`"checks"`, `"phase":"closed","checks"`), `phase is "closed": it is one of ["starting" "draining"]`},
-		{"detailed/", body(`"since":"2`, `"since":"9`), `: it is not after the timestamp`},
+		}, `it is not ready, but no check is an error, and it has no reason`},
+		{"ready/", body(`"checks":{`, `"checks":7,"x":{`), `checks is 7: it must be an object`},
+		{"ready/", body(`"database":`, `"data base":`), `a check is named "data base": a name must match`},
+		{"ready/", body(`"database":{`, `"database":7,"x":{`), `database is 7: a check must be an object`},
+		{"detailed/", body(`"checks"`, `"x"`), `checks is missing: it must be an object`},
+		{"detailed/", body(`"status":"ok"`, `"status":"ok","reason":"slow"`), `database.reason is "slow": a check that is ok must have none`},
+		{"detailed/", body(`"status":"ok"`, `"status":"warning"`), `database.reason is missing: a check that is not ok must have one`},
+		{"detailed/", body(`"status":"ok"`, `"status":"warning","reason":"dial tcp 10.0.0.7:5432"`), `database.reason is "dial tcp 10.0.0.7:5432": a check that is not ok must have one`},
+		{"detailed/", body(`"status":"ok"`, `"status":"fine"`), `database.status is "fine": it must be one of ["ok" "warning" "error"]`},
+		{"detailed/", body(`"status":"ok"`, `"status":"warning","reason":"slow"`), `it is healthy, but a check is not ok`},
+		{"detailed/", body("healthy", "degraded"), `it is degraded, but every check is ok`},
+		{"detailed/", body("healthy", "unhealthy"), `it is unhealthy, but no check is an error`},
+		{"detailed/", body("healthy", "well"), `status is "well": it must be one of ["healthy" "degraded" "unhealthy"]`},
+		{"detailed/", body(detail, `"response_time_ms":1.234,"x":`), `database.response_time_ms is 1.234: it must be a number with at most two decimals`},
+		{"detailed/", body(detail, `"response_time_ms":-1,"x":`), `database.response_time_ms is -1: it must be a number`},
+		{"detailed/", body(detail, `"response_time_ms":"1","x":`), `database.response_time_ms is "1": it must be a number`},
+		{"detailed/", body(detail, `"dsn":"postgres://user@host/db","x":`), `database.dsn is "postgres://user@host/db": it must be a number, a boolean, or a string`},
+		{"detailed/", body(detail, `"deep":{"a":1},"x":`), `database.deep is {"a":1}: it must be a number, a boolean, or a string`},
+		{"detailed/", body(detail, `"none":null,"x":`), `database.none is null: it must be a number, a boolean, or a string`},
+		{"detailed/", body(`"checks"`, `"phase":"closed","checks"`), `phase is "closed": it must be one of ["starting" "draining"]`},
+		{"detailed/", body(`"since":"2`, `"since":"9`), `: it must not be after the timestamp`},
 		{"detailed/", body(`"since":"2`, `"since":"yesterday`), `database.since is "yesterday`},
-		{"detailed/", body(`"since":`, `"since":0,"x":`), `database.since is 0: it is RFC 3339 in UTC, such as 2025-12-27T10:00:00Z`},
-		{"detailed/", body(`"since"`, `"last_ok":"2026-11-25T10:00:00Z","since"`), `database.last_ok is "2026-11-25T10:00:00Z": what is no error has none`},
+		{"detailed/", body(`"since":`, `"since":0,"x":`), `database.since is 0: it must be RFC 3339 in UTC, such as 2025-12-27T10:00:00Z`},
+		{"detailed/", body(`"since"`, `"last_ok":"2026-11-25T10:00:00Z","since"`), `database.last_ok is "2026-11-25T10:00:00Z": a check that is no error must have none`},
 		{"detailed/", body(`"status":"ok"`, `"status":"error","reason":"slow","last_ok":"9999-01-01T00:00:00Z"`),
-			`database.last_ok is "9999-01-01T00:00:00Z": it is not after since, which is "2`},
-		{"detailed/", body(`"status":"ok"`, `"status":"error","reason":"slow","last_ok":""`), `database.last_ok is "": it is RFC 3339 in UTC`},
-		{"detailed/", body(`"since"`, `"error":"refused","since"`), `database.error is "refused": what is ok has none`},
-		{"detailed/", body(`"status":"ok"`, `"status":"error","reason":"slow","error":7`), `database.error is 7: it is a string, of 1 KiB at most`},
-		{"detailed/", body(`"status":"ok"`, `"status":"error","reason":"slow","error":"`+strings.Repeat("a", 1030)+`"`), `: it is a string, of 1 KiB at most`},
-		{"checks/database/", status(503), `the HTTP status is 503: with this document it is 200`},
-		{"checks/database/", body("ok", "error"), `reason is missing: what is not ok has one`},
-		{"there-is-no-such-endpoint/", status(200), `an unknown path below the prefix is a 404 with {"error":"not_found"}`},
-		{"there-is-no-such-endpoint/", body("not_found", "x"), `an unknown path below the prefix is a 404 with {"error":"not_found"}`},
+			`database.last_ok is "9999-01-01T00:00:00Z": it must not be after since, which is "2`},
+		{"detailed/", body(`"status":"ok"`, `"status":"error","reason":"slow","last_ok":""`), `database.last_ok is "": it must be RFC 3339 in UTC`},
+		{"detailed/", body(`"since"`, `"error":"refused","since"`), `database.error is "refused": a check that is ok must have none`},
+		{"detailed/", body(`"status":"ok"`, `"status":"error","reason":"slow","error":7`), `database.error is 7: it must be a string of at most 1 KiB`},
+		{"detailed/", body(`"status":"ok"`, `"status":"error","reason":"slow","error":"`+strings.Repeat("a", 1030)+`"`), `: it must be a string of at most 1 KiB`},
+		{"checks/database/", status(503), `the HTTP status is 503: with this document it must be 200`},
+		{"checks/database/", body("ok", "error"), `reason is missing: a check that is not ok must have one`},
+		{"there-is-no-such-endpoint/", status(200), `an unknown path below the prefix must be a 404 with {"error":"not_found"}`},
+		{"there-is-no-such-endpoint/", body("not_found", "x"), `an unknown path below the prefix must be a 404 with {"error":"not_found"}`},
 	}
 	for _, test := range tests {
 		t.Run(test.path+" "+test.want, func(t *testing.T) {
 			t.Parallel()
-			code, stdout, _ := command("--all", testservice.Serve(t, flawed(h, test.path, test.change)))
+			code, stdout, _ := command("--all", testservice.Serve(t, withFault(h, test.path, test.change)))
 			assert.Equal(t, 1, code)
 			assert.Contains(t, stdout, "\n  GET /api/health/"+test.path+": ")
 			assert.Contains(t, stdout, test.want)
@@ -244,7 +255,7 @@ func TestAllFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestAllTriesOtherMethods(t *testing.T) {
+func TestAllSendsOtherMethods(t *testing.T) {
 	h := testservice.New(t, echohealth.WithoutSystemMetrics())
 	asGet := func(method string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -260,13 +271,13 @@ func TestAllTriesOtherMethods(t *testing.T) {
 		})
 	}
 	_, stdout, _ := command("--all", testservice.Serve(t, asGet(http.MethodPost)))
-	assert.Contains(t, stdout, "\n  POST /api/health/live/: the status is 200 OK: any method but GET and HEAD is a 405\n")
-	assert.Contains(t, stdout, "\n  POST /api/health/live/: Allow is \"\": it is \"GET, HEAD\"\n")
+	assert.Contains(t, stdout, "\n  POST /api/health/live/: the status is 200 OK: any method but GET and HEAD must be a 405\n")
+	assert.Contains(t, stdout, "\n  POST /api/health/live/: Allow is \"\": it must be \"GET, HEAD\"\n")
 	_, stdout, _ = command("--all", testservice.Serve(t, asGet(http.MethodHead)))
-	assert.Contains(t, stdout, "\n  HEAD /api/health/ready/: the status is 404 Not Found: HEAD is answered as GET is\n")
+	assert.Contains(t, stdout, "\n  HEAD /api/health/ready/: the status is 404 Not Found: HEAD must be answered like GET\n")
 }
 
-func TestAllOfADeadService(t *testing.T) {
+func TestAllOfAServiceThatIsDown(t *testing.T) {
 	code, stdout, _ := command("--all", "http://"+testservice.ClosedPort(t))
 	assert.Equal(t, 1, code)
 	assert.Contains(t, stdout, "\n  GET /api/health/live/: connection refused\n")

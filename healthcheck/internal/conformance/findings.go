@@ -14,10 +14,10 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// findings is what is wrong with an answer, a sentence for each fault.
+// findings are the faults of an answer, each in a sentence.
 type findings []string
 
-// findingsLimit is how many of one answer are kept.
+// findingsLimit is the largest number of findings for one answer.
 const findingsLimit = 20
 
 func (f *findings) add(format string, args ...any) {
@@ -26,7 +26,7 @@ func (f *findings) add(format string, args ...any) {
 	}
 }
 
-// requiredHeaders are the headers of every answer.
+// requiredHeaders are the headers that every answer must have.
 var requiredHeaders = []struct{ name, value string }{
 	{"Content-Type", "application/json"},
 	{"Cache-Control", "no-store"},
@@ -36,7 +36,7 @@ var requiredHeaders = []struct{ name, value string }{
 func (f *findings) validateHeaders(a *client.Answer) {
 	for _, w := range requiredHeaders {
 		if got := a.Header.Get(w.name); got != w.value {
-			f.add("%s is %q: it is %q", w.name, text.CleanWord(got), w.value)
+			f.add("%s is %q: it must be %q", w.name, text.CleanWord(got), w.value)
 		}
 	}
 	if _, err := strconv.Atoi(a.Header.Get("Content-Length")); err != nil {
@@ -44,10 +44,10 @@ func (f *findings) validateHeaders(a *client.Answer) {
 	}
 }
 
-// kubeletTimeout is a probe's timeoutSeconds where it is not set.
+// kubeletTimeout is the default of a probe's timeoutSeconds.
 const kubeletTimeout = time.Second
 
-func (f *findings) validateTime(a *client.Answer) {
+func (f *findings) validateDuration(a *client.Answer) {
 	if a.Took > kubeletTimeout {
 		f.add("it took %s: a kubelet waits %s by default", text.Duration(a.Took), kubeletTimeout)
 	}
@@ -58,35 +58,34 @@ func isRefused(a *client.Answer) bool {
 	return a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden
 }
 
-// isNotFound reports whether the middleware, and not the application behind it, answers that there is no such
-// path.
+// isNotFound reports whether the middleware itself, and not the application, answered 404.
 func isNotFound(a *client.Answer) bool {
 	return a.Status == http.StatusNotFound && strings.TrimSpace(string(a.Body)) == `{"error":"not_found"}`
 }
 
-// validateOneOf returns the string that raw is, if it is one of those allowed.
+// validateOneOf returns the string in raw if it is allowed, and else "".
 func (f *findings) validateOneOf(name string, raw json.RawMessage, allowed ...string) string {
 	s, _ := jsonvalue.AsString(raw)
 	if !slices.Contains(allowed, s) {
-		f.add("%s is %s: it is one of %q", name, shown(raw), allowed)
+		f.add("%s is %s: it must be one of %q", name, quoted(raw), allowed)
 		return ""
 	}
 	return s
 }
 
-// shown quotes a JSON value in a finding.
-func shown(raw json.RawMessage) string {
+// quoted returns a JSON value for a finding.
+func quoted(raw json.RawMessage) string {
 	if raw == nil {
 		return "missing"
 	}
 	return text.CleanWord(string(raw))
 }
 
-// validateInstant returns the point in time that raw is, if it is one.
-func (f *findings) validateInstant(name string, raw json.RawMessage) time.Time {
+// validateTime returns the time in raw, or the zero time if raw is none.
+func (f *findings) validateTime(name string, raw json.RawMessage) time.Time {
 	t, ok := jsonvalue.AsTime(raw)
 	if !ok {
-		f.add("%s is %s: it is RFC 3339 in UTC, such as 2025-12-27T10:00:00Z", name, shown(raw))
+		f.add("%s is %s: it must be RFC 3339 in UTC, such as 2025-12-27T10:00:00Z", name, quoted(raw))
 		return time.Time{}
 	}
 	return t

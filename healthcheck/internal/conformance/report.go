@@ -9,13 +9,13 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// report is what the test has asked, and what is wrong with the answers.
+// report is the result of the test.
 type report struct {
-	rows  [][]terminal.Cell
-	wrong []string
+	rows  [][]terminal.Cell // one for each request
+	wrong []string          // the findings, with their requests
 }
 
-// add adds a row for a request, and what was found. The answer is nil where there was none.
+// add adds a row and the findings of a request. The answer is nil if there was none.
 func (r *report) add(method string, t client.Target, a *client.Answer, remark string, f findings) {
 	verdict := terminal.Cell{Text: "ok", Level: health.Well}
 	if len(f) > 0 {
@@ -31,7 +31,7 @@ func (r *report) add(method string, t client.Target, a *client.Answer, remark st
 	}
 }
 
-// print prints the report of a target, and what the service is in one word or a few.
+// print prints the report of a target, and the state of the service.
 func (r *report) print(out *terminal.Output, t client.Target, service string) {
 	out.Printf("%s\n\n", t)
 	for _, line := range out.Table(r.rows, terminal.UnlimitedWidth) {

@@ -9,21 +9,21 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/jsonvalue"
 )
 
-func validateLive(f *findings, status int, body jsonvalue.Object) {
-	f.validateStatus(body, health.StatusesOf("live"))
-	f.validateCode(status, false)
+func validateLive(f *findings, code int, body jsonvalue.Object) {
+	said := f.validateStatus(body, health.StatusesOf("live"))
+	f.validateCode(code, said == "stuck")
 	f.validateTimestamp(body)
 }
 
-// phases are those that an answer names.
+// phases are the phases that an answer may have.
 var phases = []string{"starting", "draining"}
 
-func validateReady(f *findings, status int, body jsonvalue.Object) {
-	said := f.validateStatus(body, health.StatusesOf("ready"))
-	f.validateCode(status, said == "not_ready")
+func validateReady(f *findings, code int, body jsonvalue.Object) {
+	status := f.validateStatus(body, health.StatusesOf("ready"))
+	f.validateCode(code, status == "not_ready")
 	now := f.validateTimestamp(body)
 	if body.Find("checks") == nil {
-		return // a guard leaves the status alone
+		return // a guard leaves only the status
 	}
 	statuses := f.validateChecks(body, now)
 	reason := body.Find("reason")
@@ -32,22 +32,22 @@ func validateReady(f *findings, status int, body jsonvalue.Object) {
 	}
 	failed := slices.Contains(statuses, "error")
 	switch {
-	case said == "ready" && (failed || reason != nil):
-		f.add("it is ready, and yet a check is an error, or there is a reason why not")
-	case said == "not_ready" && !failed && reason == nil:
-		f.add("it is not ready, and neither a check nor a reason says why")
+	case status == "ready" && (failed || reason != nil):
+		f.add("it is ready, but a check is an error, or it has a reason")
+	case status == "not_ready" && !failed && reason == nil:
+		f.add("it is not ready, but no check is an error, and it has no reason")
 	}
 }
 
-func validateStartup(f *findings, status int, body jsonvalue.Object) {
-	said := f.validateStatus(body, health.StatusesOf("startup"))
-	f.validateCode(status, said == "starting")
+func validateStartup(f *findings, code int, body jsonvalue.Object) {
+	status := f.validateStatus(body, health.StatusesOf("startup"))
+	f.validateCode(code, status == "starting")
 	f.validateTimestamp(body)
 }
 
-func validateDetailed(f *findings, status int, body jsonvalue.Object) {
-	said := f.validateStatus(body, health.StatusesOf("detailed"))
-	f.validateCode(status, false)
+func validateDetailed(f *findings, code int, body jsonvalue.Object) {
+	status := f.validateStatus(body, health.StatusesOf("detailed"))
+	f.validateCode(code, false)
 	if phase := body.Find("phase"); phase != nil {
 		f.validateOneOf("phase", phase, phases...)
 	}
@@ -55,28 +55,28 @@ func validateDetailed(f *findings, status int, body jsonvalue.Object) {
 	failed := slices.Contains(statuses, "error")
 	allWell := !failed && !slices.Contains(statuses, "warning")
 	switch {
-	case said == "healthy" && !allWell:
-		f.add("it is healthy, and yet a check is not ok")
-	case said == "degraded" && allWell:
-		f.add("it is degraded, and yet every check is ok")
-	case said == "unhealthy" && !failed:
-		f.add("it is unhealthy, and yet no check is an error")
+	case status == "healthy" && !allWell:
+		f.add("it is healthy, but a check is not ok")
+	case status == "degraded" && allWell:
+		f.add("it is degraded, but every check is ok")
+	case status == "unhealthy" && !failed:
+		f.add("it is unhealthy, but no check is an error")
 	}
 }
 
-func validateSingle(f *findings, status int, body jsonvalue.Object) {
-	said := f.validateCheck("", body, time.Time{})
-	f.validateCode(status, said == "error")
+func validateSingle(f *findings, code int, body jsonvalue.Object) {
+	status := f.validateCheck("", body, time.Time{})
+	f.validateCode(code, status == "error")
 }
 
-// validateCode finds an HTTP status that contradicts the document.
-func (f *findings) validateCode(status int, unavailable bool) {
+// validateCode validates that the HTTP status agrees with the document.
+func (f *findings) validateCode(code int, unavailable bool) {
 	want := http.StatusOK
 	if unavailable {
 		want = http.StatusServiceUnavailable
 	}
-	if status != want {
-		f.add("the HTTP status is %d: with this document it is %d", status, want)
+	if code != want {
+		f.add("the HTTP status is %d: with this document it must be %d", code, want)
 	}
 }
 
@@ -85,5 +85,5 @@ func (f *findings) validateStatus(body jsonvalue.Object, allowed []string) strin
 }
 
 func (f *findings) validateTimestamp(body jsonvalue.Object) time.Time {
-	return f.validateInstant("timestamp", body.Find("timestamp"))
+	return f.validateTime("timestamp", body.Find("timestamp"))
 }

@@ -10,22 +10,23 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// validateChecks validates the member "checks" of an answer that was made at now, and returns the statuses in it.
+// validateChecks validates the member "checks" of an answer, and returns the statuses in it. Now is the
+// answer's timestamp.
 func (f *findings) validateChecks(body jsonvalue.Object, now time.Time) []string {
 	raw := body.Find("checks")
 	list, err := jsonvalue.ParseObject(raw)
 	if err != nil {
-		f.add("checks is %s: it is an object", shown(raw))
+		f.add("checks is %s: it must be an object", quoted(raw))
 		return nil
 	}
 	var statuses []string
 	for _, m := range list {
 		if !health.IsCheckName(m.Name) {
-			f.add("a check is named %q: a name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}", text.CleanWord(m.Name))
+			f.add("a check is named %q: a name must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}", text.CleanWord(m.Name))
 		}
 		check, err := jsonvalue.ParseObject(m.Value)
 		if err != nil {
-			f.add("%s is %s: a check is an object", text.CleanWord(m.Name), shown(m.Value))
+			f.add("%s is %s: a check must be an object", text.CleanWord(m.Name), quoted(m.Value))
 			continue
 		}
 		statuses = append(statuses, f.validateCheck(text.CleanWord(m.Name)+".", check, now))
@@ -33,8 +34,8 @@ func (f *findings) validateChecks(body jsonvalue.Object, now time.Time) []string
 	return statuses
 }
 
-// validateCheck validates one check's object, and returns its status. The prefix comes before the names of its
-// members. A zero now is unknown.
+// validateCheck validates the object of one check, and returns its status. Findings have the prefix before
+// the names of members. A zero now is unknown.
 func (f *findings) validateCheck(prefix string, check jsonvalue.Object, now time.Time) string {
 	status := f.validateOneOf(prefix+"status", check.Find("status"), health.StatusesOf("checks")...)
 	f.validateReason(prefix, check.Find("reason"), status)
@@ -57,45 +58,46 @@ func (f *findings) validateReason(prefix string, raw json.RawMessage, status str
 	reason, isString := jsonvalue.AsString(raw)
 	switch {
 	case status == "ok" && raw != nil:
-		f.add("%sreason is %s: what is ok has none", prefix, shown(raw))
+		f.add("%sreason is %s: a check that is ok must have none", prefix, quoted(raw))
 	case status != "ok" && (!isString || !isReason(reason)):
-		f.add("%sreason is %s: what is not ok has one, which matches [a-z][a-z0-9_]{0,31}", prefix, shown(raw))
+		const rule = "%sreason is %s: a check that is not ok must have one that matches [a-z][a-z0-9_]{0,31}"
+		f.add(rule, prefix, quoted(raw))
 	}
 }
 
-// validateTimes validates since and last_ok. A service of an earlier version has neither.
+// validateTimes validates since and last_ok. Earlier versions have neither.
 func (f *findings) validateTimes(prefix string, check jsonvalue.Object, status string, now time.Time) {
 	rawSince, rawOK := check.Find("since"), check.Find("last_ok")
 	var since time.Time
 	if rawSince != nil {
-		since = f.validateInstant(prefix+"since", rawSince)
+		since = f.validateTime(prefix+"since", rawSince)
 	}
 	if !now.IsZero() && since.After(now) {
-		f.add("%ssince is %s: it is not after the timestamp", prefix, shown(rawSince))
+		f.add("%ssince is %s: it must not be after the timestamp", prefix, quoted(rawSince))
 	}
 	if rawOK == nil {
 		return
 	}
-	lastOK := f.validateInstant(prefix+"last_ok", rawOK)
+	lastOK := f.validateTime(prefix+"last_ok", rawOK)
 	switch {
 	case status != "error":
-		f.add("%slast_ok is %s: what is no error has none", prefix, shown(rawOK))
+		f.add("%slast_ok is %s: a check that is no error must have none", prefix, quoted(rawOK))
 	case rawSince == nil || !since.IsZero() && lastOK.After(since):
-		f.add("%slast_ok is %s: it is not after since, which is %s", prefix, shown(rawOK), shown(rawSince))
+		f.add("%slast_ok is %s: it must not be after since, which is %s", prefix, quoted(rawOK), quoted(rawSince))
 	}
 }
 
-// errorLength is how long an error's text may be: 1 KiB and an ellipsis.
+// errorLength is the largest length of an error's text: 1 KiB and an ellipsis.
 const errorLength = 1024 + len("…")
 
-// validateErrorText validates the error that a private port may show.
+// validateErrorText validates the member "error", which a private port may have.
 func (f *findings) validateErrorText(prefix string, raw json.RawMessage, status string) {
 	message, isString := jsonvalue.AsString(raw)
 	switch {
 	case status == "ok":
-		f.add("%serror is %s: what is ok has none", prefix, shown(raw))
+		f.add("%serror is %s: a check that is ok must have none", prefix, quoted(raw))
 	case !isString || len(message) > errorLength:
-		f.add("%serror is %s: it is a string, of 1 KiB at most", prefix, shown(raw))
+		f.add("%serror is %s: it must be a string of at most 1 KiB", prefix, quoted(raw))
 	}
 }
 
@@ -108,18 +110,19 @@ func (f *findings) validateMilliseconds(prefix string, raw json.RawMessage) {
 	ms, ok := jsonvalue.AsNumber(raw)
 	_, decimals, _ := strings.Cut(string(raw), ".")
 	if !ok || ms < 0 || len(decimals) > 2 {
-		f.add("%sresponse_time_ms is %s: it is a number, at most with two decimals", prefix, shown(raw))
+		f.add("%sresponse_time_ms is %s: it must be a number with at most two decimals", prefix, quoted(raw))
 	}
 }
 
-// validateMember validates a further member, which must not be able to carry an address, a DSN or an error's text.
+// validateMember validates any other member. Its value must be too simple for an address, a DSN or the text
+// of an error.
 func (f *findings) validateMember(prefix string, m jsonvalue.Member) {
 	s, isString := jsonvalue.AsString(m.Value)
 	_, isNumber := jsonvalue.AsNumber(m.Value)
 	isBool := string(m.Value) == "true" || string(m.Value) == "false"
 	isWord := isString && s != "" && len(s) <= 64 && strings.Trim(s, text.Letters+text.Digits+"._-") == ""
 	if !isNumber && !isBool && !isWord {
-		const rule = "%s%s is %s: it is a number, a boolean, or a string that matches [A-Za-z0-9._-]{1,64}"
-		f.add(rule, prefix, text.CleanWord(m.Name), shown(m.Value))
+		const rule = "%s%s is %s: it must be a number, a boolean, or a string that matches [A-Za-z0-9._-]{1,64}"
+		f.add(rule, prefix, text.CleanWord(m.Name), quoted(m.Value))
 	}
 }

@@ -1,4 +1,4 @@
-// Package document reads the body of a health answer, to be shown.
+// Package document parses the body of a health answer for display.
 package document
 
 import (
@@ -12,36 +12,36 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// What is shown of one answer at most, however much a server sends.
+// The limits for the display of one answer.
 const (
 	errorLimit   = 160
 	checksLimit  = 100
 	detailsLimit = 20
 )
 
-// Document is the body of a health answer, fit to be shown.
+// Document is the body of a health answer. Its texts are printable.
 type Document struct {
 	Status, Reason, Phase, Version string
 	Checks                         []Check
-	Lasting                        Lasting  // of the answer for one check alone
-	Details                        []string // likewise
+	Lasting                        Lasting  // only in the answer for one check
+	Details                        []string // only in the answer for one check
 }
 
 // Check is one member of "checks".
 type Check struct {
 	Name, Status, Reason string
-	Milliseconds         string // empty where it says no time
+	Milliseconds         string // empty if the check has no time
 	Lasting              Lasting
 	Details              []string
 }
 
 var errNoDocument = errors.New("the body is not a health document")
 
-// Parse reads a body. Sent is when it was sent, by the server's clock; zero is unknown. It accepts what is
-// missing or strange: --all reports that.
+// Parse parses a body. Sent is the time of the answer by the server's clock, and zero if unknown. Parse
+// accepts missing and invalid members, which --all reports.
 func Parse(body []byte, sent time.Time) (Document, error) {
 	members, err := jsonvalue.ParseObject(body)
-	status := word(members.Find("status"))
+	status := display(members.Find("status"))
 	if err != nil || status == "" {
 		return Document{}, errNoDocument
 	}
@@ -56,11 +56,11 @@ func Parse(body []byte, sent time.Time) (Document, error) {
 	for _, m := range members {
 		switch m.Name {
 		case "reason":
-			d.Reason = word(m.Value)
+			d.Reason = display(m.Value)
 		case "phase":
-			d.Phase = word(m.Value)
+			d.Phase = display(m.Value)
 		case "version":
-			d.Version = word(m.Value)
+			d.Version = display(m.Value)
 		case "checks":
 			d.Checks = parseChecks(m.Value, sent)
 		case "status", "timestamp":
@@ -71,9 +71,8 @@ func Parse(body []byte, sent time.Time) (Document, error) {
 	return d, nil
 }
 
-// HasTrouble reports whether a check is not ok. A service may be ready, or degraded and no more, all the
-// same.
-func (d Document) HasTrouble() bool {
+// HasCheckNotOK reports whether a check is not ok. The service may still be ready.
+func (d Document) HasCheckNotOK() bool {
 	return slices.ContainsFunc(d.Checks, func(c Check) bool { return c.Status != "ok" })
 }
 
@@ -84,23 +83,23 @@ func parseChecks(raw json.RawMessage, now time.Time) []Check {
 	}
 	var checks []Check
 	for _, m := range members[:min(len(members), checksLimit)] {
-		of, _ := jsonvalue.ParseObject(m.Value) // what is no object has no members
-		checks = append(checks, parseCheck(m.Name, of, now))
+		object, _ := jsonvalue.ParseObject(m.Value) // any other value counts as an empty object
+		checks = append(checks, parseCheck(m.Name, object, now))
 	}
 	return checks
 }
 
-// parseCheck reads a check's members. Now is when the server sent them, by its clock.
+// parseCheck parses the members of a check. Now is the time of the answer by the server's clock.
 func parseCheck(name string, members jsonvalue.Object, now time.Time) Check {
 	c := Check{Name: text.CleanWord(name)}
 	for _, m := range members {
 		switch m.Name {
 		case "status":
-			c.Status = word(m.Value)
+			c.Status = display(m.Value)
 		case "reason":
-			c.Reason = word(m.Value)
+			c.Reason = display(m.Value)
 		case "response_time_ms":
-			c.Milliseconds = word(m.Value)
+			c.Milliseconds = display(m.Value)
 		case "since", "last_ok":
 		case "error":
 			message, _ := jsonvalue.AsString(m.Value)
@@ -119,11 +118,11 @@ func appendDetail(details []string, m jsonvalue.Member) []string {
 	if len(details) == detailsLimit {
 		return details
 	}
-	return append(details, text.CleanWord(m.Name)+"="+word(m.Value))
+	return append(details, text.CleanWord(m.Name)+"="+display(m.Value))
 }
 
-// word is what is shown of a JSON value.
-func word(raw json.RawMessage) string {
+// display returns a JSON value for display.
+func display(raw json.RawMessage) string {
 	var s string
 	if json.Unmarshal(raw, &s) != nil {
 		s = string(raw)

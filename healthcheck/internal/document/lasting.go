@@ -7,18 +7,18 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/jsonvalue"
 )
 
-// Lasting says for how long a check has had its status, by the service's own clock. Both fields are empty for
-// a check that is ok, for a status that has just begun, and for a service that doesn't say.
+// Lasting tells for how long a check has had its status, by the service's clock. Both fields are empty for a
+// check that is ok, for a status that is less than a second old, and for an answer without times.
 type Lasting struct {
 	Span   string // such as "4m10s"
-	lastOK string // "never ok", or "last ok 2h5m ago" where that was some time before the span
+	lastOK string // "never ok", or "last ok 2h5m ago" if that was long before the span
 }
 
-// shownGap is how long before an error the last ok must be for it to be shown: between two looks that are
-// closer, no other look was missed.
-const shownGap = time.Minute
+// lastOKGap is the least time from the last ok to an error for which the last ok is displayed. A shorter time
+// is the usual one between two runs of a check.
+const lastOKGap = time.Minute
 
-// parseLasting reads the members since and last_ok of a check that is not ok. A zero now is unknown.
+// parseLasting parses the members since and last_ok of a check that is not ok. A zero now is unknown.
 func parseLasting(members jsonvalue.Object, status string, now time.Time) (l Lasting) {
 	since, ok := jsonvalue.AsTime(members.Find("since"))
 	if !ok || now.IsZero() || now.Sub(since) < time.Second {
@@ -33,13 +33,13 @@ func parseLasting(members jsonvalue.Object, status string, now time.Time) (l Las
 	switch {
 	case raw == nil:
 		l.lastOK = "never ok"
-	case ok && since.Sub(lastOK) >= shownGap:
+	case ok && since.Sub(lastOK) >= lastOKGap:
 		l.lastOK = "last ok " + span(now.Sub(lastOK)) + " ago"
 	}
 	return l
 }
 
-// String is such as "for 4m10s (never ok)", or empty.
+// String returns a text such as "for 4m10s (never ok)", or "".
 func (l Lasting) String() string {
 	switch {
 	case l.Span == "":
@@ -50,7 +50,7 @@ func (l Lasting) String() string {
 	return "for " + l.Span + " (" + l.lastOK + ")"
 }
 
-// Span writes a duration of a second or more with its two largest units.
+// span formats a duration of a second or more with its two largest units.
 func span(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {

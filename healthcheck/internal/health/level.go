@@ -22,24 +22,25 @@ const (
 var levels = map[string]Level{
 	"alive": Well, "ready": Well, "started": Well, "healthy": Well, "ok": Well,
 	"degraded": Warning, "warning": Warning,
-	"unhealthy": Failing, "not_ready": Failing, "starting": Failing, "error": Failing,
+	"unhealthy": Failing, "not_ready": Failing, "starting": Failing, "error": Failing, "stuck": Failing,
 }
 
 // LevelOf returns the level of a status, of an answer or of a check.
 func LevelOf(status string) Level { return levels[status] }
 
 var statuses = map[string][]string{
-	"live":     {"alive"},
+	"live":     {"alive", "stuck"},
 	"ready":    {"ready", "not_ready"},
 	"startup":  {"started", "starting"},
 	"detailed": {"healthy", "degraded", "unhealthy"},
 	"":         {"healthy", "degraded", "unhealthy"},
 	"checks":   {"ok", "warning", "error"},
+	"groups":   {"ready", "not_ready"},
 }
 
-// StatusesOf returns the statuses that an endpoint may have; "" is the index, "checks" one check alone.
-// The status of another endpoint means that a proxy, or a wrong prefix, leads elsewhere: a service that is
-// alive need not be ready.
+// StatusesOf returns the statuses that an endpoint may have. The endpoint "" is the index, "checks" is one
+// check and "groups" is one group. A status of another endpoint means that a proxy or a wrong prefix leads
+// there: a service that is alive need not be ready.
 func StatusesOf(endpoint string) []string { return statuses[endpoint] }
 
 // IsStatusCode reports whether a health answer may have this HTTP status.

@@ -1,4 +1,4 @@
-// Package jsonvalue reads JSON whose structure is not known, and keeps the order of the members.
+// Package jsonvalue parses JSON of unknown structure, and keeps the order of the members.
 package jsonvalue
 
 import (
@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// Object is a JSON object: its members in their order, which is that of the service's configuration. A map
-// would lose it.
+// Object is a JSON object. Its members have the order of the service's configuration, which a map would lose.
 type Object []Member
 
 // Member is a member of a JSON object.
@@ -20,7 +19,7 @@ type Member struct {
 	Value json.RawMessage
 }
 
-// ParseObject reads a JSON object.
+// ParseObject parses a JSON object.
 func ParseObject(raw []byte) (Object, error) {
 	if !json.Valid(raw) || bytes.TrimLeft(raw, " \t\r\n")[0] != '{' {
 		return nil, errors.New("it is not a JSON object")
@@ -39,7 +38,7 @@ func ParseObject(raw []byte) (Object, error) {
 	return o, err
 }
 
-// Find returns the value of a member, or nil.
+// Find returns the value of a member, or nil if there is no such member.
 func (o Object) Find(name string) json.RawMessage {
 	for _, m := range o {
 		if m.Name == name {
@@ -49,7 +48,7 @@ func (o Object) Find(name string) json.RawMessage {
 	return nil
 }
 
-// AsString returns the string that raw is.
+// AsString returns the string in raw.
 func AsString(raw json.RawMessage) (string, bool) {
 	var s string
 	if raw == nil || json.Unmarshal(raw, &s) != nil || raw[0] != '"' {
@@ -58,13 +57,13 @@ func AsString(raw json.RawMessage) (string, bool) {
 	return s, true
 }
 
-// AsNumber returns the number that raw is.
+// AsNumber returns the number in raw.
 func AsNumber(raw json.RawMessage) (float64, bool) {
 	f, err := strconv.ParseFloat(string(raw), 64)
 	return f, err == nil
 }
 
-// AsTime returns the point in time that raw is: RFC 3339, in UTC.
+// AsTime returns the time in raw, which must be RFC 3339 in UTC.
 func AsTime(raw json.RawMessage) (time.Time, bool) {
 	s, _ := AsString(raw)
 	t, err := time.Parse(time.RFC3339, s)

@@ -8,7 +8,7 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 )
 
-// Checklist is the outcome for people: a row for each check.
+// Checklist returns the outcome for a terminal, with a row for each check.
 func Checklist(out *terminal.Output, o Outcome, width int) []string {
 	head := []terminal.Cell{{Text: o.State(), Level: o.Level}}
 	lasting := o.Document.Lasting.String()

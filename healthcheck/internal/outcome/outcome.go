@@ -1,4 +1,4 @@
-// Package outcome asks targets once, and judges the answers.
+// Package outcome asks targets once, and judges their answers.
 package outcome
 
 import (
@@ -15,17 +15,17 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// Outcome is what came of asking a target once.
+// Outcome is the result of one request.
 type Outcome struct {
 	Target   client.Target
 	Answer   *client.Answer // nil if there was none
 	Document document.Document
 	Level    health.Level
-	Problem  string // what is wrong, where the document doesn't say it
-	note     string // more about the problem
+	Problem  string // a fault that is not in the document
+	note     string // the cause of the problem
 }
 
-// Ask asks a target, and judges the answer.
+// Ask sends a request to a target, and judges the answer.
 func Ask(ctx context.Context, s client.Settings, t client.Target) Outcome {
 	a, err := s.Ask(ctx, t, http.MethodGet)
 	if err != nil {
@@ -34,7 +34,7 @@ func Ask(ctx context.Context, s client.Settings, t client.Target) Outcome {
 	return Judge(s, t, a)
 }
 
-// AskAll asks all targets side by side. The outcomes are in the order of the targets.
+// AskAll asks all targets concurrently. The outcomes have the order of the targets.
 func AskAll(ctx context.Context, s client.Settings, targets []client.Target) []Outcome {
 	outcomes := make([]Outcome, len(targets))
 	var wg sync.WaitGroup
@@ -45,36 +45,36 @@ func AskAll(ctx context.Context, s client.Settings, targets []client.Target) []O
 	return outcomes
 }
 
-// Judge calls only a health answer well that says so. The 200 of a page that answers every path is none, and
-// neither is the answer of another endpoint.
+// Judge returns the outcome for an answer. Only a health answer can be well: not the 200 of a page that
+// answers every path, and not the answer of another endpoint.
 func Judge(s client.Settings, t client.Target, a *client.Answer) Outcome {
 	o := Outcome{Target: t, Answer: a, Level: health.Failing}
 	var err error
-	sent, _ := http.ParseTime(a.Header.Get("Date")) // for one check alone, which has no timestamp
+	sent, _ := http.ParseTime(a.Header.Get("Date")) // the answer for one check has no timestamp
 	o.Document, err = document.Parse(a.Body, sent)
-	said := health.LevelOf(o.Document.Status)
+	level := health.LevelOf(o.Document.Status)
 	switch {
 	case !health.IsStatusCode(a.Status):
 		o.Problem, o.note = client.StatusText(a.Status), s.ExplainStatus(t, a)
 	case err != nil:
 		o.Problem, o.note = client.StatusText(a.Status), err.Error()
-	case said == health.Unknown:
+	case level == health.Unknown:
 		o.Problem = client.StatusText(a.Status)
 		o.note = `no health answer has the status "` + o.Document.Status + `"`
 	case t.Statuses != nil && !slices.Contains(t.Statuses, o.Document.Status):
 		o.Problem = client.StatusText(a.Status)
-		o.note = fmt.Sprintf("its status is %q: here it is one of %q", o.Document.Status, t.Statuses)
-	case a.Status == http.StatusServiceUnavailable && said != health.Failing:
-		o.Problem, o.note = client.StatusText(a.Status), `and yet its status is "`+o.Document.Status+`"`
-	case said == health.Well && o.Document.HasTrouble():
+		o.note = fmt.Sprintf("its status is %q: here it must be one of %q", o.Document.Status, t.Statuses)
+	case a.Status == http.StatusServiceUnavailable && level != health.Failing:
+		o.Problem, o.note = client.StatusText(a.Status), `but its status is "`+o.Document.Status+`"`
+	case level == health.Well && o.Document.HasCheckNotOK():
 		o.Level = health.Warning
 	default:
-		o.Level = said
+		o.Level = level
 	}
 	return o
 }
 
-// Line is the outcome for a log and for Docker, which keeps 4096 bytes: what is not ok comes first.
+// Line returns the outcome in one line, with the checks that are not ok first. Docker keeps 4096 bytes of it.
 func (o Outcome) Line() string {
 	var bad, good []string
 	for _, c := range o.Document.Checks {
@@ -84,11 +84,11 @@ func (o Outcome) Line() string {
 			bad = append(bad, text.JoinWords(c.Name, c.Status, c.Reason, c.Lasting.String()))
 		}
 	}
-	var alone []string
+	var single []string
 	if o.Document.Lasting.Span != "" {
-		alone = []string{o.Document.Lasting.String()}
+		single = []string{o.Document.Lasting.String()}
 	}
-	rest := strings.Join(slices.Concat(bad, good, alone, o.Document.Details), ", ")
+	rest := strings.Join(slices.Concat(bad, good, single, o.Document.Details), ", ")
 	if o.Problem != "" {
 		rest = o.note
 	}
@@ -98,7 +98,7 @@ func (o Outcome) Line() string {
 	return text.Cut(o.headline()+": "+rest, 4000)
 }
 
-// headline is the outcome in a few words.
+// headline returns the state and the time.
 func (o Outcome) headline() string {
 	if o.Answer == nil {
 		return o.State()
@@ -106,7 +106,7 @@ func (o Outcome) headline() string {
 	return o.State() + " in " + o.Took()
 }
 
-// State is the status with its reason and phase, or the problem.
+// State returns the status with its reason and phase, or the problem.
 func (o Outcome) State() string {
 	if o.Problem != "" {
 		return o.Problem
@@ -114,7 +114,7 @@ func (o Outcome) State() string {
 	return text.JoinWords(o.Document.Status, o.Document.Reason, o.Document.Phase)
 }
 
-// Took is empty where there was no answer.
+// Took returns the time of the answer, or "" without an answer.
 func (o Outcome) Took() string {
 	if o.Answer == nil {
 		return ""

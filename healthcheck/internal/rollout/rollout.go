@@ -1,4 +1,4 @@
-// Package rollout asks over kept connections while a service is deployed, and counts the requests that fail.
+// Package rollout sends requests over persistent connections during a deployment, and counts those that fail.
 package rollout
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// Settings is what to ask during a rollout, and how often.
+// Settings are the settings of a rollout.
 type Settings struct {
 	Request     client.Settings
 	Target      client.Target
@@ -21,33 +21,34 @@ type Settings struct {
 	Duration    time.Duration
 }
 
-// interval is the time between the beginnings of two requests on each connection.
+// interval returns the time from one request to the next on each connection.
 func (s Settings) interval() time.Duration {
 	return time.Duration(s.Connections) * time.Second / time.Duration(s.Rate)
 }
 
-// Run asks over the connections until ctx ends or the time is over, and prints what failed. All is well if
-// nothing did.
+// Run sends requests over the connections until ctx or the duration ends, and prints the failures. It reports
+// whether there were none.
 func (s Settings) Run(ctx context.Context, out *terminal.Output) bool {
-	if why := s.askFirst(ctx); why != "" {
-		out.Printf("nothing to begin with: %s: %s\n", s.Target, why)
+	if cause := s.askFirst(ctx); cause != "" {
+		out.Printf("the first request failed: %s: %s\n", s.Target, cause)
 		return false
 	}
 	const head = "%s over %s connections, each every %s, until Ctrl-C or for %s\n"
 	out.Printf(head, s.Target, text.Thousands(s.Connections), s.interval(), s.Duration)
 	ctx, cancel := context.WithTimeout(ctx, s.Duration)
 	defer cancel()
-	t := &tally{began: time.Now()}
+	r := &results{began: time.Now()}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.askOverAll(ctx, t)
+		s.askOverAll(ctx, r)
 	}()
-	t.showProgress(out, done)
-	return t.print(out)
+	r.showProgress(out, done)
+	return r.print(out)
 }
 
-// askFirst asks once, and says what is wrong: a rollout must not send thousands of requests to a wrong URL.
+// askFirst sends one request, and returns the cause if it failed. A rollout must not send thousands of
+// requests to a wrong URL.
 func (s Settings) askFirst(ctx context.Context) string {
 	a, err := s.Request.Ask(ctx, s.Target, http.MethodGet)
 	if err != nil {
@@ -60,13 +61,14 @@ func (s Settings) askFirst(ctx context.Context) string {
 	return why
 }
 
-// askOverAll asks over all connections, and returns when each has finished its last request.
-func (s Settings) askOverAll(ctx context.Context, t *tally) {
+// askOverAll sends requests over all connections, and returns after the last answer.
+func (s Settings) askOverAll(ctx context.Context, r *results) {
 	interval := s.interval()
 	var wg sync.WaitGroup
 	for i := range s.Connections {
-		k := &keptConnection{request: s.Request, target: s.Target, tally: t, number: i + 1}
-		delay := interval * time.Duration(i) / time.Duration(s.Connections) // so that not all ask at once
+		k := &persistentConnection{request: s.Request, target: s.Target, results: r, number: i + 1}
+		// The delays spread the requests over the interval.
+		delay := interval * time.Duration(i) / time.Duration(s.Connections)
 		wg.Go(func() { k.askRepeatedly(ctx, delay, interval) })
 	}
 	wg.Wait()

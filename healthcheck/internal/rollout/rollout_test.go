@@ -28,13 +28,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// run runs a rollout of an hour unless the settings have another duration. It returns whether all was well,
-// and what it prints.
+// run runs a rollout, of an hour unless the settings have a duration. It returns the result of Run and the
+// output.
 func run(ctx context.Context, t *testing.T, url string, s rollout.Settings) (well bool, printed string) {
 	t.Helper()
 	target, err := client.ParseTarget(url)
 	require.NoError(t, err)
-	s.Request = client.Settings{Timeout: testservice.Enough}
+	s.Request = client.Settings{Timeout: testservice.LongTimeout}
 	s.Target = target.OrBelow("live/")
 	s.Duration = cmp.Or(s.Duration, time.Hour)
 	var out bytes.Buffer
@@ -42,8 +42,8 @@ func run(ctx context.Context, t *testing.T, url string, s rollout.Settings) (wel
 	return well, out.String()
 }
 
-// balancer passes each new connection on to the backend of the moment, as a Service does: those that exist
-// stay where they are.
+// balancer forwards each new connection to the current backend, as a Service does. Existing connections keep
+// their backends.
 type balancer struct {
 	listener net.Listener
 	backend  atomic.Pointer[string]
@@ -69,12 +69,12 @@ func (b *balancer) accept() {
 		if err != nil {
 			return
 		}
-		b.conns.Go(func() { b.pass(conn) })
+		b.conns.Go(func() { b.forward(conn) })
 	}
 }
 
-// pass copies both ways until one of both ends.
-func (b *balancer) pass(conn net.Conn) {
+// forward copies in both directions until one side closes.
+func (b *balancer) forward(conn net.Conn) {
 	defer conn.Close()
 	backend, err := net.Dial("tcp", *b.backend.Load())
 	if err != nil {
@@ -114,10 +114,10 @@ func (b *balancer) deploy(t testing.TB, opts ...echohealth.Option) *release {
 func (r *release) waitForTraffic(t testing.TB) {
 	t.Helper()
 	from := r.asked.Load()
-	require.Eventually(t, func() bool { return r.asked.Load() > from+100 }, testservice.Enough, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return r.asked.Load() > from+100 }, testservice.LongTimeout, 5*time.Millisecond)
 }
 
-// rollOut replaces a release by the next under a rollout, and returns what that says.
+// rollOut replaces a release by the next during a rollout, and returns the rollout's result.
 func rollOut(
 	t *testing.T, leave func(old *release), opts ...echohealth.Option,
 ) (well bool, printed string) {
@@ -163,7 +163,7 @@ func TestRolloutWithoutADrain(t *testing.T) {
 	assert.Contains(t, stdout, "\n40 connections were opened; 0 answers said")
 }
 
-// Requests that fail one after the other don't end it, and every cause is named.
+// Failures do not end the rollout, and the output has every cause.
 func TestRolloutFailures(t *testing.T) {
 	const last = 40
 	ctx, cancel := context.WithCancel(t.Context())
@@ -189,7 +189,7 @@ func TestRolloutFailures(t *testing.T) {
 	assert.Regexp(t, `\n +\d+  connection closed without a whole answer +from `, stdout)
 }
 
-// A request is sent once, even where net/http would send it again on another connection.
+// A request is sent once, even if net/http would send it again over another connection.
 func TestRolloutNeverRetries(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it lasts for a second")
@@ -214,7 +214,7 @@ func atoi(t *testing.T, s string) (n int64) {
 	return n
 }
 
-// A mistaken URL is no reason for thousands of requests.
+// A rollout must not send thousands of requests to a wrong URL.
 func TestRolloutBeginsWithOneRequest(t *testing.T) {
 	var asked atomic.Int64
 	missing := testservice.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -224,8 +224,8 @@ func TestRolloutBeginsWithOneRequest(t *testing.T) {
 	s := rollout.Settings{Connections: 100, Rate: 200}
 	well, stdout := run(t.Context(), t, missing, s)
 	assert.False(t, well)
-	assert.Equal(t, "nothing to begin with: "+missing+"/api/health/live/: 404 Not Found: "+
-		"there is no such check or endpoint, or the prefix is another\n", stdout)
+	assert.Equal(t, "the first request failed: "+missing+"/api/health/live/: 404 Not Found: "+
+		"there is no such check, group or endpoint, or the prefix is another\n", stdout)
 	assert.EqualValues(t, 1, asked.Load())
 
 	well, stdout = run(t.Context(), t, "http://"+testservice.ClosedPort(t), s)
@@ -233,7 +233,7 @@ func TestRolloutBeginsWithOneRequest(t *testing.T) {
 	assert.True(t, strings.HasSuffix(stdout, ": connection refused\n"), stdout)
 }
 
-// The requests under way at the end are finished, and are no failures.
+// Requests that are sent before the end get their answers, and are no failures.
 func TestRolloutLetsRequestsFinish(t *testing.T) {
 	began := make(chan struct{}, 10)
 	var asked atomic.Int64

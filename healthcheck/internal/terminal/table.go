@@ -8,13 +8,13 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// UnlimitedWidth is the width of a table that is not cut.
+// UnlimitedWidth is the width of a table without a limit.
 const UnlimitedWidth = 1000
 
 // Cell is one field of a table.
 type Cell struct {
 	Text  string
-	Level health.Level // unknown has no colour
+	Level health.Level // its colour; Unknown has none
 }
 
 // PlainCells returns cells without a colour.
@@ -26,7 +26,8 @@ func PlainCells(texts ...string) []Cell {
 	return cells
 }
 
-// Table lays rows out in columns two blanks apart, none wider than width, and leaves out the empty columns.
+// Table returns the lines of a table. It separates columns by two blanks, omits empty columns, and cuts lines
+// at width.
 func (o *Output) Table(rows [][]Cell, width int) []string {
 	widths := columnWidths(rows)
 	lines := make([]string, len(rows))
@@ -38,7 +39,7 @@ func (o *Output) Table(rows [][]Cell, width int) []string {
 
 func (o *Output) row(row []Cell, widths []int, room int) string {
 	var b strings.Builder
-	pending := 0 // blanks that are written only before something
+	pending := 0 // blanks before the next text
 	for i, c := range row {
 		if widths[i] == 0 {
 			continue
@@ -54,7 +55,7 @@ func (o *Output) row(row []Cell, widths []int, room int) string {
 	return b.String()
 }
 
-// TableWidth returns the columns that a table of rows needs.
+// TableWidth returns the width of a table with these rows.
 func TableWidth(rows [][]Cell) int {
 	width := -2
 	for _, w := range columnWidths(rows) {

@@ -1,4 +1,4 @@
-// Package terminal writes the output: plain lines, or tables and colours where stdout is a terminal.
+// Package terminal writes the output. It writes tables and colours to a terminal, and plain lines otherwise.
 package terminal
 
 import (
@@ -10,16 +10,16 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 )
 
-// Output is what the command writes to, and what that can show.
+// Output is stdout and stderr, with the capabilities of stdout.
 type Output struct {
 	io.Writer
 	Errors   io.Writer
 	Terminal bool
 	Colour   bool
-	Size     func() (width, height int) // of the terminal, as it is now; nil where there is none
+	Size     func() (width, height int) // the current size of the terminal; nil without a terminal
 }
 
-// NewOutput finds out what stdout is. Everything but a terminal gets plain lines.
+// NewOutput detects the capabilities of stdout.
 func NewOutput(stdout, stderr io.Writer) *Output {
 	out := &Output{Writer: stdout, Errors: stderr}
 	file, ok := stdout.(*os.File)
@@ -34,20 +34,21 @@ func NewOutput(stdout, stderr io.Writer) *Output {
 	out.Size = func() (int, int) {
 		width, height, _ := windowSize(file.Fd())
 		if width <= 0 || height <= 0 {
-			return 80, 24 // some serial consoles don't know their size
+			return 80, 24 // some serial consoles have no size
 		}
 		return width, height
 	}
 	return out
 }
 
-// Print writes a text. It ignores a failure, which cannot be reported: the exit code still tells the result.
+// Print writes a text. It ignores an error of stdout, which it could not report. The exit code has the
+// result.
 func (o *Output) Print(s string) { _, _ = io.WriteString(o, s) }
 
 // Printf formats and writes a text.
 func (o *Output) Printf(format string, args ...any) { _, _ = fmt.Fprintf(o, format, args...) }
 
-// PrintError writes what is wrong to stderr, apart from the answers.
+// PrintError writes an error to stderr.
 func (o *Output) PrintError(format string, args ...any) {
 	_, _ = fmt.Fprintf(o.Errors, "healthcheck: "+format, args...)
 }
@@ -67,10 +68,10 @@ func (o *Output) Paint(l health.Level, s string) string {
 // Clear clears the screen.
 func (o *Output) Clear() { o.Print("\x1b[H\x1b[2J") }
 
-// Redraw writes a whole screen over the one before, line by line, so that nothing flickers.
+// Redraw overwrites the screen line by line. Clearing it first would make it flicker.
 func (o *Output) Redraw(lines []string) {
 	o.Print("\x1b[H" + strings.Join(lines, "\x1b[K\n") + "\x1b[K\n\x1b[J")
 }
 
-// RewriteLine writes a line over itself.
+// RewriteLine overwrites the current line.
 func (o *Output) RewriteLine(line string) { o.Print("\r" + line + "\x1b[K") }

@@ -2,5 +2,5 @@
 
 package terminal
 
-// windowSize knows no terminal here: the output is plain lines.
+// windowSize reports that fd is no terminal, because it cannot detect one on this system.
 func windowSize(uintptr) (width, height int, ok bool) { return 0, 0, false }

@@ -2,12 +2,12 @@ package terminal
 
 import "syscall"
 
-// processesSequences is ENABLE_VIRTUAL_TERMINAL_PROCESSING, without which a console shows escape sequences as
-// they are.
+// processesSequences is ENABLE_VIRTUAL_TERMINAL_PROCESSING. A console without it prints escape sequences as
+// text.
 const processesSequences = 0x4
 
-// windowSize reports whether fd is a console that understands escape sequences. Its size package syscall
-// can't tell.
+// windowSize reports whether fd is a console that processes escape sequences. Package syscall has no function
+// for its size.
 func windowSize(fd uintptr) (width, height int, ok bool) {
 	var mode uint32
 	err := syscall.GetConsoleMode(syscall.Handle(fd), &mode)

@@ -1,4 +1,4 @@
-// Package testservice serves health answers for the tests of the command: those of echohealth, and others.
+// Package testservice serves health answers of echohealth, and invalid ones, for the tests of the command.
 package testservice
 
 import (
@@ -19,14 +19,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Enough is more than anything takes that is not meant to hang.
-const Enough = 20 * time.Second
+// LongTimeout is longer than any test without a hanging server takes.
+const LongTimeout = 20 * time.Second
 
 // Probes that are always ok, always an error, and always a warning.
 var (
-	Up   = probes.Func(func(context.Context) error { return nil })
-	Down = probes.Func(func(context.Context) error { return syscall.ECONNREFUSED })
-	Odd  = probes.Func(func(context.Context) error {
+	Up      = probes.Func(func(context.Context) error { return nil })
+	Down    = probes.Func(func(context.Context) error { return syscall.ECONNREFUSED })
+	Warning = probes.Func(func(context.Context) error {
 		return probes.Warn("licence_expires", errors.New("12 days left"))
 	})
 )
@@ -48,15 +48,15 @@ func Serve(t testing.TB, handler http.Handler) string {
 	return server.URL
 }
 
-// Saying returns a handler that answers every request alike.
-func Saying(status int, body string) http.Handler {
+// Answering returns a handler with the same answer to every request.
+func Answering(status int, body string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
 	})
 }
 
-// ClosedPort returns an address where nothing listens.
+// ClosedPort returns an address without a listener.
 func ClosedPort(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

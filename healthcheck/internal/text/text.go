@@ -1,4 +1,4 @@
-// Package text formats what the command prints: words from the network, durations, numbers.
+// Package text formats texts from the network, durations and numbers for the output.
 package text
 
 import (
@@ -17,8 +17,8 @@ const (
 	Digits  = "0123456789"
 )
 
-// Clean makes text that came over the network fit for a terminal: printable ASCII, of at most limit bytes.
-// The words of a health answer have no other letters.
+// Clean returns text from the network as printable ASCII of at most limit bytes. Health answers have no other
+// characters.
 func Clean(s string, limit int) string {
 	dots := ""
 	if len(s) > limit {
@@ -32,10 +32,10 @@ func Clean(s string, limit int) string {
 	}, s) + dots
 }
 
-// CleanWord is clean for one word: a name or a value.
+// CleanWord is Clean for a name or a value.
 func CleanWord(s string) string { return Clean(s, 64) }
 
-// Printable removes the control characters from a document, and keeps its lines and its letters.
+// Printable removes the control characters from a document, except line breaks and tabs.
 func Printable(document string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
@@ -45,7 +45,7 @@ func Printable(document string) string {
 	}, document)
 }
 
-// Cut shortens text of our own to limit columns.
+// Cut shortens a text of the command itself to limit columns.
 func Cut(s string, limit int) string {
 	runes := []rune(s)
 	if len(runes) <= limit {
@@ -54,12 +54,12 @@ func Cut(s string, limit int) string {
 	return string(runes[:max(limit-1, 0)]) + "…"
 }
 
-// JoinWords joins the words that are not empty with blanks.
+// JoinWords joins words by blanks, and omits empty words.
 func JoinWords(words ...string) string {
 	return strings.Join(slices.DeleteFunc(words, func(word string) bool { return word == "" }), " ")
 }
 
-// Duration writes a duration in three digits or so.
+// Duration formats a duration with about three digits.
 func Duration(d time.Duration) string {
 	switch {
 	case d < 10*time.Millisecond:
@@ -72,7 +72,7 @@ func Duration(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// Thousands writes a number as 12,345.
+// Thousands formats a number as in 12,345.
 func Thousands(n int) string {
 	s := strconv.Itoa(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -81,5 +81,5 @@ func Thousands(n int) string {
 	return s
 }
 
-// TimeOfDay writes the time of day to the second.
+// TimeOfDay formats a time of day with seconds.
 func TimeOfDay(t time.Time) string { return t.Format("15:04:05") }

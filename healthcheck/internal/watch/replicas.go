@@ -12,15 +12,15 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/outcome"
 )
 
-// replicasLimit is how many are asked at once.
+// replicasLimit is the largest number of replicas that are asked.
 const replicasLimit = 64
 
-// replicas finds the addresses behind the targets' names.
+// replicas resolves the targets' host names.
 type replicas struct {
 	origins   []client.Target
-	known     [][]netip.Addr  // of each origin
-	answering map[string]bool // the addresses that gave a health answer at the last look
-	notAsked  int             // how many more there are than are asked
+	known     [][]netip.Addr  // the addresses of each origin
+	answering map[string]bool // the addresses that gave a health answer in the last round
+	notAsked  int             // the number of replicas above the limit
 	resolve   func(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
@@ -47,9 +47,9 @@ func (r *replicas) targets(ctx context.Context) []client.Target {
 	return all[:len(all)-r.notAsked]
 }
 
-// lookUp updates the addresses of an origin. They stay as they were if the name server fails. An address that
-// has left the name stays as long as it gives health answers: a headless Service drops a pod that isn't
-// ready, and that pod must stay in view.
+// lookUp updates the addresses of an origin. If the name server fails, it changes nothing. It keeps an
+// address that the name no longer has while the address gives health answers: a headless Service drops a pod
+// that is not ready, and the watch must show that pod.
 func (r *replicas) lookUp(ctx context.Context, i int) {
 	origin := r.origins[i]
 	if !origin.HasHostName() {
@@ -69,23 +69,23 @@ func (r *replicas) lookUp(ctx context.Context, i int) {
 	r.known[i] = addrs
 }
 
-// isNotFoundName reports whether a name server answered that a name has no address, as it does for a headless
-// Service without ready pods.
+// isNotFoundName reports whether a name server answered that a name has no address. A headless Service
+// without ready pods has none.
 func isNotFoundName(err error) bool {
 	dns, ok := errors.AsType[*net.DNSError](err)
 	return ok && dns.IsNotFound
 }
 
-// remember notes which addresses give health answers.
-func (r *replicas) remember(outcomes []outcome.Outcome) {
+// store stores the addresses that gave health answers.
+func (r *replicas) store(outcomes []outcome.Outcome) {
 	r.answering = map[string]bool{}
 	for _, o := range outcomes {
 		r.answering[o.Target.Address] = o.Problem == ""
 	}
 }
 
-// oneFamily returns the addresses of IPv4, or of IPv6 where there are none: with both families each replica
-// would be there twice.
+// oneFamily returns the IPv4 addresses, or the IPv6 addresses if there are none. With both families each
+// replica would have two rows.
 func oneFamily(found []netip.Addr) []netip.Addr {
 	addrs := make([]netip.Addr, len(found))
 	for i, addr := range found {
@@ -98,7 +98,7 @@ func oneFamily(found []netip.Addr) []netip.Addr {
 	return slices.Compact(addrs)
 }
 
-// title names the origins.
+// title returns the URLs of the origins.
 func (r *replicas) title() string {
 	names := make([]string, len(r.origins))
 	for i, origin := range r.origins {

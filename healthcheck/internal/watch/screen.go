@@ -14,17 +14,18 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// view is all that a screen shows.
+// view is the content of a screen.
 type view struct {
 	title    string
 	interval time.Duration
 	at       time.Time
 	outcomes []outcome.Outcome
-	notAsked int // how many replicas were not asked
+	notAsked int // the number of replicas that were not asked
 }
 
-// draw returns the lines of a screen: one replica with a row for each check, several as replicas × checks.
-// They are at most height-1, so that the terminal doesn't scroll.
+// draw returns the lines of a screen. One replica has a row for each check. Several replicas have a row each,
+// and a column for each check. There are at most height-1 lines, because the last one would make the terminal
+// scroll.
 func (v view) draw(out *terminal.Output, width, height int) []string {
 	head := fmt.Sprintf("%s  every %s  %s", text.TimeOfDay(v.at), v.interval, v.title)
 	lines := []string{text.Cut(head, width), ""}
@@ -39,7 +40,7 @@ func (v view) draw(out *terminal.Output, width, height int) []string {
 
 func firstLines(lines []string, n int) []string { return lines[:min(len(lines), max(n, 1))] }
 
-// matrix draws a row for each replica, and below them notes what has no room.
+// matrix returns a row for each replica, and a line on the replicas and checks that do not fit.
 func (v view) matrix(out *terminal.Output, width, room int) []string {
 	outcomes, notes := v.worst(room)
 	rows, omitted := fittingRows(outcomes, width)
@@ -56,9 +57,10 @@ func (v view) matrix(out *terminal.Output, width, room int) []string {
 	return lines
 }
 
-// worst returns the outcomes that have room, the worst of them where not all have, and a note on the rest.
+// worst returns the outcomes that fit, those with the worst levels first if not all fit, and a note on the
+// rest.
 func (v view) worst(room int) ([]outcome.Outcome, []string) {
-	room -= 3 // the head, and a note below a blank line
+	room -= 3 // the head, a blank line and a note
 	if len(v.outcomes) <= room {
 		return v.outcomes, nil
 	}
@@ -74,8 +76,8 @@ func (v view) worst(room int) ([]outcome.Outcome, []string) {
 	return sorted[:n], []string{fmt.Sprintf("… and %d more, %d of them not well", len(sorted)-n, bad)}
 }
 
-// fittingRows returns the matrix with a column for each check. Where not all have room, it omits those that
-// are ok in all rows, and returns their number.
+// fittingRows returns the matrix with a column for each check. If not all columns fit, it omits the checks
+// that are ok in all rows, and returns their number.
 func fittingRows(outcomes []outcome.Outcome, width int) (rows [][]terminal.Cell, omitted int) {
 	all, notOK := checkNames(outcomes)
 	rows = matrixRows(outcomes, all)
@@ -85,7 +87,7 @@ func fittingRows(outcomes []outcome.Outcome, width int) (rows [][]terminal.Cell,
 	return matrixRows(outcomes, notOK), len(all) - len(notOK)
 }
 
-// checkNames returns the names of all checks, and of those that are not ok in some outcome.
+// checkNames returns the names of all checks, and the names of those that are not ok in at least one outcome.
 func checkNames(outcomes []outcome.Outcome) (all, notOK []string) {
 	for _, o := range outcomes {
 		for _, c := range o.Document.Checks {
@@ -118,7 +120,7 @@ func matrixRows(outcomes []outcome.Outcome, checks []string) [][]terminal.Cell {
 	return rows
 }
 
-// labels returns the replicas' addresses, or their URLs where the addresses don't tell them apart.
+// labels returns the replicas' addresses, or their URLs if two have the same address.
 func labels(outcomes []outcome.Outcome) []string {
 	labels := make([]string, len(outcomes))
 	seen := map[string]bool{}
@@ -134,7 +136,7 @@ func labels(outcomes []outcome.Outcome) []string {
 	return labels
 }
 
-// checkCell shows a check in one word, and for how long it has been so.
+// checkCell returns the status or the reason of a check, with its duration.
 func checkCell(d document.Document, name string) terminal.Cell {
 	for _, c := range d.Checks {
 		if c.Name == name {

@@ -18,7 +18,7 @@ import (
 
 var at = time.Date(2026, 11, 25, 14, 3, 22, 0, time.UTC)
 
-// replica is what came of asking the address 10.0.0.n for a document.
+// replica returns an outcome of the address 10.0.0.n.
 func replica(t *testing.T, n, status int, body string) outcome.Outcome {
 	t.Helper()
 	origin, err := client.ParseTarget("http://shop:8000")
@@ -98,7 +98,7 @@ REPLICA         STATUS              TIME   VERSION  red…
 	assert.Contains(t, v.plain(80, 9), "\n\n… and 1 more, 0 of them not well; replicas that are not asked: 3")
 }
 
-// Where addresses don't tell the replicas apart, their URLs do.
+// Replicas with the same address have their URLs as labels.
 func TestScreenOfURLsAtOneAddress(t *testing.T) {
 	var v view
 	for _, raw := range []string{"http://shop/a", "http://shop/b"} {
@@ -109,7 +109,7 @@ func TestScreenOfURLsAtOneAddress(t *testing.T) {
 	assert.Contains(t, v.plain(80, 24), "\nhttp://shop/a  ready   0.0ms\nhttp://shop/b  ready   0.0ms")
 }
 
-// A screen never has more lines or columns than the terminal, so that it doesn't scroll.
+// A screen must not have more lines or columns than the terminal, or the terminal would scroll.
 func TestScreenFits(t *testing.T) {
 	var v view
 	v.title = strings.Repeat("title", 100)

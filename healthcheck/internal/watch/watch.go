@@ -1,4 +1,4 @@
-// Package watch asks targets again and again, and draws the answers.
+// Package watch asks targets periodically, and draws the answers.
 package watch
 
 import (
@@ -13,82 +13,83 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// Settings is what to watch, and how.
+// Settings are the settings of a watch.
 type Settings struct {
 	Request  client.Settings
 	Targets  []client.Target
-	FailOn   health.Level // from which level on an answer has failed
+	FailOn   health.Level // the lowest level of a failed answer
 	Interval time.Duration
 }
 
-// watcher asks again and again.
+// watcher is one run of a watch.
 type watcher struct {
 	Settings
 	out      *terminal.Output
 	replicas replicas
-	shown    map[string]shownState // without a terminal, by the targets' identities
-	tally    watchTally
+	printed  map[string]printedState // only without a terminal; by the targets' identities
+	summary  summary
 }
 
-// shownState is what was last printed of a target.
-type shownState struct{ name, signature string }
+// printedState is the last printed state of a target.
+type printedState struct{ name, signature string }
 
-// watchTally is what is printed at the end.
-type watchTally struct {
+// summary is printed at the end.
+type summary struct {
 	began           time.Time
 	answers, failed int
 	lastFailure     string
 }
 
-// Run draws the answers until ctx ends, and then prints the sum. All is well if it was at the last look.
+// Run draws the answers until ctx ends, and then prints the summary. It reports whether the last answers were
+// well.
 func (s Settings) Run(ctx context.Context, out *terminal.Output) bool {
 	w := &watcher{Settings: s, out: out, replicas: newReplicas(s.Targets)}
-	w.tally.began = time.Now()
+	w.summary.began = time.Now()
 	if out.Terminal {
 		out.Clear()
 	}
 	ticker := time.NewTicker(s.Interval)
 	defer ticker.Stop()
-	good := false
+	well := false
 	for {
-		outcomes := w.look(ctx)
-		if ctx.Err() != nil { // the look is not complete
+		outcomes := w.askAll(ctx)
+		if ctx.Err() != nil { // the round is not complete
 			break
 		}
-		good = w.count(outcomes)
+		well = w.count(outcomes)
 		w.show(outcomes)
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 		}
 	}
-	w.tally.print(out)
-	return good
+	w.summary.print(out)
+	return well
 }
 
-// look asks all replicas once. It looks up the names' addresses anew, since replicas come and go.
-func (w *watcher) look(ctx context.Context) []outcome.Outcome {
+// askAll asks all replicas once. It resolves the names each time, because replicas start and end.
+func (w *watcher) askAll(ctx context.Context) []outcome.Outcome {
 	lookup, cancel := context.WithTimeout(ctx, w.Request.Timeout)
 	defer cancel()
 	outcomes := outcome.AskAll(ctx, w.Request, w.replicas.targets(lookup))
-	w.replicas.remember(outcomes)
+	w.replicas.store(outcomes)
 	return outcomes
 }
 
-// count adds a look to the tally, and reports whether all was well.
+// count adds outcomes to the summary, and reports whether all are well.
 func (w *watcher) count(outcomes []outcome.Outcome) bool {
-	good := true
+	well := true
 	for _, o := range outcomes {
-		w.tally.answers++
+		w.summary.answers++
 		if o.Level < w.FailOn {
 			continue
 		}
-		good = false
-		w.tally.failed++
+		well = false
+		w.summary.failed++
 		line := text.Cut(o.Line(), 200)
-		w.tally.lastFailure = text.TimeOfDay(time.Now()) + " " + o.Target.Name() + ": " + line
+		w.summary.lastFailure = text.TimeOfDay(time.Now()) + " " + o.Target.Name() + ": " + line
 	}
-	return good
+	return well
 }
 
 func (w *watcher) show(outcomes []outcome.Outcome) {
@@ -102,23 +103,23 @@ func (w *watcher) show(outcomes []outcome.Outcome) {
 	w.showChanges(outcomes)
 }
 
-// showChanges prints a line for each target whose state has changed, and for each that is gone.
+// showChanges prints a line for each target whose state has changed, and for each target that was removed.
 func (w *watcher) showChanges(outcomes []outcome.Outcome) {
-	now := map[string]shownState{}
+	now := map[string]printedState{}
 	for _, o := range outcomes {
 		id := o.Target.Identity()
-		now[id] = shownState{o.Target.Name(), signature(o)}
-		if w.shown[id] != now[id] {
+		now[id] = printedState{o.Target.Name(), signature(o)}
+		if w.printed[id] != now[id] {
 			w.out.Printf("%s %s: %s\n", text.TimeOfDay(time.Now()), now[id].name, o.Line())
 		}
 	}
-	for _, name := range gone(w.shown, now) {
+	for _, name := range removed(w.printed, now) {
 		w.out.Printf("%s %s: is gone\n", text.TimeOfDay(time.Now()), name)
 	}
-	w.shown = now
+	w.printed = now
 }
 
-func gone(before, now map[string]shownState) []string {
+func removed(before, now map[string]printedState) []string {
 	var names []string
 	for id := range before {
 		if _, ok := now[id]; !ok {
@@ -129,7 +130,7 @@ func gone(before, now map[string]shownState) []string {
 	return names
 }
 
-// signature is the part of an outcome that makes a change: all but figures, times and an error's text.
+// signature returns the part of an outcome whose change is printed: all but figures, times and errors' texts.
 func signature(o outcome.Outcome) string {
 	s := o.State()
 	for _, c := range o.Document.Checks {
@@ -138,11 +139,11 @@ func signature(o outcome.Outcome) string {
 	return s
 }
 
-func (t watchTally) print(out *terminal.Output) {
-	took := text.Duration(time.Since(t.began))
-	out.Printf("%s of %s answers failed in %s", text.Thousands(t.failed), text.Thousands(t.answers), took)
-	if t.failed > 0 {
-		out.Printf(", the last at %s", t.lastFailure)
+func (s summary) print(out *terminal.Output) {
+	took := text.Duration(time.Since(s.began))
+	out.Printf("%s of %s answers failed in %s", text.Thousands(s.failed), text.Thousands(s.answers), took)
+	if s.failed > 0 {
+		out.Printf(", the last at %s", s.lastFailure)
 	}
 	out.Print("\n")
 }

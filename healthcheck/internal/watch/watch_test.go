@@ -25,37 +25,37 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// told is a server that says what it was told to.
-type told struct {
+// settableServer is a server whose answer a test sets.
+type settableServer struct {
 	mu     sync.Mutex // guards the rest
 	status int
 	body   string
 	asked  int
 }
 
-func (s *told) say(status int, body string) {
+func (s *settableServer) set(status int, body string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.status, s.body = status, body
 }
 
-// sayInTurn says a body with other figures, three times.
-func (s *told) sayInTurn(t *testing.T, status int, body string) {
+// setInTurn sets a body with three different figures, one after the other.
+func (s *settableServer) setInTurn(t *testing.T, status int, body string) {
 	t.Helper()
 	for _, figure := range []string{"2", "3", "4"} {
-		s.say(status, strings.ReplaceAll(body, "%", figure))
+		s.set(status, strings.ReplaceAll(body, "%", figure))
 		from := s.count()
 		require.Eventually(t, func() bool { return s.count() > from+1 }, 20*time.Second, 5*time.Millisecond)
 	}
 }
 
-func (s *told) count() int {
+func (s *settableServer) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.asked
 }
 
-func (s *told) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+func (s *settableServer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked++
@@ -63,25 +63,25 @@ func (s *told) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, s.body)
 }
 
-// screenlog is an output that another goroutine may read.
-type screenlog struct {
+// syncBuffer is an output that other goroutines may read.
+type syncBuffer struct {
 	mu   sync.Mutex // guards text
 	text bytes.Buffer
 }
 
-func (l *screenlog) Write(p []byte) (int, error) {
+func (l *syncBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
 }
 
-func (l *screenlog) String() string {
+func (l *syncBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
 }
 
-func (l *screenlog) waitFor(t *testing.T, part string) {
+func (l *syncBuffer) waitFor(t *testing.T, part string) {
 	t.Helper()
 	require.Eventually(t, func() bool { return strings.Contains(l.String(), part) }, 20*time.Second, 5*time.Millisecond, "no %q", part)
 }
@@ -92,7 +92,7 @@ const (
 		`"redis":{"status":"error","reason":"timeout","since":"2026-11-25T09:58:00Z","last_ok":"2026-11-25T09:57:5%Z","error":"port %"}}}`
 )
 
-// newSettings watches the readiness of each URL.
+// newSettings returns the settings for the readiness of each URL.
 func newSettings(t *testing.T, urls ...string) Settings {
 	t.Helper()
 	s := Settings{FailOn: health.Failing, Interval: 100 * time.Millisecond}
@@ -105,7 +105,7 @@ func newSettings(t *testing.T, urls ...string) Settings {
 	return s
 }
 
-// startWatch watches until the returned function is called, which returns whether all was well.
+// startWatch watches until the returned function is called, which returns the result of Run.
 func startWatch(t *testing.T, out *terminal.Output, urls ...string) (stop func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -117,22 +117,22 @@ func startWatch(t *testing.T, out *terminal.Output, urls ...string) (stop func()
 	}
 }
 
-// Without a terminal a line is printed for each change, and none while all stays the same.
+// Without a terminal the watch prints a line for each change, and only then.
 func TestWatchWithoutATerminal(t *testing.T) {
-	service := &told{}
-	service.say(200, strings.ReplaceAll(isReady, "%", "1"))
+	service := &settableServer{}
+	service.set(200, strings.ReplaceAll(isReady, "%", "1"))
 	server := httptest.NewServer(service)
 	defer server.Close()
-	log := &screenlog{}
+	log := &syncBuffer{}
 	stop := startWatch(t, terminal.NewOutput(log, io.Discard), server.URL)
 	log.waitFor(t, ": ready in ")
-	service.sayInTurn(t, 200, isReady) // a figure or a time is no change
-	service.say(503, strings.ReplaceAll(notReady, "%", "1"))
+	service.setInTurn(t, 200, isReady) // a figure or a time is no change
+	service.set(503, strings.ReplaceAll(notReady, "%", "1"))
 	log.waitFor(t, ": not_ready in ")
-	service.sayInTurn(t, 503, notReady)
-	service.say(200, strings.ReplaceAll(isReady, "%", "3"))
+	service.setInTurn(t, 503, notReady)
+	service.set(200, strings.ReplaceAll(isReady, "%", "3"))
 	require.Eventually(t, func() bool { return strings.Count(log.String(), ": ready in ") == 2 }, 20*time.Second, 5*time.Millisecond)
-	assert.True(t, stop(), "all is well in the end")
+	assert.True(t, stop(), "the last answers are well")
 
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 	require.Len(t, lines, 4)
@@ -143,8 +143,8 @@ func TestWatchWithoutATerminal(t *testing.T) {
 	assert.Regexp(t, `^[1-9]\d* of [1-9]\d* answers failed in .*, the last at \d\d:\d\d:\d\d http://.*: not_ready in .*: redis error timeout for 2m\ds$`, lines[3])
 }
 
-// A phase is a change, and so is another reason.
-func TestWhatIsAChange(t *testing.T) {
+// Another phase and another reason are changes.
+func TestChanges(t *testing.T) {
 	signatureOf := func(body string) string {
 		return signature(outcome.Judge(client.Settings{}, client.Target{}, &client.Answer{Status: 200, Body: []byte(body)}))
 	}
@@ -162,13 +162,13 @@ func TestWhatIsAChange(t *testing.T) {
 	}
 }
 
-// Two URLs that look alike, since a query is not shown, are two.
+// Two URLs that differ only in the query, which is not printed, are two targets.
 func TestWatchOfQueries(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"status":"`+r.URL.RawQuery+`"}`)
 	}))
 	defer server.Close()
-	log := &screenlog{}
+	log := &syncBuffer{}
 	w := &watcher{out: terminal.NewOutput(log, io.Discard)}
 	for range 3 {
 		var outcomes []outcome.Outcome
@@ -183,17 +183,17 @@ func TestWatchOfQueries(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(log.String(), "/live?…: alive in "), log.String())
 }
 
-// On a terminal each look is drawn over the one before.
+// On a terminal each round overwrites the one before.
 func TestWatchRedraws(t *testing.T) {
-	service := &told{}
-	service.say(503, strings.ReplaceAll(notReady, "%", "0"))
+	service := &settableServer{}
+	service.set(503, strings.ReplaceAll(notReady, "%", "0"))
 	server := httptest.NewServer(service)
 	defer server.Close()
-	log := &screenlog{}
+	log := &syncBuffer{}
 	out := &terminal.Output{Writer: log, Errors: io.Discard, Terminal: true, Colour: true, Size: func() (int, int) { return 80, 24 }}
 	stop := startWatch(t, out, server.URL, server.URL)
 	require.Eventually(t, func() bool { return strings.Count(log.String(), "\x1b[H") > 4 }, 20*time.Second, 5*time.Millisecond)
-	assert.False(t, stop(), "it is not well in the end")
+	assert.False(t, stop(), "the last answers are not well")
 
 	assert.Equal(t, 1, strings.Count(log.String(), "\x1b[2J"), "clearing the screen each time would flicker")
 	assert.Contains(t, log.String(), "\x1b[31mnot_ready\x1b[0m")
@@ -236,20 +236,20 @@ func TestReplicas(t *testing.T) {
 	assert.Equal(t, "shop:8000"+others, addresses(), "asked by its name, so that the answer says why there is none")
 	found, failure = addrs("10.0.0.9", "fd00::1", "::ffff:10.0.0.8", "10.0.0.9"), nil
 	assert.Equal(t, "10.0.0.8:8000 10.0.0.9:8000"+others, addresses(), "one family, in order, each once")
-	failure = errors.New("the name server hiccups")
+	failure = errors.New("the name server fails")
 	assert.Equal(t, "10.0.0.8:8000 10.0.0.9:8000"+others, addresses())
 	failure = &net.DNSError{IsNotFound: true}
 	found = nil
-	r.remember([]outcome.Outcome{{Target: r.targets(t.Context())[0], Problem: "connection refused"}})
-	assert.Equal(t, "shop:8000"+others, addresses(), "all have gone")
+	r.store([]outcome.Outcome{{Target: r.targets(t.Context())[0], Problem: "connection refused"}})
+	assert.Equal(t, "shop:8000"+others, addresses(), "no replica is left")
 	found, failure = addrs("fd00::2", "fd00::1"), nil
 	assert.Equal(t, "[fd00::1]:8000 [fd00::2]:8000"+others, addresses())
 
-	// One that is not ready leaves the name of a headless Service, and is watched as long as it answers.
-	r.remember([]outcome.Outcome{{Target: named.WithAddress(netip.MustParseAddr("fd00::1"))}})
+	// A headless Service drops the address of a pod that is not ready. The watch keeps it while it answers.
+	r.store([]outcome.Outcome{{Target: named.WithAddress(netip.MustParseAddr("fd00::1"))}})
 	found = addrs("fd00::2")
 	assert.Equal(t, "[fd00::1]:8000 [fd00::2]:8000"+others, addresses())
-	r.remember([]outcome.Outcome{{Target: named.WithAddress(netip.MustParseAddr("fd00::1")), Problem: "connection refused"}})
+	r.store([]outcome.Outcome{{Target: named.WithAddress(netip.MustParseAddr("fd00::1")), Problem: "connection refused"}})
 	assert.Equal(t, "[fd00::2]:8000"+others, addresses())
 
 	found = nil
@@ -260,7 +260,7 @@ func TestReplicas(t *testing.T) {
 	assert.Equal(t, 100+3-replicasLimit, r.notAsked)
 }
 
-// A name with several addresses is a row for each, asked at its address by the name.
+// A name with several addresses has a row for each. The requests name the host.
 func TestWatchOfAName(t *testing.T) {
 	hosts := make(chan string, 100)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -273,12 +273,12 @@ func TestWatchOfAName(t *testing.T) {
 	defer server.Close()
 	host := "shop.test:" + strings.TrimPrefix(server.URL, "http://127.0.0.1:")
 	s := newSettings(t, "http://"+host)
-	log := &screenlog{}
+	log := &syncBuffer{}
 	w := &watcher{Settings: s, out: terminal.NewOutput(log, io.Discard), replicas: newReplicas(s.Targets)}
 	w.replicas.resolve = func(context.Context, string) ([]netip.Addr, error) {
 		return []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.255.255.254")}, nil
 	}
-	outcomes := w.look(t.Context())
+	outcomes := w.askAll(t.Context())
 	require.Len(t, outcomes, 2)
 	assert.Equal(t, health.Well, outcomes[0].Level)
 	assert.Equal(t, health.Failing, outcomes[1].Level, "nothing listens there")

@@ -4,6 +4,8 @@
   const config = JSON.parse($("config").textContent);
   const base = new URL(config.base, location.origin + location.pathname); // without a password, which fetch refuses
   const glyphs = {ok: "✓", healthy: "✓", warning: "!", degraded: "!", error: "✕", unhealthy: "✕"};
+  const off = {status: "off", word: "○ switched off"}; // a switch that the application has turned off
+  const isOff = (c) => Boolean(c.switch) && c.check.status === "error";
   const rank = {error: 0, warning: 1, ok: 2};
   const troubleshooting = "https://github.com/echo-probes/echohealth/blob/main/docs/troubleshooting.md";
   const store = {
@@ -94,6 +96,7 @@
     }));
     checks.sort((a, b) => rank[a.check.status] - rank[b.check.status]);
     banner(known.now, checks);
+    groups(known.now.groups);
     for (const [id, system] of [["dependencies", false], ["system", true]]) {
       const list = checks.filter((c) => Boolean(c.system) === system && !(state.problems && c.check.status === "ok"));
       update($(id), list.map((c) => card(c, known)), list.length || "none");
@@ -114,31 +117,44 @@
   }
 
   function banner(now, checks) {
-    const bad = checks.filter((c) => c.check.status !== "ok");
+    const bad = checks.filter((c) => c.check.status !== "ok"), errors = bad.filter((c) => c.check.status === "error");
+    const switched = errors.length > 0 && errors.every(isOff);
     const phase = now.phase ? {draining: "Draining: it takes no new requests, and stops soon.", starting: "Starting: it takes no requests yet."}[now.phase] : "";
     const box = $("banner");
-    box.className = "banner s-" + (now.phase ? "off" : now.status);
-    $("status").textContent = (glyphs[now.status] || "?") + " " + now.status[0].toUpperCase() + now.status.slice(1);
+    box.className = "banner s-" + (now.phase || switched ? "off" : now.status);
+    const glyph = switched ? "○" : glyphs[now.status] || "?";
+    $("status").textContent = glyph + " " + (switched ? "Switched off" : now.status[0].toUpperCase() + now.status.slice(1));
     $("why").textContent = [phase, ...bad.slice(0, 3).map((c) =>
       c.name + ": " + c.check.reason + (c.check.since ? " for " + duration((Date.parse(now.timestamp) - Date.parse(c.check.since)) / 1000) : "")),
     bad.length > 3 ? "and " + (bad.length - 3) + " more" : "", bad.length || phase ? "" : "Every check is ok."].filter(Boolean).join(" · ");
     const short = bad.length ? bad[0].name + " " + bad[0].check.reason : now.status;
-    document.title = (glyphs[now.status] || "?") + " " + short + " – health";
-    const colour = {healthy: "#1a7f37", degraded: "#bf8700", unhealthy: "#cf222e"}[now.phase ? "" : now.status] || "#6e7781";
+    document.title = glyph + " " + short + " – health";
+    const colour = {healthy: "#1a7f37", degraded: "#bf8700", unhealthy: "#cf222e"}[now.phase || switched ? "" : now.status] || "#6e7781";
     $("icon").href = "data:image/svg+xml," + encodeURIComponent(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="${colour}"/></svg>`);
-    const said = now.status + (phase ? ", " + now.phase : "") + (bad.length ? ": " + bad.map((c) => c.name + " " + c.check.reason).join(", ") : "");
+    const said = (switched ? "switched off" : now.status) + (phase ? ", " + now.phase : "") + (bad.length ? ": " + bad.map((c) => c.name + " " + c.check.reason).join(", ") : "");
     if (said !== state.said) { // only what has changed is announced
       if (state.said) $("live").textContent = "Now " + said;
       state.said = said;
     }
   }
 
+  // groups are the parts of the service, with links to the cards of their checks.
+  function groups(all) {
+    if (!all) return;
+    update($("groups"), Object.entries(all).map(([name, group]) => {
+      const ready = group.status === "ready";
+      const links = group.checks.flatMap((check, i) => [i ? ", " : "", el("a", {href: "#check-" + check, "data-focus": name + "/" + check}, check)]);
+      return el("li", {class: "s-" + (ready ? "ok" : "error")}, el("strong", {}, name), " ",
+        el("span", {class: "word"}, ready ? "✓ ready" : "✕ not ready"), ": ", ...links);
+    }));
+  }
+
   const shownMembers = new Set(["status", "reason", "response_time_ms", "since", "last_ok", "percent"]);
 
   function card(c, known) {
     const {name, check} = c;
-    const box = el("li", {class: "card s-" + check.status},
-      el("header", {}, el("h3", {}, name), el("span", {class: "word"}, glyphs[check.status] + " " + check.status)));
+    const box = el("li", {class: "card s-" + (isOff(c) ? off.status : check.status), id: "check-" + name},
+      el("header", {}, el("h3", {}, name), el("span", {class: "word"}, isOff(c) ? off.word : glyphs[check.status] + " " + check.status)));
     if (check.reason) {
       const link = el("a", {href: troubleshooting + "#" + check.reason, rel: "noreferrer"}, check.reason);
       const known = config.reasons[check.reason];
@@ -270,6 +286,7 @@
       lines.push(`${name}: ${check.status}${check.reason ? " " + check.reason : ""}${check.since ? " since " + check.since : ""}` +
         (check.last_ok ? `, last ok ${check.last_ok}` : "") + (check.response_time_ms !== undefined ? `, ${check.response_time_ms} ms` : ""));
     }
+    for (const [name, group] of Object.entries(now.groups || {})) lines.push(`group ${name}: ${group.status} (${group.checks.join(", ")})`);
     if (past && past.transitions.length) lines.push("", "Changes:", ...past.transitions.slice(-20).map((t) =>
       `${t.at} ${t.component}: ${t.from || "unknown"} -> ${t.to}${t.reason ? " (" + t.reason + ")" : ""}`));
     return lines.join("\n") + "\n";

@@ -11,18 +11,18 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// once asks each target once, and prints the answers.
-type once struct {
+// single asks each target once, and prints the answers.
+type single struct {
 	request client.Settings
 	targets []client.Target
 	failOn  health.Level
 	json    bool // print the bodies as they are
 }
 
-func (s once) run(ctx context.Context, out *terminal.Output) bool {
-	good := true
+func (s single) run(ctx context.Context, out *terminal.Output) bool {
+	well := true
 	for _, o := range outcome.AskAll(ctx, s.request, s.targets) {
-		good = good && o.Level < s.failOn
+		well = well && o.Level < s.failOn
 		switch {
 		case s.json:
 			printBody(out, o)
@@ -37,11 +37,11 @@ func (s once) run(ctx context.Context, out *terminal.Output) bool {
 			out.Print(o.Line() + "\n")
 		}
 	}
-	return good
+	return well
 }
 
-// printBody prints a JSON body to the byte; to a terminal, without control characters. Where there is no
-// JSON, it prints why to stderr: a program may read stdout.
+// printBody prints a JSON body without any change, or without control characters on a terminal. If the body
+// is not JSON, printBody prints the outcome to stderr, because a program may read stdout.
 func printBody(out *terminal.Output, o outcome.Outcome) {
 	if o.Answer == nil || !json.Valid(o.Answer.Body) {
 		out.PrintError("%s: %s\n", o.Target, o.Line())

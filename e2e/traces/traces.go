@@ -1,0 +1,33 @@
+// Package traces has the Go blocks of docs/traces.md.
+package traces
+
+import (
+	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/contrib/instrumentation/github.com/labstack/echo/otelecho"
+	"go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/probes"
+)
+
+func use(e *echo.Echo, health *echohealth.Health) {
+	e.Use(otelecho.Middleware("shop", otelecho.WithSkipper(health.Skipper)))
+	e.Use(health.Middleware)
+}
+
+// exceptChecks drops the spans of health checks.
+type exceptChecks struct{ trace.Sampler }
+
+func (s exceptChecks) ShouldSample(p trace.SamplingParameters) trace.SamplingResult {
+	if _, ok := probes.CheckName(p.ParentContext); ok {
+		return trace.SamplingResult{Decision: trace.Drop}
+	}
+	return s.Sampler.ShouldSample(p)
+}
+
+func newProvider(exporter trace.SpanExporter) *trace.TracerProvider {
+	return trace.NewTracerProvider(
+		trace.WithBatcher(exporter),
+		trace.WithSampler(exceptChecks{trace.ParentBased(trace.AlwaysSample())}),
+	)
+}

@@ -1,0 +1,129 @@
+// Package grpchealth answers grpc.health.v1, the health checking protocol of gRPC, with the results of a
+// Health:
+//
+//	grpc_health_v1.RegisterHealthServer(server, grpchealth.New(health))
+//
+// It is a module of its own, so that only a service that imports it links gRPC.
+package grpchealth
+
+import (
+	"context"
+
+	"github.com/echo-probes/echohealth"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+)
+
+// Liveness is the name of the service that is Health.Alive.
+const Liveness = "liveness"
+
+// maxServices is the most that List answers with: that of grpc-go's own health server.
+const maxServices = 100
+
+// Server implements the service grpc.health.v1.Health. Make one with New, for any number of grpc.Servers. Its
+// methods may be called from any goroutine. It has a goroutine while Watch is called, and none otherwise.
+type Server struct {
+	grpc_health_v1.UnimplementedHealthServer
+	health   *echohealth.Health
+	order    []*service
+	services map[string]*service
+	watchers watchers
+}
+
+// New returns a Server that answers for h. These are its services:
+//
+//   - "" is what /ready/ answers, and Liveness what /live/ answers. Every client sees them.
+//   - Each group of WithGroup and each check has its own name. A check is SERVING unless it is an Error. A
+//     group or a check called "liveness" can't be asked for, because that name is Liveness.
+//
+// System metrics are not services. A client sees the groups and checks that the middleware would show it, by
+// WithPublic and WithGuard for the endpoints Group and Checks. To every other client they don't exist. The
+// guards are asked when a call begins. Their request has the call's metadata as the header, the address of
+// the client, the state of its TLS connection, and the method as the path, such as
+// /grpc.health.v1.Health/Check.
+//
+// New panics if h is nil.
+func New(h *echohealth.Health) *Server {
+	if h == nil {
+		panic("grpchealth: New(nil): the Health must not be nil")
+	}
+	s := &Server{health: h, services: map[string]*service{}}
+	s.watchers.health = h
+	s.add(&service{kind: readiness})
+	s.add(&service{kind: liveness, name: Liveness})
+	report := h.Last()
+	for _, g := range report.Groups {
+		s.add(&service{kind: group, name: g.Name, endpoint: echohealth.Group(g.Name), checks: g.Checks})
+	}
+	for _, c := range report.Checks {
+		if !c.System() {
+			s.add(&service{kind: check, name: c.Name, endpoint: echohealth.Checks, checks: []string{c.Name}})
+		}
+	}
+	return s
+}
+
+// add adds a service, unless there is one with this name.
+func (s *Server) add(added *service) {
+	if s.services[added.name] == nil {
+		s.services[added.name] = added
+		s.order = append(s.order, added)
+	}
+}
+
+// find returns the service that a request is for; nil if there is none, or the client must not see it.
+func (s *Server) find(ctx context.Context, name, method string) *service {
+	found := s.services[name]
+	if found == nil || found.open() || s.health.Shows(found.endpoint, httpRequest(ctx, method)) {
+		return found
+	}
+	return nil
+}
+
+// Check answers for one service. It is a look, which waits for this service's checks alone. The error is
+// NOT_FOUND for a service that does not exist, and the one of ctx if it ends first.
+func (s *Server) Check(
+	ctx context.Context, r *grpc_health_v1.HealthCheckRequest,
+) (*grpc_health_v1.HealthCheckResponse, error) {
+	found := s.find(ctx, r.GetService(), grpc_health_v1.Health_Check_FullMethodName)
+	if found == nil {
+		return nil, status.Error(codes.NotFound, "unknown service")
+	}
+	answer, err := found.look(ctx, s.health)
+	if err != nil {
+		return nil, err
+	}
+	return response(answer), nil
+}
+
+// List answers for all services that the client may see. It is a look, which waits for all checks. The error
+// is RESOURCE_EXHAUSTED if there are more than 100, and the one of ctx if it ends first.
+func (s *Server) List(
+	ctx context.Context, _ *grpc_health_v1.HealthListRequest,
+) (*grpc_health_v1.HealthListResponse, error) {
+	request := httpRequest(ctx, grpc_health_v1.Health_List_FullMethodName)
+	var shown []*service
+	for _, service := range s.order {
+		if service.open() || s.health.Shows(service.endpoint, request) {
+			shown = append(shown, service)
+		}
+	}
+	if len(shown) > maxServices {
+		return nil, status.Errorf(codes.ResourceExhausted,
+			"there are %d services, and a list must not have more than %d", len(shown), maxServices)
+	}
+	report := s.health.Report(ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, status.FromContextError(err).Err()
+	}
+	statuses := make(map[string]*grpc_health_v1.HealthCheckResponse, len(shown))
+	for _, service := range shown {
+		statuses[service.name] = response(service.in(&report, s.health.Alive()))
+	}
+	return &grpc_health_v1.HealthListResponse{Statuses: statuses}, nil
+}
+
+func response(status servingStatus) *grpc_health_v1.HealthCheckResponse {
+	return &grpc_health_v1.HealthCheckResponse{Status: status}
+}

@@ -1,0 +1,100 @@
+package grpchealth
+
+import (
+	"context"
+
+	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/probes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+)
+
+type servingStatus = grpc_health_v1.HealthCheckResponse_ServingStatus
+
+const (
+	serving    = grpc_health_v1.HealthCheckResponse_SERVING
+	notServing = grpc_health_v1.HealthCheckResponse_NOT_SERVING
+	unknown    = grpc_health_v1.HealthCheckResponse_SERVICE_UNKNOWN
+)
+
+// service is something that a client may ask for.
+type service struct {
+	kind     kind
+	name     string
+	endpoint echohealth.Endpoint // that shows the same
+	checks   []string            // of a group or a check
+}
+
+type kind int
+
+const (
+	readiness kind = iota
+	liveness
+	group
+	check
+)
+
+// open reports whether every client sees it.
+func (s *service) open() bool { return s.kind == readiness || s.kind == liveness }
+
+// look runs what is due, and waits for what the service depends on. The error is that of ctx if it has ended:
+// what had not finished counted as an error then, but the client does not wait for the answer.
+func (s *service) look(ctx context.Context, h *echohealth.Health) (answer servingStatus, err error) {
+	switch s.kind {
+	case readiness:
+		answer = statusOf(h.Ready(ctx))
+	case liveness:
+		return statusOf(h.Alive()), nil
+	default:
+		for _, name := range s.checks { // the first starts them all
+			found, err := h.Check(ctx, name)
+			if err != nil {
+				return unknown, err
+			}
+			answer = statusOfCheck(found.Status)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return unknown, status.FromContextError(err).Err()
+	}
+	if s.kind == group {
+		report := h.Last() // which knows the phase, too
+		answer = s.in(&report, true)
+	}
+	return answer, nil
+}
+
+// in returns what a report says of the service.
+func (s *service) in(r *echohealth.Report, alive bool) servingStatus {
+	switch s.kind {
+	case readiness:
+		return statusOf(r.Ready)
+	case liveness:
+		return statusOf(alive)
+	case group:
+		for _, g := range r.Groups {
+			if g.Name == s.name {
+				return statusOf(g.Ready)
+			}
+		}
+	case check:
+		for _, c := range r.Checks {
+			if c.Name == s.name {
+				return statusOfCheck(c.Status)
+			}
+		}
+	}
+	return unknown
+}
+
+func statusOf(good bool) servingStatus {
+	if good {
+		return serving
+	}
+	return notServing
+}
+
+// statusOfCheck is that of a check whose status is empty while nothing is known of it.
+func statusOfCheck(s probes.Status) servingStatus {
+	return statusOf(s == probes.OK || s == probes.Warning)
+}

@@ -1,0 +1,19 @@
+package probes
+
+import "context"
+
+// CheckName returns the name of the check whose run ctx belongs to. ok is false if ctx belongs to no run, as
+// that of an application's request. A trace filter uses it to drop the spans of checks: a probe that asks
+// every second would fill a trace store. It allocates nothing.
+func CheckName(ctx context.Context) (name string, ok bool) {
+	name, ok = ctx.Value(checkName{}).(string)
+	return name, ok
+}
+
+// WithCheckName returns a copy of ctx that belongs to a run of the check with this name. The health checks
+// call it for every check. An application needs it only to test its own filter.
+func WithCheckName(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, checkName{}, name)
+}
+
+type checkName struct{}
