@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -178,7 +179,7 @@ func (c *config) validateOffer(e Endpoint) error {
 }
 
 func (c *config) validateAliases() (errs []error) {
-	for _, path := range c.aliasPaths() {
+	for _, path := range slices.Sorted(maps.Keys(c.aliases)) {
 		endpoint := c.aliases[path]
 		call := fmt.Sprintf("WithAlias(%q, %q)", path, endpoint)
 		if !slices.Contains(c.public, endpoint) {

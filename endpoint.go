@@ -35,14 +35,6 @@ const groupPrefix = Groups + "/"
 // isGroup reports whether it is the endpoint of one group.
 func (e Endpoint) isGroup() bool { return strings.HasPrefix(string(e), string(groupPrefix)) }
 
-// call is the endpoint as Go writes it.
-func (e Endpoint) call() string {
-	if name, ok := e.group(); ok {
-		return fmt.Sprintf("Group(%q)", name)
-	}
-	return fmt.Sprintf("%q", string(e))
-}
-
 // option returns the option that adds the endpoint, or "" if it is always there.
 func (e Endpoint) option() string {
 	if e.isGroup() {

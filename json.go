@@ -39,10 +39,6 @@ func (r Report) append(b []byte, errs []error) []byte {
 
 // appendGroups writes the "groups" member, if there are groups.
 func appendGroups(b []byte, groups []GroupReport) []byte {
-	if len(groups) == 0 {
-		return b
-	}
-	members := make([]string, len(groups))
 	for i, group := range groups {
 		if i == 0 {
 			b = append(b, `,"groups":{"`...)
@@ -53,7 +49,10 @@ func appendGroups(b []byte, groups []GroupReport) []byte {
 		b = append(append(b, readyWord(group.Ready)...), `","checks":["`...)
 		b = append(append(b, strings.Join(group.Checks, `","`)...), `"]}`...)
 	}
-	return append(b, `,"groups":{`+strings.Join(members, ",")+`}`...)
+	if len(groups) > 0 {
+		b = append(b, '}')
+	}
+	return b
 }
 
 func readyWord(ready bool) string {

@@ -79,6 +79,15 @@ func newMonitor(c *config, listener engine.Listener) (*monitor, error) {
 	return m, nil
 }
 
+// named returns the checks with these names, in the order of the names.
+func (m *monitor) named(names []string) (checks []*engine.Check) {
+	for _, name := range names {
+		i := slices.IndexFunc(m.checks, func(c *engine.Check) bool { return c.Name == name })
+		checks = append(checks, m.checks[i])
+	}
+	return checks
+}
+
 // alive is what /live/ says. A loop that has ended because the service stops does not hang.
 func (m *monitor) alive() bool { return m.stuck == nil || m.phase() != running || !m.stuck() }
 
@@ -122,7 +131,7 @@ func (m *monitor) metricNames() []string {
 	return m.system.names()
 }
 
-// watch runs the check of a switch as soon as it is turned.
+// watch runs the check of a probe that tells of its own changes as soon as it changes.
 func (m *monitor) watch() {
 	for _, check := range m.checks {
 		// Not *probes.Switch, which would link it into every program.
@@ -131,12 +140,6 @@ func (m *monitor) watch() {
 		}
 	}
 }
-
-type watched interface{ Watch(func()) (stop func()) }
-
-// isSwitch reports whether a probe is a *probes.Switch. It knows the type by its name, because a program
-// without a switch must not link it.
-func isSwitch(probe probes.Probe) bool { return fmt.Sprintf("%T", probe) == "*probes.Switch" }
 
 // close ends what runs, and returns the names of the checks that still run after limit.
 func (m *monitor) close(limit time.Duration) []string {

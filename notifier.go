@@ -310,12 +310,7 @@ func (n *notifier) write(level slog.Level, message string, attrs ...slog.Attr) {
 	if logger == nil {
 		logger = slog.Default()
 	}
-	args := make([]any, len(attrs))
-	for i, attr := range attrs {
-		args[i] = attr
-	}
-	// LogAttrs would make a program that does not use it 8 KB larger.
-	logger.Log(context.Background(), level, message, args...)
+	logger.LogAttrs(context.Background(), level, message, attrs...)
 }
 
 // masked is an error whose text holds no password.

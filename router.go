@@ -31,9 +31,6 @@ type route struct {
 	refused  answerer // what to answer where a guard refuses; nil: nothing but the refusal
 	open     bool     // no guard is asked
 
-	// showing, if it is not nil, is the answerer that shows the checks' errors, of a route that a feature added.
-	showing answerer
-
 	// choose, if it is not nil, returns who answers a request instead.
 	choose func(*http.Request) answerer
 
@@ -57,14 +54,6 @@ func newRouter(c *config, m *monitor, guardPanicked func(any)) *router {
 func (r *router) add(path string, route *route) {
 	r.routes[path] = route
 	r.added = append(r.added, path)
-}
-
-// withErrors returns the route with the answerer that shows the checks' errors.
-func (r *route) withErrors() *route {
-	if r.showing == nil {
-		return r
-	}
-	return &route{endpoint: r.endpoint, answerer: r.showing}
 }
 
 // makeRoutes returns what is below the prefix; with errors the answers show the checks' errors.
