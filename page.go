@@ -2,12 +2,12 @@ package echohealth
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 
 	"github.com/echo-probes/echohealth/internal/page"
 	"github.com/echo-probes/echohealth/internal/snapshot"
-	"github.com/echo-probes/echohealth/probes"
 )
 
 // WithPage answers the prefix itself with a status page for clients that prefer text/html, as browsers do;
@@ -83,8 +83,9 @@ func relative(from, to string) string {
 func pageComponents(m *monitor) map[string]page.Component {
 	components := map[string]page.Component{}
 	for _, d := range m.dependencies {
-		_, isSwitch := d.Probe.(*probes.Switch)
-		components[d.Name] = page.Component{Gating: d.gating, Switch: isSwitch}
+		components[d.Name] = page.Component{
+			Gating: d.gating, Switch: fmt.Sprintf("%T", d.Probe) == switchType,
+		}
 	}
 	for i, name := range m.metricNames() {
 		component := page.Component{System: true}

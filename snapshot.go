@@ -7,19 +7,20 @@ import (
 
 	"github.com/echo-probes/echohealth/internal/engine"
 	"github.com/echo-probes/echohealth/internal/snapshot"
-	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/sysmetrics"
 )
+
+// switchType names the type of a switch. A type assertion would link the type into programs without a switch.
+const switchType = "*probes.Switch"
 
 // components returns what is fixed of the checks and of the system metrics, in the order of the answers.
 func (m *monitor) components() []snapshot.Component {
 	var components []snapshot.Component
 	for _, d := range m.dependencies {
 		kind := fmt.Sprintf("%T", d.Probe)
-		_, isSwitch := d.Probe.(*probes.Switch)
 		components = append(components, snapshot.Component{
 			Name: d.Name, Critical: !d.optional, Timeout: d.Timeout, Interval: max(d.Freshness, m.interval),
-			Switch: isSwitch, Celery: strings.Contains(kind, "celeryprobe."),
+			Switch: kind == switchType, Celery: strings.Contains(kind, "celeryprobe."),
 			Certificate: strings.Contains(kind, "certprobe."),
 		})
 	}

@@ -45,6 +45,9 @@ const (
 	ReasonIncompleteChain        Reason = "incomplete_chain"          // an intermediate certificate is missing
 	ReasonUnknownAuthority       Reason = "unknown_authority"         // a certificate's authority is not trusted
 
+	// The application turned a Switch off, and gave no reason.
+	ReasonSwitchedOff Reason = "switched_off"
+
 	// The check itself found the problem.
 	ReasonSlow           Reason = "slow"            // it answered, but took longer than configured
 	ReasonAboveThreshold Reason = "above_threshold" // a value is above its threshold

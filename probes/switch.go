@@ -25,10 +25,10 @@ func NewSwitch() *Switch { return &Switch{} }
 
 // Off makes the check an Error with this reason, until On is called. The reason must match
 // [a-z][a-z0-9_]{0,31}, as that of any probe: any other one is shown as "failed", and logged. An empty reason
-// is "switched_off". The last call decides.
+// is ReasonSwitchedOff. The last call decides.
 func (s *Switch) Off(reason Reason) {
 	if reason == "" {
-		reason = "switched_off"
+		reason = ReasonSwitchedOff
 	}
 	s.off.Store(&reason)
 	s.notify()

@@ -100,9 +100,12 @@ func TestTheServiceIsGone(t *testing.T) {
 
 // TestAccessibility asks axe-core in every look that the page has.
 func TestAccessibility(t *testing.T) {
+	rotation := probes.NewSwitch()
+	rotation.Off("maintenance")
 	url, _ := serve(t, echohealth.WithDatabase(well),
 		echohealth.WithRedis(probes.Func(func(context.Context) error { return probes.Fail(probes.ReasonTimeout, errors.New("no")) })),
-		echohealth.WithCelery(probes.Func(func(context.Context) error { return probes.Warn(probes.ReasonBacklog, errors.New("no")) }), echohealth.Optional()))
+		echohealth.WithCelery(probes.Func(func(context.Context) error { return probes.Warn(probes.ReasonBacklog, errors.New("no")) }), echohealth.Optional()),
+		echohealth.WithCheck("rotation", rotation), echohealth.WithGroup("payment", "database"), echohealth.WithGroup("cart", "redis", "database"))
 	b := newBrowser(t)
 	for _, look := range [][]string{
 		{"prefers-color-scheme", "light"}, {"prefers-color-scheme", "dark"}, {"forced-colors", "active"},
@@ -165,14 +168,19 @@ func TestThirtyChecks(t *testing.T) {
 
 // TestWithoutScript: the first paint carries the state.
 func TestWithoutScript(t *testing.T) {
+	rotation := probes.NewSwitch()
+	rotation.Off("")
 	url, _ := serve(t, echohealth.WithRedis(probes.Func(func(context.Context) error {
 		return probes.Fail(probes.ReasonReadOnly, errors.New("no"))
-	})))
+	})), echohealth.WithCheck("rotation", rotation), echohealth.WithGroup("cart", "redis"))
 	b := newBrowser(t)
 	b.do(t, call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}),
 		chromedp.Navigate(url))
 	text := ask(t, b, chromedp.Text("body"))
-	for _, part := range []string{"Unhealthy", "redis", "read_only", "it takes no writes"} {
+	for _, part := range []string{
+		"Unhealthy", "redis", "read_only", "it takes no writes", "rotation", "○ switched off", "the application turned it off",
+		"cart ✕ not ready: redis",
+	} {
 		assert.Contains(t, text, part)
 	}
 }
@@ -191,11 +199,12 @@ func TestAToken(t *testing.T) {
 	b.isClean(t, strings.TrimSuffix(url, "api/health/"))
 }
 
-// TestTwoInstances: behind a balancer each request may meet another one. The page says how many it has met.
+// TestTwoInstances: behind a balancer each request may meet another one. The page says how many it has met. It is
+// that of the first, which has no groups, and it shows those of the second.
 func TestTwoInstances(t *testing.T) {
 	var handlers []http.Handler
-	for range 2 {
-		h, err := echohealth.New(echohealth.WithPage(), echohealth.WithDatabase(well))
+	for _, more := range [][]echohealth.Option{nil, {echohealth.WithGroup("payment", "database")}} {
+		h, err := echohealth.New(append(more, echohealth.WithPage(), echohealth.WithDatabase(well))...)
 		require.NoError(t, err)
 		defer h.Close()
 		handlers = append(handlers, h)
@@ -213,12 +222,16 @@ func TestTwoInstances(t *testing.T) {
 	b.becomes(t, `document.getElementById("met").textContent.startsWith("2 instances have answered so far: ")`)
 	assert.False(t, eval[bool](t, b, `document.getElementById("replica").hidden`))
 	assert.Equal(t, 3, eval[int](t, b, `document.getElementById("instance").options.length`))
+	const groups = `document.getElementById("groups")`
+	b.becomes(t, groups+`.innerText === "payment ✓ ready: database"`)
+	b.becomes(t, groups+`.parentNode.hidden`)
+	b.isClean(t, balancer.URL)
 }
 
 // TestASwitch: what the application has switched off is not down, and its word is there; something that is down
-// beside it is.
+// beside it is. A service with an optional switch that is off is degraded.
 func TestASwitch(t *testing.T) {
-	rotation := probes.NewSwitch()
+	rotation, optional := probes.NewSwitch(), probes.NewSwitch()
 	var down atomic.Bool
 	database := probes.Func(func(context.Context) error {
 		if down.Load() {
@@ -226,7 +239,8 @@ func TestASwitch(t *testing.T) {
 		}
 		return nil
 	})
-	url, _ := serve(t, echohealth.WithDatabase(database), echohealth.WithCheck("rotation", rotation))
+	url, _ := serve(t, echohealth.WithDatabase(database), echohealth.WithCheck("rotation", rotation),
+		echohealth.WithCheck("leader", optional, echohealth.Optional()))
 	rotation.Off("maintenance")
 	b := newBrowser(t)
 	b.open(t, url, 1200)
@@ -245,6 +259,10 @@ func TestASwitch(t *testing.T) {
 	rotation.On()
 	b.becomes(t, `document.getElementById("status").textContent === "✓ Healthy"`)
 	assert.Contains(t, eval[string](t, b, `document.querySelector("#journal").textContent`), "rotation error (maintenance)")
+
+	optional.Off("not_leader")
+	b.becomes(t, `document.getElementById("status").textContent === "! Degraded"`)
+	assert.Equal(t, "leader○ switched off", eval[string](t, b, `document.querySelector("#check-leader header").textContent`))
 	b.isClean(t, strings.TrimSuffix(url, "api/health/"))
 }
 

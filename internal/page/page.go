@@ -133,18 +133,25 @@ func problems(s *snapshot.Snapshot) []problem {
 	return append(errs, warnings...)
 }
 
-// switchedOff reports whether something is in error, and only because the application has switched it off.
+// isOff reports whether the application has switched the component off. Once the Health is closed nothing is
+// known of it.
+func isOff(c snapshot.Component, state snapshot.State) bool {
+	return c.Switch && state.Status == probes.Error && state.Reason != probes.ReasonStale
+}
+
+// switchedOff reports whether the service is unhealthy only because the application has switched it off. An
+// optional switch leaves it degraded.
 func switchedOff(s *snapshot.Snapshot) bool {
 	off := false
 	for i, c := range s.Components {
 		if s.States[i].Status == probes.Error {
-			if !c.Switch {
+			if !isOff(c, s.States[i]) {
 				return false
 			}
 			off = true
 		}
 	}
-	return off
+	return off && s.Status == "unhealthy"
 }
 
 func title(s *snapshot.Snapshot, bad []problem) string {
@@ -198,12 +205,14 @@ func writeBanner(w *strings.Builder, s *snapshot.Snapshot, bad []problem) {
 	w.WriteString(escape(strings.Join(parts, " · ")) + "</p></header>\n")
 }
 
-// writeGroups writes the groups with links to the cards of their checks, and nothing if there are none.
+// writeGroups writes the groups with links to the cards of their checks. Without groups the section is
+// hidden: the script may meet another instance that has some.
 func writeGroups(w *strings.Builder, groups []snapshot.Group) {
+	hidden := ""
 	if len(groups) == 0 {
-		return
+		hidden = " hidden"
 	}
-	w.WriteString(`<section aria-labelledby="h-groups"><h2 id="h-groups">Groups</h2>` +
+	w.WriteString(`<section aria-labelledby="h-groups"` + hidden + `><h2 id="h-groups">Groups</h2>` +
 		`<ul id="groups" class="groups">` + "\n")
 	for _, group := range groups {
 		class, word := "error", "✕ not ready"
@@ -243,7 +252,7 @@ func writeCard(w *strings.Builder, c snapshot.Component, state snapshot.State) {
 		class = "unknown"
 	}
 	word := glyph(class) + " " + class
-	if c.Switch && state.Status == probes.Error {
+	if isOff(c, state) {
 		class, word = "off", offGlyph+" switched off"
 	}
 	w.WriteString(`<li class="card s-` + class + `" id="check-` + escape(c.Name) + `"><header><h3>` +

@@ -48,6 +48,59 @@ func TestTheFirstPaint(t *testing.T) {
 	assert.Less(t, strings.Index(visible, "<h3>redis"), strings.Index(visible, "<h3>a&lt;b"), "the worst is first")
 }
 
+// The groups have their state and lead to their checks. Without groups there is nothing to be seen of them.
+func TestTheFirstPaintOfGroups(t *testing.T) {
+	paint := func(groups ...snapshot.Group) string {
+		return string(page.New(nil).Append(nil, &snapshot.Snapshot{
+			Status: "healthy", Phase: "running", Groups: groups,
+			Components: []snapshot.Component{{Name: "a.b"}}, States: []snapshot.State{{Status: probes.OK}},
+		}, "./"))
+	}
+	d := paint(snapshot.Group{Name: "x", Ready: true, Checks: []string{"a.b"}},
+		snapshot.Group{Name: "y", Checks: []string{"a.b", "c"}})
+	for _, text := range []string{
+		`<section aria-labelledby="h-groups"><h2`, `id="check-a.b"`,
+		`<li class="s-ok"><strong>x</strong> <span class="word">✓ ready</span>: <a href="#check-a.b">a.b</a></li>`,
+		`<li class="s-error"><strong>y</strong> <span class="word">✕ not ready</span>: <a href="#check-a.b">a.b</a>, `,
+	} {
+		assert.Contains(t, d, text)
+	}
+	assert.Contains(t, paint(), `<section aria-labelledby="h-groups" hidden>`)
+}
+
+// What the application has switched off is not down, unless something else is.
+func TestTheFirstPaintOfASwitch(t *testing.T) {
+	off := snapshot.State{Status: probes.Error, Reason: "maintenance", Since: since}
+	stale := snapshot.State{Status: probes.Error, Reason: probes.ReasonStale, Since: since}
+	ok := snapshot.State{Status: probes.OK}
+	slow := snapshot.State{Status: probes.Warning, Reason: probes.ReasonSlow, Since: since}
+	down := snapshot.State{Status: probes.Error, Reason: probes.ReasonTimeout, Since: since}
+	for name, test := range map[string]struct {
+		status, phase   string
+		rotation, redis snapshot.State
+		banner, card    string
+	}{
+		"off":                 {"unhealthy", "running", off, ok, `banner s-off"><h1 id="status">○ Switched off</h1>`, "○ switched off"},
+		"off, and a warning":  {"unhealthy", "running", off, slow, `banner s-off"><h1 id="status">○ Switched off</h1>`, "○ switched off"},
+		"off, and Redis down": {"unhealthy", "running", off, down, `banner s-unhealthy"><h1 id="status">✕ Unhealthy</h1>`, "○ switched off"},
+		"on, and Redis down":  {"unhealthy", "running", ok, down, `banner s-unhealthy"><h1 id="status">✕ Unhealthy</h1>`, "✓ ok"},
+		"optional":            {"degraded", "running", off, ok, `banner s-degraded"><h1 id="status">! Degraded</h1>`, "○ switched off"},
+		"off while it drains": {"unhealthy", "draining", off, ok, `banner s-off"><h1 id="status">○ Switched off</h1>`, "○ switched off"},
+		"closed":              {"unhealthy", "", stale, stale, `banner s-off"><h1 id="status">✕ Unhealthy</h1>`, "✕ error"},
+	} {
+		d := string(page.New(nil).Append(nil, &snapshot.Snapshot{
+			Status: test.status, Phase: test.phase,
+			Components: []snapshot.Component{{Name: "rotation", Switch: true}, {Name: "redis"}},
+			States:     []snapshot.State{test.rotation, test.redis},
+		}, "./"))
+		assert.Contains(t, d, test.banner, name)
+		assert.Contains(t, d, `<h3>rotation</h3><span class="word">`+test.card, name)
+		if test.rotation.Reason != "" {
+			assert.Contains(t, d, "rotation: "+string(test.rotation.Reason)+" since ", name)
+		}
+	}
+}
+
 // The policy allows exactly the style and the script of the document.
 func TestThePolicy(t *testing.T) {
 	d := document()

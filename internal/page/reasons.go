@@ -32,6 +32,7 @@ var meanings = map[probes.Reason]string{
 	probes.ReasonCertificateWrongName:   "the certificate is for another name",
 	probes.ReasonIncompleteChain:        "an intermediate certificate is missing",
 	probes.ReasonUnknownAuthority:       "the certificate's authority is not trusted",
+	probes.ReasonSwitchedOff:            "the application turned it off",
 	probes.ReasonSlow:                   "it answers slowly",
 	probes.ReasonAboveThreshold:         "the value is above its threshold",
 	probes.ReasonStuck:                  "it makes no progress",

@@ -5,7 +5,7 @@
   const base = new URL(config.base, location.origin + location.pathname); // without a password, which fetch refuses
   const glyphs = {ok: "✓", healthy: "✓", warning: "!", degraded: "!", error: "✕", unhealthy: "✕"};
   const off = {status: "off", word: "○ switched off"}; // a switch that the application has turned off
-  const isOff = (c) => Boolean(c.switch) && c.check.status === "error";
+  const isOff = (c) => Boolean(c.switch) && c.check.status === "error" && c.check.reason !== "stale";
   const rank = {error: 0, warning: 1, ok: 2};
   const troubleshooting = "https://github.com/echo-probes/echohealth/blob/main/docs/troubleshooting.md";
   const store = {
@@ -118,7 +118,7 @@
 
   function banner(now, checks) {
     const bad = checks.filter((c) => c.check.status !== "ok"), errors = bad.filter((c) => c.check.status === "error");
-    const switched = errors.length > 0 && errors.every(isOff);
+    const switched = now.status === "unhealthy" && errors.length > 0 && errors.every(isOff);
     const phase = now.phase ? {draining: "Draining: it takes no new requests, and stops soon.", starting: "Starting: it takes no requests yet."}[now.phase] : "";
     const box = $("banner");
     box.className = "banner s-" + (now.phase || switched ? "off" : now.status);
@@ -140,8 +140,8 @@
 
   // groups are the parts of the service, with links to the cards of their checks.
   function groups(all) {
-    if (!all) return;
-    update($("groups"), Object.entries(all).map(([name, group]) => {
+    $("groups").parentNode.hidden = !all; // of several instances one may have groups, and another none
+    if (all) update($("groups"), Object.entries(all).map(([name, group]) => {
       const ready = group.status === "ready";
       const links = group.checks.flatMap((check, i) => [i ? ", " : "", el("a", {href: "#check-" + check, "data-focus": name + "/" + check}, check)]);
       return el("li", {class: "s-" + (ready ? "ok" : "error")}, el("strong", {}, name), " ",
