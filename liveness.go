@@ -88,7 +88,7 @@ func (l *liveness) stuck() bool {
 	return slices.ContainsFunc(l.loops, func(l *loop) bool { return l.stuck.Load() && l.heartbeat.Late() > 0 })
 }
 
-// stop ends the timers. A look that is under way ends by itself.
+// stop stops the timers. It does not wait for a running call of look.
 func (l *liveness) stop() {
 	for _, loop := range l.loops {
 		loop.mu.Lock()
@@ -126,7 +126,7 @@ func (l *loop) look() {
 	l.timer.Reset(next)
 }
 
-// judge returns when to look again. l.mu is held.
+// judge returns the time until the next call of look. l.mu is held.
 func (l *loop) judge(now time.Time) time.Duration {
 	late := l.heartbeat.Late()
 	stopped := now.Sub(l.due)
