@@ -43,7 +43,7 @@ func WithLiveness(heartbeats ...*probes.Heartbeat) Option {
 		c.addFeature(Live, func(m *monitor, _ *router, n *notifier) any {
 			l := newLiveness(c, m, n)
 			m.stuck, m.unwatch = l.stuck, append(m.unwatch, l.stop)
-			return nil
+			return l
 		})
 		return nil
 	}
