@@ -44,7 +44,7 @@ type view struct {
 	metrics *metrics         // nil where they are not shown
 }
 
-// cached is a finished answer, what it was made from, and for how long it serves.
+// cached is a finished answer, the data that it was made from, and how long it may be used.
 type cached struct {
 	answer     *answer
 	view       view
@@ -125,7 +125,7 @@ func readyAnswer(m *monitor, checks []*engine.Check, showErrors bool) answerer {
 	}}
 }
 
-// readyStatusAnswer is readiness for those who may see no more than the status.
+// readyStatusAnswer answers /ready/ for a client that may see only the status.
 func readyStatusAnswer(m *monitor) answerer {
 	return &cachedAnswer{monitor: m, checks: m.gating, restsInDrain: true, write: func(v view) *answer {
 		code, body := readyHead(v)

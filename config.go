@@ -158,7 +158,8 @@ func validateNames(call, consists string, given []string, names map[string]bool)
 	return errs
 }
 
-// validateFeatures is about the endpoints that are named, and that no option has added.
+// validateFeatures returns an error for each endpoint that an option names but no option has added, and for a
+// public page whose data is not public.
 func (c *config) validateFeatures() (errs []error) {
 	if c.has(Badge) && c.isPublic(Index) && (!c.isPublic(Detailed) || !c.isPublic(History)) {
 		errs = append(errs,

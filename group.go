@@ -70,8 +70,8 @@ func reportGroups(m *monitor, phase phase, results []*engine.Result) (reports []
 	return reports
 }
 
-// oldest is how old a result may be for available, unless it serves longer: time enough for the run that a
-// call starts to end, even if calls come rarely.
+// oldest is the maximum age of a result that available uses, unless the result is fresh for longer: time
+// enough for the run that a call starts to end, even if calls come rarely.
 const oldest = time.Minute
 
 // available reports whether no check's last result is an Error. It starts the due runs, and waits for a run

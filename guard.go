@@ -79,7 +79,7 @@ func (b *bearerToken) Allow(r *http.Request) bool {
 
 func (b *bearerToken) Validate() error { return b.invalid }
 
-// takesToken marks the guards that a token could open.
+// takesToken marks a guard that may allow a request with a token, so that its refusal is 401.
 func (b *bearerToken) takesToken() bool { return true }
 
 // Networks allows a request whose connection comes from one of these networks, such as "10.0.0.0/8" or

@@ -68,7 +68,7 @@ func Timeout(d time.Duration) CheckOption {
 	}
 }
 
-// FreshFor sets how long a result of the check serves. A look that finds an older result runs the check
+// FreshFor sets how long a result of the check is fresh. A look that finds an older result runs the check
 // again. The default is that of the probe, if it has one (probes.Defaults), and otherwise the duration of
 // WithFreshness. A duration under 1 ms or over a year is an error. The last use wins.
 func FreshFor(d time.Duration) CheckOption {
@@ -220,7 +220,7 @@ func WithTimeout(d time.Duration) Option {
 	}
 }
 
-// WithFreshness sets how long a result serves, for the checks without a FreshFor of their own or of their
+// WithFreshness sets how long a result is fresh, for the checks without a FreshFor of their own or of their
 // probe. The default is 1 s. A duration under 1 ms or over a year is an error. The last use wins.
 func WithFreshness(d time.Duration) Option {
 	return func(c *config) error {

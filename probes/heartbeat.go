@@ -31,7 +31,7 @@ func (h *Heartbeat) Beat() {
 	h.last.Store(int64(time.Since(h.start)))
 }
 
-// Late returns by how much the next Beat is late. It is negative until then: how long there is still time.
+// Late returns by how much the next Beat is late. It is negative if the next Beat is not due yet.
 func (h *Heartbeat) Late() time.Duration {
 	return time.Since(h.start) - time.Duration(h.last.Load()) - h.max
 }

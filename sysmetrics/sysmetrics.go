@@ -73,9 +73,8 @@ const (
 // A Sample holds the measurements of a [Sampler]. It never changes after it was returned, and must not be
 // changed: all callers within a second share it.
 type Sample struct {
-	// At is when the measurement began, so no figure is older, except those of a disk that has an Age. It has
-	// a monotonic reading. For a sample with an Age, and for one without any figures, it is when the sample
-	// was made.
+	// At is the time when the measurement began. No figure is older, except those of a disk that has an Age. If
+	// the sample has an Age or no figures, At is the time when the sample was made. At has a monotonic reading.
 	At time.Time
 
 	// Seq orders the samples of one Sampler: a later one has a higher Seq than an earlier one. At does not

@@ -82,9 +82,9 @@ func (c *Check) ask(now time.Time) (*Result, *run) {
 	return nil, c.inFlight
 }
 
-// Recent returns the last result if it serves still, or is not older than oldest and no Rerun came after it;
-// else nil. It starts a run if one is due, and does not wait for it. It allocates nothing while the result
-// serves.
+// Recent returns the last result if it is fresh. It also returns a result that is not older than oldest,
+// unless Rerun was called after it. Otherwise it returns nil. It starts a due run and does not wait for it.
+// It allocates nothing while the result is fresh.
 func (c *Check) Recent(now time.Time, oldest time.Duration) *Result {
 	if c.isFresh(now) {
 		return c.last.Load()
@@ -113,15 +113,15 @@ func (c *Check) renew(now time.Time, ahead time.Duration) {
 	}
 }
 
-// Rerun runs the check whether or not its result is fresh. From now on no caller is given the result of a
-// call that began before.
+// Rerun runs the check whether or not its result is fresh. From now on no caller gets the result of a call
+// that began earlier.
 func (c *Check) Rerun() {
 	c.reruns.Add(1)
 	c.engine.Invalidate()
 	c.renew(time.Now(), 0)
 }
 
-// isFresh reports whether the last result serves at now.
+// isFresh reports whether the last result is fresh at now.
 func (c *Check) isFresh(now time.Time) bool {
 	last := c.last.Load()
 	return last != nil && !c.isOutdated() && age(last.At, now) < last.serves
@@ -164,7 +164,7 @@ func (c *Check) dueAfter(now time.Time) time.Time {
 	return now.Add(c.retryAfter()) // it is running
 }
 
-// retryAfter is how long the result of a run that failed serves.
+// retryAfter returns how long the result of a failed run is fresh.
 func (c *Check) retryAfter() time.Duration {
 	if c.RetryAfter > 0 {
 		return min(c.RetryAfter, c.Freshness)

@@ -2,9 +2,9 @@
 // timeout, and gives the last result to every caller while it is fresh. It knows probes and nothing of
 // HTTP, of Echo, or of how a result is shown.
 //
-// There is one rule for when a check runs: a result serves for its freshness, and the next caller has the
-// check run. A schedule is one more caller. Between two runs an Engine owns no goroutine. No lock is held
-// while a probe or a listener is called.
+// A result is fresh for a configured time. The first caller after that time starts a run of the check. A
+// schedule is one more caller. Between two runs an Engine has no goroutine. No lock is held while a probe or
+// a listener is called.
 package engine
 
 import (
@@ -110,7 +110,7 @@ func (e *Engine) Collect(ctx context.Context, shown []*Check) Collection {
 	return c
 }
 
-// until fills in how long the results serve.
+// until sets how long the results are fresh.
 func (c *Collection) until(now time.Time, e *Engine, shown []*Check) {
 	c.Until = now.Add(time.Second)
 	if e.Closed() { // no result is fresh, and none changes

@@ -162,7 +162,7 @@ func (t *track) report(of snapshot.Component, p plan) Component {
 	return c
 }
 
-// before returns the code of the last minute with data before from, and until when it serves.
+// before returns the code of the last minute with data before from. It is valid until served.
 func (t *track) before(from, interval time.Duration) (code int, served time.Duration) {
 	end := int64(from / time.Minute)
 	for i := end - 1; i >= 0 && i > end-int64(len(t.minutes)); i-- {

@@ -52,8 +52,8 @@ var shared struct {
 	rabbitmq *RabbitMQ
 }
 
-// SharedPostgres returns the test binary's common PostgreSQL, started at first use
-// and ended by Main. It is for tests that do it no harm.
+// SharedPostgres returns the test binary's common PostgreSQL, started at first use and ended by Main. Use it
+// in tests that neither stop nor change the server.
 func SharedPostgres(t testing.TB) *Postgres {
 	t.Helper()
 	return sharedServer(&shared.postgres, func() *Postgres { return startPostgres(t) })
