@@ -42,7 +42,7 @@ func (d DiskPath) validate() error {
 
 // A Sampler measures on demand. Its methods may be called from any number of goroutines. It needs no Close,
 // because it owns goroutines only while it measures: one in all, and one for each disk. If the system or a
-// disk does not answer, its goroutine ends when it does.
+// disk does not answer, the goroutine waits until it answers.
 type Sampler struct {
 	last atomic.Pointer[Sample] // the result of Sample
 

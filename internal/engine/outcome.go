@@ -55,7 +55,7 @@ func judge(result probes.Result) outcome {
 		o.reason = ""
 	case o.status != probes.Warning && o.status != probes.Error:
 		invalid = append(invalid,
-			fmt.Errorf("the status %q is none of ok, warning and error: it counts as error", o.status))
+			fmt.Errorf("the status %q must be ok, warning or error: it is treated as error", o.status))
 		o.status = probes.Error
 	}
 	if o.status != probes.OK {

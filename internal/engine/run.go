@@ -42,7 +42,8 @@ func (c *Check) start(now time.Time) *run {
 	return r
 }
 
-// await waits until r has an outcome, and returns nil; or what to say instead where ctx ends first.
+// await waits until r has an outcome, and then returns nil. If ctx ends first, it returns the result for an
+// unfinished run.
 func (r *run) await(ctx context.Context, c *Check) *Result {
 	select {
 	case <-r.settled:

@@ -197,7 +197,7 @@ func (s *search) hideCookies(delimiter int) {
 	}
 }
 
-// hideAuthorization hides the credentials behind "Authorization:", in their quotes where they have some.
+// hideAuthorization hides the credentials after "Authorization:", with or without quotes.
 func (s *search) hideAuthorization(at int) {
 	begin := skip(s.text, at, spaces+"=>[(")
 	if _, _, quoted := quoteAt(s.text, begin); quoted {
