@@ -90,8 +90,11 @@ func (c *Check) Recent(now time.Time, oldest time.Duration) *Result {
 		return c.last.Load()
 	}
 	c.renew(now, 0)
+	if c.isOutdated() { // asked before last is read: a run that ends in between would make an old one pass
+		return nil
+	}
 	last := c.last.Load()
-	if last == nil || c.isOutdated() || age(last.At, now) > max(oldest, last.serves) {
+	if last == nil || age(last.At, now) > max(oldest, last.serves) {
 		return nil
 	}
 	return last
