@@ -21,7 +21,6 @@ type config struct {
 	freshness     time.Duration
 	checks        []checkConfig
 	readiness     []string // nil: every check that is not optional
-	groups        []groupConfig
 	logger        *slog.Logger
 	version       string
 	gated         bool // there is a startup gate
@@ -32,7 +31,8 @@ type config struct {
 	public        []Endpoint // nil: all
 	aliases       map[string]Endpoint
 	features      []feature
-	heartbeats    []*probes.Heartbeat // of WithLiveness
+	later         []func(names map[string]bool) []error // validate what depends on the checks' names
+	heartbeats    []heartbeat                           // of WithLiveness
 	withoutSystem bool
 	systemOptions []string // those that were used and make no sense beside WithoutSystemMetrics
 	disks         []sysmetrics.DiskPath
@@ -56,8 +56,15 @@ func (c *config) addFeature(e Endpoint, add any) {
 
 // has reports whether an option has added the endpoint.
 func (c *config) has(e Endpoint) bool {
-	added := slices.ContainsFunc(c.features, func(f feature) bool { return f.endpoint == e })
-	return added || e == Groups && len(c.groups) > 0
+	return slices.ContainsFunc(c.features, func(f feature) bool {
+		return f.endpoint == e || e == Groups && f.endpoint.isGroup()
+	})
+}
+
+// heartbeat is a *probes.Heartbeat. By this name it would be linked into every program.
+type heartbeat interface {
+	probes.Probe
+	Late() time.Duration
 }
 
 // checkConfig is what the options say of one check. Zero durations are the defaults.
@@ -71,12 +78,6 @@ type checkConfig struct {
 	optional     bool
 
 	failureThreshold, successThreshold int
-}
-
-// groupConfig is what WithGroup says of one group.
-type groupConfig struct {
-	name   string
-	checks []string
 }
 
 // configure applies the options, and returns all that is wrong with them.
@@ -113,7 +114,9 @@ func (c *config) validate() error {
 	names := map[string]bool{}
 	errs := c.validateChecks(names)
 	errs = append(errs, validateNames("WithReadiness", "readiness depends on", c.readiness, names)...)
-	errs = append(errs, c.validateGroups(names)...)
+	for _, validate := range c.later {
+		errs = append(errs, validate(names)...)
+	}
 	errs = append(errs, c.validateAliases()...)
 	errs = append(errs, c.validateFeatures()...)
 	if c.withoutSystem && len(c.systemOptions) > 0 {
@@ -155,59 +158,33 @@ func validateNames(call, consists string, given []string, names map[string]bool)
 	return errs
 }
 
-func (c *config) validateGroups(names map[string]bool) (errs []error) {
-	seen := map[string]bool{}
-	for _, group := range c.groups {
-		call := fmt.Sprintf("WithGroup(%q)", group.name)
-		switch {
-		case !wellFormed(group.name):
-			errs = append(errs, fmt.Errorf("%s: the name must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}", call))
-		case names[group.name]:
-			errs = append(errs, fmt.Errorf("%s: the name must not be that of a check", call))
-		case seen[group.name]:
-			errs = append(errs, fmt.Errorf("%s: the name is used twice", call))
-		case len(group.checks) == 0:
-			errs = append(errs, fmt.Errorf("%s: a group must have at least one check", call))
-		}
-		seen[group.name] = true
-		errs = append(errs, validateNames(call, "a group depends on", group.checks, names)...)
-	}
-	return errs
-}
-
 // validateFeatures is about the endpoints that are named, and that no option has added.
 func (c *config) validateFeatures() (errs []error) {
 	if c.has(Badge) && c.isPublic(Index) && (!c.isPublic(Detailed) || !c.isPublic(History)) {
 		errs = append(errs,
 			errors.New("WithPublic: the page of WithPage, which is at Index, needs Detailed and History"))
 	}
-	for _, e := range endpoints {
-		named := slices.Contains(c.public, e)
-		for _, aliased := range c.aliases {
-			named = named || aliased == e
-		}
-		if named && e.option() != "" && !c.has(e) {
-			errs = append(errs, fmt.Errorf("the endpoint %q of WithPublic or WithAlias needs %s", e, e.option()))
-		}
-	}
-	named := slices.AppendSeq(slices.Clone(c.public), maps.Values(c.aliases))
-	for _, e := range slices.Sorted(slices.Values(named)) {
-		if name, ok := e.group(); ok && !c.hasGroup(name) {
-			errs = append(errs, fmt.Errorf("the endpoint Group(%q) of WithPublic or WithAlias needs WithGroup(%q, …)",
-				name, name))
-		}
+	for _, e := range c.public {
+		errs = append(errs, c.validateOffer(e))
 	}
 	return errs
 }
 
-func (c *config) hasGroup(name string) bool {
-	return slices.ContainsFunc(c.groups, func(g groupConfig) bool { return g.name == name })
+// validateOffer returns an error for an endpoint that no option has added.
+func (c *config) validateOffer(e Endpoint) error {
+	if e.option() == "" || c.has(e) {
+		return nil
+	}
+	return fmt.Errorf("the endpoint %q of WithPublic or WithAlias needs %s", e, e.option())
 }
 
 func (c *config) validateAliases() (errs []error) {
 	for _, path := range slices.Sorted(maps.Keys(c.aliases)) {
 		endpoint := c.aliases[path]
 		call := fmt.Sprintf("WithAlias(%q, %q)", path, endpoint)
+		if !slices.Contains(c.public, endpoint) {
+			errs = append(errs, c.validateOffer(endpoint))
+		}
 		if !c.isPublic(endpoint) {
 			errs = append(errs, fmt.Errorf("%s: the endpoint must be one of WithPublic's, "+
 				"or the middleware would answer 404 here", call))
@@ -299,16 +276,15 @@ func (c *config) gates(check checkConfig) bool {
 
 // offers reports whether the endpoint exists.
 func (c *config) offers(e Endpoint) bool {
-	if name, ok := e.group(); ok {
-		return c.hasGroup(name)
+	if e.option() != "" {
+		return c.has(e)
 	}
-	return slices.Contains(endpoints, e) && (e.option() == "" || c.has(e))
+	return slices.Contains(endpoints, e)
 }
 
 // isPublic reports whether the middleware answers an endpoint.
 func (c *config) isPublic(e Endpoint) bool {
-	_, isGroup := e.group()
-	return c.public == nil || slices.Contains(c.public, e) || isGroup && slices.Contains(c.public, Groups)
+	return c.public == nil || slices.Contains(c.public, e) || e.isGroup() && slices.Contains(c.public, Groups)
 }
 
 // longestTimeout returns the longest timeout of the checks, zero without one.

@@ -3,6 +3,7 @@ package echohealth
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -31,13 +32,14 @@ func Group(name string) Endpoint { return groupPrefix + Endpoint(name) }
 
 const groupPrefix = Groups + "/"
 
-// group returns the name of the group whose endpoint it is.
-func (e Endpoint) group() (name string, ok bool) {
-	return strings.CutPrefix(string(e), string(groupPrefix))
-}
+// isGroup reports whether it is the endpoint of one group.
+func (e Endpoint) isGroup() bool { return strings.HasPrefix(string(e), string(groupPrefix)) }
 
 // option returns the option that adds the endpoint, or "" if it is always there.
 func (e Endpoint) option() string {
+	if e.isGroup() {
+		return "WithGroup(" + strconv.Quote(string(e[len(groupPrefix):])) + ", …)"
+	}
 	switch e {
 	case Groups:
 		return "WithGroup"
@@ -52,7 +54,7 @@ func (e Endpoint) option() string {
 }
 
 func (e Endpoint) validate(call string) error {
-	if _, ok := e.group(); ok || slices.Contains(endpoints, e) {
+	if e.isGroup() || slices.Contains(endpoints, e) {
 		return nil
 	}
 	return fmt.Errorf("%s: %q is none of the endpoints %q", call, string(e), endpoints)

@@ -128,7 +128,7 @@ func TestInvalidGroups(t *testing.T) {
 		`WithGroup("a"): there is no check "cpu"; a group depends on configured checks, never on system m`: {echohealth.WithGroup("a", "cpu")},
 		`WithGroup("a"): the check "database" is named twice`:                                              {echohealth.WithGroup("a", "database", "database")},
 		`the endpoint "groups" of WithPublic or WithAlias needs WithGroup`:                                 {echohealth.WithPublic(echohealth.Groups)},
-		`the endpoint Group("b") of WithPublic or WithAlias needs WithGroup("b", …)`:                       {echohealth.WithGroup("a", "database"), echohealth.WithAlias("/b", echohealth.Group("b"))},
+		`the endpoint "groups/b" of WithPublic or WithAlias needs WithGroup("b", …)`:                       {echohealth.WithGroup("a", "database"), echohealth.WithAlias("/b", echohealth.Group("b"))},
 		`WithAlias("/b", "groups"): the endpoint must have one path, and "groups" has many`:                {echohealth.WithGroup("a", "database"), echohealth.WithAlias("/b", echohealth.Groups)},
 		`the endpoint must be one of WithPublic's`: {echohealth.WithGroup("a", "database"), echohealth.WithPublic(echohealth.Live),
 			echohealth.WithAlias("/b", echohealth.Group("a"))},

@@ -2,6 +2,7 @@ package echohealth
 
 import (
 	"bufio"
+	"cmp"
 	"log/slog"
 	"net"
 	"net/http"
@@ -134,7 +135,8 @@ func (h *Health) Private(opts ...PrivateOption) http.Handler {
 	if p.errors {
 		p.routes = makeRoutes(h.monitor, true)
 		for _, path := range h.router.added {
-			p.routes[path] = h.router.routes[path]
+			route := h.router.routes[path]
+			p.routes[path] = cmp.Or(route.withErrors, route)
 		}
 		if h.router.index != nil {
 			p.routes[""] = h.router.index(p.routes[""].answerer)

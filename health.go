@@ -104,7 +104,8 @@ func (h *Health) begin() {
 // this Report alone.
 func (h *Health) Report(ctx context.Context) Report { return h.monitor.now(ctx) }
 
-// Last returns a Report of the last results, however old. It is not a look: it runs nothing and does not wait.
+// Last returns a Report of the last results, however old. It is not a look: it runs nothing and does not
+// wait.
 // A check or metric that has not run has an empty Status, which counts as an Error.
 func (h *Health) Last() Report { return h.monitor.last() }
 
@@ -143,9 +144,9 @@ func (h *Health) Check(ctx context.Context, name string) (Check, error) {
 // It is not a substitute for timeouts, or for handling errors: a result may be as old as its freshness, and
 // a check may fail where a request would not. Leave it out where the request fails fast by itself.
 func (h *Health) Available(ctx context.Context, group string) bool {
-	for i := range h.monitor.groups {
-		if h.monitor.groups[i].name == group {
-			return h.monitor.available(ctx, h.monitor.groups[i].checks)
+	for _, g := range h.monitor.groups {
+		if g.name == group {
+			return g.available(ctx, h.monitor.engine)
 		}
 	}
 	h.unknownGroup.Do(func() {

@@ -41,17 +41,13 @@ func (r Report) append(b []byte, errs []error) []byte {
 func appendGroups(b []byte, groups []GroupReport) []byte {
 	for i, group := range groups {
 		if i == 0 {
-			b = append(appendKey(b, "groups"), '{')
+			b = append(b, `,"groups":{"`...)
 		} else {
-			b = append(b, ',')
+			b = append(b, `,"`...)
 		}
-		b = append(b, '"')
-		b = append(b, group.Name...)
-		b = append(b, `":{"status":"`...)
-		b = append(b, readyWord(group.Ready)...)
-		b = append(b, `","checks":["`...)
-		b = append(b, strings.Join(group.Checks, `","`)...)
-		b = append(b, `"]}`...)
+		b = append(append(b, group.Name...), `":{"status":"`...)
+		b = append(append(b, readyWord(group.Ready)...), `","checks":["`...)
+		b = append(append(b, strings.Join(group.Checks, `","`)...), `"]}`...)
 	}
 	if len(groups) > 0 {
 		b = append(b, '}')

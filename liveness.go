@@ -27,18 +27,18 @@ func WithLiveness(heartbeats ...*probes.Heartbeat) Option {
 		if len(heartbeats) == 0 {
 			return fmt.Errorf("WithLiveness(): there must be at least one heartbeat")
 		}
-		for i, heartbeat := range heartbeats {
+		for i, h := range heartbeats {
 			call := fmt.Sprintf("WithLiveness: heartbeat %d", i+1)
-			if heartbeat == nil {
+			if h == nil {
 				return fmt.Errorf("%s must not be nil", call)
 			}
-			if slices.Contains(c.heartbeats, heartbeat) {
+			if slices.Contains(c.heartbeats, heartbeat(h)) {
 				return fmt.Errorf("%s must not be given twice", call)
 			}
-			if err := heartbeat.Validate(); err != nil {
+			if err := h.Validate(); err != nil {
 				return fmt.Errorf("%s: %w", call, err)
 			}
-			c.heartbeats = append(c.heartbeats, heartbeat)
+			c.heartbeats = append(c.heartbeats, h)
 		}
 		c.addFeature(Live, func(m *monitor, _ *router, n *notifier) any {
 			l := newLiveness(c, m, n)
@@ -55,7 +55,7 @@ type liveness struct{ loops []*loop }
 // loop is a loop of the process, which beats.
 type loop struct {
 	name      string
-	heartbeat *probes.Heartbeat
+	heartbeat heartbeat
 	monitor   *monitor
 	notifier  *notifier
 	stuck     atomic.Bool
@@ -69,14 +69,14 @@ type loop struct {
 
 func newLiveness(c *config, m *monitor, n *notifier) *liveness {
 	l := &liveness{}
-	for i, heartbeat := range c.heartbeats {
+	for i, h := range c.heartbeats {
 		name := fmt.Sprintf("heartbeat %d", i+1)
 		for _, check := range c.checks {
-			if check.probe == probes.Probe(heartbeat) {
+			if check.probe == probes.Probe(h) {
 				name = check.name
 			}
 		}
-		loop := &loop{name: name, heartbeat: heartbeat, monitor: m, notifier: n, since: time.Now()}
+		loop := &loop{name: name, heartbeat: h, monitor: m, notifier: n, since: time.Now()}
 		loop.start()
 		l.loops = append(l.loops, loop)
 	}

@@ -18,14 +18,18 @@ type monitor struct {
 	dependencies []dependency
 	checks       []*engine.Check // those of all dependencies
 	gating       []*engine.Check // those that readiness depends on
-	groups       []group
+	groups       []*group
 	system       *system // nil without system metrics
 	version      string
 	instance     string        // a random name; empty unless a feature needs it
 	interval     time.Duration // of the schedule; zero: none
 	start        time.Time
-	unwatch      []func()    // end what watches switches and heartbeats
-	stuck        func() bool // whether a loop of WithLiveness hangs; nil without that option
+
+	unwatch []func()    // end what watches switches and heartbeats
+	stuck   func() bool // whether a loop of WithLiveness hangs; nil without that option
+
+	// reportGroups is nil without groups, so that the linker leaves it out.
+	reportGroups func(*monitor, phase, []*engine.Result) []GroupReport
 }
 
 // dependency is a check with what its failure means.
@@ -38,6 +42,7 @@ type dependency struct {
 // group is a part of the service: it is ready if these checks are.
 type group struct {
 	name   string
+	names  []string // of its checks
 	checks []*engine.Check
 }
 
@@ -56,9 +61,6 @@ func newMonitor(c *config, listener engine.Listener) (*monitor, error) {
 		if d.gating {
 			m.gating = append(m.gating, check)
 		}
-	}
-	for _, g := range c.groups {
-		m.groups = append(m.groups, group{g.name, m.named(g.checks)})
 	}
 	if c.withoutSystem {
 		return m, nil
@@ -132,7 +134,8 @@ func (m *monitor) metricNames() []string {
 // watch runs the check of a probe that tells of its own changes as soon as it changes.
 func (m *monitor) watch() {
 	for _, check := range m.checks {
-		if probe, ok := check.Probe.(*probes.Switch); ok {
+		// Not *probes.Switch, which would link it into every program.
+		if probe, ok := check.Probe.(interface{ Watch(func()) (stop func()) }); ok {
 			m.unwatch = append(m.unwatch, probe.Watch(check.Rerun))
 		}
 	}
@@ -221,7 +224,7 @@ func (m *monitor) report(phase phase, results []*engine.Result, metrics *metrics
 		checks = append(checks, newCheck(m.dependencies[i].Name, result))
 	}
 	checks = append(checks, metrics.checks...)
-	return Report{
+	report := Report{
 		Status:    m.overall(checks, phase),
 		Ready:     phase.ready(m.ofGating(results)),
 		Phase:     phase.word(),
@@ -229,45 +232,11 @@ func (m *monitor) report(phase phase, results []*engine.Result, metrics *metrics
 		Version:   m.version,
 		Instance:  m.instance,
 		Checks:    checks,
-		Groups:    m.groupReports(phase, results),
 	}
-}
-
-// groupReports judges the groups by the results of all checks.
-func (m *monitor) groupReports(phase phase, results []*engine.Result) (reports []GroupReport) {
-	for _, group := range m.groups {
-		report := GroupReport{Name: group.name}
-		var own []*engine.Result
-		for _, check := range group.checks {
-			report.Checks = append(report.Checks, check.Name)
-			own = append(own, results[slices.Index(m.checks, check)])
-		}
-		report.Ready = phase.ready(own)
-		reports = append(reports, report)
+	if m.reportGroups != nil {
+		report.Groups = m.reportGroups(m, phase, results)
 	}
-	return reports
-}
-
-// oldest is how old a result may be for available, unless it serves longer: time enough for the run that a
-// call starts to end, even if calls come rarely.
-const oldest = time.Minute
-
-// available reports whether each check's last result is good. It starts the runs that are due, and waits for
-// them only where there is no result, or only one that is too old.
-func (m *monitor) available(ctx context.Context, checks []*engine.Check) bool {
-	if m.engine.Closed() {
-		return false
-	}
-	now, good, wait := time.Now(), true, false
-	for _, check := range checks {
-		result := check.Recent(now, oldest)
-		wait = wait || result == nil
-		good = good && (result == nil || result.Status != probes.Error)
-	}
-	if !good || !wait {
-		return good
-	}
-	return running.ready(m.engine.Collect(ctx, checks).Results)
+	return report
 }
 
 // clone copies what the caller might change.

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"math"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -237,22 +236,6 @@ func WithReadiness(names ...string) Option {
 	names = append([]string{}, names...)
 	return func(c *config) error {
 		c.readiness = names
-		return nil
-	}
-}
-
-// WithGroup answers /groups/NAME/ below the prefix as /ready/ is answered, but for exactly these checks: 503
-// while one of them is an Error, and while the service starts or drains. A group is for a part of the
-// service, such as its payments. Health.Available says the same in code. WithGuard applies. A check may be
-// in several groups, and this changes nothing else: readiness does not depend on groups.
-//
-// The name must follow the rules of WithCheck and must not be that of a check. A group must have at least
-// one check. An unknown check, a check that is given twice and a second group with the same name are
-// errors. Another name adds a group.
-func WithGroup(name string, checks ...string) Option {
-	checks = slices.Clone(checks)
-	return func(c *config) error {
-		c.groups = append(c.groups, groupConfig{name, checks})
 		return nil
 	}
 }

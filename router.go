@@ -33,7 +33,9 @@ type route struct {
 
 	// choose, if it is not nil, returns who answers a request instead.
 	choose func(*http.Request) answerer
-	varies bool // choose looks at the Accept header
+
+	withErrors *route // what Private has here instead with ShowErrors; nil: the same
+	varies     bool   // choose looks at the Accept header
 }
 
 func newRouter(c *config, m *monitor, guardPanicked func(any)) *router {
@@ -66,10 +68,6 @@ func makeRoutes(m *monitor, errors bool) map[string]*route {
 	}
 	for _, check := range m.checks {
 		routes["/checks/"+check.Name] = &route{endpoint: Checks, answerer: checkAnswer(m, check, errors)}
-	}
-	for _, g := range m.groups {
-		e := Group(g.name)
-		routes["/"+string(e)] = &route{endpoint: e, answerer: readyAnswer(m, g.checks, errors)}
 	}
 	for i, name := range m.metricNames() {
 		routes["/checks/"+name] = &route{endpoint: Checks, answerer: metricAnswer(m, i, errors)}

@@ -72,6 +72,11 @@ var rows = []row{
 				"{{component}}",
 			}},
 		},
+		{
+			title: "Groups", kind: "timeseries", width: 24,
+			about:   "The share of the instances on which each group is ready. It is empty without groups.",
+			queries: []query{{`avg by (group) (echohealth_group_ready{SELECTION})`, "{{group}}"}},
+		},
 	}},
 	{"Checks", []panel{
 		{

@@ -161,6 +161,9 @@ func TestAMQPBrokerComesAndGoes(t *testing.T) {
 	rabbit.Kill(t)
 	requireError(t, probes.ReasonConnectionRefused, check(t, probe))
 	rabbit.Start(t)
+	// A broker that is killed soon after a declaration may have lost the queue, durable or not.
+	_, err = channel(t, rabbit).QueueDeclare("celery", true, false, false, false, nil)
+	require.NoError(t, err)
 	requireWarning(t, probes.ReasonNoConsumers, check(t, probe))
 
 	require.NoError(t, probe.Close())
