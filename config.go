@@ -64,7 +64,7 @@ func (c *config) has(e Endpoint) bool {
 // heartbeat is a *probes.Heartbeat. By this name it would be linked into every program.
 type heartbeat interface {
 	probes.Probe
-	Late() time.Duration
+	Deadline(from time.Time) time.Time
 }
 
 // checkConfig is what the options say of one check. Zero durations are the defaults.
