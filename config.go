@@ -14,7 +14,7 @@ import (
 	"github.com/echo-probes/echohealth/sysmetrics"
 )
 
-// config is what the options say.
+// config holds the values of the options.
 type config struct {
 	prefix        string
 	timeout       time.Duration
@@ -67,7 +67,7 @@ type heartbeat interface {
 	Deadline(from time.Time) time.Time
 }
 
-// checkConfig is what the options say of one check. Zero durations are the defaults.
+// checkConfig holds the options of one check. A zero duration means the default.
 type checkConfig struct {
 	option, name string
 	probe        probes.Probe
@@ -246,7 +246,7 @@ func (c *config) setDisk(name, path string) {
 	c.disks = append(c.disks, disk)
 }
 
-// engineConfigs is what the engine needs to know of the checks.
+// engineConfigs returns the engine's configuration of each check.
 func (c *config) engineConfigs() []engine.Config {
 	configs := make([]engine.Config, len(c.checks))
 	for i, check := range c.checks {

@@ -182,8 +182,8 @@ func (h *wrapped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.next.ServeHTTP(w, r)
 }
 
-// upgradeWriter adds "Connection: close" to an answer that is no upgrade. It has Hijack and Flush for
-// handlers that do not use http.ResponseController.
+// upgradeWriter adds "Connection: close" to an answer that is not a protocol upgrade. It has Hijack and Flush
+// for handlers that do not use http.ResponseController.
 type upgradeWriter struct {
 	http.ResponseWriter
 	wrote bool

@@ -94,7 +94,7 @@ func (l *liveness) stuck() bool {
 	})
 }
 
-// stop ends the timers. A look that is under way ends by itself.
+// stop stops the timers. It does not wait for a running call of look.
 func (l *liveness) stop() {
 	for _, loop := range l.loops {
 		loop.mu.Lock()
@@ -139,7 +139,7 @@ func (l *loop) look() {
 	l.timer.Reset(next)
 }
 
-// judge returns when to look again. l.mu is held.
+// judge returns the time until the next call of look. l.mu is held.
 func (l *loop) judge(now time.Time) time.Duration {
 	l.postpone(now)
 	switch left := l.deadline.Sub(now); {

@@ -15,7 +15,7 @@ const (
 	closed
 )
 
-// word is what the answers say of a phase; empty for what is the rule.
+// word returns the reason that the answers give for a phase. It is empty for running.
 func (p phase) word() string {
 	switch p {
 	case starting:

@@ -50,7 +50,7 @@ type Series struct {
 	Histogram *Histogram // instead of Value, if the family has TypeHistogram; it must not be kept
 }
 
-// source is what the series are made from.
+// source holds the data that the series are made from.
 type source struct {
 	*snapshot.Snapshot
 	counts []counts // one for each component

@@ -15,7 +15,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Question is what a check asks a Runner for.
+// Question describes the run that a check asks a Runner for.
 type Question struct {
 	// Observe is the run. Its context has the values of the check's.
 	Observe func(context.Context) probes.Result
