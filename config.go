@@ -64,7 +64,7 @@ func (c *config) has(e Endpoint) bool {
 // heartbeat is a *probes.Heartbeat. By this name it would be linked into every program.
 type heartbeat interface {
 	probes.Probe
-	Late() time.Duration
+	Deadline(from time.Time) time.Time
 }
 
 // checkConfig holds the options of one check. A zero duration means the default.
