@@ -28,7 +28,7 @@ var (
 	forbidden        = newAnswer(http.StatusForbidden, []byte(`{"error":"forbidden"}`))
 )
 
-// The values of the headers, shared by all answers: whoever adds to one of these makes a copy.
+// All answers share these header values. Code that adds to one of them must copy it first.
 var (
 	applicationJSON = []string{"application/json"}
 	noStore         = []string{"no-store"}
@@ -52,6 +52,6 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(a.status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(a.body) // that a client has gone away is no fault
+		_, _ = w.Write(a.body) // an error only means that the client has gone away
 	}
 }

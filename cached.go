@@ -37,14 +37,14 @@ type cachedAnswer struct {
 	writing sync.Mutex
 }
 
-// view is what an answer is made from.
+// view holds the data that an answer is made from.
 type view struct {
 	phase   phase
 	results []*engine.Result // one for each of checks; with restsInDrain nil where there is none yet
 	metrics *metrics         // nil where they are not shown
 }
 
-// cached is a finished answer, what it was made from, and for how long it serves.
+// cached is a finished answer, the data that it was made from, and how long it may be used.
 type cached struct {
 	answer     *answer
 	view       view
@@ -53,8 +53,8 @@ type cached struct {
 	until      time.Time // when the answer has to be written anew; not before due
 }
 
-// serves reports whether the answer is still what the monitor says. A clock that goes on while the machine
-// is suspended counts too: the monotonic one stands still.
+// serves reports whether the answer is still up to date. It checks the wall clock too, because the monotonic
+// clock stands still while the machine is suspended.
 func (c *cached) serves(generation uint64) bool {
 	if c == nil || c.generation != generation {
 		return false
@@ -72,7 +72,7 @@ func (p *cachedAnswer) answer(ctx context.Context) *answer {
 	if p.metrics {
 		v.metrics = p.monitor.metrics()
 	}
-	if !c.Whole { // true for this request alone
+	if !c.Whole { // only this request gets the incomplete results
 		return p.write(v)
 	}
 	return p.publish(c, v).answer
@@ -94,7 +94,7 @@ func (p *cachedAnswer) publish(c engine.Collection, v view) *cached {
 		return last
 	}
 	next := &cached{view: v, generation: c.Generation, due: c.Due, until: c.Until}
-	if last != nil && last.view.same(v) && time.Now().Before(last.until) { // what has changed is not shown
+	if last != nil && last.view.same(v) && time.Now().Before(last.until) { // the answer shows no change
 		next.answer, next.until = last.answer, last.until
 		if next.until.Before(next.due) {
 			next.due = next.until
@@ -125,7 +125,7 @@ func readyAnswer(m *monitor, checks []*engine.Check, showErrors bool) answerer {
 	}}
 }
 
-// readyStatusAnswer is readiness for those who may see no more than the status.
+// readyStatusAnswer answers /ready/ for a client that may see only the status.
 func readyStatusAnswer(m *monitor) answerer {
 	return &cachedAnswer{monitor: m, checks: m.gating, restsInDrain: true, write: func(v view) *answer {
 		code, body := readyHead(v)
@@ -153,7 +153,7 @@ func detailedAnswer(m *monitor, showErrors bool) answerer {
 	}}
 }
 
-// checkAnswer shows one check alone.
+// checkAnswer answers with one check.
 func checkAnswer(m *monitor, check *engine.Check, showErrors bool) answerer {
 	return &cachedAnswer{monitor: m, checks: []*engine.Check{check}, write: func(v view) *answer {
 		result := v.results[0]
@@ -161,7 +161,7 @@ func checkAnswer(m *monitor, check *engine.Check, showErrors bool) answerer {
 	}}
 }
 
-// metricAnswer shows the i-th metric alone.
+// metricAnswer answers with the i-th metric.
 func metricAnswer(m *monitor, i int, showErrors bool) answerer {
 	return &cachedAnswer{monitor: m, metrics: true, write: func(v view) *answer {
 		return singleAnswer(v.metrics.checks[i], v.metrics.errs[i], showErrors)

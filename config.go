@@ -14,7 +14,7 @@ import (
 	"github.com/echo-probes/echohealth/sysmetrics"
 )
 
-// config is what the options say.
+// config holds the values of the options.
 type config struct {
 	prefix        string
 	timeout       time.Duration
@@ -64,10 +64,10 @@ func (c *config) has(e Endpoint) bool {
 // heartbeat is a *probes.Heartbeat. By this name it would be linked into every program.
 type heartbeat interface {
 	probes.Probe
-	Late() time.Duration
+	Deadline(from time.Time) time.Time
 }
 
-// checkConfig is what the options say of one check. Zero durations are the defaults.
+// checkConfig holds the options of one check. A zero duration means the default.
 type checkConfig struct {
 	option, name string
 	probe        probes.Probe
@@ -158,7 +158,8 @@ func validateNames(call, consists string, given []string, names map[string]bool)
 	return errs
 }
 
-// validateFeatures is about the endpoints that are named, and that no option has added.
+// validateFeatures returns an error for each endpoint that an option names but no option has added, and for a
+// public page whose data is not public.
 func (c *config) validateFeatures() (errs []error) {
 	if c.has(Badge) && c.isPublic(Index) && (!c.isPublic(Detailed) || !c.isPublic(History)) {
 		errs = append(errs,
@@ -246,7 +247,7 @@ func (c *config) setDisk(name, path string) {
 	c.disks = append(c.disks, disk)
 }
 
-// engineConfigs is what the engine needs to know of the checks.
+// engineConfigs returns the engine's configuration of each check.
 func (c *config) engineConfigs() []engine.Config {
 	configs := make([]engine.Config, len(c.checks))
 	for i, check := range c.checks {

@@ -70,12 +70,12 @@ func reportGroups(m *monitor, phase phase, results []*engine.Result) (reports []
 	return reports
 }
 
-// oldest is how old a result may be for available, unless it serves longer: time enough for the run that a
-// call starts to end, even if calls come rarely.
+// oldest is the maximum age of a result that available uses, unless the result is fresh for longer: time
+// enough for the run that a call starts to end, even if calls come rarely.
 const oldest = time.Minute
 
-// available reports whether each check's last result is good. It starts the runs that are due, and waits for
-// them only where there is no result, or only one that is too old.
+// available reports whether no check's last result is an Error. It starts the due runs, and waits for a run
+// only if the check has no result or its result is older than oldest.
 func (g *group) available(ctx context.Context, e *engine.Engine) bool {
 	if e.Closed() {
 		return false

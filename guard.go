@@ -15,9 +15,9 @@ import (
 )
 
 // Guard decides who may see more than live, ready and startup. Allow runs on the goroutine of the request,
-// also for readiness, which shows a refused request the status alone. So Allow must return fast, must not
-// do I/O, and must be safe for concurrent use. It is not called for live and startup. A panic in Allow
-// refuses the request, and the first one is logged. If a Guard has a method Validate() error, New calls it.
+// also for readiness, which shows a refused request only the status. So Allow must return fast, must not do
+// I/O, and must be safe for concurrent use. It is not called for live and startup. A panic in Allow refuses
+// the request, and the first one is logged. If a Guard has a method Validate() error, New calls it.
 type Guard interface {
 	Allow(*http.Request) bool
 }
@@ -79,11 +79,11 @@ func (b *bearerToken) Allow(r *http.Request) bool {
 
 func (b *bearerToken) Validate() error { return b.invalid }
 
-// takesToken marks the guards that a token could open.
+// takesToken marks a guard that may allow a request with a token, so that its refusal is 401.
 func (b *bearerToken) takesToken() bool { return true }
 
 // Networks allows a request whose connection comes from one of these networks, such as "10.0.0.0/8" or
-// "::1/128". An IPv4 address in IPv6 form counts as the IPv4 address.
+// "::1/128". An IPv4 address in IPv6 form is treated as the IPv4 address.
 //
 // Behind a proxy the connection comes from the proxy, and any client can write the headers that name the
 // original client. So Networks refuses a request with a forwarding header: Via, Forwarded, X-Real-Ip,

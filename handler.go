@@ -91,8 +91,8 @@ func upgrades(r *http.Request) bool {
 	return len(to) > 0 && !strings.EqualFold(to[0], "h2c")
 }
 
-// closesUnlessUpgraded reports whether the answer to an application's own request must announce the drain
-// unless it is 101.
+// closesUnlessUpgraded reports whether a drain runs and r requests a protocol upgrade. The answer then gets
+// "Connection: close", unless its status is 101.
 func (h *Health) closesUnlessUpgraded(r *http.Request) bool {
 	return h.monitor.draining.Load() && upgrades(r)
 }
@@ -182,8 +182,8 @@ func (h *wrapped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.next.ServeHTTP(w, r)
 }
 
-// upgradeWriter adds "Connection: close" to an answer that is no upgrade. It has Hijack and Flush for
-// handlers that do not use http.ResponseController.
+// upgradeWriter adds "Connection: close" to an answer that is not a protocol upgrade. It has Hijack and Flush
+// for handlers that do not use http.ResponseController.
 type upgradeWriter struct {
 	http.ResponseWriter
 	wrote bool

@@ -32,7 +32,7 @@ type Health struct {
 	monitor  *monitor
 	notifier *notifier
 	router   *router
-	features map[Endpoint]any // what the features keep
+	features map[Endpoint]any // the state of each feature, by its endpoint
 
 	countersOnce sync.Once
 	counters     any // those of Metrics, once it was called
@@ -100,13 +100,12 @@ func (h *Health) begin() {
 }
 
 // Report returns what /detailed/ answers. It is a look: it runs the due checks and takes no longer than the
-// longest timeout of the checks. If ctx ends first, an unfinished check is an Error with ReasonTimeout in
-// this Report alone.
+// longest timeout of the checks. If ctx ends first, an unfinished check is an Error with ReasonTimeout, but
+// only in this Report.
 func (h *Health) Report(ctx context.Context) Report { return h.monitor.now(ctx) }
 
 // Last returns a Report of the last results, however old. It is not a look: it runs nothing and does not
-// wait.
-// A check or metric that has not run has an empty Status, which counts as an Error.
+// wait. A check or metric that has not run has an empty Status, which is treated as an Error.
 func (h *Health) Last() Report { return h.monitor.last() }
 
 // Ready returns what /ready/ answers. It is a look, as Report is, but waits only for the checks that

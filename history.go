@@ -57,7 +57,7 @@ type historyAnswer struct {
 // ErrNoHistory is the error of Health.History without WithHistory.
 var ErrNoHistory = errors.New("echohealth: there is no history without WithHistory")
 
-// HistoryReport is what /history/ says, in code. As JSON it is what /history/ answers.
+// HistoryReport is the result of Health.History. Its JSON is the answer of /history/.
 type HistoryReport struct {
 	Instance    string // a random name of this Health, which differs after a restart
 	GeneratedAt time.Time
@@ -71,7 +71,7 @@ type HistoryReport struct {
 	report history.Report
 }
 
-// ComponentHistory is what is known of one check or metric.
+// ComponentHistory is the history of one check or metric.
 type ComponentHistory struct {
 	Name         string
 	Columns      []HistoryColumn
@@ -79,7 +79,7 @@ type ComponentHistory struct {
 	Incidents    int     // how often it became an error
 }
 
-// HistoryColumn is what is known of one step of time.
+// HistoryColumn sums up one step of time.
 type HistoryColumn struct {
 	Status           probes.Status // the worst; empty without data
 	Average, Longest time.Duration // of the response times; zero for a metric, and without data
@@ -109,7 +109,7 @@ func validWindow(window time.Duration) error {
 	return nil
 }
 
-// report runs the due checks, waits for the checks that are shown, and returns their history.
+// report runs the due checks, waits for the shown checks, and returns their history.
 func (k *keeper) report(ctx context.Context, window time.Duration, component string) history.Report {
 	shown := k.monitor.checks
 	if component != "" {

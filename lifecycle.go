@@ -74,7 +74,7 @@ func (h *Health) DrainContext(parent context.Context) context.Context {
 	return ctx
 }
 
-// Server is what Shutdown shuts down: *echo.Echo of version 4, and *http.Server.
+// Server is a server that Shutdown can shut down, such as *echo.Echo of version 4 or *http.Server.
 type Server interface {
 	Shutdown(context.Context) error
 }
@@ -86,19 +86,19 @@ const serverGrace = time.Second
 // side, then Close.
 //
 // The drain takes at most half of the time that ctx leaves, so that requests in flight have the other half.
-// When ctx ends, for example by a second signal, every wait ends: a Server that ignores ctx is left alone
-// after 1 s, and Close takes at most 3 s. The error joins the cause of ctx, the errors and panics of the
-// servers, and the error of Close. It wraps ErrLeftAlone if something did not end in time. That the drain
-// was cut to half of the time is no error. If ctx has ended before the call, Shutdown skips the drain delay
-// and returns an error.
+// When ctx ends, for example by a second signal, every wait ends. Shutdown waits at most 1 s more for a
+// Server that ignores ctx, and Close takes at most 3 s. The error joins the cause of ctx, the errors and
+// panics of the servers, and the error of Close. It wraps ErrLeftAlone if something did not end in time. It
+// is not an error that the drain was shortened. If ctx has ended before the call, Shutdown skips the drain
+// delay and returns an error.
 //
 // The servers must be those that serve: e after e.Start or e.StartTLS, but the *http.Server itself after
-// e.StartServer. If the application's requests came through an *http.Server that is none of them, Shutdown
-// did not wait for these requests, and its error says so. The same holds for requests over HTTP/2 without
-// TLS after e.StartH2CServer, or behind a handler of golang.org/x/net/http2/h2c: no server waits for them.
-// Use http.Protocols.SetUnencryptedHTTP2 and e.Start instead. Shutdown knows the servers of the first
-// request, of each request over HTTP/2 without TLS, and of each request during the drain. It cannot know
-// which servers a Server of another type shuts down.
+// e.StartServer. If the application's requests came through another *http.Server, Shutdown did not wait for
+// these requests, and its error says so. The same holds for requests over HTTP/2 without TLS after
+// e.StartH2CServer, or behind a handler of golang.org/x/net/http2/h2c: no server waits for them. Use
+// http.Protocols.SetUnencryptedHTTP2 and e.Start instead. Shutdown knows the servers of the first request, of
+// each request over HTTP/2 without TLS, and of each request during the drain. It cannot know which servers a
+// Server of another type shuts down.
 func (h *Health) Shutdown(ctx context.Context, servers ...Server) error {
 	drained := h.drainWithin(ctx)
 	return errors.Join(shutDown(ctx, servers), h.missed(servers), drained, h.Close())

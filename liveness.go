@@ -17,10 +17,13 @@ import (
 // cause a restart: a loop that waits for a broker must call Beat while it waits. The maximum must be longer
 // than the longest round of the loop.
 //
-// While the service starts, drains or is closed, /live/ is 200, whatever the heartbeats say. The log has
-// each change, with the name of the check whose probe the heartbeat is too, or else its place among the
-// heartbeats. Repeated use is additive. No heartbeat, a nil heartbeat, a heartbeat that is given twice and
-// one with a maximum under 1 ms are errors.
+// While the service starts, drains or is closed, /live/ is 200, whatever the heartbeats say. A loop has the
+// whole maximum for its first beat after New, and after MarkStarted with WithStartupGate. The time for which
+// the process itself was stopped does not count.
+//
+// The log has each change, with the name of the check whose probe the heartbeat is too, or else its place
+// among the heartbeats. Repeated use is additive. No heartbeat, a nil heartbeat, a heartbeat that is given
+// twice and one with a maximum under 1 ms are errors.
 func WithLiveness(heartbeats ...*probes.Heartbeat) Option {
 	heartbeats = slices.Clone(heartbeats)
 	return func(c *config) error {
@@ -43,7 +46,7 @@ func WithLiveness(heartbeats ...*probes.Heartbeat) Option {
 		c.addFeature(Live, func(m *monitor, _ *router, n *notifier) any {
 			l := newLiveness(c, m, n)
 			m.stuck, m.unwatch = l.stuck, append(m.unwatch, l.stop)
-			return nil
+			return l
 		})
 		return nil
 	}
@@ -60,11 +63,12 @@ type loop struct {
 	notifier  *notifier
 	stuck     atomic.Bool
 
-	mu     sync.Mutex // guards what follows
-	timer  *time.Timer
-	due    time.Time // when the timer was to fire
-	spared bool      // it was late because the process was stopped, and has been given more time
-	since  time.Time // since when it has been alive or stuck
+	mu       sync.Mutex // guards what follows
+	timer    *time.Timer
+	step     time.Duration // at most so long between two looks
+	due      time.Time     // when the timer was to fire
+	deadline time.Time     // when the loop hangs, unless it beats
+	since    time.Time     // since when it has been alive or stuck
 }
 
 func newLiveness(c *config, m *monitor, n *notifier) *liveness {
@@ -85,10 +89,12 @@ func newLiveness(c *config, m *monitor, n *notifier) *liveness {
 
 // stuck reports whether a loop hangs. One that has beaten since its timer fired last does not.
 func (l *liveness) stuck() bool {
-	return slices.ContainsFunc(l.loops, func(l *loop) bool { return l.stuck.Load() && l.heartbeat.Late() > 0 })
+	return slices.ContainsFunc(l.loops, func(l *loop) bool {
+		return l.stuck.Load() && time.Now().After(l.heartbeat.Deadline(time.Time{}))
+	})
 }
 
-// stop ends the timers. A look that is under way ends by itself.
+// stop stops the timers. It does not wait for a running call of look.
 func (l *liveness) stop() {
 	for _, loop := range l.loops {
 		loop.mu.Lock()
@@ -100,7 +106,10 @@ func (l *liveness) stop() {
 func (l *loop) start() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	wait := max(startDelay, -l.heartbeat.Late())
+	l.deadline = l.heartbeat.Deadline(l.since)
+	limit := l.deadline.Sub(l.since)
+	l.step = max(limit/10, minStep)
+	wait := max(startDelay, min(limit, l.step))
 	l.due = l.since.Add(wait)
 	l.timer = time.AfterFunc(wait, l.look)
 }
@@ -109,11 +118,15 @@ const (
 	// stopTolerance is how late a timer must be to show that the process was stopped, and its loops too.
 	stopTolerance = 100 * time.Millisecond
 
+	// minStep is the shortest step. A step is a tenth of the maximum, because a timer shows only the stop of
+	// the process that it fires in or after: what is left of the step before it is not seen.
+	minStep = time.Second
+
 	// recoveryPoll is how often a loop that hangs is looked at, so that the log has the time of its recovery.
 	recoveryPoll = time.Second
 )
 
-// look is called when the next beat would be late.
+// look is called in each step.
 func (l *loop) look() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -126,25 +139,32 @@ func (l *loop) look() {
 	l.timer.Reset(next)
 }
 
-// judge returns when to look again. l.mu is held.
+// judge returns the time until the next call of look. l.mu is held.
 func (l *loop) judge(now time.Time) time.Duration {
-	late := l.heartbeat.Late()
-	stopped := now.Sub(l.due)
-	switch {
-	case late <= 0:
-		l.spared = false
+	l.postpone(now)
+	switch left := l.deadline.Sub(now); {
+	case left >= 0:
 		l.change(false, now)
-		return max(-late, time.Millisecond)
-	case l.stuck.Load():
-		return recoveryPoll
-	case l.monitor.phase() != running:
-		return recoveryPoll // it may not run yet, or not any more
-	case stopped >= stopTolerance && !l.spared:
-		l.spared = true
-		return stopped
+		return max(min(left, l.step), time.Millisecond)
+	case l.monitor.phase() == running: // else it may not run yet, or not any more
+		l.change(true, now)
 	}
-	l.change(true, now)
 	return recoveryPoll
+}
+
+// postpone moves the deadline by the beats and by the start of the service, and then by as long as the process
+// was stopped. After a stop a loop needs its maximum at most. A process that is stopped again and again does
+// not hide a loop that hangs, because each stop counts for less than the time that went by. l.mu is held.
+func (l *loop) postpone(now time.Time) {
+	if due := l.heartbeat.Deadline(l.monitor.startedAt()); due.After(l.deadline) {
+		l.deadline = due
+	}
+	if stopped := now.Sub(l.due); stopped >= stopTolerance {
+		l.deadline = l.deadline.Add(stopped)
+		if whole := l.heartbeat.Deadline(now); l.deadline.After(whole) {
+			l.deadline = whole
+		}
+	}
 }
 
 // change reports that the loop hangs, or that it goes on, unless it did so before. l.mu is held.

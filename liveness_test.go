@@ -113,3 +113,27 @@ func TestInvalidLiveness(t *testing.T) {
 		assert.ErrorContains(t, err, want)
 	}
 }
+
+// A heartbeat counts from the moment when the loop may run: that of New, and of MarkStarted.
+func TestLivenessCountsFromTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logBuffer{}
+		beat := probes.NewHeartbeat(10 * time.Second)
+		time.Sleep(time.Minute)
+		h := newHealth(t, logTo(log), echohealth.WithoutSystemMetrics(), echohealth.WithLiveness(beat), echohealth.WithStartupGate())
+		gateless := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithLiveness(beat))
+		time.Sleep(9999 * time.Millisecond)
+		assert.True(t, gateless.Alive(), "the loop has had no time yet since New")
+		time.Sleep(10 * time.Millisecond)
+		assert.False(t, gateless.Alive())
+		require.NoError(t, gateless.Close())
+
+		time.Sleep(time.Minute + time.Second/2)
+		h.MarkStarted()
+		time.Sleep(9999 * time.Millisecond)
+		assert.True(t, h.Alive(), "the loop has had no time yet since MarkStarted")
+		assert.Empty(t, loops(log))
+		time.Sleep(time.Second)
+		assert.False(t, h.Alive())
+	})
+}

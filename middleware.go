@@ -9,10 +9,10 @@
 // The middleware answers /api/health/live/, ready/, startup/, detailed/ and checks/NAME/ itself, with or
 // without the trailing slash, and passes every other request on.
 //
-// Each check runs in its own goroutine with a timeout, at most once at a time, and its result serves every
-// request of the next second. So no dependency, however broken, delays an answer, and a thousand requests
-// cost one run. An answer gives one word for what is wrong. The log gets the whole error, with passwords
-// masked, once for each change.
+// Each check runs in its own goroutine with a timeout, at most once at a time, and every request of the next
+// second uses its result. So no dependency, however broken, delays an answer, and a thousand requests cost
+// one run. An answer gives one word for what is wrong. The log gets the whole error, with passwords masked,
+// once for each change.
 //
 // The probes for PostgreSQL, database/sql, Redis, AMQP, Celery, HTTP and certificates are in the packages
 // below probes, so that a program links only the drivers that it imports. A Probe of your own is a function,
@@ -44,7 +44,7 @@ func Middleware(opts ...Option) echo.MiddlewareFunc {
 //
 // It writes its answers itself and returns nil, so that an HTTPErrorHandler never sees a 503.
 func (h *Health) Middleware(next echo.HandlerFunc) echo.HandlerFunc {
-	// Echo calls this for every request, so nothing is made here but the function.
+	// Echo calls this for every request, so it allocates only the function.
 	return func(c echo.Context) error {
 		if r := c.Request(); h.concerns(r) {
 			response := c.Response()

@@ -10,8 +10,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// monitor is what is known of the service: its phase, its checks and what their failure means, its metrics,
-// and the judgements on them. It does not know who asks, or who is told.
+// monitor holds the state of the service: its phase, its checks and metrics, and the rules that derive the
+// statuses from them. It does not know the endpoints or the notifier.
 type monitor struct {
 	lifecycle
 	engine       *engine.Engine
@@ -88,7 +88,8 @@ func (m *monitor) named(names []string) (checks []*engine.Check) {
 	return checks
 }
 
-// alive is what /live/ says. A loop that has ended because the service stops does not hang.
+// alive returns what /live/ answers. A loop that has ended because the service stops is not reported as
+// hanging.
 func (m *monitor) alive() bool { return m.stuck == nil || m.phase() != running || !m.stuck() }
 
 func (m *monitor) phase() phase {
@@ -98,7 +99,7 @@ func (m *monitor) phase() phase {
 	return m.lifecycle.phase()
 }
 
-// look runs what is due, the system metrics too, and waits for the checks of shown alone.
+// look starts the due checks and the system metrics, and waits only for the checks of shown.
 func (m *monitor) look(ctx context.Context, shown []*engine.Check) engine.Collection {
 	m.renewMetrics()
 	return m.engine.Collect(ctx, shown)
@@ -184,7 +185,7 @@ func (p phase) ready(gating []*engine.Result) bool {
 	})
 }
 
-// now is what /detailed/ says: it runs what is due.
+// now runs the due checks and returns the Report that /detailed/ answers.
 func (m *monitor) now(ctx context.Context) Report {
 	results := m.look(ctx, m.checks).Results
 	return m.report(m.phase(), results, m.metrics()).clone()
@@ -202,7 +203,7 @@ func (m *monitor) last() Report {
 	return m.report(m.phase(), m.engine.Last(m.checks).Results, metrics).clone()
 }
 
-// check is what /checks/NAME/ says.
+// check returns what /checks/NAME/ answers.
 func (m *monitor) check(ctx context.Context, name string) (Check, error) {
 	for _, check := range m.checks {
 		if check.Name == name {

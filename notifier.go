@@ -26,7 +26,7 @@ type notifier struct {
 	changes  *changelog.Log
 	reported readiness
 
-	records engine.CallQueue // what is to be written
+	records engine.CallQueue // log records to write
 	dropped atomic.Bool      // records were dropped since the last one was written
 
 	calls     engine.CallQueue // of functions
@@ -36,7 +36,7 @@ type notifier struct {
 	guardPanic sync.Once // logs the first
 }
 
-// readiness is what was last reported of it.
+// readiness is the last reported readiness.
 type readiness struct {
 	known bool
 	ready bool
@@ -137,11 +137,11 @@ func checkAttrs(change engine.Change) []slog.Attr {
 }
 
 // reportReadiness reports a change of readiness, once every check that it depends on has a result, or the
-// phase decides. That it becomes ready from unknown is no change.
+// phase decides. A change from unknown to ready is not reported.
 func (n *notifier) reportReadiness(at time.Time) {
 	phase := n.monitor.lifecycle.phase()
 	if e := n.monitor.engine; e.Closed() && phase != draining && !at.Before(e.ClosedAt()) {
-		return // that Close ends readiness is no change
+		return // the end of readiness by Close is not reported
 	}
 	failing, known := n.failing()
 	if phase == running && !known {

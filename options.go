@@ -68,7 +68,7 @@ func Timeout(d time.Duration) CheckOption {
 	}
 }
 
-// FreshFor sets how long a result of the check serves. A look that finds an older result runs the check
+// FreshFor sets how long a result of the check is fresh. A look that finds an older result runs the check
 // again. The default is that of the probe, if it has one (probes.Defaults), and otherwise the duration of
 // WithFreshness. A duration under 1 ms or over a year is an error. The last use wins.
 func FreshFor(d time.Duration) CheckOption {
@@ -99,9 +99,9 @@ func Optional() CheckOption {
 }
 
 // FailureThreshold publishes the first n-1 failures in a row as a Warning, as the failureThreshold of a
-// Kubernetes probe does. It applies after a first success: a check that never succeeded is an Error at
-// once. An overdue run counts as one more failure each freshness time. The default is 1. A number below 1
-// is an error. The last use wins.
+// Kubernetes probe does. It applies after a first success: a check that never succeeded is an Error at once.
+// An overdue run is counted as one more failure in each freshness time. The default is 1. A number below 1 is
+// an error. The last use wins.
 func FailureThreshold(n int) CheckOption {
 	return func(c *checkConfig) error {
 		c.failureThreshold = n
@@ -140,8 +140,8 @@ func WithMemoryThreshold(warning, critical float64) Option {
 }
 
 // WithDiskThreshold sets the percentages of disk use above which the metric is a warning and critical. It
-// applies to every disk, and to its blocks and its inodes alike: the worse of the two counts. A read-only
-// file system on which nothing is free, such as an image, is not held to it.
+// applies to every disk, and to its blocks and its inodes alike: the larger of the two percentages is used. A
+// read-only file system on which nothing is free, such as an image, is not held to it.
 //
 // Each level must be 0 to 100, or Never, and not a fraction between 0 and 1. The warning level must not
 // exceed the critical one. The default is (90, Never). The last use wins.
@@ -220,7 +220,7 @@ func WithTimeout(d time.Duration) Option {
 	}
 }
 
-// WithFreshness sets how long a result serves, for the checks without a FreshFor of their own or of their
+// WithFreshness sets how long a result is fresh, for the checks without a FreshFor of their own or of their
 // probe. The default is 1 s. A duration under 1 ms or over a year is an error. The last use wins.
 func WithFreshness(d time.Duration) Option {
 	return func(c *config) error {
@@ -283,8 +283,8 @@ func WithBackground(interval time.Duration) Option {
 }
 
 // WithStartupGate keeps /startup/ and /ready/ at 503 until MarkStarted is called, for a service that has to
-// load or migrate something first. Startup depends on the gate alone and never on a check. Middleware
-// panics on this option, because its caller has no Health to call MarkStarted on.
+// load or migrate something first. Startup depends only on the gate, never on a check. Middleware panics on
+// this option, because its caller has no Health to call MarkStarted on.
 func WithStartupGate() Option {
 	return func(c *config) error {
 		c.gated = true
@@ -306,9 +306,9 @@ func WithDrainDelay(d time.Duration) Option {
 }
 
 // WithGuard protects every endpoint but live, ready and startup. A request that a guard refuses gets 401
-// where a token would help and 403 otherwise, whether or not the path exists. Readiness shows such a
-// request the status alone. All guards must allow a request. Repeated use is additive. No guard, a nil
-// guard and an invalid guard are errors.
+// where a token would help and 403 otherwise, whether or not the path exists. Readiness shows such a request
+// only the status. All guards must allow a request. Repeated use is additive. No guard, a nil guard and an
+// invalid guard are errors.
 func WithGuard(guards ...Guard) Option {
 	guards = append([]Guard{}, guards...)
 	return func(c *config) error {
@@ -337,7 +337,7 @@ func WithPublic(public ...Endpoint) Option {
 // not be Checks or Groups, which have many paths, and must be one of those of WithPublic. For one group it is
 // Group(name). Repeated use is additive. A path that is given twice is an error.
 //
-// The path "/", for balancers that can ask for nothing else, answers that path alone. GET and HEAD are
+// The path "/", for balancers that can request no other path, answers only "/" itself. GET and HEAD are
 // answered; as at every path of the health endpoints, any other method gets 405, also where the application
 // has a handler for it.
 func WithAlias(path string, e Endpoint) Option {

@@ -79,7 +79,7 @@ func relative(from, to string) string {
 	return way
 }
 
-// pageComponents is what the page shows beside the states.
+// pageComponents returns what the page shows of each component besides its state.
 func pageComponents(m *monitor) map[string]page.Component {
 	components := map[string]page.Component{}
 	for _, d := range m.dependencies {

@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// runAll makes n calls side by side and returns their errors, in their order. Calls that have not returned
-// when overdue ends are left alone, and late gives the error for each.
+// runAll makes n calls side by side and returns their errors, in their order. When overdue ends, runAll stops
+// waiting for the calls that have not returned. late returns the error of each such call.
 func runAll(overdue context.Context, n int, call, late func(i int) error) error {
 	results := make([]chan error, n)
 	for i := range results {

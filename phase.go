@@ -15,7 +15,7 @@ const (
 	closed
 )
 
-// word is what the answers say of a phase; empty for what is the rule.
+// word returns the reason that the answers give for a phase. It is empty for running.
 func (p phase) word() string {
 	switch p {
 	case starting:
@@ -39,8 +39,8 @@ const startDelay = 100 * time.Millisecond
 
 // lifecycle is the startup gate and the drain.
 type lifecycle struct {
-	gated    bool // there is a startup gate
-	opened   atomic.Bool
+	gated    bool                      // there is a startup gate
+	openedAt atomic.Pointer[time.Time] // when it was opened; nil before
 	draining atomic.Bool
 	drained  chan struct{} // closed at the end of the drain delay
 }
@@ -55,10 +55,21 @@ func (l *lifecycle) phase() phase {
 	return running
 }
 
-func (l *lifecycle) started() bool { return !l.gated || l.opened.Load() }
+func (l *lifecycle) started() bool { return !l.gated || l.openedAt.Load() != nil }
+
+// startedAt returns when the gate was opened; zero before, and without a gate.
+func (l *lifecycle) startedAt() time.Time {
+	if at := l.openedAt.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
+}
 
 // open opens the gate, and reports whether it was closed.
-func (l *lifecycle) open() bool { return l.gated && l.opened.CompareAndSwap(false, true) }
+func (l *lifecycle) open() bool {
+	now := time.Now()
+	return l.gated && l.openedAt.CompareAndSwap(nil, &now)
+}
 
 // drain begins the drain, and reports whether it had not begun.
 func (l *lifecycle) drain(delay time.Duration) bool {

@@ -10,8 +10,8 @@ import (
 
 // WithPrometheus answers /prometheus/ below the prefix with metrics for Prometheus: OpenMetrics 1.0 for a
 // request that prefers it, else text format 0.0.4. WithGuard applies. The answer is always 200, because
-// Prometheus drops every series of another one. A request is a look, as one for /detailed/ is. Without this
-// option the path is 404, and nothing is counted. Repeated use has no further effect.
+// Prometheus drops every series if it is not. A request runs the due checks, as a request for /detailed/
+// does. Without this option the path is 404, and nothing is counted. Repeated use has no further effect.
 func WithPrometheus() Option {
 	return func(c *config) error {
 		c.addFeature(Prometheus, func(m *monitor, r *router, _ *notifier) any {
@@ -68,7 +68,7 @@ func (h *Health) Metrics() *exposition.Source {
 	return exposition.NewSource(source, source.components, counters)
 }
 
-// metricSource is what exposition.Source needs.
+// metricSource implements exposition.Health.
 type metricSource struct {
 	monitor    *monitor
 	components []snapshot.Component

@@ -30,7 +30,7 @@ const (
 	Unhealthy Status = "unhealthy"
 )
 
-// Report is what /detailed/ says, in code. As JSON it is what /detailed/ answers.
+// Report is the result of Health.Report. Its JSON is the answer of /detailed/.
 type Report struct {
 	Status    Status
 	Ready     bool      // what /ready/ says
@@ -50,7 +50,7 @@ type GroupReport struct {
 	Checks []string // the names of its checks, as WithGroup was given them
 }
 
-// Check is one check's, or one metric's, state. As JSON it is what /checks/NAME/ answers.
+// Check is the state of one check or one metric. Its JSON is the answer of /checks/NAME/.
 type Check struct {
 	Name         string
 	Status       probes.Status
@@ -66,14 +66,14 @@ type Check struct {
 // System reports whether it is a system metric, not a check that an option added.
 func (c Check) System() bool { return c.metric }
 
-// Change is what the functions of WithOnChange and OnChange are given: the first failure of a check or a
-// metric, every later change of its status or reason, and every change of readiness.
+// Change is the argument of the functions of WithOnChange and OnChange. It is the first failure of a check or
+// a metric, every later change of its status or reason, and every change of readiness.
 type Change struct {
 	Check  string        // the check's or the metric's name; empty for a change of readiness
 	From   probes.Status // empty where it was unknown
 	To     probes.Status // readiness is OK or Error
 	Reason probes.Reason // empty if To is OK; of readiness "starting", "draining", or empty if a check fails
 	Lasted time.Duration // how long From, with its reason, lasted; zero where it was unknown
-	Err    error         // the whole error, for a log alone: its text is masked, what it wraps is not
+	Err    error         // the whole error, only for a log: its text is masked, the errors that it wraps are not
 	At     time.Time
 }

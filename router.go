@@ -24,11 +24,11 @@ type router struct {
 	guardPanicked func(any)
 }
 
-// route is what is at one path below the prefix.
+// route is one path below the prefix.
 type route struct {
 	endpoint Endpoint
 	answerer answerer
-	refused  answerer // what to answer where a guard refuses; nil: nothing but the refusal
+	refused  answerer // the answer to a request that a guard refuses; nil: 401 or 403
 	open     bool     // no guard is asked
 
 	// choose, if it is not nil, returns who answers a request instead.

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// serving holds the servers through which the application's requests come, so that Shutdown knows whether
-// it was given other ones. Each request has its server in its context. To look for it in every request would
-// cost too much.
+// serving holds the servers through which the application's requests come, so that Shutdown knows whether it
+// was given other ones. Each request has its server in its context. To read it in every request would cost
+// too much.
 type serving struct {
 	looks atomic.Bool // each request is to be noted: until one was, and in the drain
 	once  sync.Once   // ends the looking before the drain

@@ -59,7 +59,8 @@ var runKinds = [...]snapshot.Kind{
 	engine.Ended: snapshot.Ended, engine.Overdue: snapshot.Overdue, engine.Late: snapshot.Late,
 }
 
-// snapshot is m.report for those who know nothing of a monitor. components is what m.components returned.
+// snapshot returns the same as m.report, for packages that must not know monitor. components is what
+// m.components returned.
 func (m *monitor) snapshot(
 	components []snapshot.Component, phase phase, results []*engine.Result, metrics *metrics,
 ) *snapshot.Snapshot {

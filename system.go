@@ -31,7 +31,7 @@ type system struct {
 	closed   bool
 }
 
-// metrics is what one sample says. It is never changed.
+// metrics holds the checks that one sample leads to. It must not be changed.
 type metrics struct {
 	sample    *sysmetrics.Sample
 	checks    []Check
@@ -180,7 +180,7 @@ func (s *system) judge(sample *sysmetrics.Sample) *metrics {
 	return m
 }
 
-// figure is what is held to a threshold.
+// figure is a value that is compared with a threshold.
 type figure struct {
 	value float64
 	unit  string
@@ -248,12 +248,12 @@ func diskFigures(disk sysmetrics.Disk) []figure {
 	return figures
 }
 
-// oldAge is from which age on figures say how old they are.
+// oldAge is the age from which a metric shows age_seconds.
 const oldAge = 5 * time.Second
 
-// markStale says how old the metric is that was added last, where its figures are old ones, and makes it a
-// warning, unless it is worse already, where what they are read from is stuck. Being old alone is no
-// warning: it may be that there was no look for long.
+// markStale adds the age to the last metric if its figures are old. If the source of the figures is stuck, it
+// also makes an OK metric a warning. Old figures are otherwise not a warning, because perhaps there was no
+// look for a long time.
 func (m *metrics) markStale(stuck bool, age time.Duration) {
 	check := &m.checks[len(m.checks)-1]
 	if len(check.Details) > 0 && (age >= oldAge || stuck && age > 0) {

@@ -21,7 +21,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// check is what every library is given to run.
+// check is the function that every library runs.
 type check func(context.Context) error
 
 // settings is what a case wants of a library. What is not set is the library's default.
@@ -32,13 +32,13 @@ type settings struct {
 	live    bool          // liveness, where the library has one; else its handler without checks
 }
 
-// instance is a library at work.
+// instance is a running service with one library.
 type instance struct {
 	path   string
 	health *echohealth.Health // where it is this library
 
-	// asker makes a function that asks once and returns the status. It costs nothing beside the answer, and
-	// serves one goroutine.
+	// asker makes a function that asks once and returns the status. The function allocates nothing itself. Only
+	// one goroutine may call it.
 	asker func() func() int
 
 	get   func() (int, string) // one whole answer

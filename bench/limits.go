@@ -66,7 +66,8 @@ func (s *static) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// byHand is static as most would write it: Header().Set makes the values anew each time.
+// byHand answers like static, but with Header().Set, which allocates the values each time. Most programs do
+// so.
 func (s *static) byHand(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(s.body)))

@@ -53,7 +53,8 @@ func withoutDurations(output string) string { return durations.ReplaceAllString(
 func TestOutcomes(t *testing.T) {
 	noMetrics := echohealth.WithoutSystemMetrics()
 	good := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithDatabase(testservice.Up), echohealth.WithRedis(testservice.Up)))
-	bad := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithDatabase(testservice.Up), echohealth.WithRedis(testservice.Down)))
+	bad := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithDatabase(testservice.Up), echohealth.WithRedis(testservice.Down),
+		echohealth.WithGroup("reports", "database"), echohealth.WithGroup("cart", "redis", "database")))
 	degraded := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithDatabase(testservice.Up), echohealth.WithCheck("licence", testservice.Warning)))
 	optionalDown := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithDatabase(testservice.Up), echohealth.WithCheck("cache", testservice.Down, echohealth.Optional())))
 	gated := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithStartupGate()))
@@ -61,7 +62,7 @@ func TestOutcomes(t *testing.T) {
 	require.NoError(t, drained.Drain(t.Context()))
 	draining := testservice.Serve(t, drained)
 	elsewhere := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithPrefix("/internal/health"), echohealth.WithAlias("/readyz", echohealth.Ready), echohealth.WithRedis(testservice.Down)))
-	guarded := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithRedis(testservice.Up), echohealth.WithGuard(echohealth.BearerToken("s3cret"))))
+	guarded := testservice.Serve(t, testservice.New(t, noMetrics, echohealth.WithRedis(testservice.Up), echohealth.WithGuard(echohealth.BearerToken("s3cret")), echohealth.WithGroup("cart", "redis")))
 	tests := []struct {
 		name string
 		args []string
@@ -87,6 +88,10 @@ func TestOutcomes(t *testing.T) {
 		{"one check that warns", []string{"--check", "licence", degraded}, 0, `warning licence_expiresIN`},
 		{"one check that warns, --fail-on=warning", []string{"--check", "licence", "--fail-on=warning", degraded}, 1, `warning licence_expiresIN`},
 		{"no such check", []string{"--check", "unknown", bad}, 1, `404 Not FoundIN: there is no such check, group or endpoint, or the prefix is another`},
+		{"one group", []string{"--group", "reports", bad}, 0, `readyIN: database ok`},
+		{"one group that is not ready", []string{"--group", "cart", bad}, 1, `not_readyIN: redis error connection_refused, database ok`},
+		{"one group below a prefix", []string{"--group=reports", bad + "/api/health"}, 0, `readyIN: database ok`},
+		{"one group behind a guard", []string{"--group", "cart", guarded}, 1, `401 UnauthorizedIN: a token is missing \(--token-env or --token-file\)`},
 		{"no such group", []string{"--group", "payments", bad}, 1, `404 Not FoundIN: there is no such check, group or endpoint, or the prefix is another`},
 		{"started", []string{"--startup", good}, 0, `startedIN`},
 		{"starting", []string{"--startup", gated}, 1, `startingIN`},
@@ -263,6 +268,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"--watch", "--json", "http://x"}, "--watch, --all and --json must not be given together"},
 		{[]string{"--all", "--json", "http://x"}, "--watch, --all and --json must not be given together"},
 		{[]string{"--all", "--live", "http://x"}, "--all asks every endpoint"},
+		{[]string{"--all", "--group", "a", "http://x"}, "--all asks every endpoint"},
 		{[]string{"--all", "http://x", "http://y"}, "--all takes one URL"},
 		{[]string{"--interval", "3s", "http://x"}, "--interval is for --watch"},
 		{[]string{"--watch", "--interval", "1ms", "http://x"}, "it must be 100ms to 1h0m0s"},

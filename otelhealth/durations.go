@@ -11,8 +11,8 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// durations records how long each run takes. A recorder is told with a lock held, and the SDK is foreign
-// code: so the queue calls it.
+// durations records how long each run takes. A recorder is called with a lock held. The SDK is foreign code
+// and must not run under a lock, so the queue calls it.
 type durations struct {
 	histogram  metric.Float64Histogram
 	attributes []metric.RecordOption // one for each check

@@ -2,7 +2,7 @@ package otelhealth
 
 import "go.opentelemetry.io/otel/metric"
 
-// instrument is what a family of package exposition is called here.
+// instrument is the OpenTelemetry name of a family of package exposition.
 type instrument struct {
 	family, name string
 	kind         kind

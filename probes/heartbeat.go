@@ -31,9 +31,10 @@ func (h *Heartbeat) Beat() {
 	h.last.Store(int64(time.Since(h.start)))
 }
 
-// Late returns by how much the next Beat is late. It is negative until then: how long there is still time.
-func (h *Heartbeat) Late() time.Duration {
-	return time.Since(h.start) - time.Duration(h.last.Load()) - h.max
+// Deadline returns when the next Beat is due: the maximum after the last Beat, or after from if that is later.
+func (h *Heartbeat) Deadline(from time.Time) time.Time {
+	last := max(time.Duration(h.last.Load()), from.Sub(h.start))
+	return h.start.Add(last).Add(h.max)
 }
 
 // Check compares the time since the last Beat with the maximum.

@@ -37,7 +37,7 @@ const (
 	ReasonMissingWorkers Reason = "missing_workers" // some expected workers did not answer
 	ReasonBacklog        Reason = "backlog"         // more tasks wait than the threshold allows
 
-	// Certificates. Other checks, whose certificate is refused, report ReasonTLSError.
+	// Reasons of package certprobe. If another probe refuses a certificate, it reports ReasonTLSError.
 	ReasonCertificateExpired     Reason = "certificate_expired"       // a certificate has expired
 	ReasonCertificateExpiresSoon Reason = "certificate_expires_soon"  // a certificate is to be renewed
 	ReasonCertificateNotYetValid Reason = "certificate_not_yet_valid" // it is valid later, or the clock is wrong

@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// A missing file is no error in this file: the root group of version 2 has no limits, and a group has no
+// In this file, a missing file is not an error: the root group of version 2 has no limits, and a group has no
 // files of a controller that is not enabled for it.
 
-// A memoryLimit is what the limits of all levels leave, in bytes.
+// A memoryLimit is the memory that the limits of all levels allow, in bytes.
 type memoryLimit struct {
 	total uint64
 	room  uint64 // the smallest rest of a limit
 }
 
-// tightestMemory applies every limit from the own group upwards to the machine's total. The usage that counts
-// for a limit is that of the group which has the limit. It includes the other groups below it.
+// tightestMemory applies every limit from the own group upwards to the machine's total. A limit is compared
+// with the usage of the group that has the limit. It includes the other groups below it.
 func (g cgroup) tightestMemory(total uint64) (memoryLimit, error) {
 	tightest := memoryLimit{total: total, room: math.MaxUint64}
 	for _, dir := range g.memory.levels {
@@ -43,7 +43,7 @@ func (g cgroup) tightestMemory(total uint64) (memoryLimit, error) {
 }
 
 // memoryLimit is the lower of a group's two limits, math.MaxUint64 where there is none. Above memory.high,
-// which version 2 alone has, the kernel slows the group down so much that it seldom reaches memory.max.
+// which only version 2 has, the kernel slows the group down so much that it seldom reaches memory.max.
 func (g cgroup) memoryLimit(dir string) (uint64, error) {
 	name := path.Join(dir, g.memory.file("memory.max", "memory.limit_in_bytes"))
 	limit, err := readLimit(g.files, name)
@@ -74,7 +74,7 @@ func readLimit(files fs.FS, name string) (uint64, error) {
 
 // workingSet is a group's usage less the page cache that is dropped first. That cache grows up to every
 // limit, so usage alone does not tell how much memory is needed. A sandbox that emulates control groups may
-// have no memory.stat: then all of the usage counts as needed.
+// have no memory.stat. Then workingSet returns the whole usage.
 func (g cgroup) workingSet(dir string) (uint64, error) {
 	usage, err := readCount(g.files, path.Join(dir, g.memory.file("memory.current", "memory.usage_in_bytes")))
 	if err != nil {

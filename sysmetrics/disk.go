@@ -14,7 +14,7 @@ const (
 	// it; the rest is for a busy scheduler.
 	statfsMaxWait = 2 * time.Millisecond
 
-	// statfsStuckAfter is how old a call is at least when its file system counts as stuck. The end of
+	// statfsStuckAfter is the age of a call at which its file system is reported as stuck. The end of
 	// statfsMaxWait proves nothing on a busy machine, where the goroutine may not have run yet. Until then a
 	// sample has the last figures, with their age.
 	statfsStuckAfter = 100 * time.Millisecond

@@ -72,7 +72,7 @@ func parseCount(name, text string) (uint64, error) {
 	return n, nil
 }
 
-var errNoKey = errors.New("no such line")
+var errNoKey = errors.New("the file has no line with this name")
 
 func readKeyed(files fs.FS, name, key string) (uint64, error) {
 	text, err := readFile(files, name)

@@ -19,9 +19,9 @@ import (
 // The figures of the whole machine come from gopsutil, on every system. On Linux it reads them below
 // HOST_PROC, or /proc where that is not set. It takes a context and ignores it.
 
-// readHostCPU adds up the counters of the processors that this process may run on. Idle ones that it may not
-// use are no help to it. It does not use gopsutil's Percent, which compares with the last reading of any
-// caller in this process. User and nice include guest time.
+// readHostCPU adds up the counters of the processors that this process may run on. It ignores the others,
+// because the process can't use them. It does not use gopsutil's Percent, which compares with the last
+// reading of any caller in this process. User and nice include guest time.
 func readHostCPU() (sum cpuTimes, err error) {
 	all, err := hostTimes()
 	if err != nil {
@@ -98,8 +98,8 @@ func noCPUTimes() error {
 	return fmt.Errorf("%s: no counters of the processors", name)
 }
 
-// presence is whether one of the host's figures could ever be read. It tells what is hidden on purpose from
-// what broke.
+// presence records whether one of the host's figures could ever be read. It distinguishes a file that is
+// hidden on purpose from a failure.
 type presence struct{ known bool }
 
 // explain wraps the error of a file that was never there in ErrUnsupported: /proc is mounted with subset=pid,

@@ -18,11 +18,11 @@ const (
 	// maxWait is how long callers wait for a run. A run needs a two-hundredth of it.
 	maxWait = 50 * time.Millisecond
 
-	// stuckAfter is how long a run takes before the system counts as stuck. The end of maxWait proves only that
-	// a file is slow, or the machine busy.
+	// stuckAfter is the duration of a run at which the system is reported as stuck. The end of maxWait proves
+	// only that a file is slow, or the machine busy.
 	stuckAfter = 5 * time.Second
 
-	// oldAge is the age from which a sample tells the age of its figures.
+	// oldAge is the age from which a sample shows the age of its figures.
 	oldAge = 5 * time.Second
 )
 
@@ -34,8 +34,9 @@ type run struct {
 	timer *time.Timer
 }
 
-// newRun starts maxWait. It has two halves, and the second begins when the first has been noticed to be over.
-// So a process that was itself stopped for a while, as by a quota, has used up only one half by that.
+// newRun makes a run and starts the timer of maxWait. The timer has two halves. The second half starts when
+// the first one fires. So if the process is stopped for a while, for example by a CPU quota, only one half
+// passes.
 func newRun() *run {
 	over, end := context.WithCancel(context.Background())
 	timer := time.AfterFunc(maxWait/2, func() { time.AfterFunc(maxWait/2, end) })
@@ -113,8 +114,8 @@ func (s *Sampler) result() *Sample {
 	return next
 }
 
-// substitute is a sample without new figures: it repeats the last ones, or has none. Their age alone does not
-// make it stuck, since it may only mean that no sample was asked for. A run that takes too long does.
+// substitute is a sample without new figures: it repeats the last ones, or has none. Old figures do not make
+// it stuck, because perhaps no sample was requested. A run that takes too long does.
 func (s *Sampler) substitute(now time.Time) (next *Sample) {
 	stuck := s.run != nil && now.Sub(s.run.began) >= stuckAfter
 	switch {
@@ -165,8 +166,8 @@ func (s *Sampler) absent(at time.Time, err error) *Sample {
 // Fresh reports whether Sample would return a sample without measuring.
 func (s *Sampler) Fresh() bool { return s.last.Load().serves() }
 
-// serves reports whether the sample need not be replaced yet. A nil sample does not serve. The wall clock
-// counts too: the monotonic one stands still while a machine is suspended.
+// serves reports whether the sample need not be replaced yet. For a nil sample it returns false. It checks
+// the wall clock too, because the monotonic clock stands still while the machine is suspended.
 func (s *Sample) serves() bool {
 	if s == nil {
 		return false

@@ -33,7 +33,7 @@ func (d DiskPath) validate() error {
 	case strings.ContainsRune(d.Path, 0):
 		return fmt.Errorf("sysmetrics: disk %q: path %q contains a zero byte, an absolute path is required",
 			d.Name, d.Path)
-	// On Windows "/" is the root of the current drive, which counts as absolute.
+	// On Windows "/" is the root of the current drive, which is accepted as absolute.
 	case !filepath.IsAbs(d.Path) && !strings.HasPrefix(d.Path, "/"):
 		return fmt.Errorf("sysmetrics: disk %q: path %q is relative, an absolute path is required", d.Name, d.Path)
 	}
@@ -42,9 +42,9 @@ func (d DiskPath) validate() error {
 
 // A Sampler measures on demand. Its methods may be called from any number of goroutines. It needs no Close,
 // because it owns goroutines only while it measures: one in all, and one for each disk. If the system or a
-// disk does not answer, its goroutine ends when it does.
+// disk does not answer, the goroutine waits until it answers.
 type Sampler struct {
-	last atomic.Pointer[Sample] // what Sample returns
+	last atomic.Pointer[Sample] // the result of Sample
 
 	mu        sync.Mutex // guards the next three, and writes to last; nothing is measured under it
 	run       *run       // the unfinished run, or nil
@@ -61,8 +61,8 @@ type Sampler struct {
 }
 
 // New makes a Sampler and reads the processor's counters once, as the start of their first window. The error
-// joins one error for each invalid entry of opts. A figure that cannot be read is no error here. New waits at
-// most 50 ms for a system that does not answer.
+// joins one error for each invalid entry of opts. A figure that cannot be read is not an error of New. New
+// waits at most 50 ms for a system that does not answer.
 func New(opts Options) (*Sampler, error) {
 	return newSampler(opts, thisMachine())
 }

@@ -22,11 +22,10 @@
 // struct below that has an Err field follows one rule: while Err is nil its figures are measured; otherwise
 // they are zero and Err is the cause:
 //
-//   - [ErrPending]: it takes more time, a later sample has it.
-//   - [ErrUnsupported]: it does not exist here, and no later sample has it.
-//   - [ErrUnmounted]: the file system of a disk was unmounted while the Sampler was in use.
-//   - Any other error is what failed during reading. It names files and quotes a few bytes of them, which
-//     belongs in a log and not in a public answer.
+// - [ErrPending]: it takes more time, a later sample has it. - [ErrUnsupported]: it does not exist here, and
+// no later sample has it. - [ErrUnmounted]: the file system of a disk was unmounted while the Sampler was in
+// use. - Any other error is a failure to read. It names files and quotes a few bytes of them, which belongs
+// in a log and not in a public answer.
 //
 // The comment of a field says so where the field is valid beside an Err. A figure with an Err of its own is a
 // [Figure].
@@ -71,12 +70,11 @@ const (
 	Cgroup Source = "cgroup"
 )
 
-// A Sample is what a [Sampler] has measured. It never changes after it was returned, and must not be changed:
-// all callers within a second share it.
+// A Sample holds the measurements of a [Sampler]. It never changes after it was returned, and must not be
+// changed: all callers within a second share it.
 type Sample struct {
-	// At is when the measurement began, so no figure is older, except those of a disk that has an Age. It has
-	// a monotonic reading. For a sample with an Age, and for one without any figures, it is when the sample
-	// was made.
+	// At is the time when the measurement began. No figure is older, except those of a disk that has an Age. If
+	// the sample has an Age or no figures, At is the time when the sample was made. At has a monotonic reading.
 	At time.Time
 
 	// Seq orders the samples of one Sampler: a later one has a higher Seq than an earlier one. At does not

@@ -4,8 +4,8 @@ package basecontext
 
 import "context"
 
-// With returns ctx with the values of base besides: those that ctx does not have. The deadline and the
-// cancellation of base do not count. A nil base has no values.
+// With returns a context like ctx. If ctx has no value for a key, the context returns the value of base. It
+// ignores the deadline and the cancellation of base. A nil base has no values.
 func With(ctx, base context.Context) context.Context {
 	if base == nil || base == context.Background() {
 		return ctx

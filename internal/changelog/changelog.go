@@ -32,8 +32,8 @@ const (
 // Change is one change of a subject.
 type Change struct {
 	Subject string // whose changes are summed up together
-	State   string // what it is now: a change to a state that the subject has been in is a repetition
-	Bad     bool   // the state is not well
+	State   string // the new state; a state that the subject has had before is a repetition
+	Bad     bool   // the state is a problem
 	At      time.Time
 	Level   slog.Level
 	Message string
@@ -51,7 +51,7 @@ type Log struct {
 	closed   bool
 }
 
-// subject is what is known of a subject since it has begun to change.
+// subject holds the recent changes of one subject.
 type subject struct {
 	seen  map[string]time.Time // when the subject last changed to a state
 	last  Change
@@ -61,7 +61,7 @@ type subject struct {
 	held  *summary      // nil where nothing is to be summed up
 }
 
-// summary is what has not been written yet.
+// summary holds changes that are not written yet.
 type summary struct {
 	changes int
 	states  []string // in the order of their first change
@@ -88,7 +88,7 @@ func (l *Log) Add(c Change) {
 	}
 	switch {
 	case s.isNew(c):
-		l.flush(s, c.At) // what came before comes first
+		l.flush(s, c.At) // write the earlier changes first
 		l.record(s, c)
 	case s.held == nil && (c.At.Sub(s.at) >= s.quiet || l.closed):
 		s.grow()

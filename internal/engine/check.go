@@ -10,13 +10,13 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Config is what a check is made of. Timeout and Freshness are above zero.
+// Config configures a check. Timeout and Freshness must be above zero.
 type Config struct {
 	Name       string
 	Probe      probes.Probe
-	Timeout    time.Duration // after this a run counts as failed, whether or not the probe has returned
-	Freshness  time.Duration // how long one result serves
-	RetryAfter time.Duration // how long it serves where the run failed; zero: Freshness
+	Timeout    time.Duration // a longer run has failed, even if the probe is still running
+	Freshness  time.Duration // how long a result is fresh
+	RetryAfter time.Duration // how long the result of a failed run is fresh; zero: Freshness
 	SlowAfter  time.Duration // an OK that took longer is a Warning; zero: never
 
 	FailureThreshold int // as many failures in a row make an Error of what was well before; zero: 1
@@ -45,7 +45,7 @@ type Check struct {
 	index  int                    // in the engine's checks
 	last   atomic.Pointer[Result] // nil before the first result
 	reruns atomic.Uint64          // how often Rerun was called
-	known  atomic.Uint64          // what reruns was when the call of the last result began
+	known  atomic.Uint64          // the value of reruns when the last result's call began
 
 	mu              sync.Mutex // guards what follows, and is held while last is replaced
 	inFlight        *run       // nil between two runs
@@ -82,16 +82,19 @@ func (c *Check) ask(now time.Time) (*Result, *run) {
 	return nil, c.inFlight
 }
 
-// Recent returns the last result if it serves still, or is not older than oldest and no Rerun came after it;
-// else nil. It starts a run if one is due, and does not wait for it. It allocates nothing while the result
-// serves.
+// Recent returns the last result if it is fresh. It also returns a result that is not older than oldest,
+// unless Rerun was called after it. Otherwise it returns nil. It starts a due run and does not wait for it.
+// It allocates nothing while the result is fresh.
 func (c *Check) Recent(now time.Time, oldest time.Duration) *Result {
 	if c.isFresh(now) {
 		return c.last.Load()
 	}
 	c.renew(now, 0)
+	if c.isOutdated() { // asked before last is read: a run that ends in between would make an old one pass
+		return nil
+	}
 	last := c.last.Load()
-	if last == nil || c.isOutdated() || age(last.At, now) > max(oldest, last.serves) {
+	if last == nil || age(last.At, now) > max(oldest, last.serves) {
 		return nil
 	}
 	return last
@@ -110,15 +113,15 @@ func (c *Check) renew(now time.Time, ahead time.Duration) {
 	}
 }
 
-// Rerun runs the check whether or not its result is fresh. From now on no caller is given the result of a
-// call that began before.
+// Rerun runs the check whether or not its result is fresh. From now on no caller gets the result of a call
+// that began earlier.
 func (c *Check) Rerun() {
 	c.reruns.Add(1)
 	c.engine.Invalidate()
 	c.renew(time.Now(), 0)
 }
 
-// isFresh reports whether the last result serves at now.
+// isFresh reports whether the last result is fresh at now.
 func (c *Check) isFresh(now time.Time) bool {
 	last := c.last.Load()
 	return last != nil && !c.isOutdated() && age(last.At, now) < last.serves
@@ -130,7 +133,7 @@ func (c *Check) isOutdated() bool { return c.known.Load() != c.reruns.Load() }
 // isOverdue reports whether the run in flight has had its timeout. c.mu is held.
 func (c *Check) isOverdue() bool { return c.inFlight != nil && c.inFlight.overdue }
 
-// wall is the time by the wall clock alone.
+// wall removes the monotonic reading, so that times compare by the wall clock only.
 var wall = func(t time.Time) time.Time { return t.Round(0) }
 
 // age is how long ago at was, by the clock that shows more: the monotonic one stands still while a machine is
@@ -139,9 +142,9 @@ func age(at, now time.Time) time.Duration {
 	return max(now.Sub(at), wall(now).Sub(wall(at)))
 }
 
-// freshUntil is when the next look is due after result was given: at once if it expired while another check
-// was waited for, or if Rerun was called. The result of an overdue run does not expire. It is shown again
-// after each freshness time, so that the answer's timestamp is current.
+// freshUntil returns when the next look after result is due. It is due at once if result expired while
+// another check was waited for, or if Rerun was called. The result of an overdue run does not expire. It is
+// shown again after each freshness time, so that the answer's timestamp is current.
 func (c *Check) freshUntil(result *Result, now time.Time) time.Time {
 	until := result.At.Add(result.serves)
 	if c.isOutdated() {
@@ -153,7 +156,7 @@ func (c *Check) freshUntil(result *Result, now time.Time) time.Time {
 	return now.Add(c.retryAfter())
 }
 
-// dueAfter is when the check is due again, as seen from a look at now that did not wait for it.
+// dueAfter returns when the check is due again, for a look at now that did not wait for the check.
 func (c *Check) dueAfter(now time.Time) time.Time {
 	if last := c.last.Load(); last != nil && last.At.Add(last.serves).After(now) {
 		return last.At.Add(last.serves)
@@ -161,7 +164,7 @@ func (c *Check) dueAfter(now time.Time) time.Time {
 	return now.Add(c.retryAfter()) // it is running
 }
 
-// retryAfter is how long the result of a run that failed serves.
+// retryAfter returns how long the result of a failed run is fresh.
 func (c *Check) retryAfter() time.Duration {
 	if c.RetryAfter > 0 {
 		return min(c.RetryAfter, c.Freshness)
@@ -194,8 +197,8 @@ func (c *Check) unfinished(r *run) *Result {
 	return result
 }
 
-// closedResult is what every check says once the Engine is closed: no run renews what is old, so nothing
-// stays green. It took as long as the last run.
+// closedResult returns the result of a check after the Engine was closed. It is an Error, so that no old OK
+// stays visible. Its duration is that of the last run.
 func (c *Check) closedResult() *Result {
 	at := c.engine.ClosedAt()
 	result := &Result{Status: probes.Error, Reason: probes.ReasonStale, Err: errClosed, At: at, Since: at}

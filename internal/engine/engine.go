@@ -2,9 +2,9 @@
 // timeout, and gives the last result to every caller while it is fresh. It knows probes and nothing of
 // HTTP, of Echo, or of how a result is shown.
 //
-// There is one rule for when a check runs: a result serves for its freshness, and the next caller has the
-// check run. A schedule is one more caller. Between two runs an Engine owns no goroutine. No lock is held
-// while a probe or a listener is called.
+// A result is fresh for a configured time. The first caller after that time starts a run of the check. A
+// schedule is one more caller. Between two runs an Engine has no goroutine. No lock is held while a probe or
+// a listener is called.
 package engine
 
 import (
@@ -16,8 +16,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Listener is told what happens to the checks, one call at a time and in order. It may call any method of
-// the Engine.
+// Listener receives the events of the checks, one call at a time and in order. It may call any method of the
+// Engine.
 type Listener interface {
 	// Changed is called for a check's first result, and for every later one whose status or reason is
 	// another.
@@ -77,12 +77,12 @@ type Collection struct {
 	Until      time.Time // when the first of these results is fresh no longer, and in a second at the latest
 	Due        time.Time // when the next look is due: Until, or before it, when another check is due
 	Generation uint64
-	Whole      bool // false where the caller's context ended before a run did: true for this caller alone
+	Whole      bool // false if the caller's context ended before a run; then only for this caller
 }
 
-// Collect is a look: it runs every check that has no fresh result, and returns the results of shown, some
-// or all of Checks. It waits for those runs alone, until ctx ends; a run goes on then. It never takes
-// longer than the longest timeout of shown.
+// Collect is a look: it runs every check that has no fresh result, and returns the results of shown, some or
+// all of Checks. It waits only for the runs of shown. If ctx ends first, Collect returns and the runs go on.
+// It never takes longer than the longest timeout of shown.
 func (e *Engine) Collect(ctx context.Context, shown []*Check) Collection {
 	now := time.Now()
 	c := Collection{Generation: e.Generation(), Results: make([]*Result, len(shown)), Whole: true}
@@ -100,7 +100,7 @@ func (e *Engine) Collect(ctx context.Context, shown []*Check) Collection {
 		e.renew()
 	}
 	if e.queue.pending() {
-		go e.queue.flush() // a look found out about an overdue run; a listener that hangs must not keep the caller
+		go e.queue.flush() // not here, because a listener that hangs must not delay the caller
 	}
 	if waits != nil {
 		c.await(ctx, e, shown, waits)
@@ -110,7 +110,7 @@ func (e *Engine) Collect(ctx context.Context, shown []*Check) Collection {
 	return c
 }
 
-// until fills in how long the results serve.
+// until sets how long the results are fresh.
 func (c *Collection) until(now time.Time, e *Engine, shown []*Check) {
 	c.Until = now.Add(time.Second)
 	if e.Closed() { // no result is fresh, and none changes
@@ -187,8 +187,8 @@ func (e *Engine) Invalidate() { e.generation.Add(1) }
 func (e *Engine) Done() <-chan struct{} { return e.ctx.Done() }
 
 // Close ends the schedule, cancels all runs and waits for them to end, but not longer than limit: a probe
-// that heeds no context is left alone. It returns the names of the checks that still run. Afterwards
-// nothing else does, and every result is an Error with ReasonStale.
+// that ignores its context goes on. It returns the names of the checks that still run. Afterwards no other
+// check runs, and every result is an Error with ReasonStale.
 func (e *Engine) Close(limit time.Duration) []string {
 	now := time.Now()
 	e.closedAt.CompareAndSwap(nil, &now)

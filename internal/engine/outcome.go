@@ -18,7 +18,7 @@ type outcome struct {
 	reason  probes.Reason
 	details []slog.Attr
 	err     error
-	invalid error // what broke the rules and had to be changed or left out
+	invalid error // the violations of probes.Result's rules, which were corrected
 }
 
 var errClosed = errors.New("the health checks are closed")
@@ -55,7 +55,7 @@ func judge(result probes.Result) outcome {
 		o.reason = ""
 	case o.status != probes.Warning && o.status != probes.Error:
 		invalid = append(invalid,
-			fmt.Errorf("the status %q is none of ok, warning and error: it counts as error", o.status))
+			fmt.Errorf("the status %q must be ok, warning or error: it is treated as error", o.status))
 		o.status = probes.Error
 	}
 	if o.status != probes.OK {
@@ -110,7 +110,7 @@ func (o outcome) result(took time.Duration) *Result {
 	return &Result{Status: o.status, Reason: o.reason, Details: o.details, Err: o.err, Took: took}
 }
 
-// withSlow is r, or a Warning where it is OK and took longer than limit. Zero is no limit.
+// withSlow returns r. If r is OK and took longer than limit, it becomes a Warning. Zero means no limit.
 func (r *Result) withSlow(limit time.Duration) *Result {
 	if limit > 0 && r.Status == probes.OK && r.Took > limit {
 		r.Status, r.Reason = probes.Warning, probes.ReasonSlow

@@ -28,7 +28,7 @@ type run struct {
 	paused   bool      // the process was stopped during the call
 	repeated bool      // it is the second call
 	counted  int       // how many failures were counted for it since it is overdue
-	reruns   uint64    // what the check's reruns was when the call began
+	reruns   uint64    // the value of the check's reruns when the call began
 }
 
 // start starts a run. c.mu is held.
@@ -42,7 +42,8 @@ func (c *Check) start(now time.Time) *run {
 	return r
 }
 
-// await waits until r has an outcome, and returns nil; or what to say instead where ctx ends first.
+// await waits until r has an outcome, and then returns nil. If ctx ends first, it returns the result for an
+// unfinished run.
 func (r *run) await(ctx context.Context, c *Check) *Result {
 	select {
 	case <-r.settled:
@@ -50,7 +51,7 @@ func (r *run) await(ctx context.Context, c *Check) *Result {
 	case <-ctx.Done():
 	}
 	select {
-	case <-r.settled: // both at once: the outcome counts
+	case <-r.settled: // if both happened at once, use the outcome
 		return nil
 	default:
 		return c.unfinished(r)
@@ -183,9 +184,9 @@ func (c *Check) extend(r *run, now time.Time) bool {
 	return true
 }
 
-// overrun gives those who wait a timeout. Where the last failure came late too, and all that is new is the
-// reason, the listener is told only if this run ends otherwise, or not at all: a failure that always comes
-// late would change the reason twice in every run. c.mu is held.
+// overrun gives all waiting callers a timeout. If the last failure came late too, and only the reason is new,
+// overrun does not call the listener yet. Otherwise a failure that always comes late would change the reason
+// twice in every run. c.mu is held.
 func (c *Check) overrun(r *run) {
 	r.overdue = true
 	defer close(r.settled)

@@ -6,9 +6,10 @@ import (
 	"github.com/echo-probes/echohealth/internal/duration"
 )
 
-// Schedule looks by itself: after delay, and then each interval, 10 % more or less. It runs every check
-// whose result would not serve until the runs of the next look have ended, and calls also, which must
-// return soon. A timer, and no goroutine, waits for the next look. Close ends it. Call it once.
+// Schedule starts looks at an interval: the first after delay, the next after each interval, 10 % more or
+// less. A look runs every check whose result would not stay fresh until the next look's runs have ended. It
+// also calls also, which must return soon. Between two looks there is a timer and no goroutine. Close ends
+// it. Call it once.
 func (e *Engine) Schedule(delay, interval time.Duration, also func()) {
 	e.scheduleMu.Lock()
 	defer e.scheduleMu.Unlock()

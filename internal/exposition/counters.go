@@ -34,7 +34,7 @@ type Counters struct {
 	counts []counts   // one for each component
 }
 
-// counts are what has happened to one component.
+// counts holds the counters of one component.
 type counts struct {
 	last    probes.Status         // of the last run; empty before the first
 	checks  [len(statuses)]uint64 // by status
@@ -47,8 +47,8 @@ var statuses = [...]probes.Status{probes.OK, probes.Warning, probes.Error}
 // NewCounters returns counters for so many components.
 func NewCounters(components int) *Counters { return &Counters{counts: make([]counts, components)} }
 
-// Record counts a run. A late failure was counted when it exceeded its timeout. That a component has its
-// first result is no change.
+// Record counts a run. A late failure was counted when it exceeded its timeout. The first result of a
+// component is not counted as a change.
 func (c *Counters) Record(run snapshot.Run) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

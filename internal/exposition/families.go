@@ -1,6 +1,6 @@
-// Package exposition says which metrics there are, what each means, and how they are written for
-// Prometheus. The table of Families stands behind the text that the health endpoints answer with, and
-// behind the collectors for the client libraries of Prometheus and OpenTelemetry, so that all say the same.
+// Package exposition defines the metrics and writes them in the formats of Prometheus. The health endpoints
+// and the collectors for the client libraries of Prometheus and OpenTelemetry use the same table Families, so
+// that all export the same metrics.
 package exposition
 
 import (
@@ -50,7 +50,7 @@ type Series struct {
 	Histogram *Histogram // instead of Value, if the family has TypeHistogram; it must not be kept
 }
 
-// source is what the series are made from.
+// source holds the data that the series are made from.
 type source struct {
 	*snapshot.Snapshot
 	counts []counts // one for each component

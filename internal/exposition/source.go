@@ -13,9 +13,9 @@ type Source struct {
 	components []snapshot.Component
 }
 
-// Health is what a Source needs of one.
+// Health is the part of a Health that a Source needs.
 type Health interface {
-	// Look runs what is due, and returns what is known then.
+	// Look runs the due checks, and returns the state afterwards.
 	Look(context.Context) *snapshot.Snapshot
 	// Record lets a recorder be told of each run from now on, until remove is called.
 	Record(snapshot.Recorder) (remove func())

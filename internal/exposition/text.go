@@ -20,7 +20,7 @@ const (
 	OpenMetrics
 )
 
-// ContentType is what an answer in this format must say. Prometheus 3 refuses one without it.
+// ContentType returns the Content-Type header of this format. Prometheus 3 refuses an answer without it.
 func (f Format) ContentType() string {
 	if f == OpenMetrics {
 		return "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -105,10 +105,10 @@ func appendName(b []byte, family *Family, suffix string, series Series, le strin
 	return append(b, ' ')
 }
 
-// appendEscaped writes a label's value. One byte that is no UTF-8 would make Prometheus refuse the whole
-// answer.
+// appendEscaped writes a label's value. One byte that is not valid UTF-8 would make Prometheus refuse the
+// whole answer.
 func appendEscaped(b []byte, value string) []byte {
-	for _, r := range value { // U+FFFD for what is no UTF-8
+	for _, r := range value { // range yields U+FFFD for an invalid byte
 		switch r {
 		case '\\':
 			b = append(b, `\\`...)

@@ -1,6 +1,6 @@
 // Package history keeps what the checks found, in memory that is fixed when it starts: the last hour by the
-// second, the last day by the minute, and the last changes. It knows nothing of a Health, and asks no
-// check: what no run has found is no data.
+// second, the last day by the minute, and the last changes. It does not import Health and runs no check. A
+// time without a run has no data.
 package history
 
 import (
@@ -39,7 +39,8 @@ type History struct {
 	next    int // in changes, of which it is a ring
 }
 
-// track is what is kept of one component. Slots are counted from the start of the History, and kept in rings.
+// track holds the history of one component. The number of a slot is its distance from the start of the
+// History. The slots are kept in rings.
 type track struct {
 	seconds []second
 	minutes []minute
@@ -119,7 +120,7 @@ func (h *History) addChange(t *track, run snapshot.Run, at time.Duration) {
 	}
 	t.status, t.reason, t.changed, t.late = run.Status, run.Reason, at, false
 	if c.from == "" && c.to == probes.OK {
-		return // that something is well at first is no change
+		return // a first result that is OK is not a change
 	}
 	t.last = h.next
 	if len(h.changes) < maxChanges {
@@ -174,8 +175,8 @@ func (t *track) add(run snapshot.Run) {
 	}
 }
 
-// clock counts the time that has passed. It never goes back. Where the wall clock has moved further than the
-// monotonic one, the machine was suspended, or its clock was set: then there is no data for the difference.
+// clock counts the time that has passed. It never goes back. If the wall clock has moved further than the
+// monotonic one, the machine was suspended or its clock was set. The difference has no data.
 type clock struct {
 	last time.Time
 	now  time.Duration // since the start

@@ -8,7 +8,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Report is what is known of a window: columns of equal length, the last of which is the present one.
+// Report is the history of a window, in columns of equal length. The last column contains the present.
 type Report struct {
 	Instance   string // a random name of the process; the caller fills it in
 	Made       time.Time
@@ -20,7 +20,7 @@ type Report struct {
 	Changes    []Change // oldest first
 }
 
-// Component is what is known of one component.
+// Component is the history of one component.
 type Component struct {
 	Name         string
 	Columns      []Column
@@ -162,7 +162,7 @@ func (t *track) report(of snapshot.Component, p plan) Component {
 	return c
 }
 
-// before returns the code of the last minute with data before from, and until when it serves.
+// before returns the code of the last minute with data before from. It is valid until served.
 func (t *track) before(from, interval time.Duration) (code int, served time.Duration) {
 	end := int64(from / time.Minute)
 	for i := end - 1; i >= 0 && i > end-int64(len(t.minutes)); i-- {
@@ -223,7 +223,8 @@ func (s slot) column() Column {
 	return c
 }
 
-// availability counts the minutes that the window touches.
+// availability returns the share of results that were not an Error, and the number of incidents, in the
+// minutes that overlap with the window.
 func (t *track) availability(p plan) (share Figure, incidents int) {
 	var up, all float64
 	for i := int64(p.from() / time.Minute); i <= t.at/60; i++ {
@@ -233,7 +234,7 @@ func (t *track) availability(p plan) (share Figure, incidents int) {
 		}
 		well := float64(m.count[0]) + float64(m.count[1])
 		if runs := well + float64(m.count[2]); runs > 0 {
-			up, all = up+well/runs, all+1 // each minute counts the same, however often it was looked at
+			up, all = up+well/runs, all+1 // each minute has the same weight, however many runs it had
 		}
 		incidents += int(m.incidents)
 	}

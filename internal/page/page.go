@@ -21,9 +21,9 @@ var style string
 //go:embed assets/page.js
 var script string
 
-// Policy returns the value of the header Content-Security-Policy: nothing but this style and this script,
-// and no request but to the page's own origin. It is no variable, which every program would compute at its
-// start.
+// Policy returns the value of the header Content-Security-Policy: it allows only this style, this script and
+// requests to the page's own origin. It is a function and not a variable, because every program would compute
+// a variable at its start.
 func Policy() string {
 	return "default-src 'none'; script-src '" + hash(script) + "'; style-src '" + hash(style) + "'; " +
 		"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -34,7 +34,7 @@ func hash(text string) string {
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// Component is what the page shows of a check or a system metric beside its state.
+// Component holds what the page shows of a check or a system metric besides its state.
 type Component struct {
 	System   bool    `json:"system,omitempty"`
 	Switch   bool    `json:"switch,omitempty"`   // the application turns it off and on by itself
@@ -117,7 +117,7 @@ type problem struct {
 	status probes.Status
 }
 
-// problems are what is not ok, errors first.
+// problems returns the components that are not ok, errors first.
 func problems(s *snapshot.Snapshot) []problem {
 	var errs, warnings []problem
 	for i, c := range s.Components {

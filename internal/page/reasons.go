@@ -2,7 +2,7 @@ package page
 
 import "github.com/echo-probes/echohealth/probes"
 
-// meanings are what the reasons mean, in one line. docs/troubleshooting.md has an entry for each.
+// meanings explains each reason in one line. docs/troubleshooting.md has an entry for each.
 var meanings = map[probes.Reason]string{
 	probes.ReasonTimeout:                "no answer in time",
 	probes.ReasonConnectionRefused:      "nothing listens there",

@@ -66,8 +66,9 @@ var sqlClasses = []word{
 }
 
 // poolerTexts are for SQLSTATE 08P01. PgBouncer gives it to all errors of its own, and before 1.20 to those
-// of the PostgreSQL behind it that it passes on at a login. The first text that an error contains counts. An
-// error with none of them is a lost connection, such as "client_idle_timeout" and "server conn crashed?".
+// of the PostgreSQL behind it that it passes on at a login. The first text of the table that an error
+// contains decides. An error that contains none of them is a lost connection, such as "client_idle_timeout"
+// and "server conn crashed?".
 var poolerTexts = []word{
 	{"no such database", probes.ReasonNotFound},
 	{"unsupported ", probes.ReasonMisconfigured}, // startup parameter

@@ -124,7 +124,7 @@ var mySQLTexts = []word{
 	{"bad connection", probes.ReasonConnectionLost},
 	{"busy buffer", probes.ReasonConnectionLost},
 	{"commands out of sync", probes.ReasonConnectionLost},
-	{"malformed packet", probes.ReasonMisconfigured}, // the server is none of MySQL
+	{"malformed packet", probes.ReasonMisconfigured}, // the server does not speak MySQL's protocol
 	{"MySQL server does not support required protocol 41+", probes.ReasonMisconfigured},
 	{"TLS requested but server does not support TLS", probes.ReasonTLSError},
 	{"this authentication plugin is not supported", probes.ReasonAuthenticationFailed},

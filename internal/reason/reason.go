@@ -18,9 +18,9 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Of returns the word for err, and "" for nil. A reason that probes.Warn or probes.Fail gave comes first;
-// if it is not valid, Of returns ReasonFailed. Otherwise Of returns what the error of the highest rank in
-// err's tree says. A server's answer may be in err's text alone.
+// Of returns the word for err, and "" for nil. A reason that probes.Warn or probes.Fail gave comes first; if
+// it is not valid, Of returns ReasonFailed. Otherwise Of returns the reason of the error with the highest
+// rank in err's tree. A server's answer may exist only in err's text.
 func Of(err error) probes.Reason {
 	if err == nil {
 		return ""
@@ -61,7 +61,7 @@ const (
 	none
 )
 
-// cause is what one error of a tree says.
+// cause is the reason of one error of a tree, with its rank.
 type cause struct {
 	rank   rank
 	reason probes.Reason
@@ -152,7 +152,7 @@ func causeOfText(err error) cause {
 	return cause{rank: none}
 }
 
-// is is errors.Is for err alone, without what it wraps.
+// is works like errors.Is, but only for err, not for the errors that it wraps.
 func is(err, target error) bool {
 	matcher, ok := err.(interface{ Is(error) bool })
 	return err == target || ok && matcher.Is(target)

@@ -18,8 +18,8 @@ func (c *cause) readText(text string) {
 	}
 }
 
-// word is the reason for a code or a text. Tables of them are no maps, which would be built at start by code
-// of 4 KB.
+// word is the reason for a code or a text. Tables of words are slices. A map would need 4 KB of code to build
+// it at the start.
 type word struct {
 	text   string
 	reason probes.Reason

@@ -20,8 +20,8 @@ func (s *search) encoded(depth int) {
 	}
 }
 
-// decode returns text with one layer of escapes taken off, and where each byte of it, and its end, were
-// before. The places are nil where there is no escape.
+// decode returns text with one layer of escapes removed. places holds the position in text of each decoded
+// byte and of the end. It is nil if there is no escape.
 func decode(text string) (decoded string, places []int) {
 	if strings.IndexByte(text, '%') < 0 && strings.IndexByte(text, '\\') < 0 {
 		return text, nil
@@ -39,7 +39,7 @@ func decode(text string) (decoded string, places []int) {
 	return string(plain), append(places, len(text))
 }
 
-// escapes are what comes before the two digits of an escape: in URLs, in JSON, and in Go's quotes.
+// escapes holds what precedes the two digits of an escape: in URLs, in JSON, and in Go's quotes.
 var escapes = []string{"%", `\u00`, `\x`}
 
 // unescape returns the first byte that text stands for, and the length of what stands for it.

@@ -1,5 +1,5 @@
 // Package redact makes an error's text fit for a log: it masks the passwords in it, and cuts it where it is
-// long. It imports the standard library alone.
+// long. It imports only the standard library.
 package redact
 
 import (
@@ -34,9 +34,9 @@ func Error(err error) (text string) {
 // where it is percent-encoded or escaped. In doubt it masks a word too many: no character ends a password
 // that could be part of one. Text over 8 KiB is cut, and marked as cut.
 //
-// Each secret is looked for in the whole text, whatever else was found, so that none is missed because of
-// what stands beside it. Twice as much is searched as is shown: a secret at the cut is known by what
-// follows it.
+// Text searches for each kind of secret in the whole text, whatever else was found, so that no secret hides
+// another. It searches twice as much text as it returns, because a secret at the cut may be recognized only
+// by the text after it.
 //
 // It is written by hand because package regexp would make every program that imports this module 256 KB
 // larger.
@@ -52,11 +52,11 @@ type search struct {
 	text  string
 	found []span
 
-	// What was searched last for white space, \n, the end of a list's item, and each kind of quote.
+	// The last searches for white space, \n, the end of a list's item, and each kind of quote.
 	word, line, list stretch
 	quotes           map[quote]*stretch
 
-	atEnd, at int // what was searched last for @ ended at atEnd; the last one is at at
+	atEnd, at int // the last search for @ ended at atEnd and found the last one at at
 }
 
 func (s *search) all() {
@@ -82,8 +82,7 @@ func (p byPlace) Len() int           { return len(p) }
 func (p byPlace) Less(i, j int) bool { return p[i].from < p[j].from }
 func (p byPlace) Swap(i, j int)      { p[i], p[j] = p[j], p[i] }
 
-// hide is called from many places, and is no part of them: with wordEnd and lineEnd that would be another 8
-// KB in every program.
+// hide, wordEnd and lineEnd are called from many places. Inlining them would make every program 8 KB larger.
 //
 //go:noinline
 func (s *search) hide(from, to int) {

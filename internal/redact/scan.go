@@ -146,8 +146,8 @@ func (s *search) lastAt(from, to int) int {
 	return s.at
 }
 
-// stretch is what the last search went over: one that begins in it ends where it does. Without that a text
-// that consists of nothing but beginnings would be searched to its end from each of them.
+// stretch is the range of the last search. A search that begins inside it has the same end. Without this, a
+// text that contains only beginnings would be searched to its end from each of them.
 type stretch struct{ from, to int }
 
 // end returns where a search from at on ends, by find where it is not known.

@@ -23,18 +23,18 @@ func (s *search) values() {
 	}
 }
 
-// kind is how sure it is that a key names a secret.
+// kind says how certainly a key names a secret.
 type kind int
 
 const (
 	harmless      kind = iota
 	likely             // not in plain prose, such as "unexpected token: x"
-	certain            // also there
-	authorization      // and its value may begin with a scheme, which is no secret
-	cookies            // and its value is a list of name=value; "cookie: not found" is prose
+	certain            // in plain prose too
+	authorization      // the same, and the value may begin with a scheme, which is not a secret
+	cookies            // the value is a list of name=value; "cookie: not found" is prose
 )
 
-// keys are how the names of secrets end, without case, - and _.
+// keys holds the ends of the names of secrets, in lower case and without - and _.
 var keys = []struct {
 	end  string
 	kind kind
@@ -46,15 +46,15 @@ var keys = []struct {
 	{"authorization", authorization}, {"cookie", cookies}, {"cookies", cookies},
 }
 
-// key is what stands before a delimiter.
+// key is the name before a delimiter.
 type key struct {
 	kind     kind
 	quoted   bool
-	compound bool // like client_secret, clientSecret or X-Auth-Token: no word of prose
-	after    byte // what is before it, but for blanks; 0 where nothing is
+	compound bool // such as client_secret, clientSecret or X-Auth-Token, which prose does not contain
+	after    byte // the last byte before it that is not blank; 0 if there is none
 }
 
-// maxKey is more than the end of a name has to be to be known.
+// maxKey is longer than every entry of keys.
 const maxKey = 24
 
 // keyBefore reads the key at the end of text. Its quotes may be escaped, in JSON that is quoted itself.
@@ -135,8 +135,8 @@ func (s *search) bracketsEnd(from, begin, end int) int {
 	return 0
 }
 
-// listItemEnd returns where a value in a list ends of which each item is "Key=value;", as in ADO's connection
-// strings: there a value may have blanks. It returns 0 where there is no such list.
+// listItemEnd returns the end of a value in a list of "Key=value;" items, such as an ADO connection string.
+// Such a value may contain blanks. It returns 0 if there is no such list.
 func (s *search) listItemEnd(delimiter int, k key) int {
 	if s.text[delimiter] != '=' {
 		return 0
@@ -145,7 +145,7 @@ func (s *search) listItemEnd(delimiter int, k key) int {
 	switch end := s.list.end(delimiter, s.findItemEnd); {
 	case end < line:
 		return end
-	case k.after == ';': // the last one: only a quote tells it from what follows the list
+	case k.after == ';': // the last item: only a quote separates it from the text after the list
 		for end = delimiter + 1; end < line && (!isQuote(s.text[end]) || !endsWord(s.text[end+1:], false)); {
 			end++
 		}
@@ -154,7 +154,8 @@ func (s *search) listItemEnd(delimiter int, k key) int {
 	return 0
 }
 
-// findItemEnd returns the next ; that has "Key=" behind it, or nothing, or the end of the line.
+// findItemEnd returns the position of the next ; that ends an item. If there is none, it returns the end of
+// the line.
 func (s *search) findItemEnd(at int) int {
 	end := s.lineEnd(at)
 	for {
@@ -169,11 +170,11 @@ func (s *search) findItemEnd(at int) int {
 	}
 }
 
-// maxListKey is more than the longest key of a connection string has.
+// maxListKey is longer than every key of a connection string.
 const maxListKey = 40
 
-// endsList reports whether text, which follows a ;, begins with the next item, or is empty, or the end of
-// what is quoted.
+// endsList reports whether the ; before text ends an item: text is empty, or begins with the next item or
+// with a quote.
 func endsList(text string) bool {
 	text = strings.TrimLeft(text, " \t")
 	if text == "" || isQuote(text[0]) {
@@ -196,7 +197,7 @@ func (s *search) hideCookies(delimiter int) {
 	}
 }
 
-// hideAuthorization hides the credentials behind "Authorization:", in their quotes where they have some.
+// hideAuthorization hides the credentials after "Authorization:", with or without quotes.
 func (s *search) hideAuthorization(at int) {
 	begin := skip(s.text, at, spaces+"=>[(")
 	if _, _, quoted := quoteAt(s.text, begin); quoted {

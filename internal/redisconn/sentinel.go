@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// masterEvery is the time between two questions for the master.
+	// masterEvery is the time after which the Sentinels are asked again for the address of the master.
 	masterEvery = 2 * time.Second
 
 	// masterWait limits how long a call waits for the answer, and masterLimit how long the answer may take.

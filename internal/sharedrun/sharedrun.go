@@ -15,9 +15,9 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Question is what a check asks a Runner for.
+// Question describes the run that a check asks a Runner for.
 type Question struct {
-	// Observe is the run. Its context has the values of the check's.
+	// Observe makes the run. Its context has the values of the check's context.
 	Observe func(context.Context) probes.Result
 
 	// MinTime is how long a run may take at least. A check whose context ends later extends it.

@@ -10,7 +10,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Snapshot is what is known of a service at one moment. It is never changed.
+// Snapshot is the state of a service at one moment. It must not be changed.
 type Snapshot struct {
 	Start      time.Time // when the Health was made
 	Version    string    // empty without WithVersion
@@ -32,7 +32,7 @@ type Component struct {
 	Celery      bool          // its details are those of package celeryprobe
 	Certificate bool          // its details are those of package certprobe
 	Timeout     time.Duration // of one run; zero for a system metric
-	Interval    time.Duration // how often it runs if it is looked at often enough; zero for a system metric
+	Interval    time.Duration // the shortest time between two runs; zero for a system metric
 }
 
 // Group is a part of the service.
@@ -42,7 +42,7 @@ type Group struct {
 	Checks []string // the names of its checks
 }
 
-// State is what is known of a component. Status is empty before its first result.
+// State is the state of a component. Status is empty before its first result.
 type State struct {
 	Status  probes.Status
 	Reason  probes.Reason
@@ -53,7 +53,8 @@ type State struct {
 	Details []slog.Attr
 }
 
-// System is what was measured of the machine or the container. What could not be measured is absent.
+// System holds the measurements of the machine or the container. A figure that could not be measured is
+// absent.
 type System struct {
 	CPURatio    Figure // 0 to 1
 	MemoryUsed  Figure // bytes
@@ -100,6 +101,6 @@ const (
 	Late
 )
 
-// Recorder is told of each Run: in order for one component, at once for several. Record must return at once
-// and must not call the Health, because a lock is held.
+// Recorder receives each Run. The runs of one component arrive in order; the runs of different components may
+// arrive at the same time. Record must return at once and must not call the Health, because a lock is held.
 type Recorder interface{ Record(Run) }

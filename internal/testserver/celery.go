@@ -133,7 +133,7 @@ func (c *Celery) writeModules() error {
 	)
 }
 
-// readyLine is what a worker prints when it has begun to consume.
+// readyLine matches the line that a worker prints when it has begun to consume.
 var readyLine = regexp.MustCompile(`(?m)\S+@\S+ ready\.$`)
 
 func (c *Celery) ready() error {

@@ -17,12 +17,11 @@ import (
 
 const supported = true
 
-// guardScript starts a guard and becomes the server, with the same process id ($$). The
-// guard waits for a line on descriptor 3, whose other end only the test binary holds. End
-// of file instead of a line means that the test binary has ended. The guard then kills
-// the server with all its descendants, cleans up ($1) and removes the server's directory
-// ($0). It stops each process before it lists the children, so that the process cannot
-// start more of them meanwhile. The guard is no child of the server, because the shell
+// guardScript starts a guard and becomes the server, with the same process id ($$). The guard waits for a
+// line on descriptor 3, whose other end only the test binary holds. End of file instead of a line means that
+// the test binary has ended. The guard then kills the server with all its descendants, cleans up ($1) and
+// removes the server's directory ($0). It stops each process before it lists the children, so that the
+// process cannot start more of them meanwhile. The guard is not a child of the server, because the shell
 // between them has ended. So it is not frozen or killed with the server.
 const guardScript = `
 children() {

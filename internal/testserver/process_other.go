@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// supported is false: find skips every test that wants a server, so that nothing below
-// is reached.
+// supported is false: find skips every test that needs a server, so that the functions below are never
+// called.
 const supported = false
 
 type process struct{}

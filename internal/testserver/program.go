@@ -143,7 +143,7 @@ func give(account *user.User, path string) error {
 	return os.Chown(path, uid, gid)
 }
 
-// mustMakeDir is makeDir for a test that goes no further without.
+// mustMakeDir calls makeDir and ends the test if it fails.
 func mustMakeDir(t testing.TB, account *user.User) string {
 	t.Helper()
 	dir, err := makeDir(account)

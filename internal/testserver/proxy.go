@@ -25,7 +25,7 @@ type Proxy struct {
 	mu       sync.Mutex // guards the rest
 	target   string
 	listener net.Listener
-	fill     []net.Conn // what fills the port's queue in the mode Drop
+	fill     []net.Conn // the connections that fill the port's queue in the mode Drop
 	mode     mode
 	changed  chan struct{} // closed when mode changes
 	links    map[*link]bool
@@ -33,7 +33,7 @@ type Proxy struct {
 	open     int
 }
 
-// A mode is what a proxy does with data. The zero value passes it on.
+// A mode says what a proxy does with data. The zero value passes it on.
 type mode struct {
 	kind  modeKind
 	pause time.Duration

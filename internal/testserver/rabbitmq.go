@@ -188,7 +188,7 @@ func (q *RabbitMQ) makeHome() error {
 	return nil
 }
 
-// applications is the part of an application's .app file that lists those it depends on.
+// applications matches the list of dependencies in the .app file of an Erlang application.
 var (
 	applications = regexp.MustCompile(`\{applications,\s*\[[^\]]*\]`)
 	atom         = regexp.MustCompile(`[a-z]\w*`)

@@ -31,8 +31,8 @@ func NewRedis(t testing.TB, args ...string) *Redis {
 	return redis
 }
 
-// NewSentinel starts a Sentinel that ends with the test. It watches master by the given name, and decides
-// alone.
+// NewSentinel starts a Sentinel that ends with the test. It watches master by the given name, and needs no
+// other Sentinel to agree.
 func NewSentinel(t testing.TB, name string, master *Redis) *Redis {
 	t.Helper()
 	program := find(t, "redis-server", "redis-server")
@@ -100,8 +100,7 @@ func (r *Redis) URL() string {
 	return u.String()
 }
 
-// ping returns nil when Redis answers, if only that it wants a password, and has
-// finished loading its data.
+// ping returns nil if Redis has loaded its data and answers. An answer that a password is required is enough.
 func (r *Redis) ping() error {
 	conn, err := net.DialTimeout("tcp", r.Addr(), time.Second)
 	if err != nil {

@@ -187,7 +187,7 @@ func (l *lifecycle) kill() error {
 	return err
 }
 
-// end ends the server for good, in any state.
+// end stops the server, whatever its state. It can't be started again.
 func (l *lifecycle) end() {
 	if l.process != nil {
 		l.kill()

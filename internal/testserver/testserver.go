@@ -10,11 +10,11 @@
 //		…
 //		pg.Freeze(t)
 //
-// A New function's server ends with its test. A Shared function's server is one for the whole test binary;
-// a test must leave it as it was. A server whose program is not installed skips the test with a message
-// that names the Debian package; with ECHOHEALTH_REQUIRE_SERVERS set to anything but the empty string it
-// fails the test instead. Without that variable, -short skips every such test. Away from Linux every server
-// counts as not installed; the proxy works everywhere.
+// A New function's server ends with its test. A Shared function's server is one for the whole test binary; a
+// test must leave it as it was. A server whose program is not installed skips the test with a message that
+// names the Debian package; with ECHOHEALTH_REQUIRE_SERVERS set to anything but the empty string it fails the
+// test instead. Without that variable, -short skips every such test. On other systems than Linux no server is
+// used, as if none were installed. The proxy works everywhere.
 //
 // Nothing outlives the test binary, however it ends: each server has a guard, a small shell process, that
 // kills the server and all its children when the test binary is gone, be it by a timeout or by kill -9.
@@ -52,8 +52,8 @@ var shared struct {
 	rabbitmq *RabbitMQ
 }
 
-// SharedPostgres returns the test binary's common PostgreSQL, started at first use
-// and ended by Main. It is for tests that do it no harm.
+// SharedPostgres returns the test binary's common PostgreSQL, started at first use and ended by Main. Use it
+// in tests that neither stop nor change the server.
 func SharedPostgres(t testing.TB) *Postgres {
 	t.Helper()
 	return sharedServer(&shared.postgres, func() *Postgres { return startPostgres(t) })

@@ -60,7 +60,7 @@ type channelWatch struct {
 	cause *amqp.Error
 }
 
-// newChannelWatch watches ch until it is closed for good.
+// newChannelWatch watches ch until it is closed and not recovered.
 func newChannelWatch(ch *amqp.Channel) *channelWatch {
 	w := &channelWatch{ch: ch}
 	closes := ch.NotifyClose(make(chan *amqp.Error, 1))

@@ -23,11 +23,11 @@ type connWatch struct {
 	ended   bool                // the connection sends no more reports
 }
 
-// newConnWatch watches conn until it is closed for good.
+// newConnWatch watches conn until it is closed and not recovered.
 //
-// IsClosed alone does not tell whether a connection is usable. While amqp091-go recovers a connection,
-// IsClosed is false as soon as it has dialed, before the broker has answered. A connection that is first
-// seen during such a recovery looks open until the attempt ends.
+// IsClosed does not suffice to know whether a connection is usable. While amqp091-go recovers a connection,
+// IsClosed is false as soon as it has dialed, before the broker has answered. A connection that is first seen
+// during such a recovery looks open until the attempt ends.
 func newConnWatch(conn *amqp.Connection) *connWatch {
 	w := &connWatch{conn: conn}
 	states := make(chan *amqp.StateChanged, 1)
@@ -35,16 +35,16 @@ func newConnWatch(conn *amqp.Connection) *connWatch {
 	if conn.IsClosed() { // after NotifyStateChange, which reports a later recovery
 		w.state = amqp.StateClosed
 	}
-	// A connection that is closed for good closes all three channels at once. amqp091-go 1.16 panics if it does
-	// so while it waits for room in one, so there is always room.
+	// A connection that is closed and not recovered closes all three channels at once. amqp091-go 1.16 panics if
+	// it does so while it waits for room in one, so there is always room.
 	blocks := conn.NotifyBlocked(make(chan amqp.Blocking, 16))
 	closes := conn.NotifyClose(make(chan *amqp.Error, 1))
 	go w.follow(states, blocks, closes)
 	return w
 }
 
-// follow reads the connection's reports until it is closed for good. It must read them at once, because
-// amqp091-go waits up to 5 s for a listener and reads nothing for the application meanwhile.
+// follow reads the connection's reports until it is closed and not recovered. It must read them at once,
+// because amqp091-go waits up to 5 s for a listener and reads nothing for the application meanwhile.
 func (w *connWatch) follow(
 	states <-chan *amqp.StateChanged, blocks <-chan amqp.Blocking, closes <-chan *amqp.Error,
 ) {

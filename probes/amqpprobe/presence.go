@@ -13,7 +13,7 @@ type presence struct {
 	began time.Time // time of the first check without one
 }
 
-// startLimit is how long after the first check an application without a connection counts as starting.
+// startLimit is how long after the first check an application without a connection is regarded as starting.
 const startLimit = 30 * time.Second
 
 // absent returns the error of an application without what is named, a connection or a channel.

@@ -91,7 +91,7 @@ func (b *amqpBroker) countSharing(s *amqpconn.Session, a *answers) {
 			return
 		}
 		q, err := ch.QueueDeclarePassive(name+"."+b.exchange+".pidbox", false, true, false, false, nil)
-		if err == nil { // a refusal is no matter: the queue may belong to one worker alone
+		if err == nil { // ignore a refusal: the queue may be exclusive to one worker
 			a.sharing[name] = q.Consumers
 		}
 	}

@@ -33,8 +33,7 @@ func (p *Probe) open(raw string) error {
 	return nil
 }
 
-// transportOf returns the transport of Celery that a URL is for, "" if there is a probe for none of that
-// name.
+// transportOf returns the Celery transport of a URL, or "" if the package does not support it.
 func transportOf(raw string) string {
 	switch scheme := schemeOf(raw); scheme {
 	case "amqp", "amqps", "pyamqp", "librabbitmq":

@@ -26,10 +26,10 @@ const (
 // that evicts would make room for the value, with keys of the application, so it must not be written there.
 var headroomValue = strings.Repeat(" ", headroom)
 
-// memory is what INFO says of Redis's memory and keys.
+// memory holds the figures of INFO about Redis's memory and keys.
 type memory struct {
 	policy   string // "" if unknown
-	used     int    // what counts toward the limit
+	used     int    // the bytes that Redis compares with the limit
 	limit    int    // 0: none
 	volatile int    // keys with an expiry
 }

@@ -14,7 +14,7 @@ import (
 // default timeout of 800 ms. The next check counts the workers that take longer.
 const answerTime = 500 * time.Millisecond
 
-// workers is what is known of the workers. Answers serve until the next ping.
+// workers holds the answers of the workers. An answer is used until the next ping.
 type workers struct {
 	pinged  time.Time // time of the last ping that reached a worker, or that the broker refused
 	answers *answers  // to the last complete ping; nil before the first

@@ -31,8 +31,8 @@ func parseAddress(address string) (string, error) {
 	return host, nil
 }
 
-// validHost reports whether host is an IP address or may be a host name. Names with other letters than these
-// are in certificates in their form xn--….
+// validHost reports whether host is an IP address or may be a host name. A name with other letters is not
+// valid: certificates contain such a name in its form xn--….
 func validHost(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return true

@@ -39,7 +39,7 @@
 //
 // If several apply, the first in this order of errors is the reason, and the log has all.
 //
-// A server that shows its own certificate alone, issued by an unknown one, may lack the intermediate
+// A server that shows only its own certificate, from an unknown issuer, may lack the intermediate
 // certificate, or its authority may be unknown. The result is incomplete_chain if the server shows other
 // certificates, if the certificate has an address of its issuer's (as those of public authorities have), or
 // if RootCAs names the authorities. Otherwise it is unknown_authority.

@@ -49,7 +49,7 @@ func judgements(t *testing.T) map[string]judgement {
 	byOld, bySoon, byLater := oldIssuer.issue(t), soonIssuer.issue(t), laterIssuer.issue(t)
 	byOldRoot := oldRoot.issue(t)
 
-	const unverified = "is neither shown nor trusted"
+	const unverified = "is neither in the chain nor trusted"
 	return map[string]judgement{
 		"well":                      {leaf.with(issuer), leaf.NotAfter, roots, "localhost", "", ""},
 		"with the root":             {leaf.with(issuer, root), leaf.NotAfter, roots, "localhost", "", ""},

@@ -74,7 +74,7 @@ func (p *Probe) chainProblem(err error, shown []*x509.Certificate) problem {
 	if len(known) == 1 && p.lacksIssuer(shown, err) {
 		reason = probes.ReasonIncompleteChain
 	}
-	return problem{reason, fmt.Errorf("the issuer of %s, %.200q, is neither shown nor trusted: %w",
+	return problem{reason, fmt.Errorf("the issuer of %s, %.200q, is neither in the chain nor trusted: %w",
 		describe(last), last.Issuer.String(), err)}
 }
 

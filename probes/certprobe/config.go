@@ -59,7 +59,7 @@ func (c *configured) show(ctx context.Context) ([][]*x509.Certificate, error) {
 	select {
 	case cause := <-served:
 		if cause != nil && !isAlert(cause) {
-			err = failed(cause) // of which the client has seen an alert alone
+			err = failed(cause) // the client has seen only an alert of it
 		}
 	case <-ctx.Done():
 		err = fmt.Errorf("a function of the tls.Config has not returned: %w", ctx.Err())
@@ -67,7 +67,7 @@ func (c *configured) show(ctx context.Context) ([][]*x509.Certificate, error) {
 	return nil, err
 }
 
-// isAlert reports whether err is what the other side of a connection says.
+// isAlert reports whether err is an alert from the other side of a connection.
 func isAlert(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "remote error"

@@ -41,7 +41,8 @@ func readFile(path string) ([][]*x509.Certificate, error) {
 	return [][]*x509.Certificate{chain}, nil
 }
 
-// read refuses what is no regular file before it opens it: a pipe would make it wait for a writer.
+// read refuses a file that is not a regular one, before it opens the file. To open a pipe would mean to wait
+// for a writer.
 func read(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -34,10 +34,10 @@ func WarnBefore(d time.Duration) Option {
 	}
 }
 
-// ServerName sets the name that the certificate must have, and, of Server and Config, the name that the probe
-// asks for. It must be a host name or an IP address, without a port. The default is the host of the address
-// of Server, and no name for File and Config. Another name is an error at construction of the health checks.
-// The last use wins. For a server with several names use several checks.
+// ServerName sets the name that the certificate must have. With Server and Config, the probe also requests
+// the certificate of this name (SNI). It must be a host name or an IP address, without a port. The default is
+// the host of the address of Server, and no name for File and Config. Another name is an error at
+// construction of the health checks. The last use wins. For a server with several names use several checks.
 func ServerName(name string) Option {
 	return func(p *Probe) error {
 		if !validHost(name) {

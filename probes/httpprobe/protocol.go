@@ -17,7 +17,7 @@ import (
 // targetKey is the key of a request's target in its context.
 type targetKey struct{}
 
-// target is what a request without a proxy connects to.
+// target is the server that a request without a proxy connects to.
 type target struct {
 	address string
 	start   string // the beginning of the server's first bytes; empty: that is checked by TLS
@@ -50,7 +50,7 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 // time.
 type watchedConn struct {
 	net.Conn
-	start string // what is left of it
+	start string // the expected bytes that have not come yet
 	some  bool   // bytes have come
 }
 

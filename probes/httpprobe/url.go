@@ -31,8 +31,8 @@ func invalid(text string) error {
 }
 
 // strayDelimiter returns what is wrong after the host. A /, ? or # in a password ends it. The rest of the
-// password then follows the delimiter, and the user counts as the host: the rest would be sent to the host
-// of that name.
+// password then follows the delimiter, and the user is parsed as the host: the request would be sent to a
+// host of that name, with the rest of the password.
 func strayDelimiter(rawURL string) string {
 	_, rest, _ := strings.Cut(rawURL, "://")
 	tail := strings.TrimLeftFunc(rest, func(r rune) bool { return !strings.ContainsRune("/?#", r) })

@@ -14,10 +14,10 @@ type Option func(*Probe)
 // RequireWritable makes a database that takes no writes, such as a standby, an Error with ReasonReadOnly. By
 // default such a database is OK with the detail "read_only":true.
 //
-// The option costs no round trip: the check is then a SHOW transaction_read_only in place of the SELECT 1.
-// So it also notices a standby behind a pooler. Without the option the detail is what PostgreSQL reports
-// unasked: in_hot_standby (since version 14) and default_transaction_read_only. A pooler may report that of
-// an earlier server.
+// The option costs no round trip: the check is then a SHOW transaction_read_only in place of the SELECT 1. So
+// it also notices a standby behind a pooler. Without the option the detail comes from parameters that
+// PostgreSQL reports without a query: in_hot_standby (since version 14) and default_transaction_read_only. A
+// pooler may report that of an earlier server.
 func RequireWritable() Option {
 	return func(p *Probe) { p.writable = true }
 }

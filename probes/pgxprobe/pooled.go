@@ -80,8 +80,8 @@ func hasHook(config *pgxpool.Config) bool {
 	return config.PrepareConn != nil || config.BeforeAcquire != nil || config.AfterRelease != nil
 }
 
-// poolClosed reports whether the application has closed its pool. Only acquiring a connection tells. The
-// probe does so once after the pool has lost its last connection.
+// poolClosed reports whether the application has closed its pool. The only way to know is to acquire a
+// connection. The probe does so once after the pool has lost its last connection.
 func (p *Probe) poolClosed(ctx context.Context) bool {
 	stat := p.pool.Stat()
 	if stat.TotalConns() > 0 {
@@ -99,8 +99,8 @@ func (p *Probe) poolClosed(ctx context.Context) bool {
 	return p.closed
 }
 
-// endsSoon is a context that has ended for all but the first who ask. A pool then begins to make a connection
-// and does not wait for it, so it calls no hook.
+// endsSoon is a context that has ended, except for the first call of Done. A pool then begins to make a
+// connection and does not wait for it, so it calls no hook.
 type endsSoon struct {
 	context.Context
 	asked atomic.Bool

@@ -50,7 +50,7 @@ var broken = []struct {
 		name:  "no status",
 		probe: finds(probes.Result{}),
 		fails: everywhere,
-		says:  `the status "" is none of ok, warning and error`,
+		says:  `the status "" must be ok, warning or error`,
 	},
 	{
 		name:  "ok with an error",

@@ -22,7 +22,7 @@ func (k kit) judge(r probes.Result) error {
 func judgeStatus(r probes.Result) error {
 	switch {
 	case !known(r.Status):
-		return fmt.Errorf("the status %q is none of ok, warning and error", r.Status)
+		return fmt.Errorf("the status %q must be ok, warning or error", r.Status)
 	case r.Status == probes.OK && r.Err != nil:
 		return fmt.Errorf("the result is ok and has an error, which counts as failed: %s", redact.Error(r.Err))
 	}

@@ -170,8 +170,9 @@ func (p *Probe) askRedis(ctx context.Context) error {
 	return checkOpen(p.client)
 }
 
-// askEarly uses the client itself. It leaves a tenth of the time unused: a client that tries again until its
-// deadline says only then that a connection was refused.
+// askEarly sends the commands through the application's client, with nine tenths of the remaining time as the
+// deadline. A client that retries returns the cause, such as a refused connection, only at its deadline. The
+// check still has time then.
 func (p *Probe) askEarly(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc

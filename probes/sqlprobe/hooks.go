@@ -16,11 +16,11 @@ const (
 	// repeatFor is how long the probe repeats a result if each query costs the pool some of its connections.
 	repeatFor = answerValidFor
 
-	// repeatAfterPanic is the same for a pool that panics, because it then loses the connection for good.
+	// repeatAfterPanic is the same for a pool that panics, because the pool then never replaces the connection.
 	repeatAfterPanic = time.Hour
 )
 
-// hooks is what is known of the two methods that make database/sql close a pooled connection: IsValid, which
+// hooks records what two methods have done that make database/sql close a pooled connection: IsValid, which
 // it calls when the connection is released, and ResetSession, which it calls with the context of the next
 // caller. Only the run in flight uses it.
 type hooks struct {

@@ -23,8 +23,8 @@ const (
 	// timeout, so that the probe reports why there is no answer.
 	queueLimit = 250 * time.Millisecond
 
-	// answerValidFor is how long the last answer counts while the pool has no free connection, from the first
-	// check that finds the pool saturated. The time before that check does not count.
+	// answerValidFor is how long the last answer is used while the pool has no free connection. The time begins
+	// with the first check that finds the pool saturated.
 	answerValidFor = 10 * time.Second
 )
 

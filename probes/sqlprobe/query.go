@@ -104,7 +104,7 @@ func (p *Probe) result(err error) probes.Result {
 	return result
 }
 
-// query runs the statement in two steps, to tell waiting for a connection from waiting for an answer.
+// query first gets a connection and then runs the statement, so that it knows which of the two took too long.
 func (p *Probe) query(ctx context.Context) error {
 	p.run.setHolds(false)
 	conn, err := p.acquire(ctx)

@@ -38,12 +38,12 @@ func (r *run) end(answered bool) {
 	r.answered, r.waiting = answered, time.Time{}
 }
 
-// wait is what a run's wait for a connection says about the database.
+// wait says what a run that waits for a connection knows about the database.
 type wait int
 
 const (
 	notWaiting   wait = iota
-	recentAnswer      // nothing: the last answer still counts
+	recentAnswer      // the last answer is still used
 	oldAnswer         // the last answer is too old
 	noAnswer          // there is no last answer
 )

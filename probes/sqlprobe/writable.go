@@ -90,7 +90,7 @@ func (p *Probe) validateQuestion() error {
 	return nil
 }
 
-// ask runs the statement of the checks, and asks whether the database is read-only if that counts.
+// ask runs the statement of the checks, and with RequireWritable asks whether the database is read-only.
 func (p *Probe) ask(ctx context.Context, conn *sql.Conn) error {
 	p.readOnly = false
 	err := execute(ctx, conn, p.statement)
