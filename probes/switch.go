@@ -12,7 +12,8 @@ import (
 // while it is not the leader. Make it with NewSwitch. Its methods may be called from any goroutine.
 //
 // Off and On take effect at once: the check runs again without waiting for its freshness, its change is
-// logged, and the next answer has it.
+// logged, and the next answer has it. But FailureThreshold and SuccessThreshold count its runs as those of
+// any check: with FailureThreshold(3) the check is a Warning after Off, until it has run twice more.
 type Switch struct {
 	off atomic.Pointer[Reason] // nil: it is on
 

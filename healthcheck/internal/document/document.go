@@ -63,6 +63,8 @@ func Parse(body []byte, sent time.Time) (Document, error) {
 			d.Version = display(m.Value)
 		case "checks":
 			d.Checks = parseChecks(m.Value, sent)
+		case "groups":
+			d.Details = appendGroups(d.Details, m.Value)
 		case "status", "timestamp":
 		default:
 			d.Details = appendDetail(d.Details, m)
@@ -119,6 +121,16 @@ func appendDetail(details []string, m jsonvalue.Member) []string {
 		return details
 	}
 	return append(details, text.CleanWord(m.Name)+"="+display(m.Value))
+}
+
+// appendGroups appends the name and the status of each group.
+func appendGroups(details []string, raw json.RawMessage) []string {
+	groups, _ := jsonvalue.ParseObject(raw) // any other value counts as an empty object
+	for _, g := range groups[:min(len(groups), detailsLimit)] {
+		members, _ := jsonvalue.ParseObject(g.Value)
+		details = append(details, text.JoinWords("group", text.CleanWord(g.Name), display(members.Find("status"))))
+	}
+	return details
 }
 
 // display returns a JSON value for display.
