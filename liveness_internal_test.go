@@ -83,7 +83,7 @@ func TestLivenessOfAStoppedProcess(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := newStoppable(t, 10*s)
 				test.act(l)
-				assert.Equal(t, test.stuck, l.loop.stuck.Load())
+				assert.Equal(t, test.stuck, l.stuck.Load())
 			})
 		})
 	}

@@ -73,7 +73,7 @@ func isAlert(err error) bool {
 	return ok && op.Op == "remote error"
 }
 
-var errExited = errors.New("a function of the tls.Config ended its goroutine")
+var errExited = errors.New("a function of the tls.Config called runtime.Goexit")
 
 // serve is the server of a handshake. It runs the configuration's functions, which may panic, or not return.
 func (c *configured) serve(ctx context.Context, conn net.Conn, served chan<- error) {

@@ -120,7 +120,7 @@ func TestConfigFails(t *testing.T) {
 			return &tls.Certificate{Certificate: chain.Certificate}, nil
 		}}, "tls_error", "private key"},
 		"a panic":                     {&tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { panic("a bug") }}, "panic", "panic: a bug\ngoroutine "},
-		"an exit":                     {&tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { runtime.Goexit(); return nil, nil }}, "tls_error", "a function of the tls.Config ended its goroutine"},
+		"an exit":                     {&tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { runtime.Goexit(); return nil, nil }}, "tls_error", "a function of the tls.Config called runtime.Goexit"},
 		"GetConfigForClient fails":    {&tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, errors.New("no tenant") }}, "tls_error", "no tenant"},
 		"GetConfigForClient panics":   {&tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { panic("a bug") }}, "panic", "panic: a bug"},
 		"GetConfigForClient has none": {&tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return &tls.Config{}, nil }}, "tls_error", "no certificates configured"},
