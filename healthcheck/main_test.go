@@ -225,10 +225,11 @@ func TestDurationOfAStatus(t *testing.T) {
 }
 
 func TestInvalidChecksAreDisplayed(t *testing.T) {
-	body := `{"status":"ready","checks":{"a":7,"b":{"status":["x"]},"c":{},"d":{"status":"ok","n":{"deep":1}}}}`
+	body := `{"status":"ready","checks":{"a":7,"b":{"status":["x"]},"c":{},"d":{"status":"ok","n":{"deep":1}}},` +
+		`"groups":{"e":7,"f":{"status":"ready"},"g\u001b[31m":{"status":{}}}}`
 	code, stdout, _ := command(testservice.Serve(t, testservice.Answering(200, body)))
 	assert.Zero(t, code)
-	assert.Regexp(t, `^ready in [\d.]+ms: a, b \["x"\], c, d ok\n$`, stdout)
+	assert.Regexp(t, `^ready in [\d.]+ms: a, b \["x"\], c, d ok, group e, group f ready, group g\?\[31m \{\}\n$`, stdout)
 }
 
 func TestUsageErrors(t *testing.T) {

@@ -74,6 +74,13 @@ func TestOnATerminal(t *testing.T) {
 	assert.Regexp(t, `^not_ready in .*: redis error connection_refused, database ok\n$`, withoutDurations(onTerminal(t, url)))
 }
 
+func TestGroupsOnATerminal(t *testing.T) {
+	t.Setenv("TERM", "xterm")
+	url := testservice.Serve(t, testservice.New(t, echohealth.WithDatabase(testservice.Up), echohealth.WithRedis(testservice.Down),
+		echohealth.WithoutSystemMetrics(), echohealth.WithGroup("reports", "database"), echohealth.WithGroup("cart", "redis")))
+	assert.Regexp(t, `\n  group reports  \x1b\[32mready\x1b\[0m\n  group cart     \x1b\[31mnot_ready\x1b\[0m\n$`, onTerminal(t, "--detailed", url))
+}
+
 func TestJSONOnATerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	url := testservice.Serve(t, testservice.Answering(200, "{\"status\":\"ready\",\n\"a\":\"é\u009b31m\u202e\x7f\"}"))

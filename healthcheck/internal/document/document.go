@@ -23,6 +23,7 @@ const (
 type Document struct {
 	Status, Reason, Phase, Version string
 	Checks                         []Check
+	Groups                         []Group
 	Lasting                        Lasting  // only in the answer for one check
 	Details                        []string // only in the answer for one check
 }
@@ -34,6 +35,9 @@ type Check struct {
 	Lasting              Lasting
 	Details              []string
 }
+
+// Group is one member of "groups".
+type Group struct{ Name, Status string }
 
 var errNoDocument = errors.New("the body is not a health document")
 
@@ -64,7 +68,7 @@ func Parse(body []byte, sent time.Time) (Document, error) {
 		case "checks":
 			d.Checks = parseChecks(m.Value, sent)
 		case "groups":
-			d.Details = appendGroups(d.Details, m.Value)
+			d.Groups = parseGroups(m.Value)
 		case "status", "timestamp":
 		default:
 			d.Details = appendDetail(d.Details, m)
@@ -89,6 +93,16 @@ func parseChecks(raw json.RawMessage, now time.Time) []Check {
 		checks = append(checks, parseCheck(m.Name, object, now))
 	}
 	return checks
+}
+
+func parseGroups(raw json.RawMessage) []Group {
+	members, _ := jsonvalue.ParseObject(raw) // any other value counts as an empty object
+	var groups []Group
+	for _, m := range members[:min(len(members), checksLimit)] {
+		object, _ := jsonvalue.ParseObject(m.Value)
+		groups = append(groups, Group{text.CleanWord(m.Name), display(object.Find("status"))})
+	}
+	return groups
 }
 
 // parseCheck parses the members of a check. Now is the time of the answer by the server's clock.
@@ -121,16 +135,6 @@ func appendDetail(details []string, m jsonvalue.Member) []string {
 		return details
 	}
 	return append(details, text.CleanWord(m.Name)+"="+display(m.Value))
-}
-
-// appendGroups appends the name and the status of each group.
-func appendGroups(details []string, raw json.RawMessage) []string {
-	groups, _ := jsonvalue.ParseObject(raw) // any other value counts as an empty object
-	for _, g := range groups[:min(len(groups), detailsLimit)] {
-		members, _ := jsonvalue.ParseObject(g.Value)
-		details = append(details, text.JoinWords("group", text.CleanWord(g.Name), display(members.Find("status"))))
-	}
-	return details
 }
 
 // display returns a JSON value for display.

@@ -8,15 +8,19 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 )
 
-// Checklist returns the outcome for a terminal, with a row for each check.
+// Checklist returns the outcome for a terminal, with a row for each check and each group.
 func Checklist(out *terminal.Output, o Outcome, width int) []string {
 	head := []terminal.Cell{{Text: o.State(), Level: o.Level}}
 	lasting := o.Document.Lasting.String()
 	head = append(head, terminal.PlainCells(lasting, o.Took(), o.Target.String(), o.note)...)
 	head = append(head, terminal.PlainCells(o.Document.Details...)...)
-	rows := make([][]terminal.Cell, len(o.Document.Checks))
-	for i, c := range o.Document.Checks {
-		rows[i] = checkCells(c)
+	var rows [][]terminal.Cell
+	for _, c := range o.Document.Checks {
+		rows = append(rows, checkCells(c))
+	}
+	for _, g := range o.Document.Groups {
+		status := terminal.Cell{Text: g.Status, Level: health.LevelOf(g.Status)}
+		rows = append(rows, []terminal.Cell{{Text: "  group " + g.Name}, status})
 	}
 	return append(out.Table([][]terminal.Cell{head}, width), out.Table(rows, width)...)
 }

@@ -84,6 +84,9 @@ func (o Outcome) Line() string {
 			bad = append(bad, text.JoinWords(c.Name, c.Status, c.Reason, c.Lasting.String()))
 		}
 	}
+	for _, g := range o.Document.Groups {
+		good = append(good, text.JoinWords("group", g.Name, g.Status))
+	}
 	var single []string
 	if o.Document.Lasting.Span != "" {
 		single = []string{o.Document.Lasting.String()}
