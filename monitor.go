@@ -132,12 +132,14 @@ func (m *monitor) metricNames() []string {
 	return m.system.names()
 }
 
-// watch runs the check of a probe that tells of its own changes as soon as it changes.
+// watch runs the check of a probe with the method Watch as soon as the probe reports a change.
 func (m *monitor) watch() {
 	for _, check := range m.checks {
 		// Not *probes.Switch, which would link it into every program.
 		if probe, ok := check.Probe.(interface{ Watch(func()) (stop func()) }); ok {
-			m.unwatch = append(m.unwatch, probe.Watch(check.Rerun))
+			if stop := probe.Watch(check.Rerun); stop != nil {
+				m.unwatch = append(m.unwatch, stop)
+			}
 		}
 	}
 }

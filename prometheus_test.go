@@ -3,6 +3,7 @@ package echohealth_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -180,6 +181,21 @@ func TestSystemMetricsForPrometheus(t *testing.T) {
 	assert.Regexp(t, regexp.MustCompile(`echohealth_system_memory_size_bytes [0-9.e+]+`), body)
 	without := newHealth(t, echohealth.WithPrometheus(), echohealth.WithoutSystemMetrics())
 	assert.NotContains(t, scrape(without, "").Body.String(), "system")
+}
+
+// Each group is one series, and a service without groups has none.
+func TestGroupsForPrometheus(t *testing.T) {
+	h := newHealth(t, echohealth.WithPrometheus(), echohealth.WithDatabase(well), echohealth.WithRedis(failing(io.EOF)),
+		echohealth.WithDrainDelay(0), echohealth.WithGroup("payment", "database"), echohealth.WithGroup("cart", "redis", "database"))
+	series := func(body string) []string {
+		return regexp.MustCompile(`(?m)^echohealth_group_ready.*$`).FindAllString(body, -1)
+	}
+	const payment, cart = `echohealth_group_ready{group="payment"} `, `echohealth_group_ready{group="cart"} `
+	assert.Equal(t, []string{payment + "1", cart + "0"}, series(scrape(h, "").Body.String()))
+	require.NoError(t, h.Drain(t.Context()))
+	assert.Equal(t, []string{payment + "0", cart + "0"}, series(scrape(h, acceptOpenMetrics).Body.String()))
+	without := newHealth(t, echohealth.WithPrometheus(), echohealth.WithDatabase(well))
+	assert.Empty(t, series(scrape(without, "").Body.String()))
 }
 
 // What the modules promhealth and otelhealth read is what the endpoint answers.

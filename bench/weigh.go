@@ -45,7 +45,7 @@ var weights = []weight{
 		"",
 		"slog,root,page",
 		156,
-		"the page itself (26 KB), its history, JSON and SHA-256",
+		"the page itself (29 KB), its history, JSON and SHA-256",
 	},
 	{
 		"→ + pgxprobe",

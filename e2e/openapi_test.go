@@ -42,6 +42,8 @@ func TestOpenAPIPaths(t *testing.T) {
 func TestOpenAPIRefuses(t *testing.T) {
 	const (
 		live     = `{"status":"alive","timestamp":"2026-11-25T10:00:00Z"}`
+		stuck    = `{"status":"stuck","timestamp":"2026-11-25T10:00:00Z"}`
+		refused  = `{"status":"ready","timestamp":"2026-11-25T10:00:00Z"}`
 		ready    = `{"status":"ready","timestamp":"2026-11-25T10:00:00Z","checks":{}}`
 		notReady = `{"status":"not_ready","timestamp":"2026-11-25T10:00:00Z","checks":{}}`
 		warning  = `{"status":"warning","reason":"slow","response_time_ms":1,"since":"2026-11-25T09:00:00Z"}`
@@ -71,6 +73,10 @@ func TestOpenAPIRefuses(t *testing.T) {
 		"a name that none can have":     {"GET", "/checks/a%20b", answer{200, all, []byte(warning)}, false},
 		"a method that isn't there":     {"PUT", "/live/", answer{200, all, []byte(live)}, false},
 		"a status that isn't there":     {"GET", "/live/", answer{204, all, nil}, false},
+		"right, it is stuck":            {"GET", "/live/", answer{503, all, []byte(stuck)}, true},
+		"stuck, but 200":                {"GET", "/live/", answer{200, all, []byte(stuck)}, false},
+		"groups show checks or nothing": {"GET", "/groups/payment/", answer{200, all, []byte(refused)}, false},
+		"right, a group is refused":     {"GET", "/groups/payment", answer{403, all, []byte(`{"error":"forbidden"}`)}, true},
 		"alive, but 503":                {"GET", "/live/", answer{503, all, []byte(live)}, false},
 		"right, a group":                {"GET", "/groups/payment/", answer{503, all, []byte(notReady)}, true},
 		"a group, but another status":   {"GET", "/groups/payment/", answer{200, all, []byte(notReady)}, false},

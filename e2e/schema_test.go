@@ -54,6 +54,7 @@ func TestSchemaRefuses(t *testing.T) {
 	metrics := `"memory":` + ok + `},"disk":` + ok + `},"connections":` + ok + `},"process":` + ok + `}`
 	wrong := map[string][]string{
 		"live": {
+			`{"status":"dead",` + now + `}`, `{"status":"stuck"}`, `{"status":"stuck",` + now + `,"loop":"consumer"}`,
 			`{}`, `[]`, `"alive"`, `{"status":"alive"}`, `{` + now + `}`, `{"status":"ok",` + now + `}`, `{"status":"alive",` + now + `,"version":"1"}`,
 			`{"status":"alive","timestamp":1764064800}`,
 			`{"status":"alive","timestamp":"2026-11-25T10:00:00+01:00"}`,
@@ -85,6 +86,13 @@ func TestSchemaRefuses(t *testing.T) {
 			`{"status":"degraded",` + now + `,"checks":{}}`,
 			`{"status":"degraded",` + now + `,"checks":{"redis":` + ok + `,"response_time_ms":1}}}`,
 			`{"status":"unhealthy",` + now + `,"checks":{"redis":` + bad + `,"response_time_ms":1}}}`,
+			`{"status":"healthy",` + now + `,"checks":{},"groups":{}}`,
+			`{"status":"healthy",` + now + `,"checks":{},"groups":{"a b":{"status":"ready","checks":["redis"]}}}`,
+			`{"status":"healthy",` + now + `,"checks":{},"groups":{"a":{"status":"ok","checks":["redis"]}}}`,
+			`{"status":"healthy",` + now + `,"checks":{},"groups":{"a":{"status":"ready"}}}`,
+			`{"status":"healthy",` + now + `,"checks":{},"groups":{"a":{"status":"ready","checks":[]}}}`,
+			`{"status":"healthy",` + now + `,"checks":{},"groups":{"a":{"status":"ready","checks":["redis","redis"]}}}`,
+			`{"status":"healthy",` + now + `,"checks":{},"groups":{"a":{"status":"ready","checks":["redis"],"reason":"draining"}}}`,
 			`{"status":"healthy",` + now + `,"checks":{"cpu":` + ok + `}}}`,
 			`{"status":"healthy",` + now + `,"checks":{"cpu":` + ok + `,"response_time_ms":1},` + metrics + `}}`,
 		},

@@ -85,6 +85,17 @@ func report(t *testing.T, h *echohealth.Health) { h.Report(t.Context()) }
 
 func drain(t *testing.T, h *echohealth.Health) { require.NoError(t, h.Drain(t.Context())) }
 
+// turnedOff is a switch that is off.
+func turnedOff(reason probes.Reason) *probes.Switch {
+	s := probes.NewSwitch()
+	s.Off(reason)
+	return s
+}
+
+func awaitStuck(t *testing.T, h *echohealth.Health) {
+	require.Eventually(t, func() bool { return !h.Alive() }, time.Minute, time.Millisecond)
+}
+
 // options begins with what every situation has: results that stay, so that all who ask get the same, and time for the checks on a busy
 // machine.
 func options(opts ...echohealth.Option) []echohealth.Option {
@@ -271,12 +282,38 @@ var situations = []situation{
 		ready:   "ready", startup: "started",
 	},
 	{
+		name: "groups behind a guard that no token opens",
+		options: bare(echohealth.WithDatabase(refused), echohealth.WithGroup("payment", "database"),
+			echohealth.WithGuard(echohealth.Networks("192.0.2.0/24"))),
+		refused: http.StatusForbidden,
+		ready:   "not_ready", startup: "started",
+	},
+	{
+		name: "groups that are not public",
+		options: bare(echohealth.WithDatabase(well), echohealth.WithGroup("payment", "database"),
+			echohealth.WithPublic(echohealth.Live, echohealth.Ready)),
+		hidden: true,
+		ready:  "ready",
+	},
+	{
+		name: "a switch is off",
+		options: bare(echohealth.WithCheck("rotation", turnedOff("maintenance")), echohealth.WithCheck("leader", turnedOff(""),
+			echohealth.Optional())),
+		ready: "not_ready", startup: "started", detailed: "unhealthy",
+		checks: map[string]string{"rotation": "error maintenance", "leader": "error switched_off"},
+	},
+	{
+		name:    "a loop of the process hangs, and a guard refuses",
+		options: bare(echohealth.WithLiveness(probes.NewHeartbeat(time.Millisecond)), tokenGuard),
+		before:  awaitStuck,
+		refused: http.StatusUnauthorized,
+		live:    "stuck", ready: "ready", startup: "started",
+	},
+	{
 		name:    "a loop of the process hangs",
 		options: bare(echohealth.WithLiveness(probes.NewHeartbeat(time.Millisecond))),
-		before: func(t *testing.T, h *echohealth.Health) {
-			require.Eventually(t, func() bool { return !h.Alive() }, time.Minute, time.Millisecond)
-		},
-		live: "stuck", ready: "ready", startup: "started", detailed: "healthy",
+		before:  awaitStuck,
+		live:    "stuck", ready: "ready", startup: "started", detailed: "healthy",
 	},
 	{
 		name:    "only live and ready are public",

@@ -78,7 +78,7 @@ func value(t *testing.T, m metricdata.Metrics, attributes ...attribute.KeyValue)
 func TestRegister(t *testing.T) {
 	reader := metric.NewManualReader()
 	provider := metric.NewMeterProvider(metric.WithReader(reader))
-	h := newHealth(t)
+	h := newHealth(t, echohealth.WithGroup("payment", "database"), echohealth.WithGroup("cart", "redis"))
 	registration, err := otelhealth.Register(h, provider)
 	require.NoError(t, err)
 	metrics := collect(t, reader)
@@ -93,6 +93,10 @@ func TestRegister(t *testing.T) {
 	assert.Equal(t, 1.0, value(t, metrics["echohealth.ready"]))
 	reason := attribute.String("echohealth.component.reason", "read_only")
 	assert.Equal(t, 1.0, value(t, metrics["echohealth.component.reason"], redis, reason))
+
+	group := attribute.Key("echohealth.group.name")
+	assert.Equal(t, 1.0, value(t, metrics["echohealth.group.ready"], group.String("payment")))
+	assert.Equal(t, 0.0, value(t, metrics["echohealth.group.ready"], group.String("cart")))
 
 	checks := metrics["echohealth.component.checks"]
 	assert.Equal(t, "{check}", checks.Unit)

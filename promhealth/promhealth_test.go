@@ -45,13 +45,14 @@ func TestTheSameAsTheEndpoint(t *testing.T) {
 		"openmetrics": "application/openmetrics-text;version=1.0.0",
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHealth(t, echohealth.WithoutSystemMetrics())
+			h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithGroup("shop", "database", "orders.v2"))
 			registry := prometheus.NewRegistry()
 			registry.MustRegister(promhealth.NewCollector(h))
 			library := promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 			want, wantType := scrape(library, "/metrics", accept)
 			got, gotType := scrape(h, "/api/health/prometheus/", accept)
 			assert.Equal(t, sorted(want), sorted(got))
+			assert.Contains(t, want, `echohealth_group_ready{group="shop"} 0`)
 			assert.Equal(t, mediaType(wantType), mediaType(gotType))
 		})
 	}

@@ -38,7 +38,7 @@ func service(t testing.TB, server *testserver.Redis) *testserver.Proxy {
 	client := redis.NewClient(&redis.Options{Addr: server.Addr(), ContextTimeoutEnabled: true})
 	t.Cleanup(func() { assert.NoError(t, client.Close()) })
 	h, err := echohealth.New(echohealth.WithPrometheus(), echohealth.WithHistory(), echohealth.WithVersion("1.2.3"),
-		echohealth.WithRedis(redisprobe.New(client)),
+		echohealth.WithRedis(redisprobe.New(client)), echohealth.WithGroup("cart", "redis"),
 		echohealth.WithTimeout(5*time.Second),
 		// No alert depends on what else this machine does.
 		echohealth.WithCPUThreshold(echohealth.Never, echohealth.Never),

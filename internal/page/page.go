@@ -58,35 +58,42 @@ func New(components map[string]Component) *Page {
 // Append appends the document for what is known now. base leads from the page's own address to the prefix
 // of the endpoints.
 func (p *Page) Append(b []byte, s *snapshot.Snapshot, base string) []byte {
-	var w strings.Builder
+	w := document{b}
 	bad := problems(s)
-	w.WriteString("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n" +
+	w.add("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n" +
 		`<meta name="viewport" content="width=device-width,initial-scale=1">` + "\n<title>")
-	w.WriteString(escape(title(s, bad)))
-	w.WriteString("</title>\n<link id=\"icon\" rel=\"icon\" href=\"data:,\">\n" +
-		"<style>" + style + "</style>\n</head>\n<body>\n")
-	w.WriteString(`<a class="skip" href="#main">Skip to the checks</a>` + "\n<div class=\"wrap\">\n")
-	w.WriteString(`<div id="stale" class="stale" role="status" hidden></div>` + "\n")
+	w.add(escape(title(s, bad)), "</title>\n<link id=\"icon\" rel=\"icon\" href=\"data:,\">\n"+
+		"<style>", style, "</style>\n</head>\n<body>\n")
+	w.add(`<a class="skip" href="#main">Skip to the checks</a>` + "\n<div class=\"wrap\">\n")
+	w.add(`<div id="stale" class="stale" role="status" hidden></div>` + "\n")
 	writeBanner(&w, s, bad)
-	w.WriteString(tools)
-	w.WriteString("<main id=\"main\" tabindex=\"-1\">\n")
+	w.add(tools)
+	w.add("<main id=\"main\" tabindex=\"-1\">\n")
 	writeGroups(&w, s.Groups)
 	writeCards(&w, "dependencies", "Dependencies", s, false)
 	writeCards(&w, "system", "System", s, true)
-	w.WriteString(`<section aria-labelledby="h-journal"><h2 id="h-journal">Journal</h2>` +
+	w.add(`<section aria-labelledby="h-journal"><h2 id="h-journal">Journal</h2>` +
 		`<ol id="journal" class="journal"><li class="muted">The script fills it.</li></ol></section>` +
 		"\n")
-	w.WriteString("</main>\n<footer><p id=\"which\">")
+	w.add("</main>\n<footer><p id=\"which\">")
 	if s.Version != "" {
-		w.WriteString("Version " + escape(s.Version) + ".")
+		w.add("Version ", escape(s.Version), ".")
 	}
-	w.WriteString(`</p><p id="met"></p><p id="when">As of ` + time.Now().UTC().Format(time.RFC3339) +
-		`.</p><p id="since"></p></footer>` + "\n</div>\n" +
-		`<div id="live" class="sr" role="status" aria-live="polite"></div>` + "\n")
-	b = append(b, w.String()...)
+	w.add(`</p><p id="met"></p><p id="when">As of `, time.Now().UTC().Format(time.RFC3339),
+		`.</p><p id="since"></p></footer>`+"\n</div>\n"+
+			`<div id="live" class="sr" role="status" aria-live="polite"></div>`+"\n")
 	encoded, _ := json.Marshal(base)
-	b = append(b, strings.Replace(p.tail, `"BASE"`, string(encoded), 1)...)
-	return append(b, "</body>\n</html>\n"...)
+	w.add(strings.Replace(p.tail, `"BASE"`, string(encoded), 1), "</body>\n</html>\n")
+	return w.text
+}
+
+// document is a text that grows.
+type document struct{ text []byte }
+
+func (d *document) add(parts ...string) {
+	for _, part := range parts {
+		d.text = append(d.text, part...)
+	}
 }
 
 // tools need the script, which shows them.
@@ -178,7 +185,7 @@ func glyph(status string) string {
 	return "✕"
 }
 
-func writeBanner(w *strings.Builder, s *snapshot.Snapshot, bad []problem) {
+func writeBanner(w *document, s *snapshot.Snapshot, bad []problem) {
 	class, word := s.Status, glyph(s.Status)+" "+strings.ToUpper(s.Status[:1])+s.Status[1:]
 	if switchedOff(s) {
 		class, word = "off", offGlyph+" Switched off"
@@ -186,8 +193,7 @@ func writeBanner(w *strings.Builder, s *snapshot.Snapshot, bad []problem) {
 	if s.Phase != "running" {
 		class = "off"
 	}
-	w.WriteString(`<header id="banner" class="banner s-` + class + `"><h1 id="status">` + word +
-		`</h1><p id="why">`)
+	w.add(`<header id="banner" class="banner s-`, class, `"><h1 id="status">`, word, `</h1><p id="why">`)
 	var parts []string
 	switch s.Phase {
 	case "running":
@@ -202,40 +208,40 @@ func writeBanner(w *strings.Builder, s *snapshot.Snapshot, bad []problem) {
 	if len(parts) == 0 {
 		parts = []string{"Every check is ok."}
 	}
-	w.WriteString(escape(strings.Join(parts, " · ")) + "</p></header>\n")
+	w.add(escape(strings.Join(parts, " · ")), "</p></header>\n")
 }
 
 // writeGroups writes the groups with links to the cards of their checks. Without groups the section is
 // hidden: the script may meet another instance that has some.
-func writeGroups(w *strings.Builder, groups []snapshot.Group) {
+func writeGroups(w *document, groups []snapshot.Group) {
 	hidden := ""
 	if len(groups) == 0 {
 		hidden = " hidden"
 	}
-	w.WriteString(`<section aria-labelledby="h-groups"` + hidden + `><h2 id="h-groups">Groups</h2>` +
-		`<ul id="groups" class="groups">` + "\n")
+	w.add(`<section aria-labelledby="h-groups"`, hidden, `><h2 id="h-groups">Groups</h2>`+
+		`<ul id="groups" class="groups">`+"\n")
 	for _, group := range groups {
 		class, word := "error", "✕ not ready"
 		if group.Ready {
 			class, word = "ok", "✓ ready"
 		}
-		w.WriteString(`<li class="s-` + class + `"><strong>` + escape(group.Name) + "</strong> " +
-			`<span class="word">` + word + "</span>: ")
+		w.add(`<li class="s-`, class, `"><strong>`, escape(group.Name), `</strong> <span class="word">`, word,
+			"</span>: ")
 		for i, check := range group.Checks {
 			if i > 0 {
-				w.WriteString(", ")
+				w.add(", ")
 			}
-			w.WriteString(`<a href="#check-` + escape(check) + `">` + escape(check) + "</a>")
+			w.add(`<a href="#check-`, escape(check), `">`, escape(check), "</a>")
 		}
-		w.WriteString("</li>\n")
+		w.add("</li>\n")
 	}
-	w.WriteString("</ul></section>\n")
+	w.add("</ul></section>\n")
 }
 
 // writeCards writes the cards of the dependencies or of the system, the worst first.
-func writeCards(w *strings.Builder, id, heading string, s *snapshot.Snapshot, system bool) {
-	w.WriteString(`<section aria-labelledby="h-` + id + `"><h2 id="h-` + id + `">` + heading + "</h2>" +
-		`<ul id="` + id + `" class="cards">` + "\n")
+func writeCards(w *document, id, heading string, s *snapshot.Snapshot, system bool) {
+	w.add(`<section aria-labelledby="h-`, id, `"><h2 id="h-`, id, `">`, heading, `</h2><ul id="`, id,
+		`" class="cards">`, "\n")
 	for _, status := range []probes.Status{probes.Error, probes.Warning, probes.OK, ""} {
 		for i, c := range s.Components {
 			if c.System == system && s.States[i].Status == status {
@@ -243,10 +249,10 @@ func writeCards(w *strings.Builder, id, heading string, s *snapshot.Snapshot, sy
 			}
 		}
 	}
-	w.WriteString("</ul></section>\n")
+	w.add("</ul></section>\n")
 }
 
-func writeCard(w *strings.Builder, c snapshot.Component, state snapshot.State) {
+func writeCard(w *document, c snapshot.Component, state snapshot.State) {
 	class := string(state.Status)
 	if class == "" {
 		class = "unknown"
@@ -255,14 +261,14 @@ func writeCard(w *strings.Builder, c snapshot.Component, state snapshot.State) {
 	if isOff(c, state) {
 		class, word = "off", offGlyph+" switched off"
 	}
-	w.WriteString(`<li class="card s-` + class + `" id="check-` + escape(c.Name) + `"><header><h3>` +
-		escape(c.Name) + `</h3><span class="word">` + word + "</span></header>")
+	w.add(`<li class="card s-`, class, `" id="check-`, escape(c.Name), `"><header><h3>`, escape(c.Name),
+		`</h3><span class="word">`, word, "</span></header>")
 	if state.Reason != "" {
 		text := string(state.Reason)
 		if meaning := meanings[state.Reason]; meaning != "" {
 			text += ": " + meaning
 		}
-		w.WriteString(`<p class="why">` + escape(text) + "</p>")
+		w.add(`<p class="why">`, escape(text), "</p>")
 	}
-	w.WriteString("</li>\n")
+	w.add("</li>\n")
 }
