@@ -79,3 +79,34 @@ func TestSwitchIsAtOnceForEverybody(t *testing.T) {
 	close(done)
 	others.Wait()
 }
+
+// watched is a probe of one's own that reports its changes, and needs no end of it.
+type watched struct {
+	probes.Probe
+	changed func()
+}
+
+func (w *watched) Watch(changed func()) (stop func()) {
+	w.changed = changed
+	return nil
+}
+
+// A probe with the method Watch runs as soon as it reports a change, whatever is fresh.
+func TestProbeThatReportsItsChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe := &counting{}
+		w := &watched{Probe: probe}
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithCheck("leader", w, echohealth.FreshFor(time.Hour)))
+		for range 3 {
+			get(h, "/api/health/ready/")
+		}
+		assert.EqualValues(t, 1, probe.runs.Load())
+		w.changed()
+		synctest.Wait()
+		assert.EqualValues(t, 2, probe.runs.Load())
+		require.NoError(t, h.Close())
+		w.changed()
+		synctest.Wait()
+		assert.EqualValues(t, 2, probe.runs.Load(), "nothing runs after Close")
+	})
+}
