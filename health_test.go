@@ -181,7 +181,7 @@ func (a *adviser) Close() error {
 
 func TestAdviceIsLoggedOnce(t *testing.T) {
 	var log logBuffer
-	h := newHealth(t, logTo(&log), echohealth.WithRedis(&adviser{}))
+	h := newHealth(t, logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithRedis(&adviser{}))
 	for range 3 {
 		get(h, "/api/health/ready")
 	}
@@ -199,7 +199,7 @@ func (*speechless) Advise() []string { panic("password=s3cret") }
 
 func TestAdviceThatPanicsIsOnlyLogged(t *testing.T) {
 	var log logBuffer
-	h := newHealth(t, logTo(&log), echohealth.WithRedis(&speechless{}))
+	h := newHealth(t, logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithRedis(&speechless{}))
 	assert.Equal(t, 200, get(h, "/api/health/ready").Code)
 	require.NoError(t, h.Close())
 	assert.Equal(t, []string{

@@ -3,11 +3,14 @@ package echohealth_test
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -178,4 +181,53 @@ func TestOnlyTheMiddlewareImportsEcho(t *testing.T) {
 			assert.False(t, strings.Contains(spec.Path.Value, "labstack") && file != "middleware.go", "%s imports %s", file, spec.Path.Value)
 		}
 	}
+}
+
+// The tests that the race detector would spoil run in "make gates", whose list must name each of them: make race
+// alone would skip them for good.
+func TestGatesRunWhatTheRaceDetectorSkips(t *testing.T) {
+	makefile, err := os.ReadFile("Makefile")
+	require.NoError(t, err)
+	_, list, found := strings.Cut(string(makefile), "\nWITHOUT_RACE := ")
+	require.True(t, found)
+	list, _, _ = strings.Cut(list, "\n")
+	gates := regexp.MustCompile(strings.ReplaceAll(list, "$$", "$"))
+	var skipped int
+	for _, dir := range []string{".", "echov5", "promhealth", "otelhealth", "grpchealth", "_example"} {
+		files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+		require.NoError(t, err)
+		for _, file := range files {
+			for _, name := range skippedUnderRace(t, file) {
+				skipped++
+				assert.Regexp(t, gates, name, file)
+			}
+		}
+	}
+	assert.GreaterOrEqual(t, skipped, 5, "it found the tests")
+}
+
+// skippedUnderRace is the tests of a file that is not built with the race detector, and those that ask for it.
+func skippedUnderRace(t *testing.T, file string) (names []string) {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+	require.NoError(t, err)
+	excluded := slices.ContainsFunc(parsed.Comments, func(c *ast.CommentGroup) bool {
+		return strings.Contains(c.List[0].Text, "go:build !race")
+	})
+	for _, decl := range parsed.Decls {
+		f, ok := decl.(*ast.FuncDecl)
+		if !ok || !strings.HasPrefix(f.Name.Name, "Test") {
+			continue
+		}
+		asks := false
+		ast.Inspect(f, func(n ast.Node) bool {
+			ident, ok := n.(*ast.Ident)
+			asks = asks || ok && ident.Name == "raceEnabled"
+			return true
+		})
+		if excluded || asks {
+			names = append(names, f.Name.Name)
+		}
+	}
+	return names
 }
