@@ -40,8 +40,8 @@ type cachedAnswer struct {
 // view holds the data that an answer is made from.
 type view struct {
 	phase   phase
-	results []*engine.Result // one for each of checks; with restsInDrain nil where there is none yet
-	metrics *metrics         // nil where they are not shown
+	results []*engine.Result // one for each of checks; with restsInDrain nil if there is none yet
+	metrics *metrics         // nil if they are not shown
 }
 
 // cached is a finished answer, the data that it was made from, and how long it may be used.

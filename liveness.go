@@ -63,7 +63,7 @@ type loop struct {
 	notifier  *notifier
 	stuck     atomic.Bool
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	timer    *time.Timer
 	step     time.Duration // at most so long between two looks
 	due      time.Time     // when the timer was to fire

@@ -114,7 +114,7 @@ func (m *monitor) renewMetrics() {
 
 var noMetrics metrics
 
-// metrics returns the system metrics, none where there are to be none. It measures them if they are due.
+// metrics returns the system metrics, none if there are to be none. It measures them if they are due.
 func (m *monitor) metrics() *metrics {
 	switch {
 	case m.system == nil:
@@ -179,8 +179,8 @@ func worse(status Status, check probes.Status, optional bool) Status {
 	return Unhealthy
 }
 
-// ready judges the results of the checks that readiness depends on, and the phase. A result is nil where
-// there is none yet.
+// ready judges the results of the checks that readiness depends on, and the phase. A result is nil if there
+// is none yet.
 func (p phase) ready(gating []*engine.Result) bool {
 	return p == running && !slices.ContainsFunc(gating, func(r *engine.Result) bool {
 		return r == nil || r.Status == probes.Error
@@ -220,7 +220,7 @@ func (m *monitor) check(ctx context.Context, name string) (Check, error) {
 	return Check{}, fmt.Errorf("%w: %q", ErrUnknownCheck, name)
 }
 
-// report puts together what the checks and the metrics say. A result is nil where there is none yet.
+// report puts together what the checks and the metrics say. A result is nil if there is none yet.
 func (m *monitor) report(phase phase, results []*engine.Result, metrics *metrics) Report {
 	checks := make([]Check, 0, len(results)+len(metrics.checks))
 	for i, result := range results {

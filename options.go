@@ -129,8 +129,8 @@ func WithCPUThreshold(warning, critical float64) Option {
 	return withPercentages("WithCPUThreshold", warning, critical, func(c *config) *levels { return &c.cpu })
 }
 
-// WithMemoryThreshold sets the percentages of memory use above which the metric is a warning and critical.
-// In a container with a limit the percentage is of the limit: memory.max, or memory.high where that is lower.
+// WithMemoryThreshold sets the percentages of memory use above which the metric is a warning and critical. In
+// a container with a limit the percentage is of the limit: memory.max, or memory.high if that is lower.
 //
 // Each level must be 0 to 100, or Never, and not a fraction between 0 and 1. The warning level must not
 // exceed the critical one. The default is (90, Never). The last use wins.
@@ -305,10 +305,10 @@ func WithDrainDelay(d time.Duration) Option {
 	}
 }
 
-// WithGuard protects every endpoint but live, ready and startup. A request that a guard refuses gets 401
-// where a token would help and 403 otherwise, whether or not the path exists. Readiness shows such a request
-// only the status. All guards must allow a request. Repeated use is additive. No guard, a nil guard and an
-// invalid guard are errors.
+// WithGuard protects every endpoint but live, ready and startup. A request that a guard refuses gets 401 if a
+// token would help and 403 otherwise, whether or not the path exists. Readiness shows such a request only the
+// status. All guards must allow a request. Repeated use is additive. No guard, a nil guard and an invalid
+// guard are errors.
 func WithGuard(guards ...Guard) Option {
 	guards = append([]Guard{}, guards...)
 	return func(c *config) error {

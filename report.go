@@ -54,7 +54,7 @@ type GroupReport struct {
 type Check struct {
 	Name         string
 	Status       probes.Status
-	Reason       probes.Reason // empty where Status is OK
+	Reason       probes.Reason // empty if Status is OK
 	ResponseTime time.Duration // how long the run took; zero for a metric
 	Details      []slog.Attr   // the further members of its JSON object, in order
 	Since        time.Time     // since when it has had this Status
@@ -70,10 +70,10 @@ func (c Check) System() bool { return c.metric }
 // a metric, every later change of its status or reason, and every change of readiness.
 type Change struct {
 	Check  string        // the check's or the metric's name; empty for a change of readiness
-	From   probes.Status // empty where it was unknown
+	From   probes.Status // empty if it was unknown
 	To     probes.Status // readiness is OK or Error
 	Reason probes.Reason // empty if To is OK; of readiness "starting", "draining", or empty if a check fails
-	Lasted time.Duration // how long From, with its reason, lasted; zero where it was unknown
+	Lasted time.Duration // how long From, with its reason, lasted; zero if it was unknown
 	Err    error         // the whole error, only for a log: its text is masked, the errors that it wraps are not
 	At     time.Time
 }

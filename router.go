@@ -130,8 +130,8 @@ func (r *router) serve(w http.ResponseWriter, request *http.Request, path string
 	}
 }
 
-// refusal returns the answer for a request that a guard refuses, or nil: 401 where a token would open all
-// guards that refuse, else 403. It is the same for what exists and what doesn't.
+// refusal returns the answer for a request that a guard refuses, or nil: 401 if a token would open all guards
+// that refuse, else 403. It is the same for what exists and what doesn't.
 func (r *router) refusal(request *http.Request) (refusal *answer) {
 	for _, guard := range r.guards {
 		allowed, panicked := ask(guard, request)

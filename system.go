@@ -20,11 +20,11 @@ import (
 type system struct {
 	config  *config
 	sampler *sysmetrics.Sampler
-	changed func([]engine.Change) // called in order, where there are any; it must return at once
+	changed func([]engine.Change) // called in order, if there are any; it must return at once
 
 	renewed sync.WaitGroup // the goroutine of renew
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	last     *metrics
 	recorded []*metricRecorder
 	renewing bool // a goroutine measures for looks that do not wait

@@ -76,7 +76,7 @@ func atLeastOne(option string, n int) error {
 	return nil
 }
 
-// validProbe refuses nil and a nil pointer, and calls the probe's own Validate where there is one.
+// validProbe refuses nil and a nil pointer, and calls the probe's own Validate if there is one.
 func validProbe(call string, p probes.Probe) error {
 	if p == nil {
 		return fmt.Errorf("%s: the probe must not be nil", call)

@@ -35,7 +35,7 @@ func sideBySide(n int, f func()) {
 type burst struct {
 	statuses   map[int]int
 	unanswered int           // within the patience
-	last       time.Duration // the last answer; where there is none, the patience
+	last       time.Duration // the last answer; if there is none, the patience
 	runs       int           // that began because of the burst
 	hanging    int
 	next       time.Duration // the answer of one who asks afterwards; negative: none within the patience

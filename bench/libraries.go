@@ -27,9 +27,9 @@ type check func(context.Context) error
 // settings is what a case wants of a library. What is not set is the library's default.
 type settings struct {
 	checks  []check       // named check0, check1, …
-	timeout time.Duration // of each check, where the library has one
-	due     bool          // each request runs the checks, where the library can be told so
-	live    bool          // liveness, where the library has one; else its handler without checks
+	timeout time.Duration // of each check, if the library has one
+	due     bool          // each request runs the checks, if the library can be told so
+	live    bool          // liveness, if the library has one; else its handler without checks
 }
 
 // instance is a running service with one library.

@@ -54,7 +54,7 @@ func run(args []string, out io.Writer) error {
 	return show(pages(r), *docs, out)
 }
 
-// show writes the pages' tables into the files of a folder, or prints them where there is none.
+// show writes the pages' tables into the files of a folder, or prints them if there is none.
 func show(pages []page, folder string, out io.Writer) (err error) {
 	for _, p := range pages {
 		if folder != "" {

@@ -85,7 +85,7 @@ func (w *watcher) tell(now servingStatus) {
 type watchers struct {
 	health *echohealth.Health
 
-	mu   sync.Mutex // guards what follows
+	mu   sync.Mutex // guards the fields below
 	all  map[*watcher]struct{}
 	stop context.CancelFunc // ends the looks; nil while there are none
 }

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// affinity is the set of processors that the main thread may run on, by a cpuset or by taskset. It is nil
-// where the set is unknown, as with more than 1024 processors.
+// affinity returns the processors that the main thread may use. A cpuset or taskset can restrict them. The
+// result is nil if the set is unknown, for example with more than 1024 processors.
 func affinity() processors {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(os.Getpid(), &set); err != nil || set.Count() == 0 {

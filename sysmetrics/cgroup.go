@@ -16,7 +16,7 @@ type cgroup struct {
 	files   fs.FS
 	memory  hierarchy
 	cpu     hierarchy
-	cpuacct hierarchy // version 1 only, and only where the process has the same place in it as in cpu
+	cpuacct hierarchy // version 1 only, and only if the process has the same path in it as in cpu
 }
 
 // A hierarchy has the directories of one controller for this process: its own first, then each one above it
@@ -82,7 +82,7 @@ type cgroupMount struct {
 }
 
 // parseMounts reads the lines "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS … - TYPE SOURCE OPTIONS" of
-// /proc/self/mountinfo, and keeps those of control groups.
+// /proc/self/mountinfo, and keeps the mounts of control groups.
 func parseMounts(text string) []cgroupMount {
 	var mounts []cgroupMount
 	for line := range strings.Lines(text) {

@@ -19,8 +19,8 @@ type memoryLimit struct {
 	room  uint64 // the smallest rest of a limit
 }
 
-// tightestMemory applies every limit from the own group upwards to the machine's total. A limit is compared
-// with the usage of the group that has the limit. It includes the other groups below it.
+// tightestMemory applies every limit from the own group upwards to the machine's total. It compares a limit
+// with the usage of the group that has the limit. This usage includes all groups below that group.
 func (g cgroup) tightestMemory(total uint64) (memoryLimit, error) {
 	tightest := memoryLimit{total: total, room: math.MaxUint64}
 	for _, dir := range g.memory.levels {
@@ -28,7 +28,7 @@ func (g cgroup) tightestMemory(total uint64) (memoryLimit, error) {
 		if err != nil {
 			return memoryLimit{}, err
 		}
-		// Version 1 writes a huge number where there is no limit.
+		// Version 1 writes a huge number if there is no limit.
 		if limit >= total {
 			continue
 		}
@@ -42,8 +42,8 @@ func (g cgroup) tightestMemory(total uint64) (memoryLimit, error) {
 	return tightest, nil
 }
 
-// memoryLimit is the lower of a group's two limits, math.MaxUint64 where there is none. Above memory.high,
-// which only version 2 has, the kernel slows the group down so much that it seldom reaches memory.max.
+// memoryLimit is the lower of a group's two limits, math.MaxUint64 if there is none. Above memory.high, which
+// only version 2 has, the kernel slows the group down so much that it seldom reaches memory.max.
 func (g cgroup) memoryLimit(dir string) (uint64, error) {
 	name := path.Join(dir, g.memory.file("memory.max", "memory.limit_in_bytes"))
 	limit, err := readLimit(g.files, name)
@@ -60,7 +60,7 @@ func (g cgroup) memoryLimit(dir string) (uint64, error) {
 	return min(limit, high), nil
 }
 
-// readLimit reads a number of bytes, math.MaxUint64 where there is no limit.
+// readLimit reads a number of bytes, math.MaxUint64 if there is no limit.
 func readLimit(files fs.FS, name string) (uint64, error) {
 	text, err := readFile(files, name)
 	if errors.Is(err, fs.ErrNotExist) || strings.TrimSpace(text) == "max" {
@@ -73,7 +73,7 @@ func readLimit(files fs.FS, name string) (uint64, error) {
 }
 
 // workingSet is a group's usage less the page cache that is dropped first. That cache grows up to every
-// limit, so usage alone does not tell how much memory is needed. A sandbox that emulates control groups may
+// limit, so the usage does not show how much memory is needed. A sandbox that emulates control groups may
 // have no memory.stat. Then workingSet returns the whole usage.
 func (g cgroup) workingSet(dir string) (uint64, error) {
 	usage, err := readCount(g.files, path.Join(dir, g.memory.file("memory.current", "memory.usage_in_bytes")))
@@ -101,7 +101,7 @@ func (g cgroup) oomKills() (uint64, error) {
 	return kills, err
 }
 
-// A quota is a limit on processor time. The zero quota is none.
+// A quota is a limit on processor time. The zero value means no quota.
 type quota struct {
 	cpus  float64
 	level string // the directory of the group that has it
@@ -193,8 +193,8 @@ func parseThrottling(name, stat string) (throttling, error) {
 	return throttling{periods: float64(periods), throttled: float64(throttled)}, err
 }
 
-// cpuacctUsage returns the processor time, in seconds, of the group whose quota is in the directory level.
-// Version 1 has it in another hierarchy, that of cpuacct, which may be mounted elsewhere or not at all.
+// cpuacctUsage returns the processor time, in seconds, of the group whose quota is in the directory level. In
+// version 1 the time is in the cpuacct hierarchy, which may be mounted elsewhere or not at all.
 func (g cgroup) cpuacctUsage(level string) (float64, error) {
 	for i, dir := range g.cpu.levels {
 		if dir == level && i < len(g.cpuacct.levels) {

@@ -21,7 +21,7 @@ type cpuReading struct {
 	at    time.Time
 	quota quota // the zero quota stands for the whole machine
 
-	times    cpuTimes // only busy, in seconds, where there is a quota
+	times    cpuTimes // only busy, in seconds, if there is a quota
 	timesErr error
 
 	throttling    throttling
@@ -57,7 +57,7 @@ func (s *Sampler) cpuQuota() (quota, error) {
 	return s.cgroup.tightestQuota()
 }
 
-// readCPU reads the counters of the quota, or those of the machine where there is none.
+// readCPU reads the counters of the quota, or those of the machine if there is none.
 func (s *Sampler) readCPU(limit quota) cpuReading {
 	if limit.cpus > 0 {
 		return s.cgroup.readCPU(limit)
@@ -130,8 +130,8 @@ func share(part, whole float64) float64 {
 	return part / whole
 }
 
-// A cpuWindow keeps two earlier readings: the old one to compare with, and a young one that replaces it
-// later. So the window becomes neither too short nor too long.
+// A cpuWindow keeps two earlier readings. A new reading is compared with the old one. The young one later
+// replaces the old one. So the window is neither too short nor too long.
 type cpuWindow struct{ old, young cpuReading }
 
 // advance adds a reading and returns the earlier one to compare it with. The first reading is compared with

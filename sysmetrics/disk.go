@@ -15,8 +15,8 @@ const (
 	statfsMaxWait = 2 * time.Millisecond
 
 	// statfsStuckAfter is the age of a call at which its file system is reported as stuck. The end of
-	// statfsMaxWait proves nothing on a busy machine, where the goroutine may not have run yet. Until then a
-	// sample has the last figures, with their age.
+	// statfsMaxWait proves nothing, because on a busy machine the goroutine may not have run yet. Until then
+	// a sample has the last figures, with their age.
 	statfsStuckAfter = 100 * time.Millisecond
 )
 
@@ -89,7 +89,8 @@ type diskMeter struct {
 	mount  mountHistory
 }
 
-// A mountHistory is what earlier answers say about the mount of a path. The zero value is for no answer.
+// A mountHistory records the mount of a path in earlier answers. The zero value means that there was no
+// answer.
 type mountHistory struct {
 	seen     bool
 	depth    int  // of the nearest mount point that the path has had, or unknownDepth
@@ -110,7 +111,7 @@ func (h *mountHistory) note(s space) {
 	}
 }
 
-// unmounted reports whether the nearest mount point that the path has had is none any more.
+// unmounted reports whether the nearest earlier mount point of the path is no longer a mount point.
 func (h *mountHistory) unmounted(s space) bool { return h.depth != unknownDepth && s.depth > h.depth }
 
 type statfsCall struct {

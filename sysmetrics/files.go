@@ -11,8 +11,7 @@ import (
 	"sync"
 )
 
-// maxFile limits what is read of a file with figures. The largest of these files, memory.stat, has about 2
-// KB.
+// maxFile limits how many bytes of a file are read. The largest of these files, memory.stat, has about 2 KB.
 const maxFile = 64 << 10
 
 // readFile reads a small file.
@@ -61,9 +60,9 @@ func giveBack(b *bytes.Buffer) {
 	}
 }
 
-// parseCount parses a number from the file called name. The error quotes at most 40 characters of what is not
-// a number, so that garbage does not fill the log. A number that needs the 64th bit is an error too: it is a
-// counter that went below zero.
+// parseCount parses a number from the file called name. If text is not a number, the error quotes at most 40
+// characters of it, so that garbage does not fill the log. A number that needs the 64th bit is an error too:
+// it is a counter that went below zero.
 func parseCount(name, text string) (uint64, error) {
 	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 63)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 )
 
 // The figures of the whole machine come from gopsutil, on every system. On Linux it reads them below
-// HOST_PROC, or /proc where that is not set. It takes a context and ignores it.
+// HOST_PROC, or /proc if that is not set. Its functions take a context and ignore it.
 
 // readHostCPU adds up the counters of the processors that this process may run on. It ignores the others,
 // because the process can't use them. It does not use gopsutil's Percent, which compares with the last
@@ -38,8 +38,8 @@ func readHostCPU() (sum cpuTimes, err error) {
 	return sum, nil
 }
 
-// hostTimes returns the counters of each processor on Linux, and on other systems, or where a sandbox has
-// only these, the counters of all together.
+// hostTimes returns the counters of each processor on Linux. On other systems it returns the sum of all
+// processors, as it does in a sandbox that has only the sum.
 func hostTimes() (all []cpu.TimesStat, err error) {
 	if runtime.GOOS == "linux" {
 		all, err = guarded(func() ([]cpu.TimesStat, error) { return cpu.Times(true) })
@@ -119,7 +119,7 @@ func (p *presence) explain(err error) error {
 	return fmt.Errorf("%w: %w", ErrUnsupported, err)
 }
 
-// procFile is where gopsutil reads a file of /proc.
+// procFile returns the path at which gopsutil reads a file of /proc.
 func procFile(name string) string {
 	proc := os.Getenv("HOST_PROC")
 	if proc == "" {

@@ -2,8 +2,8 @@ package sysmetrics
 
 import "io/fs"
 
-// A machine is where a Sampler reads its figures, so that a test can put another one in its place. One
-// goroutine at a time calls its functions, except for statfs.
+// A machine is the source of the figures of a Sampler. A test can replace it. Only one goroutine at a time
+// calls its functions, except statfs.
 type machine struct {
 	files       fs.FS // the root of a Linux file system, for control groups and the process; nil elsewhere
 	cpu         func() (cpuTimes, error)

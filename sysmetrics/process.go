@@ -46,7 +46,7 @@ func openFiles(files fs.FS) Figure[int] {
 		return Figure[int]{Value: int(n)}
 	}
 	n, err := countEntries(files, name)
-	return Figure[int]{Value: max(0, n-1), Err: err} // without the one that was opened to count
+	return Figure[int]{Value: max(0, n-1), Err: err} // without the descriptor that was opened to count
 }
 
 // countEntries reads 256 entries at a time, so that many entries take no more memory than a few.

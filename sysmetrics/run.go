@@ -43,7 +43,8 @@ func newRun() *run {
 	return &run{began: time.Now(), over: over, end: end, timer: timer}
 }
 
-// join returns the unfinished run, or begins one. Where a fresh sample has come meanwhile, it returns that.
+// join returns the unfinished run, or begins one. If there is a fresh sample by now, join returns that
+// sample.
 func (s *Sampler) join() (*run, *Sample) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,8 +115,9 @@ func (s *Sampler) result() *Sample {
 	return next
 }
 
-// substitute is a sample without new figures: it repeats the last ones, or has none. Old figures do not make
-// it stuck, because perhaps no sample was requested. A run that takes too long does.
+// substitute returns a sample without new figures. It has the last figures, if there are any. Old figures do
+// not set Stuck, because perhaps no sample was requested meanwhile. Only a run that takes too long sets
+// Stuck.
 func (s *Sampler) substitute(now time.Time) (next *Sample) {
 	stuck := s.run != nil && now.Sub(s.run.began) >= stuckAfter
 	switch {
@@ -145,7 +147,8 @@ func (s *Sample) repeated(now time.Time) *Sample {
 	return &repeated
 }
 
-// absent is a sample of what is known without reading the system. Err is why the rest is absent.
+// absent returns a sample with only the figures that need no answer from the system. Its Err values explain
+// why the others are absent.
 func (s *Sampler) absent(at time.Time, err error) *Sample {
 	none := &Sample{
 		At:          at,

@@ -19,8 +19,8 @@ func blockSize(st *unix.Statfs_t) uint64 {
 // isReadOnly is true for a file system that is read-only, and for a mount of it that is.
 func isReadOnly(st *unix.Statfs_t) bool { return st.Flags&unix.ST_RDONLY != 0 }
 
-// mountDepth is how many directories path is below its mount point: 0 for the mount point itself. It is
-// unknownDepth where the mount point cannot be found.
+// mountDepth returns how many directories path is below its mount point. It returns 0 for the mount point
+// itself, and unknownDepth if it cannot find the mount point.
 func mountDepth(path string) int {
 	dir, err := filepath.EvalSymlinks(path)
 	if err != nil {

@@ -1,5 +1,5 @@
 // Package sysmetrics measures the processor, the memory, the disks and the TCP connections of the machine,
-// and of the container where the process runs in one.
+// and of the container, if the process runs in one.
 //
 // A container sees the whole machine in /proc. Its own limits are in the files of its control group. On Linux
 // this package reads both, for cgroup v2, v1 and the hybrid of the two, and returns the figures of the
@@ -27,8 +27,7 @@
 // use. - Any other error is a failure to read. It names files and quotes a few bytes of them, which belongs
 // in a log and not in a public answer.
 //
-// The comment of a field says so where the field is valid beside an Err. A figure with an Err of its own is a
-// [Figure].
+// If a field is valid beside an Err, its comment says so. A [Figure] has its own Err.
 //
 // Percentages go from 0 to 100 and are not rounded.
 package sysmetrics
@@ -49,8 +48,8 @@ var (
 	// on purpose, as by a /proc that is mounted with subset=pid. Such an Err may wrap another error.
 	ErrUnsupported = errors.New("not available on this system")
 
-	// ErrUnmounted is the Err of a disk whose path has been on a file system that is not mounted there any
-	// more: its figures would be those of the file system above. Linux only.
+	// ErrUnmounted is the Err of a disk if the file system of its path is no longer mounted there. The
+	// figures would be those of the file system above. Linux only.
 	ErrUnmounted = errors.New("its file system is not mounted any more")
 )
 
@@ -60,7 +59,7 @@ type Figure[T int | uint64 | float64] struct {
 	Err   error // why there is no Value
 }
 
-// A Source names what the figures are of.
+// A Source names the origin of the figures.
 type Source string
 
 const (

@@ -9,7 +9,7 @@ import (
 )
 
 // zfsCache is how many bytes of its cache, the ARC, ZFS frees when others need memory. Neither the kernel's
-// MemAvailable nor gopsutil counts them. In a container whose /proc/meminfo is that of lxcfs they are not
+// MemAvailable nor gopsutil counts them. If lxcfs provides the container's /proc/meminfo, these bytes are not
 // part of the container's memory.
 func zfsCache() uint64 {
 	text, err := os.ReadFile(procFile("spl/kstat/zfs/arcstats"))

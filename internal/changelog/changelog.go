@@ -46,7 +46,7 @@ type Log struct {
 	write   func(slog.Level, string, ...slog.Attr)
 	enqueue func(func())
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	subjects map[string]*subject
 	closed   bool
 }
@@ -58,7 +58,7 @@ type subject struct {
 	at    time.Time     // when the last record was written
 	level slog.Level    // of that record
 	quiet time.Duration // zero before the first repetition
-	held  *summary      // nil where nothing is to be summed up
+	held  *summary      // nil if nothing is to be summed up
 }
 
 // summary holds changes that are not written yet.

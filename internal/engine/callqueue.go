@@ -15,7 +15,7 @@ type CallQueue struct {
 	// return; once until the queue is empty again. It may be nil.
 	OnDrop func()
 
-	mu       sync.Mutex // guards what follows, and is never held during a call
+	mu       sync.Mutex // guards the fields below, and is never held during a call
 	calls    []func()
 	busy     bool
 	dropping bool

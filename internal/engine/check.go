@@ -33,7 +33,7 @@ type Result struct {
 	At      time.Time     // when it was published
 	Since   time.Time     // since when the check has had this status
 	LastOK  time.Time     // when the last OK was published; zero before the first
-	serves  time.Duration // how long, from At on; zero where it was never the check's last
+	serves  time.Duration // how long, from At on; zero if it was never the check's last
 	late    bool          // it came after the timeout
 }
 
@@ -47,7 +47,7 @@ type Check struct {
 	reruns atomic.Uint64          // how often Rerun was called
 	known  atomic.Uint64          // the value of reruns when the last result's call began
 
-	mu              sync.Mutex // guards what follows, and is held while last is replaced
+	mu              sync.Mutex // guards the fields below, and is held while last is replaced
 	inFlight        *run       // nil between two runs
 	failures        int        // in a row
 	successes       int        // in a row

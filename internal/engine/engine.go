@@ -86,7 +86,7 @@ type Collection struct {
 func (e *Engine) Collect(ctx context.Context, shown []*Check) Collection {
 	now := time.Now()
 	c := Collection{Generation: e.Generation(), Results: make([]*Result, len(shown)), Whole: true}
-	var waits []*run              // only where there is one to wait for
+	var waits []*run              // only if there is one to wait for
 	for i, check := range shown { // all are started before one is waited for
 		var due *run
 		if c.Results[i], due = check.ask(now); due != nil {
@@ -143,7 +143,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// Last returns the last results, however old, and runs nothing. A result is nil where there is none yet.
+// Last returns the last results, however old, and runs nothing. A result is nil if there is none yet.
 func (e *Engine) Last(checks []*Check) Collection {
 	c := Collection{Generation: e.Generation(), Results: make([]*Result, len(checks)), Whole: true}
 	c.Until = time.Now().Add(time.Second)

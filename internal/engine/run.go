@@ -12,15 +12,15 @@ import (
 // harm is done where it isn't.
 const pauseTolerance = 100 * time.Millisecond
 
-// run is one call of the probe, or two where the process was stopped during the first one, and one more for
-// each Rerun in the meantime.
+// run is one call of the probe, or two if the process was stopped during the first one, and one more for each
+// Rerun in the meantime.
 type run struct {
 	asked   time.Time // when it was started
 	timer   *time.Timer
 	settled chan struct{} // closed when there is an outcome for those who wait: a result, or the timeout
 	ended   chan struct{} // closed when the probe has returned
 
-	// The check's mutex guards what follows.
+	// The check's mutex guards the fields below.
 
 	began    time.Time // when the call began
 	deadline time.Time // when the call is overdue
@@ -155,7 +155,7 @@ func (c *Check) record(r *run, outcome outcome, now time.Time) {
 }
 
 // expire is called when the timeout comes before the probe's answer, and once more at the end of the run's
-// context where overrun asked for it.
+// context if overrun asked for it.
 func (c *Check) expire(r *run) {
 	c.mu.Lock()
 	now := time.Now()
@@ -172,8 +172,8 @@ func (c *Check) expire(r *run) {
 	c.engine.queue.flush()
 }
 
-// extend gives a call more time where the process was stopped: as much as the timer is late, but no more
-// than the timeout. c.mu is held.
+// extend gives a call more time if the process was stopped: as much as the timer is late, but no more than
+// the timeout. c.mu is held.
 func (c *Check) extend(r *run, now time.Time) bool {
 	if r.paused || !r.pausedUntil(now) {
 		return false

@@ -32,7 +32,7 @@ const (
 type History struct {
 	components []snapshot.Component
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	clock   clock
 	tracks  []track // one for each component
 	changes []change

@@ -143,7 +143,7 @@ type slot struct {
 
 func (t *track) report(of snapshot.Component, p plan) Component {
 	c := Component{Name: of.Name, Columns: make([]Column, p.columns)}
-	// A result is the present one for its interval. Where a slot has several, its worst one stands for them.
+	// A result is the present one for its interval. If a slot has several, its worst one stands for them.
 	code, served := t.before(p.from(), of.Interval)
 	for column := range c.Columns {
 		var all slot

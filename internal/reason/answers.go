@@ -6,9 +6,9 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// bySQLAnswer returns the reason for a PostgreSQL error. The drivers (pgx, lib/pq) return its code from a
-// method. Where the code says too little, the text decides.
-// The codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+// bySQLAnswer returns the reason for a PostgreSQL error. The drivers (pgx, lib/pq) have a method that returns
+// the code. If the code is too general, the text decides. The codes:
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
 func bySQLAnswer(code, text string) probes.Reason {
 	var reason probes.Reason
 	switch code {
@@ -54,8 +54,8 @@ var sqlStates = []word{
 	{"HY001", probes.ReasonOutOfResources},     // memory, of MySQL
 }
 
-// sqlClasses are the classes whose codes have the same word, but for those of sqlStates. The codes of all
-// other classes, such as XX001 for corrupted data, are failed.
+// sqlClasses maps a class to the reason of all its codes, except the codes in sqlStates. The codes of all
+// other classes, such as XX001 for corrupted data, have the reason "failed".
 var sqlClasses = []word{
 	{"08", probes.ReasonConnectionLost},
 	{"28", probes.ReasonAuthenticationFailed},

@@ -66,9 +66,9 @@ func isState(s string) bool { return strings.TrimLeft(s, digits+"ABCDEFGHIJKLMNO
 
 const optionPreventsStatement = 1290
 
-// mySQLNumbers are the errors of the servers, and those of the client library, which a proxy may pass on.
-// Where MySQL and MariaDB use a number differently, the other meaning is one that no query of a check can
-// have. What is missing goes by the class of its SQLSTATE. The lists:
+// mySQLNumbers are the errors of the servers, and those of the client library, which a proxy may pass on. If
+// MySQL and MariaDB use a number differently, no query of a check can cause the error with the other meaning.
+// An error that is not in the list gets its reason by the class of its SQLSTATE. The lists:
 // https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html and
 // https://mariadb.com/kb/en/mariadb-error-codes/
 var mySQLNumbers = []struct {

@@ -8,8 +8,9 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// byDNS tells a name that does not exist from a name server that can't be asked, or that can't answer now:
-// then it is unknown whether the name exists. Of an error of the operating system only the text is left.
+// byDNS distinguishes a name that does not exist from a name server that can't be reached, or that can't
+// answer now. In the second case nobody knows whether the name exists. Package net keeps only the text of an
+// error of the operating system.
 func byDNS(dns *net.DNSError) probes.Reason {
 	switch {
 	case dns.IsTimeout:

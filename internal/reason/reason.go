@@ -1,7 +1,7 @@
 // Package reason names an error: it turns an error into the one word that may be shown outside. It is the
-// only place that maps errors to reasons for all dependencies alike. It imports no driver: it knows a
-// server's answer by the methods that the drivers' errors have (SQLState, RedisError) or by their text
-// (MySQL, SQLite). What can't be known that way, the driver's own probe names with probes.Fail.
+// only place that maps errors to reasons for all dependencies alike. It imports no driver: it recognizes a
+// server's answer by a method of the driver's error (SQLState, RedisError) or by its text (MySQL, SQLite).
+// For an error that it can't recognize, the driver's own probe gives the reason with probes.Fail.
 package reason
 
 import (
@@ -42,8 +42,9 @@ func Of(err error) probes.Reason {
 	return best.reason
 }
 
-// rank orders the causes in one tree, the first before all others: an error may join several, such as those
-// of a database's two hosts. What a server answered explains more than that another did not answer.
+// rank orders the causes in one tree of errors. The cause with the lowest rank decides. An error may join
+// several causes, such as one for each host of a database. The answer of one host explains more than the
+// silence of another.
 type rank int
 
 const (
@@ -88,7 +89,7 @@ func (c *cause) findIn(err error) {
 	}
 }
 
-// causeOf returns what err says, without what it wraps.
+// causeOf returns the cause that err itself states, without the errors that it wraps.
 func causeOf(err error) cause {
 	switch e := err.(type) {
 	case interface{ SQLState() string }:

@@ -6,7 +6,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// readText is for errors that have nothing but a fixed text, or whose text says more than what they wrap.
+// readText is for errors that have only a fixed text, or whose text says more than the wrapped error.
 func (c *cause) readText(text string) {
 	text = ends(text)
 	reason := lookIn(text, answerTexts)
@@ -45,14 +45,14 @@ func lookIn(text string, table []word) probes.Reason {
 	return ""
 }
 
-// answerTexts are what pgx makes of a server that is not the one that target_session_attrs asks for.
+// answerTexts are the errors of pgx for a server that does not match target_session_attrs.
 var answerTexts = []word{
 	{"read only connection", probes.ReasonReadOnly},
 	{"server is in standby mode", probes.ReasonReadOnly},
 }
 
-// lookFor returns the reason for the first of the texts that is a part of text by itself, not in the middle
-// of a sentence.
+// lookFor returns the reason for the first entry of table that text contains as a separate part. An entry in
+// the middle of a sentence does not count.
 func lookFor(text string, table []word) probes.Reason {
 	for _, w := range table {
 		before, after, found := strings.Cut(text, w.text)
@@ -81,8 +81,8 @@ var texts = []word{
 // maxText is how many bytes of a text are searched.
 const maxText = 16 << 10
 
-// ends returns what is searched of text: all of it, or the beginning and the end of a long one, which may
-// wrap another error's text on either side.
+// ends returns the part of text to search. This is the whole text, or the beginning and the end of a long
+// text: the text of a wrapped error may be at either end.
 func ends(text string) string {
 	if len(text) <= maxText {
 		return text

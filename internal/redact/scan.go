@@ -134,7 +134,7 @@ func (s *search) next(at int, part string) int {
 	return len(s.text)
 }
 
-// lastAt returns where the last @ is between from and to, -1 where there is none. From is never less than the
+// lastAt returns where the last @ is between from and to, -1 if there is none. From is never less than the
 // last time.
 func (s *search) lastAt(from, to int) int {
 	if s.atEnd != to {
@@ -150,7 +150,7 @@ func (s *search) lastAt(from, to int) int {
 // text that contains only beginnings would be searched to its end from each of them.
 type stretch struct{ from, to int }
 
-// end returns where a search from at on ends, by find where it is not known.
+// end returns where a search from at on ends, by find if it is not known.
 func (s *stretch) end(at int, find func(at int) int) int {
 	if !s.has(at) {
 		*s = stretch{at, find(at)}

@@ -13,7 +13,7 @@ func (s *search) urls() {
 			end = s.closing(user, q)
 		}
 		colon := user + strings.IndexAny(s.text[user:end], ":@/")
-		switch s.text[colon] { // the / before user, where there is none
+		switch s.text[colon] { // the / before user, if there is none
 		case '@':
 			s.hide(user, user+strings.LastIndexByte(s.text[user:s.authorityEnd(user)], '@'))
 		case ':':

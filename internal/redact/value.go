@@ -109,7 +109,7 @@ func (k *key) read(text string) string {
 func isNameByte(c byte) bool { return c == '_' || isSchemeByte(c) }
 
 // hideValue hides the value behind a delimiter, in its quotes or braces where it has some, else up to the
-// next white space or up to end, where that is later: there is hardly a character that ends a password for
+// next white space or up to end, if that is later: there is hardly a character that ends a password for
 // certain. It may begin on the next line.
 func (s *search) hideValue(at, end int) {
 	from := skip(s.text, at, spaces)

@@ -19,8 +19,8 @@ func NewHAProxy(t testing.TB, configure func(addr string) string) *Balancer {
 	return startBalancer(t, "HAProxy", configure, program, "-db", "-f", balancerConfig)
 }
 
-// NewNginx starts an nginx that ends with the test. configure returns what is in the block http of its
-// configuration, for a server that listens on addr.
+// NewNginx starts an nginx that ends with the test. configure returns the content of the http block for a
+// server that listens on addr.
 func NewNginx(t testing.TB, configure func(addr string) string) *Balancer {
 	t.Helper()
 	program := find(t, "nginx", "nginx", "/usr/sbin/nginx")
@@ -28,7 +28,7 @@ func NewNginx(t testing.TB, configure func(addr string) string) *Balancer {
 	return startBalancer(t, "nginx", whole, program, "-e", "stderr", "-p", ".", "-c", balancerConfig)
 }
 
-// nginxConfig keeps what nginx writes in the directory that it is started in.
+// nginxConfig makes nginx write all its files to its working directory.
 const nginxConfig = `
 daemon off;
 worker_processes 1;

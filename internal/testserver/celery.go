@@ -13,8 +13,7 @@ import (
 	"testing"
 )
 
-// tasks is the application that the workers run. Its names are those of the tasks:
-// tasks.add and tasks.sleep.
+// tasks is the application that the workers run. It defines these tasks: tasks.add and tasks.sleep.
 const tasks = `
 import os
 import time
@@ -35,9 +34,8 @@ def sleep(seconds):
     time.sleep(seconds)
 `
 
-// Celery is a running Celery worker with the tasks tasks.add(x, y) and tasks.sleep(seconds). It listens on
-// no port, but its methods are those of a Server. Stop is Celery's warm shutdown, which lets running tasks
-// finish.
+// Celery is a running Celery worker with the tasks tasks.add(x, y) and tasks.sleep(seconds). It listens on no
+// port, but has the methods of a Server. Stop is Celery's warm shutdown, which lets running tasks finish.
 type Celery struct {
 	lifecycle
 	celery   []string // the celery command
@@ -50,10 +48,9 @@ type Celery struct {
 // A CeleryOption changes how NewCelery runs its worker.
 type CeleryOption func(*Celery)
 
-// CeleryArgs adds arguments to those of "celery worker", such as "--pool", "solo",
-// "--hostname", "one@here", "--queues", "mail,reports" or "--without-mingle". Celery's
-// own defaults are a prefork pool with a process for each core, the host's name, and the
-// queue "celery".
+// CeleryArgs adds arguments to "celery worker", such as "--pool", "solo", "--hostname", "one@here",
+// "--queues", "mail,reports" or "--without-mingle". Celery's own defaults are a prefork pool with a process
+// for each core, the host's name, and the queue "celery".
 func CeleryArgs(args ...string) CeleryOption {
 	return func(c *Celery) { c.args = append(c.args, args...) }
 }

@@ -22,7 +22,7 @@ type link struct {
 	closed  int // flows that delivered their end
 }
 
-// serve connects to the server at target and passes on what either side sends.
+// serve connects to the server at target and passes on the data of both sides.
 func (l *link) serve(target string) {
 	server, err := (&net.Dialer{}).DialContext(l.proxy.ctx, "tcp", target)
 	if err != nil {
@@ -40,7 +40,7 @@ func (l *link) serve(target string) {
 	l.proxy.spawn(replies.deliver)
 }
 
-// ignore reads what the client sends until it closes the connection.
+// ignore reads and discards data until the client closes the connection.
 func (l *link) ignore() {
 	io.Copy(io.Discard, l.client)
 	l.close()
@@ -145,7 +145,7 @@ type flow struct {
 type chunk struct {
 	data []byte
 	at   time.Time // when it was received
-	err  error     // what came after the data: nil, io.EOF or a broken connection
+	err  error     // the event after the data: nil, io.EOF or a broken connection
 }
 
 // receive reads until the end of the connection.
@@ -167,7 +167,7 @@ func (f *flow) receive() {
 	}
 }
 
-// deliver passes on what was received, according to the proxy's mode.
+// deliver passes on the received data according to the proxy's mode.
 func (f *flow) deliver() {
 	for {
 		select {
@@ -209,7 +209,7 @@ func (f *flow) pass(c chunk) bool {
 	return false
 }
 
-// pace returns how many bytes of a chunk to deliver next, after which pause.
+// pace returns the pause before the next delivery, and how many bytes of the chunk to deliver then.
 func (f *flow) pace(m mode, c chunk) (pause time.Duration, n int) {
 	const forever = math.MaxInt64
 	switch {
@@ -247,7 +247,7 @@ func (f *flow) drop(c chunk) bool {
 	return c.err == nil
 }
 
-// finish passes on what came after the last byte of a chunk, if anything did.
+// finish passes on the event after the last byte of a chunk, if there was one.
 func (f *flow) finish(err error) bool {
 	switch {
 	case err == nil:

@@ -61,7 +61,8 @@ func (m *MariaDB) initialize(dir string) error {
 	return err
 }
 
-// storage returns the options that every program which opens the data directory in dir needs, and others.
+// storage returns others plus the options for the data directory in dir. Every program that opens this
+// directory needs them.
 func (m *MariaDB) storage(dir string, others ...string) []string {
 	argv := []string{"--no-defaults"}
 	for _, option := range append([]string{
@@ -124,9 +125,9 @@ func (m *MariaDB) dsn(name, password string) string {
 	return fmt.Sprintf("%s:%s@tcp(%s)/app", name, password, m.Addr())
 }
 
-// Exec executes SQL statements with all privileges in database app, and returns what they return: a line a
-// row, without a head. It fails the test at the first error. It works when the server's connections are used
-// up, for one caller at a time.
+// Exec executes SQL statements with all privileges in database app, and returns their result, one line per
+// row, without column names. It fails the test at the first error. Exec works even when the server has no
+// free connection, but only for one caller at a time.
 func (m *MariaDB) Exec(t testing.TB, sql string) string {
 	t.Helper()
 	client := command{account: m.account, argv: []string{"mariadb", "--no-defaults", "--batch",

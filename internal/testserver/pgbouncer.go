@@ -88,7 +88,7 @@ func (b *PgBouncer) Use(t testing.TB, backend *Postgres) {
 	b.Admin(t, "RELOAD;")
 }
 
-// Admin executes commands on PgBouncer's console, such as "PAUSE app", and returns what they print.
+// Admin executes commands on PgBouncer's console, such as "PAUSE app", and returns their output.
 func (b *PgBouncer) Admin(t testing.TB, commands string) string {
 	t.Helper()
 	psql := command{account: b.backend.account, argv: []string{filepath.Join(b.backend.bin, "psql"),

@@ -6,10 +6,9 @@ import (
 	"sync"
 )
 
-// A Pipe is a listener in memory whose connections are those of net.Pipe. A server that
-// listens there and its clients can be in a bubble of testing/synctest, where no time
-// passes while they work: a test of deadlines then depends on no machine. Its methods
-// are safe for concurrent use.
+// A Pipe is an in-memory listener. Its connections come from net.Pipe. So the server and its clients can run
+// in a testing/synctest bubble, in which no time passes while they work. A test of deadlines then does not
+// depend on the speed of the machine. Its methods are safe for concurrent use.
 type Pipe struct {
 	dialed chan net.Conn
 	closed chan struct{}

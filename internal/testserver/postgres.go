@@ -32,9 +32,9 @@ type Postgres struct {
 	settings []string
 }
 
-// NewPostgres starts a PostgreSQL that ends with the test. Settings are those of
-// postgresql.conf, such as "max_connections=8"; three of the connections are reserved
-// for superusers, unless superuser_reserved_connections says otherwise.
+// NewPostgres starts a PostgreSQL that ends with the test. Settings are lines of postgresql.conf, such as
+// "max_connections=8". PostgreSQL reserves three of the connections for superusers, unless
+// superuser_reserved_connections sets another number.
 func NewPostgres(t testing.TB, settings ...string) *Postgres {
 	t.Helper()
 	postgres := startPostgres(t, settings...)
@@ -80,7 +80,7 @@ func (p *Postgres) postgres() command {
 		"listen_addresses=127.0.0.1", "port=" + strconv.Itoa(p.port), "unix_socket_directories=",
 		// Much faster, and safe unless the machine crashes.
 		"fsync=off", "shared_buffers=16MB", "autovacuum=off",
-		// Not in /dev/shm, where a killed server would leave its segments.
+		// Not in /dev/shm: a killed server would leave its segments there.
 		"dynamic_shared_memory_type=mmap",
 		// A standby that was stopped for a while needs the old segments.
 		"wal_keep_size=64MB",

@@ -211,7 +211,7 @@ func procStat(pid int) (parent int, state byte) {
 	if err != nil {
 		return 0, 0
 	}
-	// The name, in parentheses, may contain anything; what follows it doesn't.
+	// The name, in parentheses, may itself contain parentheses. The fields after it do not.
 	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
 	if len(fields) < 2 {
 		return 0, 0

@@ -21,8 +21,8 @@ type command struct {
 	account *user.User // nil for the account that the test runs under
 }
 
-// environ is a plain environment: that of the test may hold settings, such as PGOPTIONS
-// or RABBITMQ_NODENAME, that are meant for other servers.
+// environ returns a minimal environment. The test's own environment may contain settings for other servers,
+// such as PGOPTIONS or RABBITMQ_NODENAME.
 func (c command) environ() []string {
 	env := []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(), "LANG=C.UTF-8"}
 	if c.account != nil {
@@ -34,7 +34,7 @@ func (c command) environ() []string {
 // commandLimit bounds a program that is expected to end by itself, such as initdb.
 const commandLimit = 2 * time.Minute
 
-// run runs the command to its end and returns what it printed.
+// run waits until the command ends and returns its output.
 func (c command) run(dir, stdin string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
 	defer cancel()
@@ -62,9 +62,9 @@ func (c command) mustRun(t testing.TB, dir, stdin string) string {
 	return output
 }
 
-// find returns the path of a program: the match of patterns with the highest version
-// in its path, else the one in PATH. Where there is none the test is skipped, or fails
-// if ECHOHEALTH_REQUIRE_SERVERS is set. Without that, -short skips it in any case.
+// find returns the path of a program. It prefers the match of patterns with the highest version in its path,
+// and then looks in PATH. If it finds no program, it skips the test. If ECHOHEALTH_REQUIRE_SERVERS is set, it
+// fails the test instead. Without this variable, -short always skips the test.
 func find(t testing.TB, program, debianPackage string, patterns ...string) string {
 	t.Helper()
 	if testing.Short() && os.Getenv("ECHOHEALTH_REQUIRE_SERVERS") == "" {

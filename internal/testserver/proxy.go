@@ -13,9 +13,9 @@ import (
 // its proxies end must pass it to goleak.IgnoreAnyFunction.
 const ProxyGoroutine = "github.com/echo-probes/echohealth/internal/testserver.(*Proxy).run"
 
-// A Proxy passes TCP connections on to a server. Its modes produce faults of a network,
-// which no server can produce by itself. It begins in the mode Pass. A mode applies to
-// what arrives after the change, on existing and on new connections.
+// A Proxy passes TCP connections on to a server. Its modes produce network faults, which a server cannot
+// produce by itself. The first mode is Pass. A mode applies to data that arrives after the change, on
+// existing and on new connections.
 type Proxy struct {
 	t       testing.TB
 	addr    string
@@ -33,7 +33,7 @@ type Proxy struct {
 	open     int
 }
 
-// A mode says what a proxy does with data. The zero value passes it on.
+// A mode decides how a proxy handles data. The zero value passes it on.
 type mode struct {
 	kind  modeKind
 	pause time.Duration
@@ -78,15 +78,15 @@ func NewProxy(t testing.TB, target string) *Proxy {
 // Addr returns the address to connect to, "127.0.0.1:port".
 func (p *Proxy) Addr() string { return p.addr }
 
-// Pass passes everything on, also what Stall held back.
+// Pass passes on all data, including the data that Stall held back.
 func (p *Proxy) Pass() { p.set(mode{kind: pass}) }
 
 // Delay delivers everything that the server sends d later. So a round trip takes d longer, and so does a long
 // answer as a whole.
 func (p *Proxy) Delay(d time.Duration) { p.set(mode{kind: delay, pause: d}) }
 
-// Stall passes nothing, in neither direction, like a network that loses every packet:
-// connections stay, new ones are accepted, and Pass later delivers what was sent.
+// Stall passes nothing, in neither direction, like a network that loses every packet: connections stay, new
+// ones are accepted, and Pass later delivers the data.
 func (p *Proxy) Stall() { p.set(mode{kind: stall}) }
 
 // Refuse closes the port, so that connecting is refused, and resets all connections.
@@ -97,16 +97,15 @@ func (p *Proxy) Refuse() { p.set(mode{kind: refuse}) }
 // drops the packets. It needs Linux.
 func (p *Proxy) Drop() { p.set(mode{kind: drop}) }
 
-// Silent accepts connections and reads what clients send, but never answers. Unlike
-// with Stall nothing reaches the server, and what was sent is lost. A connection that
-// is accepted in this mode stays silent in all others too.
+// Silent accepts connections and reads the data of clients, but never answers. Unlike Stall, it drops the
+// data, and nothing reaches the server. A connection that is accepted in this mode stays silent in all others
+// too.
 func (p *Proxy) Silent() { p.set(mode{kind: silent}) }
 
-// Drip delivers what the server sends byte by byte, with a pause before each.
+// Drip delivers the data of the server byte by byte, with a pause before each.
 func (p *Proxy) Drip(perByte time.Duration) { p.set(mode{kind: drip, pause: perByte}) }
 
-// ResetOnReply passes on what clients send, and resets each connection when the server
-// answers on it.
+// ResetOnReply passes on the data of clients, and resets each connection when the server answers on it.
 func (p *Proxy) ResetOnReply() { p.set(mode{kind: resetOnReply}) }
 
 // Redirect makes target the server of all connections that are accepted from now on, like a failover that
@@ -131,8 +130,8 @@ func (p *Proxy) Accepted() int {
 	return p.accepted
 }
 
-// Open returns how many connections are open: accepted, and neither closed by the
-// client nor reset.
+// Open returns how many accepted connections are still open. A connection counts until the client closes it
+// or the proxy resets it.
 func (p *Proxy) Open() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -73,10 +73,9 @@ func (q *RabbitMQ) begin(t testing.TB) {
 // URL returns "amqp://app:app-secret@127.0.0.1:port/".
 func (q *RabbitMQ) URL() string { return "amqp://app:app-secret@" + q.Addr() + "/" }
 
-// Ctl runs rabbitmqctl with the given arguments against the node and returns what it
-// prints, without its informational messages. It takes about half a second. The memory
-// alarm, for example, is set off by "set_vm_memory_high_watermark", "absolute", "1" and
-// ended by the same with "1GB".
+// Ctl runs rabbitmqctl with the given arguments against the node and returns its output without informational
+// messages. It takes about half a second. For example, "set_vm_memory_high_watermark", "absolute", "1" sets
+// off the memory alarm. The same command with "1GB" ends it.
 func (q *RabbitMQ) Ctl(t testing.TB, args ...string) string {
 	t.Helper()
 	ctl := command{account: q.account, argv: append([]string{
@@ -162,12 +161,12 @@ vm_memory_high_watermark.absolute = 1GB
 	return os.WriteFile(q.configFile(), []byte(text), 0o644)
 }
 
-// home is a directory like that of the installation.
+// home is a directory with the layout of the installation.
 func (q *RabbitMQ) home() string { return filepath.Join(q.dir, "home") }
 
-// makeHome links to the installation, but only to those of its Erlang applications that
-// the server itself needs. Erlang looks for each of a thousand modules in the directory
-// of each application, in turn, and with the plugins' ones takes twice as long to start.
+// makeHome links to the Erlang applications of the installation that the server itself needs. For each of its
+// thousand modules, Erlang searches the directories of all applications. With the plugins' directories the
+// start takes twice as long.
 func (q *RabbitMQ) makeHome() error {
 	plugins := filepath.Join(q.home(), "plugins")
 	if err := os.MkdirAll(plugins, 0o755); err != nil {

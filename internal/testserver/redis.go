@@ -43,7 +43,7 @@ func NewSentinel(t testing.TB, name string, master *Redis) *Redis {
 	}
 	sentinel.command = func() command {
 		file := filepath.Join(sentinel.dir, fmt.Sprintf("%d.conf", sentinel.port))
-		if _, err := os.Stat(file); err != nil { // else it has what Sentinel itself has written
+		if _, err := os.Stat(file); err != nil { // otherwise Sentinel has written its own settings to it
 			text := fmt.Sprintf("bind 127.0.0.1\nport %d\nsentinel monitor %s 127.0.0.1 %d 1\n",
 				sentinel.port, name, master.Port())
 			if err := errors.Join(os.WriteFile(file, []byte(text), 0o600), give(account, file)); err != nil {
@@ -90,8 +90,7 @@ func argument(args []string, name string) string {
 	return value
 }
 
-// URL returns "redis://127.0.0.1:port/0", with the password of --requirepass where
-// there is one.
+// URL returns "redis://127.0.0.1:port/0", with the password of --requirepass if there is one.
 func (r *Redis) URL() string {
 	u := url.URL{Scheme: "redis", Host: r.Addr(), Path: "/0"}
 	if r.password != "" {

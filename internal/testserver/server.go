@@ -71,7 +71,7 @@ type lifecycle struct {
 	command func() command // how to start it
 	answers func() error   // returns nil when the server is ready
 	stop    syscall.Signal // asks it to shut down
-	cleanup string         // shell command, run in dir, that removes what a killed server leaves outside dir
+	cleanup string         // shell command, run in dir, that removes what a killed server left outside dir
 
 	process *process // nil while stopped
 	printed int64    // size of the log when the process was started
@@ -222,11 +222,11 @@ func (l *lifecycle) fatal(t testing.TB, action string, err error) {
 
 func (l *lifecycle) logPath() string { return filepath.Join(l.dir, "log") }
 
-// output returns what the server has printed since it was started last.
+// output returns the output of the server since its last start.
 func (l *lifecycle) output() string {
 	text, err := os.ReadFile(l.logPath())
 	if err != nil {
-		return err.Error() // there is none before the first start
+		return err.Error() // there is no output before the first start
 	}
 	return string(text[min(l.printed, int64(len(text))):])
 }

@@ -23,7 +23,7 @@
 // that looks for leaked goroutines before that, with a deferred goleak.VerifyNone, passes
 // goleak.IgnoreAnyFunction with [ProxyGoroutine].
 //
-// The methods of one server are not safe for concurrent use; those of a Proxy are.
+// The methods of a server are not safe for concurrent use. The methods of a Proxy are.
 package testserver
 
 import (
@@ -44,7 +44,7 @@ func Run(m *testing.M) int {
 	return m.Run()
 }
 
-// shared holds what belongs to the test binary as a whole.
+// shared holds the state of the whole test binary.
 var shared struct {
 	mu       sync.Mutex // guards the rest, also while a server starts
 	postgres *Postgres

@@ -16,7 +16,7 @@ type answers struct {
 	stored   int
 	tickets  map[string]map[string]int // by worker and ticket: how many; the name is "" if it can't be decoded
 	consumed map[string][]string       // by worker: which of queues it consumes
-	sharing  map[string]int            // by name: how many workers share it, where the broker can tell
+	sharing  map[string]int            // by name: how many workers share it, if the broker can tell
 
 	want     int      // number of answers that is enough
 	expected []string // workers that must be among them

@@ -55,7 +55,8 @@ func schemeOf(raw string) string {
 	return strings.ToLower(scheme)
 }
 
-// sameTransport returns an error unless the URLs are all of one transport, for which there is a probe.
+// sameTransport returns an error if the URLs have different transports, or if there is no probe for the
+// transport.
 func sameTransport(raw, transport string, urls []string) error {
 	for _, url := range urls {
 		var err error

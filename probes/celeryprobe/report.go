@@ -112,7 +112,8 @@ func (r *report) judgeQueue(d depth) {
 	}
 }
 
-// doubt returns what else the figures of an empty queue without a consumer may mean. RabbitMQ does not tell.
+// doubt returns what else the figures of an empty queue without a consumer may mean. RabbitMQ does not report
+// it.
 func (d depth) doubt() string {
 	if d.pending > 0 {
 		return ""
@@ -125,7 +126,7 @@ func (r *report) idle(queues ...depth) bool {
 	return r.zeroWorkers && !slices.ContainsFunc(queues, func(d depth) bool { return d.pending != 0 })
 }
 
-// sum adds a figure of the queues of which it is known. It returns unknown if that is none.
+// sum adds a figure over the queues whose figure is known. If no figure is known, it returns unknown.
 func sum(depths []depth, figure func(depth) int) int {
 	n := unknown
 	for _, d := range depths {
