@@ -109,7 +109,7 @@ func (h *Health) Report(ctx context.Context) Report { return h.monitor.now(ctx) 
 func (h *Health) Last() Report { return h.monitor.last() }
 
 // Ready returns what /ready/ answers. It is a look, as Report is, but waits only for the checks that
-// readiness depends on. If ctx ends first, an unfinished check counts as an Error in this answer alone.
+// readiness depends on. If ctx ends first, an unfinished check counts as an Error only in this answer.
 func (h *Health) Ready(ctx context.Context) bool {
 	if h.monitor.phase() == draining {
 		return false // a draining readiness runs nothing
@@ -140,8 +140,8 @@ func (h *Health) Check(ctx context.Context, name string) (Check, error) {
 // service starts or drains, because requests are still served then. It is false for an unknown group, which
 // is logged once, and after Close.
 //
-// It is not a substitute for timeouts, or for handling errors: a result may be as old as its freshness, and
-// a check may fail where a request would not. Leave it out where the request fails fast by itself.
+// It is not a substitute for timeouts, or for handling errors: a result may be as old as its freshness, and a
+// check may fail where a request would not. Leave it out if the request fails fast by itself.
 func (h *Health) Available(ctx context.Context, group string) bool {
 	for _, g := range h.monitor.groups {
 		if g.name == group {

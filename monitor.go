@@ -32,7 +32,7 @@ type monitor struct {
 	reportGroups func(*monitor, phase, []*engine.Result) []GroupReport
 }
 
-// dependency is a check with what its failure means.
+// dependency is a check with the meaning of its failure.
 type dependency struct {
 	*engine.Check
 	optional bool // its failure makes the service degraded, not unhealthy
@@ -144,7 +144,7 @@ func (m *monitor) watch() {
 	}
 }
 
-// close ends what runs, and returns the names of the checks that still run after limit.
+// close ends all runs, and returns the names of the checks that still run after limit.
 func (m *monitor) close(limit time.Duration) []string {
 	running := m.engine.Close(limit)
 	for _, unwatch := range m.unwatch { // after it: a timer that has fired finds the engine closed
@@ -242,7 +242,7 @@ func (m *monitor) report(phase phase, results []*engine.Result, metrics *metrics
 	return report
 }
 
-// clone copies what the caller might change.
+// clone copies the parts that the caller might change.
 func (r Report) clone() Report {
 	for i, check := range r.Checks {
 		r.Checks[i] = check.clone()

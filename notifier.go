@@ -17,9 +17,9 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// notifier tells the log and the application's functions what changes. It is the engine's listener, so that
-// it is called once at a time, in order, and under no lock. The log and the functions have a queue each, so
-// that neither can silence the other, or the engine.
+// notifier reports changes to the log and to the application's functions. It is the engine's listener, so
+// that it is called once at a time, in order, and under no lock. The log and the functions have a queue each,
+// so that neither can silence the other, or the engine.
 type notifier struct {
 	monitor  *monitor
 	logger   *slog.Logger // nil: slog.Default(), as it is when the record is written
@@ -65,8 +65,8 @@ func (n *notifier) add(f func(Change)) {
 	n.functions = append(slices.Clip(n.functions), f)
 }
 
-// close lets the log and the functions be told what has happened so far, for as long as limit. Nothing is
-// told afterwards.
+// close waits up to limit until the log and the functions have received all earlier changes. Later changes
+// are not reported.
 func (n *notifier) close(limit time.Duration) error {
 	n.changes.Close()
 	deadline := time.Now().Add(limit)
@@ -95,7 +95,7 @@ func (n *notifier) Changed(change engine.Change) {
 	n.reportReadiness(change.At)
 }
 
-// Invalid logs what breaks the rules of package probes.
+// Invalid logs that a probe breaks the rules of package probes.
 func (n *notifier) Invalid(check string, err error) {
 	n.log(slog.LevelWarn, "health check result breaks the rules",
 		slog.String("check", check), slog.String("error", redact.Error(err)))
@@ -198,7 +198,7 @@ func (n *notifier) tellReadiness(before, now readiness, phase phase, failing []s
 
 var readinessWords = map[probes.Status]string{probes.OK: "ready", probes.Error: "not_ready"}
 
-// readinessState tells apart what made the service not ready.
+// readinessState returns a key for the cause of a service that is not ready.
 func readinessState(change Change, failing []string) string {
 	word := readinessWords[change.To]
 	switch {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// phase is where a service is in its life.
+// phase is a stage in the life of a service.
 type phase int
 
 const (
@@ -34,7 +34,8 @@ func (p phase) name() string {
 	return p.word()
 }
 
-// startDelay is how long what runs by itself waits after New began, so that New has returned before.
+// startDelay is the time from the beginning of New to the first background work, so that New has returned
+// before.
 const startDelay = 100 * time.Millisecond
 
 // lifecycle is the startup gate and the drain.

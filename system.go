@@ -35,7 +35,7 @@ type system struct {
 type metrics struct {
 	sample    *sysmetrics.Sample
 	checks    []Check
-	errs      []error     // one for each of checks, nil where it is OK
+	errs      []error     // one for each of checks, nil if it is OK
 	changedAt []time.Time // one for each of checks: since when it has had its status and its reason
 	at        time.Time   // the sample's At, unless that of an earlier one is later
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// budget is one promise, and what was measured.
+// budget is one promise and its measured value.
 type budget struct {
 	what, limit, figure string
 	met                 bool
@@ -183,8 +183,8 @@ func (r *results) weightBudgets() (list []budget) {
 	return list
 }
 
-// growthAllowed is what a heap may differ by without growing: the documents are of other seconds, and of
-// other lengths.
+// growthAllowed is a difference between two heaps that does not count as growth. The documents contain other
+// times, so their lengths differ.
 const growthAllowed = 32 << 10
 
 func allocated(s series) string {

@@ -31,7 +31,7 @@ func sideBySide(n int, f func()) {
 	wg.Wait()
 }
 
-// burst is what many who ask at once get.
+// burst is the result of many requests at once.
 type burst struct {
 	statuses   map[int]int
 	unanswered int           // within the patience
@@ -170,5 +170,5 @@ func hungAll() ([]burst, error) {
 	return bursts, nil
 }
 
-// unavailable reports whether all of n were told so.
+// unavailable reports whether all n answers were 503.
 func (b burst) unavailable(n int) bool { return b.statuses[http.StatusServiceUnavailable] == n }

@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// group is what is compared with each other.
+// group is a set of subjects that are compared with each other.
 type group struct {
 	name     string // in the raw output
 	subjects []subject
@@ -61,7 +61,7 @@ func serving(handler http.Handler, path string) func() {
 	return func() { ask() }
 }
 
-// passThrough is what the application's own requests pay, on a route that does nothing.
+// passThrough measures the cost for the application's own requests, on a route that does nothing.
 func passThrough() (*group, error) {
 	h, err := newHealth()
 	if err != nil {
@@ -85,8 +85,8 @@ func passThrough() (*group, error) {
 	}, nil
 }
 
-// answers compares one endpoint of ours with the limits, and with what the other libraries answer to the
-// same settings.
+// answers compares one endpoint of ours with the limits, and with the answers of the other libraries under
+// the same settings.
 func answers(name, path string, s settings, note func(library) string) (*group, error) {
 	h, err := newHealth()
 	if err != nil {
@@ -143,7 +143,7 @@ func ready() (*group, error) {
 	return answers("Ready", readyPath, settings{checks: three(well)}, func(l library) string { return l.does })
 }
 
-// detailed is ours alone: no other has such an endpoint.
+// detailed measures only our library, because no other has such an endpoint.
 func detailed() (*group, error) {
 	h, err := newHealth()
 	if err != nil {
@@ -165,7 +165,7 @@ func detailed() (*group, error) {
 	}, nil
 }
 
-// metrics are those of 3 checks and the system, in the format that Prometheus asks for first.
+// metrics measures the metrics of 3 checks and the system, in the format that Prometheus prefers.
 func metrics() (*group, error) {
 	const path = "/api/health/prometheus/"
 	options := []echohealth.Option{echohealth.WithPrometheus()}
@@ -207,7 +207,7 @@ var openMetrics = http.Header{
 	"Accept": {"application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"},
 }
 
-// due is a readiness answer that has to run its three checks of 2 ms.
+// due measures a readiness answer that must run its three checks of 2 ms.
 func due() (*group, error) {
 	g := &group{
 		name: "ReadyDue",

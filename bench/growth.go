@@ -17,8 +17,8 @@ var (
 	routeCounts = []int{1, 100, 10_000}
 )
 
-// readyGrowth is what readiness costs by the number of checks: with results that are fresh, and with all
-// checks to be run.
+// readyGrowth measures the cost of readiness by the number of checks: with fresh results, and with a run of
+// all checks.
 func readyGrowth() (*group, error) {
 	g := &group{name: "ReadyGrowth", close: noClose}
 	for _, rest := range []time.Duration{0, 3 * time.Millisecond / 2} {
@@ -43,7 +43,7 @@ func growthName(checks int, due bool) string {
 	return fmt.Sprintf("%d checks, fresh", checks)
 }
 
-// routeGrowth is what a request on the last of so many routes costs.
+// routeGrowth measures a request on the last route, by the number of routes.
 func routeGrowth() (*group, error) {
 	h, err := newHealth()
 	if err != nil {
@@ -71,7 +71,7 @@ func manyRoutes(n int, m echo.MiddlewareFunc) func() {
 	return serving(e, route(n-1))
 }
 
-// heap is what is in use after a collection. Two make sure that what a pool kept is gone.
+// heap returns the bytes in use after two collections. One collection would leave the objects in a sync.Pool.
 func heap() int64 {
 	runtime.GC()
 	runtime.GC()
@@ -80,7 +80,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// memoryPerCheck is what a check keeps in memory, its result and its part of the answers included.
+// memoryPerCheck returns the memory of a check, including its result and its part of the answers.
 func memoryPerCheck() (int64, error) {
 	const n = 1000
 	none, err := filled(0)
@@ -91,7 +91,7 @@ func memoryPerCheck() (int64, error) {
 	return (many - none) / n, err
 }
 
-// filled is what a Health with n checks keeps, after its answers have been written.
+// filled returns the memory of a Health with n checks after its answers have been written.
 func filled(n int) (int64, error) {
 	before := heap()
 	h, err := withChecks(n)
@@ -140,7 +140,7 @@ func aMillionRequests() (bytes int64, goroutines int, err error) {
 	return heap() - before, runtime.NumGoroutine() - goroutinesBefore, nil
 }
 
-// connected is what /detailed/ takes when it has to measure the system anew, with n connections open.
+// connected returns the time of /detailed/ with a new measurement of the system and n open connections.
 func connected(n int) (spread, error) {
 	h, err := newHealth()
 	if err != nil {
@@ -164,10 +164,10 @@ func connected(n int) (spread, error) {
 	return spread{median(times), slices.Max(times)}, nil
 }
 
-// spread is what several measurements of one time say.
+// spread summarizes several measurements of one duration.
 type spread struct{ median, worst time.Duration }
 
-// connect opens n connections to itself, and returns what closes them.
+// connect opens n connections to itself, and returns a function that closes them.
 func connect(n int) (func(), error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

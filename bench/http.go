@@ -172,7 +172,7 @@ func keepAsking(address, path string, end time.Time, answered *atomic.Int64) err
 
 var contentLength = []byte("Content-Length: ")
 
-// readAnswer reads one answer of status 200, which has to say its length.
+// readAnswer reads one answer of status 200, which must have a Content-Length.
 func readAnswer(r *bufio.Reader) error {
 	line, err := r.ReadSlice('\n')
 	if err != nil {

@@ -24,11 +24,11 @@ import (
 // check is the function that every library runs.
 type check func(context.Context) error
 
-// settings is what a case wants of a library. What is not set is the library's default.
+// settings are the settings of a library in one case. A field that is not set means the library's default.
 type settings struct {
 	checks  []check       // named check0, check1, …
 	timeout time.Duration // of each check, if the library has one
-	due     bool          // each request runs the checks, if the library can be told so
+	due     bool          // each request runs the checks, if the library has a setting for that
 	live    bool          // liveness, if the library has one; else its handler without checks
 }
 
@@ -49,7 +49,7 @@ type instance struct {
 // library is one of those that are compared.
 type library struct {
 	name       string
-	does       string // what a readiness answer of it is made of
+	does       string // how it makes a readiness answer
 	live       string // and a liveness answer
 	due        string // and a readiness answer that is to run the checks
 	namesCheck bool   // its answer names the checks, when all is well too

@@ -8,7 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// The limits are what could not be cheaper: the same work without the thinking.
+// The limits do the same work without any decisions. No library could be cheaper.
 
 const (
 	readyPath    = "/api/health/ready/"

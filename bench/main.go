@@ -1,6 +1,6 @@
-// Command bench measures echohealth beside the alternatives and beside what could not be cheaper. It prints
+// Command bench measures echohealth beside the alternatives and beside the cheapest possible code. It prints
 // the project's own budgets, and prints or writes the tables of docs/performance.md and its appendix, which
-// says what is measured and how. Run it in its own folder.
+// describes the measurements. Run it in its own folder.
 package main
 
 import (
@@ -81,7 +81,7 @@ type effort struct {
 type results struct {
 	effort
 	took time.Duration
-	busy string // what else the machine did
+	busy string // the other load of the machine
 
 	passThrough, live, ready, detailed, metrics, due, checks, routes *measured
 
@@ -96,7 +96,8 @@ type results struct {
 
 const manyConnections = 2000
 
-// measureAll begins with what is shortest, while nothing else has left goroutines or garbage behind.
+// measureAll begins with the shortest operations, before other measurements leave goroutines or garbage
+// behind.
 func measureAll(e effort) (*results, error) {
 	began := time.Now()
 	r := &results{effort: e, busy: busy()}

@@ -13,19 +13,19 @@ type subject struct {
 	against string // the subject of the same group that it is divided by, pass by pass; empty: none
 	op      func()
 
-	// rest is what has to pass before each op, untimed: each op is then timed alone. Without it many are
-	// timed at once.
+	// rest is a pause before each op. The pause is not timed, and each op is then timed separately. Without
+	// rest, many ops are timed together.
 	rest time.Duration
 }
 
-// sample is what one pass says of a subject, for one op.
+// sample is the result of one pass for a subject, per op.
 type sample struct {
 	ops                int
-	nanoseconds        float64 // the mean; of ops that are timed alone, the median
+	nanoseconds        float64 // the mean; the median if each op is timed separately
 	bytes, allocations float64
 }
 
-// series is what all passes say of a subject.
+// series holds the results of all passes for a subject.
 type series struct {
 	subject
 	samples []sample
@@ -43,7 +43,8 @@ func (s series) allocations() float64 {
 	return median(column(s.samples, func(x sample) float64 { return x.allocations }))
 }
 
-// ratio is the median of the passes' ratios: what slows the machine for a while slows both of a pair.
+// ratio returns the median of the passes' ratios. A temporary slowdown of the machine affects both subjects
+// of a pair.
 func (s series) ratio(to series) float64 {
 	ratios := make([]float64, len(s.samples))
 	for i := range s.samples {
@@ -84,15 +85,15 @@ func interleave(subjects []subject, passes int, length time.Duration) []series {
 	}
 	for pass := range passes {
 		for _, i := range order(pass, len(subjects)) {
-			runtime.GC() // nobody pays for what another left behind
+			runtime.GC() // no subject pays for the garbage of another
 			all[i].samples = append(all[i].samples, subjects[i].sample(ops[i]))
 		}
 	}
 	return all
 }
 
-// order is that of one pass over n: every second one runs backwards, and each pair of passes begins one
-// later, so that nobody always has the same neighbour or the same place.
+// order returns the order of n subjects in one pass. Every second pass runs backwards, and each pair of
+// passes begins one subject later. So no subject always has the same neighbour or the same place.
 func order(pass, n int) []int {
 	indexes := make([]int, n)
 	for i := range indexes {

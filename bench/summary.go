@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// summary is what docs/performance.md shows: what a user decides by, beside the limit or the nearest
-// alternative.
+// summary returns the tables of docs/performance.md: the figures that matter for a decision, beside the limit
+// or the nearest alternative.
 func summary(r *results) string {
 	t := &table{}
 	t.measuredOn(r)

@@ -49,14 +49,14 @@ func (t *table) row(cells ...string) {
 	t.WriteString("| " + strings.Join(cells, " | ") + " |\n")
 }
 
-// page is a file of docs, and what stands between its markers.
+// page is a file of docs and the text between its markers.
 type page struct{ name, tables string }
 
 func pages(r *results) []page {
 	return []page{{"performance.md", summary(r)}, {"performance-appendix.md", tables(r)}}
 }
 
-// measuredOn says when and where.
+// measuredOn writes the time and the machine of the measurement.
 func (t *table) measuredOn(r *results) {
 	fmt.Fprintf(
 		t,
@@ -77,7 +77,7 @@ func (t *table) measuredOn(r *results) {
 	)
 }
 
-// tables are what docs/performance-appendix.md shows.
+// tables returns the tables of docs/performance-appendix.md.
 func tables(r *results) string {
 	t := &table{}
 	t.measuredOn(r)
@@ -270,7 +270,7 @@ func figure(f float64) string {
 	return digits
 }
 
-// busy says what else the machine does.
+// busy describes the other load of the machine.
 func busy() string {
 	load, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -280,7 +280,7 @@ func busy() string {
 	return "load average " + first + " at the beginning"
 }
 
-// processor is the name of the CPU, where the system says it.
+// processor returns the name of the CPU, if the system reports it.
 func processor() string {
 	file, err := os.Open("/proc/cpuinfo")
 	if err != nil {

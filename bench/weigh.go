@@ -14,8 +14,8 @@ type weight struct {
 	base   string // what it is added to: with the driver, if there is one
 	alone  string // the same without the driver; empty: there is none
 	with   string
-	budget int64  // of what is added to base, in KB; zero: none
-	reason string // what it is spent on
+	budget int64  // of the addition to base, in KB; zero: none
+	reason string // the use of the budget
 }
 
 const rootWeight = "Echo, log/slog → + echohealth"
@@ -120,7 +120,7 @@ func weighAll() ([]weighed, error) {
 
 func kilobytes(bytes int64) int64 { return (bytes + 512) >> 10 }
 
-// scale builds programs, and remembers what they weigh and what went wrong first.
+// scale builds programs, and records their sizes and the first error.
 type scale struct {
 	dir   string
 	sizes map[string]int64

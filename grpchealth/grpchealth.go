@@ -81,8 +81,8 @@ func (s *Server) find(ctx context.Context, name, method string) *service {
 	return nil
 }
 
-// Check answers for one service. It is a look, which waits for this service's checks alone. The error is
-// NOT_FOUND for a service that does not exist, and the one of ctx if it ends first.
+// Check answers for one service. It is a look, which waits only for this service's checks. The error is
+// NOT_FOUND for a service that does not exist, and the error of ctx if ctx ends first.
 func (s *Server) Check(
 	ctx context.Context, r *grpc_health_v1.HealthCheckRequest,
 ) (*grpc_health_v1.HealthCheckResponse, error) {
@@ -98,7 +98,7 @@ func (s *Server) Check(
 }
 
 // List answers for all services that the client may see. It is a look, which waits for all checks. The error
-// is RESOURCE_EXHAUSTED if there are more than 100, and the one of ctx if it ends first.
+// is RESOURCE_EXHAUSTED if there are more than 100, and the error of ctx if ctx ends first.
 func (s *Server) List(
 	ctx context.Context, _ *grpc_health_v1.HealthListRequest,
 ) (*grpc_health_v1.HealthListResponse, error) {

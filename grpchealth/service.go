@@ -37,8 +37,8 @@ const (
 // open reports whether every client sees it.
 func (s *service) open() bool { return s.kind == readiness || s.kind == liveness }
 
-// look runs what is due, and waits for what the service depends on. The error is that of ctx if it has ended:
-// what had not finished counted as an error then, but the client does not wait for the answer.
+// look runs the due checks, and waits for the checks that the service depends on. If ctx has ended, look
+// returns its error. The answer then counts unfinished checks as errors, but the client does not wait for it.
 func (s *service) look(ctx context.Context, h *echohealth.Health) (answer servingStatus, err error) {
 	switch s.kind {
 	case readiness:
@@ -64,7 +64,7 @@ func (s *service) look(ctx context.Context, h *echohealth.Health) (answer servin
 	return answer, nil
 }
 
-// in returns what a report says of the service.
+// in returns the status of the service in a report.
 func (s *service) in(r *echohealth.Report, alive bool) servingStatus {
 	switch s.kind {
 	case readiness:
@@ -94,7 +94,7 @@ func statusOf(good bool) servingStatus {
 	return notServing
 }
 
-// statusOfCheck is that of a check whose status is empty while nothing is known of it.
+// statusOfCheck returns the status of a check. s is empty as long as the check has no result.
 func statusOfCheck(s probes.Status) servingStatus {
 	return statusOf(s == probes.OK || s == probes.Warning)
 }

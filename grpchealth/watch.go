@@ -68,7 +68,7 @@ type watcher struct {
 	news    chan servingStatus // the newest change that is not sent yet; closed at the end
 }
 
-// tell replaces what is not sent yet. Only one goroutine at a time calls it.
+// tell replaces the status that is not sent yet. Only one goroutine at a time calls it.
 func (w *watcher) tell(now servingStatus) {
 	if now == w.told {
 		return
@@ -125,8 +125,8 @@ func (a *watchers) run(ctx context.Context) {
 	}
 }
 
-// look runs what is due and tells the watchers of the last results. It waits no longer than a period for
-// them, so that a check that takes longer delays neither the others nor the drain.
+// look runs the due checks and passes the last results to the watchers. It waits at most one period for the
+// checks. So a slow check delays neither the others nor the drain.
 func (a *watchers) look(ctx context.Context) {
 	bounded, cancel := context.WithTimeout(ctx, period)
 	a.health.Report(bounded)
@@ -137,7 +137,8 @@ func (a *watchers) look(ctx context.Context) {
 	if ctx.Err() != nil {
 		return // another run has replaced this one
 	}
-	// It is read with the lock held: a watcher that was added before may know what is newer otherwise.
+	// It is read with the lock held: otherwise a watcher that was added before may already know a newer
+	// status.
 	report, alive := a.health.Last(), a.health.Alive()
 	if a.ended(&report) {
 		a.end()

@@ -41,7 +41,7 @@ type Result struct {
 type Check struct {
 	Config
 	engine *Engine
-	ctx    context.Context        // that of all its runs: the engine's, with the check's name
+	ctx    context.Context        // the context of all its runs: the engine's, with the check's name
 	index  int                    // in the engine's checks
 	last   atomic.Pointer[Result] // nil before the first result
 	reruns atomic.Uint64          // how often Rerun was called
@@ -210,8 +210,8 @@ func (c *Check) closedResult() *Result {
 	return result
 }
 
-// continueIn fills in what next, the result after r, takes over from it: since when the check has this
-// status, and when it was last OK. r may be nil.
+// continueIn copies two times from r to next, the result after r: since when the check has this status, and
+// when it was last OK. r may be nil.
 func (r *Result) continueIn(next *Result) {
 	if r == nil {
 		return
@@ -222,7 +222,7 @@ func (r *Result) continueIn(next *Result) {
 	}
 }
 
-// store makes result the last one, and tells the recorders. c.mu is held.
+// store makes result the last one, and passes it to the recorders. c.mu is held.
 func (c *Check) store(result *Result, kind RunKind) {
 	result.At = time.Now()
 	result.Since = result.At
@@ -239,7 +239,7 @@ func (c *Check) store(result *Result, kind RunKind) {
 	c.engine.Invalidate()
 }
 
-// report tells the listener of the last result, if its status or reason is another. c.mu is held, so that
+// report passes the last result to the listener if its status or reason has changed. c.mu is held, so that
 // the calls are in order.
 func (c *Check) report() {
 	last := c.last.Load()
@@ -256,7 +256,7 @@ func (c *Check) report() {
 	c.engine.queue.add(func() { c.engine.listener.Changed(change) })
 }
 
-// reportInvalid tells the listener once of what breaks the rules of package probes. c.mu is held.
+// reportInvalid reports to the listener once that the probe breaks the rules of package probes. c.mu is held.
 func (c *Check) reportInvalid(err error) {
 	if err == nil || c.reportedInvalid {
 		return

@@ -22,7 +22,7 @@ type Listener interface {
 	// Changed is called for a check's first result, and for every later one whose status or reason is
 	// another.
 	Changed(Change)
-	// Invalid is called once for a check whose probe gives what breaks the rules of package probes.
+	// Invalid is called once for a check whose probe breaks the rules of package probes.
 	Invalid(check string, err error)
 }
 

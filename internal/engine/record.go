@@ -22,7 +22,8 @@ const (
 	// Overdue is a run that exceeded its timeout before and still has not ended. It is recorded at most once in
 	// each freshness time, when a look finds it.
 	Overdue
-	// Late is the failure of a run that was recorded when it exceeded its timeout: only its reason is new.
+	// Late is the end of a failed run that exceeded its timeout before. The failure was already recorded
+	// then. Only the reason is new.
 	Late
 )
 
@@ -54,7 +55,7 @@ func (e *Engine) changeRecorders(change func([]*func(Run)) []*func(Run)) {
 	}
 }
 
-// tell tells the recorders of a result. c.mu is held.
+// tell passes a result to the recorders. c.mu is held.
 func (c *Check) tell(result *Result, kind RunKind, at time.Time) {
 	if recorders := c.engine.recorders.Load(); recorders != nil {
 		for _, f := range *recorders {

@@ -7,9 +7,9 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// pauseTolerance is how late a timer must be to show that the process was stopped: by SIGSTOP, a debugger,
-// a frozen control group or a CPU quota. A machine that is merely busy is late by less as a rule, and no
-// harm is done where it isn't.
+// pauseTolerance is how late a timer must be to show that the process was stopped: by SIGSTOP, a debugger, a
+// frozen control group or a CPU quota. On a busy machine a timer is usually less late. If it is later, that
+// does no harm.
 const pauseTolerance = 100 * time.Millisecond
 
 // run is one call of the probe, or two if the process was stopped during the first one, and one more for each
@@ -154,8 +154,8 @@ func (c *Check) record(r *run, outcome outcome, now time.Time) {
 	c.report()
 }
 
-// expire is called when the timeout comes before the probe's answer, and once more at the end of the run's
-// context if overrun asked for it.
+// expire is called when the timeout comes before the probe's answer. It is called once more at the end of the
+// run's context if overrun has set the timer again.
 func (c *Check) expire(r *run) {
 	c.mu.Lock()
 	now := time.Now()

@@ -42,9 +42,9 @@ func Of(err error) probes.Reason {
 	return best.reason
 }
 
-// rank orders the causes in one tree of errors. The cause with the lowest rank decides. An error may join
-// several causes, such as one for each host of a database. The answer of one host explains more than the
-// silence of another.
+// rank orders the causes in one tree of errors. The cause with the highest rank decides. The first constant
+// is the highest rank. An error may join several causes, such as one for each host of a database. The answer
+// of one host explains more than the silence of another.
 type rank int
 
 const (

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// answerQuotes are how servers begin and end to quote what they were sent, but for white space. Without an
-// end it is the line's.
+// answerQuotes holds the texts before and after a quotation of the client's data in a server's answer,
+// without white space. If end is empty, the quotation goes up to the end of the line.
 var answerQuotes = []struct{ begin, end string }{
 	{"args beginning with:", ""}, // of Redis, all of these
 	{"nknown subcommand", "'. Try "},
@@ -17,8 +17,8 @@ var answerQuotes = []struct{ begin, end string }{
 	{"syntax to use near", " at line "}, // of MySQL
 }
 
-// quotations finds what a server quotes because it can't make anything of it: after AUTH was renamed, a
-// password.
+// quotations finds the client's data that a server quotes because it does not understand them. This may be a
+// password, for example if AUTH was renamed.
 func (s *search) quotations() {
 	for _, answer := range answerQuotes {
 		done := 0

@@ -2,11 +2,11 @@ package redact
 
 import "strings"
 
-// maxEncodings is how often a text may be encoded for its passwords to be found, as in a URL in the query of
-// a URL's query.
+// maxEncodings is the number of encodings of a text that the search decodes. Two are needed, for example, for
+// a URL in the query of a URL's query.
 const maxEncodings = 2
 
-// encoded finds the secrets in what text is when it is decoded.
+// encoded decodes the text and finds the secrets in the result.
 func (s *search) encoded(depth int) {
 	text, places := decode(s.text)
 	if depth == 0 || places == nil {
@@ -39,10 +39,10 @@ func decode(text string) (decoded string, places []int) {
 	return string(plain), append(places, len(text))
 }
 
-// escapes holds what precedes the two digits of an escape: in URLs, in JSON, and in Go's quotes.
+// escapes holds the prefixes of the two digits of an escape: in URLs, in JSON, and in Go's quotes.
 var escapes = []string{"%", `\u00`, `\x`}
 
-// unescape returns the first byte that text stands for, and the length of what stands for it.
+// unescape returns the first byte that text stands for, and the length of its escape.
 func unescape(text string) (c byte, length int) {
 	if strings.HasPrefix(text, `\/`) { // of JSON
 		return '/', 2

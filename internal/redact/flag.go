@@ -22,7 +22,8 @@ func (s *search) flags() {
 	})
 }
 
-// hideArgument hides the argument that follows a flag on the same line, unless it is none.
+// hideArgument hides the argument that follows a flag on the same line, unless the next word is not an
+// argument.
 func (s *search) hideArgument(flagEnd int, isNone func(word string) bool) {
 	at := flagEnd
 	if at < len(s.text) && isQuote(s.text[at]) {
@@ -47,7 +48,7 @@ func isPortOrPath(word string) bool {
 	return word[0] == '/' || '0' <= word[0] && word[0] <= '9' && isPort(word)
 }
 
-// hasUser reports whether a -u is before at on its line, so that -p is a password and no port or path.
+// hasUser reports whether a -u is before at on its line, so that -p means a password, not a port or path.
 func (s *search) hasUser(at int) bool {
 	line := s.text[max(0, at-maxHost):at]
 	line = line[strings.LastIndexByte(line, '\n')+1:]

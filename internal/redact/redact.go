@@ -1,5 +1,5 @@
-// Package redact makes an error's text fit for a log: it masks the passwords in it, and cuts it where it is
-// long. It imports only the standard library.
+// Package redact makes an error's text fit for a log: it masks the passwords and shortens a long text. It
+// imports only the standard library.
 package redact
 
 import (
@@ -30,9 +30,9 @@ func Error(err error) (text string) {
 
 // Text replaces the passwords in text by ***: in URLs (scheme://user:password@host), MySQL's DSNs
 // (user:password@tcp(host)/), key=value pairs, JSON, SQL, flags of commands, cookies, private keys, and
-// credentials of HTTP and SASL, in the fragments of them that parsers and servers quote, and in all of that
-// where it is percent-encoded or escaped. In doubt it masks a word too many: no character ends a password
-// that could be part of one. Text over 8 KiB is cut, and marked as cut.
+// credentials of HTTP and SASL, in the fragments of them that parsers and servers quote, and percent-encoded
+// or escaped forms of all these. In doubt it masks a word too many: a character that could be part of a
+// password does not end the password. Text over 8 KiB is cut, and marked as cut.
 //
 // Text searches for each kind of secret in the whole text, whatever else was found, so that no secret hides
 // another. It searches twice as much text as it returns, because a secret at the cut may be recognized only
@@ -91,7 +91,7 @@ func (s *search) hide(from, to int) {
 	}
 }
 
-// show returns text with *** for the secrets, cut where it is long.
+// show returns text with *** in place of the secrets. It cuts a long text.
 func show(text string, secrets []span) string {
 	sort.Sort(byPlace(secrets))
 	end := runeStart(text, maxText)
@@ -115,7 +115,7 @@ func show(text string, secrets []span) string {
 	return shown[:runeStart(shown, maxText)] + "… (cut)"
 }
 
-// runeStart is the last place up to at where text can be cut without cutting a character.
+// runeStart returns the last position, not after at, at which a cut does not split a character.
 func runeStart(text string, at int) int {
 	if at >= len(text) {
 		return len(text)

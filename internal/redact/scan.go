@@ -28,14 +28,14 @@ func eachFold(text, part string, f func(at int)) {
 	}
 }
 
-// quote is a quote and how many backslashes are before it: one where what it quotes is quoted itself, and
-// so on.
+// quote is a quotation mark and the number of backslashes before it. There is one backslash if the quoted
+// text is inside another quoted text, and more at deeper levels.
 type quote struct {
 	mark  byte
 	depth int
 }
 
-// quoteAt returns the quote at at, and where its content begins.
+// quoteAt returns the quote at position at, and the position of its content.
 func quoteAt(text string, at int) (q quote, content int, ok bool) {
 	end := skip(text, at, `\`)
 	if end == len(text) || !isQuote(text[end]) {
@@ -53,8 +53,9 @@ func quoteBefore(text string, at int) (q quote, ok bool) {
 	return quote{text[at-1], at - 1 - len(rest)}, true
 }
 
-// closing returns where the quote is that closes what begins at at, or the end of text. A quote in mid-word
-// closes nothing: it was not escaped.
+// closing returns the position of the closing quote for the content that begins at at. Without such a quote
+// it returns the end of text. A quote inside a word closes nothing: it is a part of the content that was not
+// escaped.
 func (s *search) closing(at int, q quote) int {
 	if s.quotes == nil {
 		s.quotes = make(map[quote]*stretch)
@@ -84,7 +85,7 @@ func (s *search) findClosing(at int, q quote) int {
 	return len(s.text)
 }
 
-// isDoubled reports whether the quote at at is one of two that stand for one, as in SQL.
+// isDoubled reports whether the quote at at is the first of two quotes that mean one quote, as in SQL.
 func (s *search) isDoubled(at int, q quote) bool {
 	return q.depth == 0 && at+2 < len(s.text) && s.text[at+1] == q.mark
 }
@@ -100,7 +101,7 @@ func endsWord(text string, escaped bool) bool {
 	return strings.IndexByte(spaces+",;:.&>|", rest[0]) >= 0 || escaped && rest[0] == '\\'
 }
 
-// wordEnd returns where the next white space is that has no backslash before it.
+// wordEnd returns the position of the next white space without a backslash before it.
 //
 //go:noinline
 func (s *search) wordEnd(at int) int {
@@ -119,7 +120,7 @@ func (s *search) findWordEnd(at int) int {
 	return len(s.text)
 }
 
-// lineEnd returns where the next \n is, or the end of text.
+// lineEnd returns the position of the next \n, or the end of text.
 //
 //go:noinline
 func (s *search) lineEnd(at int) int {
@@ -134,8 +135,8 @@ func (s *search) next(at int, part string) int {
 	return len(s.text)
 }
 
-// lastAt returns where the last @ is between from and to, -1 if there is none. From is never less than the
-// last time.
+// lastAt returns the position of the last @ between from and to, or -1 if there is none. For the same to,
+// from must not decrease between calls.
 func (s *search) lastAt(from, to int) int {
 	if s.atEnd != to {
 		s.atEnd, s.at = to, from+strings.LastIndexByte(s.text[from:to], '@')
@@ -150,7 +151,7 @@ func (s *search) lastAt(from, to int) int {
 // text that contains only beginnings would be searched to its end from each of them.
 type stretch struct{ from, to int }
 
-// end returns where a search from at on ends, by find if it is not known.
+// end returns the end of a search that begins at at. It calls find only if it does not know this end yet.
 func (s *stretch) end(at int, find func(at int) int) int {
 	if !s.has(at) {
 		*s = stretch{at, find(at)}
@@ -160,8 +161,8 @@ func (s *stretch) end(at int, find func(at int) int) int {
 
 func (s *stretch) has(at int) bool { return s.from <= at && at < s.to }
 
-// closingQuote returns where the quote is that ends what package strconv has quoted from at on, or the end
-// of text.
+// closingQuote returns the position of the quote that ends a text in the format of strconv.Quote. The content
+// begins at at. Without such a quote it returns the end of text.
 func closingQuote(text string, at int) int {
 	for i := at; i < len(text); i++ {
 		switch text[i] {
@@ -174,7 +175,7 @@ func closingQuote(text string, at int) int {
 	return len(text)
 }
 
-// skip returns the first place from at on that has none of these bytes.
+// skip returns the first position from at on whose byte is not in bytes.
 func skip(text string, at int, bytes string) int {
 	for at < len(text) && strings.IndexByte(bytes, text[at]) >= 0 {
 		at++

@@ -17,8 +17,8 @@ func (s *search) sql() {
 	eachFold(s.text, "identified", s.hideIdentification)
 }
 
-// hideIdentification hides what follows IDENTIFIED BY, IDENTIFIED BY PASSWORD, and IDENTIFIED WITH plugin BY
-// or AS. "Identified by its name" is prose.
+// hideIdentification hides the value after IDENTIFIED BY, IDENTIFIED BY PASSWORD, and IDENTIFIED WITH plugin
+// BY or AS. "Identified by its name" is prose.
 func (s *search) hideIdentification(at int) {
 	begin := at + len("identified")
 	clause := s.text[begin:min(len(s.text), begin+2*maxKey)]

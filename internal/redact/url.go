@@ -2,8 +2,8 @@ package redact
 
 import "strings"
 
-// urls finds what is between scheme://user: and the last @ that can belong to it: the one before the closing
-// quote, or before the next white space, whichever comes later. Without a colon what stands before the @ may
+// urls finds the text between scheme://user: and the last @ that can belong to the URL. The URL ends at the
+// closing quote or at the next white space, whichever comes later. Without a colon, the text before the @ may
 // be a token.
 func (s *search) urls() {
 	each(s.text, "://", func(separator int) {
@@ -13,7 +13,7 @@ func (s *search) urls() {
 			end = s.closing(user, q)
 		}
 		colon := user + strings.IndexAny(s.text[user:end], ":@/")
-		switch s.text[colon] { // the / before user, if there is none
+		switch s.text[colon] { // without a match: the / before user
 		case '@':
 			s.hide(user, user+strings.LastIndexByte(s.text[user:s.authorityEnd(user)], '@'))
 		case ':':
@@ -25,8 +25,8 @@ func (s *search) urls() {
 	})
 }
 
-// hideURLPassword hides what begins at from, with what it takes to be sure of its end. White space and
-// quotes may be part of a password that was not escaped: then the @ comes later in the line.
+// hideURLPassword hides the password that begins at from. White space and quotes may be part of a password
+// that was not escaped. Then the @ comes later in the line, and the text up to it is hidden.
 func (s *search) hideURLPassword(from, end int) {
 	to := s.lastAt(from, end)
 	if to < 0 && !isPort(s.text[from:]) {
@@ -35,12 +35,12 @@ func (s *search) hideURLPassword(from, end int) {
 	s.hide(from, to)
 }
 
-// urlLineEnd returns where the line ends, or the next URL begins.
+// urlLineEnd returns the position of the end of the line, or of the next URL if that comes first.
 func (s *search) urlLineEnd(at int) int {
 	return min(s.next(at, "://"), s.lineEnd(at))
 }
 
-// authorityEnd returns where the authority of a URL ends.
+// authorityEnd returns the end of the authority of a URL.
 func (s *search) authorityEnd(at int) int {
 	if i := strings.IndexAny(s.text[at:], spaces+quotes+"/?#"); i >= 0 {
 		return at + i
@@ -48,7 +48,7 @@ func (s *search) authorityEnd(at int) int {
 	return len(s.text)
 }
 
-// isPort reports whether text begins with what is a port rather than a password, or with nothing.
+// isPort reports whether text is empty, or begins with a port rather than a password.
 func isPort(text string) bool {
 	digits := 0
 	for digits < len(text) && '0' <= text[digits] && text[digits] <= '9' {
@@ -64,7 +64,8 @@ func schemeStart(text string, end int) int {
 	return end
 }
 
-// parserQuotes are how net/url begins to quote what may be a part of a password.
+// parserQuotes holds texts of net/url that come before a quotation. The quotation may be a part of a
+// password.
 var parserQuotes = []string{`invalid port "`, `invalid URL escape "`, `invalid character "`}
 
 // urlErrors finds the texts that net/url quotes in its errors. Such a text may be a part of a password. It
@@ -98,7 +99,7 @@ func (s *search) urlErrors() {
 // such as user:password@tcp(host)/, or the rest of a URL that a parser has cut at a character of the
 // password.
 func (s *search) userinfo() {
-	word, rest, colon := 0, 0, -1 // where the word begins, its last part between quotes, and its first colon
+	word, rest, colon := 0, 0, -1 // the positions of the word, of its part after the last quote, and of its first colon
 	for i := range len(s.text) {
 		switch s.text[i] {
 		case ' ', '\t', '\r', '\n':
@@ -127,8 +128,7 @@ func (s *search) hideUserinfo(from, colon, at int) {
 	}
 }
 
-// isURLUser reports whether what is between from and at follows the scheme of a URL, and so is looked after
-// by urls.
+// isURLUser reports whether the text between from and at follows the scheme of a URL. Then urls handles it.
 func (s *search) isURLUser(from, at int) bool {
 	if !strings.HasSuffix(s.text[:from], "://") {
 		return false
@@ -137,7 +137,7 @@ func (s *search) isURLUser(from, at int) bool {
 	return colon >= 0 && s.text[from+colon] == ':'
 }
 
-// maxHost bounds how far an address is looked at.
+// maxHost limits how many bytes of an address are examined.
 const maxHost = 255
 
 // isMySQLAddress reports whether text begins with /database or network(address).

@@ -51,7 +51,7 @@ type key struct {
 	kind     kind
 	quoted   bool
 	compound bool // such as client_secret, clientSecret or X-Auth-Token, which prose does not contain
-	after    byte // the last byte before it that is not blank; 0 if there is none
+	after    byte // the last byte before the name that is not blank; 0 if there is none
 }
 
 // maxKey is longer than every entry of keys.
@@ -80,8 +80,7 @@ func keyBefore(text string) key {
 	return k
 }
 
-// read returns the letters at the end of the name at the end of text, in lower case, and takes note of what
-// is between them.
+// read returns the last letters, in lower case, of the name at the end of text. It sets compound and after.
 func (k *key) read(text string) string {
 	var name [maxKey]byte
 	begin, first, capitals := len(name), byte(0), false
@@ -108,9 +107,9 @@ func (k *key) read(text string) string {
 
 func isNameByte(c byte) bool { return c == '_' || isSchemeByte(c) }
 
-// hideValue hides the value behind a delimiter, in its quotes or braces where it has some, else up to the
-// next white space or up to end, if that is later: there is hardly a character that ends a password for
-// certain. It may begin on the next line.
+// hideValue hides the value after a delimiter. A value in quotes or braces ends with them. Any other value
+// ends at the next white space or at end, whichever is later, because almost any other character can be part
+// of a password. The value may begin on the next line.
 func (s *search) hideValue(at, end int) {
 	from := skip(s.text, at, spaces)
 	begin := skip(s.text, from, spaces+"=>[(") // of =>, ==, and a list
@@ -127,7 +126,8 @@ func (s *search) hideValue(at, end int) {
 	s.hide(from, max(end, s.wordEnd(begin)))
 }
 
-// bracketsEnd returns where the word ends in which a list does that began between from and begin.
+// bracketsEnd returns the end of the word after end if a list began between from and begin. Without a list it
+// returns 0.
 func (s *search) bracketsEnd(from, begin, end int) int {
 	if strings.ContainsAny(s.text[from:begin], "[(") {
 		return s.wordEnd(end)
@@ -185,7 +185,7 @@ func endsList(text string) bool {
 	return found && strings.IndexFunc(name, isOther) < 0
 }
 
-// hideCookies hides what follows Cookie: and Set-Cookie:, a list of name=value, up to the end of the line.
+// hideCookies hides the list of name=value after Cookie: or Set-Cookie:, up to the end of the line.
 func (s *search) hideCookies(delimiter int) {
 	from := skip(s.text, delimiter+1, " \t[")
 	_, _, quoted := quoteAt(s.text, from)
@@ -207,8 +207,8 @@ func (s *search) hideAuthorization(at int) {
 	s.hide(s.authorizationValue(begin))
 }
 
-// authorizationValue returns the bounds of the credentials in "Bearer x", where the scheme is known, or of
-// "SSWS x" or "x".
+// authorizationValue returns the bounds of the credentials. With a known scheme, as in "Bearer x", these are
+// x. Otherwise they are the whole of "SSWS x" or "x".
 func (s *search) authorizationValue(at int) (from, to int) {
 	end := s.wordEnd(at)
 	if end-at > maxKey {
@@ -226,8 +226,9 @@ func (s *search) authorizationValue(at int) (from, to int) {
 	return at, s.wordEnd(next)
 }
 
-// credentials finds what follows the scheme of an Authorization header where the header's name is missing,
-// if it is long enough to be no word. "Basic authentication" is prose: base64 has capitals.
+// credentials finds the credentials after the scheme of an Authorization header if the header's name is
+// missing. They must be too long for a word of prose. "Basic authentication" is prose, because base64
+// contains capitals.
 func (s *search) credentials() {
 	for _, scheme := range []string{"bearer", "basic"} {
 		eachFold(s.text, scheme, func(at int) {
@@ -245,7 +246,8 @@ func (s *search) credentials() {
 	}
 }
 
-// privateKeys finds what is between the lines of a PEM block, however they are joined.
+// privateKeys finds the text between the first and the last line of a PEM block, however the lines are
+// joined.
 func (s *search) privateKeys() {
 	done := 0
 	each(s.text, "-----BEGIN ", func(at int) {

@@ -63,7 +63,7 @@ func newClusterSentinel(app *redis.ClusterOptions) *sentinel {
 	}}
 }
 
-// dialer returns the application's dialer for o. It records where o is connected to.
+// dialer returns the application's dialer for o. It records the address that o is connected to.
 func (s *sentinel) dialer(o *ownClient,
 	app *redis.Options) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -107,8 +107,8 @@ func (s *sentinel) slots(app *redis.ClusterOptions) func(context.Context) ([]red
 	}
 }
 
-// learn takes the answer to a question. A failed dial tells the master's address too. What fails because ctx
-// has ended tells nothing.
+// learn takes the answer to a question. A failed dial shows the master's address too. A failure because ctx
+// has ended shows nothing.
 func (s *sentinel) learn(ctx context.Context, master net.Addr, err error) {
 	if err != nil && ctx.Err() != nil {
 		return

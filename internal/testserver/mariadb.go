@@ -61,8 +61,8 @@ func (m *MariaDB) initialize(dir string) error {
 	return err
 }
 
-// storage returns others plus the options for the data directory in dir. Every program that opens this
-// directory needs them.
+// storage returns the arguments for the data directory in dir, followed by others as arguments. Every program
+// that opens this directory needs them.
 func (m *MariaDB) storage(dir string, others ...string) []string {
 	argv := []string{"--no-defaults"}
 	for _, option := range append([]string{

@@ -7,7 +7,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// presence tells an application that has not connected yet from one that has lost what it had.
+// presence distinguishes an application that has not connected yet from one that has lost its connection.
 type presence struct {
 	had   bool      // the application has had one
 	began time.Time // time of the first check without one

@@ -151,7 +151,7 @@ func (b *amqpBroker) lateAnswers(ctx context.Context, add func(reply)) error {
 	})
 }
 
-// drain reads what is in the mailbox, without waiting for more.
+// drain reads all messages in the mailbox, and does not wait for more.
 func (box *mailbox) drain(add func(reply)) error {
 	for {
 		select {

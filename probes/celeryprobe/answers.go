@@ -16,7 +16,7 @@ type answers struct {
 	stored   int
 	tickets  map[string]map[string]int // by worker and ticket: how many; the name is "" if it can't be decoded
 	consumed map[string][]string       // by worker: which of queues it consumes
-	sharing  map[string]int            // by name: how many workers share it, if the broker can tell
+	sharing  map[string]int            // by name: how many workers share it, if the broker reports that
 
 	want     int      // number of answers that is enough
 	expected []string // workers that must be among them
@@ -45,7 +45,7 @@ func (a *answers) add(r reply) {
 	}
 	a.tickets[name][r.ticket]++
 	if r.ticket == "" {
-		a.tickets[name][""] = 1 // whose answers they are can't be told
+		a.tickets[name][""] = 1 // nobody knows whose answers they are
 	}
 	for _, queue := range a.queues {
 		if slices.Contains(r.worker.queues, queue) && !slices.Contains(a.consumed[name], queue) {

@@ -15,7 +15,7 @@
 // should not take the application out of service. Strict makes them Errors. A ping that RabbitMQ refuses is
 // always a Warning, with the reason of the refusal.
 //
-// RabbitMQ does not tell the figures of a queue that can't be used, or that is exclusive to another
+// RabbitMQ does not report the figures of a queue that can't be used, or that is exclusive to another
 // connection. The details then count the other queues, and unknown_queues counts those.
 //
 // The reason no_workers means that there is no sign of a worker. A worker may also fail to answer because it

@@ -61,8 +61,8 @@ func (b *redisBroker) publish(ctx context.Context, conn *redis.Conn, db int, c c
 }
 
 // prepare asks for Redis's memory, and counts who else would receive a command: clients that are subscribed
-// to all channels get a message of a channel that no worker knows. What the user has no permission for
-// stays unknown, and is not asked again, because Redis logs each refusal.
+// to all channels get a message of a channel that no worker knows. A figure that needs a missing permission
+// stays unknown. The probe does not ask for it again, because Redis logs each refusal.
 func (b *redisBroker) prepare(
 	ctx context.Context, conn *redis.Conn, db int,
 ) (m memory, others int, err error) {
@@ -95,7 +95,7 @@ func (b *redisBroker) prepare(
 func (b *redisBroker) transaction(
 	ctx context.Context, conn *redis.Conn, add func(redis.Pipeliner),
 ) (results []int64, err error) {
-	// Sent alone: if it were refused in a pipeline, Redis would execute the other commands one by one.
+	// Not sent in a pipeline: if it were refused there, Redis would execute the other commands one by one.
 	if err := conn.Do(ctx, "multi").Err(); err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ func (f finding) rank() int {
 	return len(order) + rank
 }
 
-// judgeQueues adds the figures of the queues, and what is wrong with them.
+// judgeQueues adds the figures of the queues, and their problems.
 func (p *Probe) judgeQueues(r *report, depths []depth) {
 	hidden := 0
 	for _, d := range depths {
@@ -98,7 +98,7 @@ func (p *Probe) judgeQueues(r *report, depths []depth) {
 	p.judgeBacklog(r, pending)
 }
 
-// judgeQueue adds what is wrong with a queue: missing, unusable, without a consumer.
+// judgeQueue adds the problems of a queue: missing, unusable, without a consumer.
 func (r *report) judgeQueue(d depth) {
 	switch {
 	case d.missing:
@@ -112,8 +112,7 @@ func (r *report) judgeQueue(d depth) {
 	}
 }
 
-// doubt returns what else the figures of an empty queue without a consumer may mean. RabbitMQ does not report
-// it.
+// doubt returns the other possible meaning of an empty queue without a consumer. RabbitMQ does not report it.
 func (d depth) doubt() string {
 	if d.pending > 0 {
 		return ""
@@ -121,7 +120,7 @@ func (d depth) doubt() string {
 	return "; a quorum queue without a majority of its nodes is also reported as 0 messages and 0 consumers"
 }
 
-// idle reports whether these queues may be without workers.
+// idle reports whether these queues need no workers now: zero workers are allowed and no task waits.
 func (r *report) idle(queues ...depth) bool {
 	return r.zeroWorkers && !slices.ContainsFunc(queues, func(d depth) bool { return d.pending != 0 })
 }

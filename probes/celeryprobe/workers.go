@@ -73,7 +73,7 @@ func (p *Probe) expectedAnswers(depths []depth) int {
 	return want
 }
 
-// judgeWorkers adds what is wrong with the workers.
+// judgeWorkers adds the problems of the workers.
 func (p *Probe) judgeWorkers(r *report, depths []depth) {
 	if err := p.workers.refused; err != nil {
 		r.add(probes.Warning, reason.Of(err), "the workers are unknown: %w", err)
@@ -135,7 +135,7 @@ func sharedNames(a *answers) string {
 func (p *Probe) judgeConsumption(r *report, a *answers, depths []depth) {
 	for _, d := range depths {
 		switch {
-		case a.consumes(d.queue) || d.consumers == 0: // judgeQueues has reported the latter
+		case a.consumes(d.queue) || d.consumers == 0: // judgeQueues has reported a queue without consumers
 		case d.consumers == unknown && !a.silent() && r.idle(d):
 		case d.consumers == unknown && !a.silent():
 			r.warn(probes.ReasonNoConsumers, "no worker consumes queue %q", d.queue)
@@ -146,7 +146,7 @@ func (p *Probe) judgeConsumption(r *report, a *answers, depths []depth) {
 	}
 }
 
-// total returns the number of consumers of all queues, or unknown if the broker can't tell of any.
+// total returns the number of consumers of all queues, or unknown if the broker reports it for no queue.
 func total(depths []depth) int {
 	return sum(depths, func(d depth) int { return d.consumers })
 }

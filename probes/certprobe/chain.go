@@ -12,7 +12,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// verifyChain returns the certificates whose times decide, and what is wrong with the chain apart from them.
+// verifyChain returns the certificates whose times decide, and the problem of the chain apart from the times.
 func (p *Probe) verifyChain(shown []*x509.Certificate, now time.Time) ([]*x509.Certificate, []problem) {
 	if !p.verify {
 		return shown, nil
@@ -79,8 +79,9 @@ func (p *Probe) chainProblem(err error, shown []*x509.Certificate) problem {
 }
 
 // lacksIssuer reports whether a server whose own certificate is of an unknown issuer should have shown that
-// one. An authority could have issued it directly. But public ones don't, and write into a certificate where
-// that of its issuer is; and if the authorities were given, it is none of them.
+// one. An authority could have issued it directly. But public authorities don't, and they write the address
+// of the issuer's certificate into each certificate. If RootCAs names the authorities, the issuer must be one
+// of them.
 func (p *Probe) lacksIssuer(shown []*x509.Certificate, err error) bool {
 	if len(shown) > 1 || len(shown[0].IssuingCertificateURL) > 0 {
 		return true

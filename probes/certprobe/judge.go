@@ -17,7 +17,7 @@ type problem struct {
 	err    error
 }
 
-// order is that of the problems, the worst first.
+// order lists the problems, the worst first.
 var order = []probes.Reason{
 	probes.ReasonCertificateExpired, probes.ReasonCertificateNotYetValid, probes.ReasonCertificateWrongName,
 	probes.ReasonIncompleteChain, probes.ReasonUnknownAuthority, probes.ReasonTLSError,
@@ -72,7 +72,7 @@ func (p *Probe) judgeName(leaf *x509.Certificate) []problem {
 	return nil
 }
 
-// judgeTimes returns what is wrong with the times of certificates.
+// judgeTimes returns the problem of the times of certificates.
 func (p *Probe) judgeTimes(certificates []*x509.Certificate, now time.Time) (found []problem) {
 	for _, c := range certificates {
 		switch left := c.NotAfter.Sub(now); {

@@ -26,7 +26,7 @@ func newConns() (client, server *memoryConn) {
 		&memoryConn{in: up, out: down, closed: closed, close: closeBoth}
 }
 
-// Read implements net.Conn. What was written before the end is read before it.
+// Read implements net.Conn. It returns the data that was written before the end, and then the end.
 func (c *memoryConn) Read(b []byte) (int, error) {
 	if len(c.rest) == 0 {
 		select {

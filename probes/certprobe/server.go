@@ -32,8 +32,9 @@ func (s *server) show(ctx context.Context) ([][]*x509.Certificate, error) {
 	return [][]*x509.Certificate{chain}, nil
 }
 
-// handshake returns the certificates that a server shows over conn. What fails after that is not about them:
-// for example the server wants a certificate of the client. Package crypto/tls bounds how much it reads.
+// handshake returns the certificates that a server shows over conn. A later failure does not concern these
+// certificates: for example, the server wants a certificate of the client. Package crypto/tls bounds how much
+// it reads.
 func handshake(ctx context.Context, conn net.Conn, name string) ([]*x509.Certificate, *tls.Conn, error) {
 	var shown []*x509.Certificate
 	client := tls.Client(conn, &tls.Config{

@@ -11,7 +11,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// explain returns the error of a request without the URL. If net/http tells the cause only by the error's
+// explain returns the error of a request without the URL. If net/http gives the cause only in the error's
 // text, explain adds the reason.
 func (p *Probe) explain(ctx context.Context, err error) error {
 	err = withoutURL(err)

@@ -55,7 +55,8 @@ var slotKeys = [16]string{
 }
 
 // askSlots tests slots all over a cluster, because the slot of the probe's own key is random. A SET with XX
-// of a missing key changes nothing. It is refused when a SET would be, and needs no other permission.
+// of a missing key changes nothing. Redis refuses it in the same cases as a plain SET, and requires the same
+// permission.
 func (p *Probe) askSlots(ctx context.Context) func(redis.Pipeliner) error {
 	return func(pipe redis.Pipeliner) error {
 		for _, slot := range slotKeys {
@@ -111,7 +112,7 @@ func (p *Probe) askRing(ctx context.Context, ring *redis.Ring) error {
 	if err != nil || asked.Load() {
 		return err
 	}
-	err = ring.Ping(ctx).Err() // tells a closed ring from one without a live shard
+	err = ring.Ping(ctx).Err() // distinguishes a closed ring from one without a live shard
 	if err == nil || errors.Is(err, redis.ErrClosed) {
 		return err
 	}

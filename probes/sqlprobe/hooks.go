@@ -61,8 +61,8 @@ func (h *hooks) call(ctx context.Context, conn *sql.Conn) {
 	}
 }
 
-// refused returns the result of a check whose connection the driver refuses. It says nothing about the
-// database.
+// refused returns the result of a check whose connection the driver refuses. The refusal shows no fault of
+// the database.
 func refused(refusal error) probes.Result {
 	return probes.Result{Status: probes.Warning, Reason: probes.ReasonMisconfigured, Err: fmt.Errorf(
 		"the database answers, but %w, and database/sql closes those that are refused (sqlprobe.BaseContext gives "+

@@ -147,7 +147,7 @@ func off(value any) bool {
 }
 
 // askSQLiteFile asks whether SQLite opened the file for reading only, because of the connection string or
-// because the file system allows no more. No statement tells.
+// because the file system allows no more. No statement shows this.
 func (p *Probe) askSQLiteFile(conn *sql.Conn) error {
 	return conn.Raw(func(c any) error {
 		asked, ok := c.(interface {
