@@ -152,10 +152,10 @@ func (l *loop) judge(now time.Time) time.Duration {
 	return recoveryPoll
 }
 
-// postpone moves the deadline by the beats and by the start of the service, and then by as long as the
-// process was stopped. After a stop a loop needs its maximum at most. A process that is stopped again and
-// again does not hide a loop that hangs, because each stop is shorter than the time that went by. l.mu is
-// held.
+// postpone moves the deadline after each beat and after the start of the service, and then by the time for
+// which the process was stopped. After a stop a loop needs its maximum at most. A process that is stopped
+// again and again does not hide a loop that hangs, because each stop counts for less than the time that went
+// by. l.mu is held.
 func (l *loop) postpone(now time.Time) {
 	if due := l.heartbeat.Deadline(l.monitor.startedAt()); due.After(l.deadline) {
 		l.deadline = due

@@ -220,7 +220,7 @@ func (m *monitor) check(ctx context.Context, name string) (Check, error) {
 	return Check{}, fmt.Errorf("%w: %q", ErrUnknownCheck, name)
 }
 
-// report puts together what the checks and the metrics say. A result is nil if there is none yet.
+// report combines the results of the checks and the metrics. A result is nil if there is none yet.
 func (m *monitor) report(phase phase, results []*engine.Result, metrics *metrics) Report {
 	checks := make([]Check, 0, len(results)+len(metrics.checks))
 	for i, result := range results {

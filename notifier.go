@@ -198,7 +198,7 @@ func (n *notifier) tellReadiness(before, now readiness, phase phase, failing []s
 
 var readinessWords = map[probes.Status]string{probes.OK: "ready", probes.Error: "not_ready"}
 
-// readinessState returns a key for the cause of a service that is not ready.
+// readinessState returns a text for the state of readiness. Different causes have different texts.
 func readinessState(change Change, failing []string) string {
 	word := readinessWords[change.To]
 	switch {

@@ -35,7 +35,7 @@ type settings struct {
 // instance is a running service with one library.
 type instance struct {
 	path   string
-	health *echohealth.Health // where it is this library
+	health *echohealth.Health // only for this library
 
 	// asker makes a function that asks once and returns the status. The function allocates nothing itself. Only
 	// one goroutine may call it.

@@ -11,7 +11,7 @@ import (
 // weight is by how much a stripped program grows. Programs are named by their build tags of package weigh.
 type weight struct {
 	name   string
-	base   string // what it is added to: with the driver, if there is one
+	base   string // the program without it: with the driver, if there is one
 	alone  string // the same without the driver; empty: there is none
 	with   string
 	budget int64  // of the addition to base, in KB; zero: none

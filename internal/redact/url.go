@@ -99,7 +99,7 @@ func (s *search) urlErrors() {
 // such as user:password@tcp(host)/, or the rest of a URL that a parser has cut at a character of the
 // password.
 func (s *search) userinfo() {
-	word, rest, colon := 0, 0, -1 // the positions of the word, of its part after the last quote, and of its first colon
+	word, rest, colon := 0, 0, -1 // begin of the word, of its part after the last quote, and its first colon
 	for i := range len(s.text) {
 		switch s.text[i] {
 		case ' ', '\t', '\r', '\n':
