@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -31,7 +30,7 @@ type config struct {
 	public        []Endpoint // nil: all
 	aliases       map[string]Endpoint
 	features      []feature
-	later         []func(names map[string]bool) []error // validate what depends on the checks' names
+	rules         []func(names map[string]bool) []error // of options, about others and the names of checks
 	heartbeats    []heartbeat                           // of WithLiveness
 	withoutSystem bool
 	systemOptions []string // those that were used and make no sense beside WithoutSystemMetrics
@@ -113,12 +112,9 @@ func configure(opts []Option) (*config, error) {
 func (c *config) validate() error {
 	names := map[string]bool{}
 	errs := c.validateChecks(names)
-	errs = append(errs, validateNames("WithReadiness", "readiness depends on", c.readiness, names)...)
-	for _, validate := range c.later {
-		errs = append(errs, validate(names)...)
+	for _, rule := range c.rules {
+		errs = append(errs, rule(names)...)
 	}
-	errs = append(errs, c.validateAliases()...)
-	errs = append(errs, c.validateFeatures()...)
 	if c.withoutSystem && len(c.systemOptions) > 0 {
 		errs = append(errs, fmt.Errorf("WithoutSystemMetrics: nothing is measured, so %s can have no effect",
 			c.systemOptions[0]))
@@ -158,19 +154,6 @@ func validateNames(call, consists string, given []string, names map[string]bool)
 	return errs
 }
 
-// validateFeatures returns an error for each endpoint that an option names but no option has added, and for a
-// public page whose data is not public.
-func (c *config) validateFeatures() (errs []error) {
-	if c.has(Badge) && c.isPublic(Index) && (!c.isPublic(Detailed) || !c.isPublic(History)) {
-		errs = append(errs,
-			errors.New("WithPublic: the page of WithPage, which is at Index, needs Detailed and History"))
-	}
-	for _, e := range c.public {
-		errs = append(errs, c.validateOffer(e))
-	}
-	return errs
-}
-
 // validateOffer returns an error for an endpoint that no option has added.
 func (c *config) validateOffer(e Endpoint) error {
 	if e.option() == "" || c.has(e) {
@@ -179,21 +162,17 @@ func (c *config) validateOffer(e Endpoint) error {
 	return fmt.Errorf("the endpoint %q of WithPublic or WithAlias needs %s", e, e.option())
 }
 
-func (c *config) validateAliases() (errs []error) {
-	for _, path := range slices.Sorted(maps.Keys(c.aliases)) {
-		endpoint := c.aliases[path]
-		call := fmt.Sprintf("WithAlias(%q, %q)", path, endpoint)
-		if !slices.Contains(c.public, endpoint) {
-			errs = append(errs, c.validateOffer(endpoint))
-		}
-		if !c.isPublic(endpoint) {
-			errs = append(errs, fmt.Errorf("%s: the endpoint must be one of WithPublic's, "+
-				"or the middleware would answer 404 here", call))
-		}
-		if path == c.prefix || strings.HasPrefix(path, c.prefix+"/") {
-			errs = append(errs, fmt.Errorf("%s: an alias must not be below the prefix, which is %q",
-				call, c.prefix))
-		}
+func (c *config) validateAlias(path string, e Endpoint) (errs []error) {
+	call := fmt.Sprintf("WithAlias(%q, %q)", path, e)
+	if !slices.Contains(c.public, e) {
+		errs = append(errs, c.validateOffer(e))
+	}
+	if !c.isPublic(e) {
+		errs = append(errs, fmt.Errorf("%s: the endpoint must be one of WithPublic's, "+
+			"or the middleware would answer 404 here", call))
+	}
+	if path == c.prefix || strings.HasPrefix(path, c.prefix+"/") {
+		errs = append(errs, fmt.Errorf("%s: an alias must not be below the prefix, which is %q", call, c.prefix))
 	}
 	return errs
 }

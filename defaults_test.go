@@ -79,7 +79,7 @@ func TestInvalidDefaults(t *testing.T) {
 		"RetryAfter without FreshFor": {chooses(probes.Defaults{RetryAfter: time.Minute}), `Defaults.RetryAfter(1m0s): it needs FreshFor`},
 		"a panic": {
 			&chooser{defaults: func() probes.Defaults { panic("password=s3cret") }},
-			`the method Defaults of *echohealth_test.chooser panicked: password=***`,
+			`Defaults of *echohealth_test.chooser panicked: password=***`,
 		},
 		"nil": {(*chooser)(nil), `the probe must not be a nil *echohealth_test.chooser`},
 	}

@@ -34,7 +34,7 @@ func WithGroup(name string, checks ...string) Option {
 			r.add("/"+string(Group(name)), route)
 			return nil
 		})
-		c.later = append(c.later, func(names map[string]bool) []error {
+		c.rules = append(c.rules, func(names map[string]bool) []error {
 			return validateGroup(call, name, checks, names)
 		})
 		return nil

@@ -68,6 +68,10 @@ func New(opts ...Option) (*Health, error) {
 	}
 	h.addFeatures()
 	h.serving.looks.Store(true)
+	if err := m.watch(n); err != nil {
+		m.close(0)
+		return nil, err
+	}
 	h.advise()
 	h.begin()
 	return h, nil
@@ -84,8 +88,7 @@ func (h *Health) addFeatures() {
 	}
 }
 
-// begin watches the switches. After startDelay it starts the schedule, and reports a readiness that begins
-// as "starting".
+// begin starts the schedule after startDelay, and reports a readiness that begins as "starting".
 func (h *Health) begin() {
 	if h.monitor.gated {
 		began := time.Now()
@@ -93,7 +96,6 @@ func (h *Health) begin() {
 			h.monitor.engine.Enqueue(func() { h.notifier.reportReadiness(began) })
 		})
 	}
-	h.monitor.watch()
 	if h.config.interval > 0 {
 		h.monitor.engine.Schedule(startDelay, h.config.interval, h.monitor.renewMetrics)
 	}
@@ -234,16 +236,14 @@ func (h *Health) closers() []closer {
 	return closers
 }
 
-func closeProbe(name string, closer io.Closer) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("echohealth: closing the probe of %q panicked: %s", name, redact.Text(fmt.Sprint(v)))
+func closeProbe(name string, closer io.Closer) error {
+	what := fmt.Sprintf("echohealth: closing the probe of %q", name)
+	return contain(what, func() error {
+		if err := closer.Close(); err != nil {
+			return fmt.Errorf("%s: %s", what, redact.Error(err))
 		}
-	}()
-	if err := closer.Close(); err != nil {
-		return fmt.Errorf("echohealth: closing the probe of %q: %s", name, redact.Error(err))
-	}
-	return nil
+		return nil
+	})
 }
 
 // advise logs the advice of the probes, and which of our own probes have the name of another kind.
@@ -261,12 +261,11 @@ func advice(probe probes.Probe) (lines []string) {
 	if !ok {
 		return nil
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			lines = []string{fmt.Sprintf("Advise of %T panicked: %v", probe, v)}
-		}
-	}()
-	return adviser.Advise()
+	err := contain(fmt.Sprintf("Advise of %T", probe), func() error { lines = adviser.Advise(); return nil })
+	if err != nil {
+		lines = []string{err.Error()}
+	}
+	return lines
 }
 
 // kinds are the default names of checks, and the packages of our own probes for each.

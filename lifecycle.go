@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"time"
-
-	"github.com/echo-probes/echohealth/internal/redact"
 )
 
 // MarkStarted opens the gate of WithStartupGate: /startup/ answers 200 from now on, and readiness depends
@@ -149,14 +147,10 @@ func shutDown(ctx context.Context, servers []Server) error {
 		})
 }
 
-func shutDownOne(ctx context.Context, i int, server Server) (err error) {
+func shutDownOne(ctx context.Context, i int, server Server) error {
 	if isNil(server) {
 		return fmt.Errorf("echohealth: Shutdown: server %d is nil", i+1)
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("echohealth: Shutdown: server %d panicked: %s", i+1, redact.Text(fmt.Sprint(v)))
-		}
-	}()
-	return server.Shutdown(ctx)
+	what := fmt.Sprintf("echohealth: Shutdown: server %d", i+1)
+	return contain(what, func() error { return server.Shutdown(ctx) })
 }

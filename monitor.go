@@ -132,16 +132,31 @@ func (m *monitor) metricNames() []string {
 	return m.system.names()
 }
 
-// watch runs the check of a probe with the method Watch as soon as the probe reports a change.
-func (m *monitor) watch() {
+// watch runs the check of a probe with the method Watch as soon as the probe reports a change. A panic of
+// Watch is an error. A panic of the function that ends it is passed to listener.
+func (m *monitor) watch(listener engine.Listener) error {
 	for _, check := range m.checks {
 		// Not *probes.Switch, which would link it into every program.
-		if probe, ok := check.Probe.(interface{ Watch(func()) (stop func()) }); ok {
-			if stop := probe.Watch(check.Rerun); stop != nil {
-				m.unwatch = append(m.unwatch, stop)
-			}
+		probe, ok := check.Probe.(interface{ Watch(func()) (stop func()) })
+		if !ok {
+			continue
 		}
+		what := fmt.Sprintf("Watch of %T", probe)
+		var stop func()
+		err := contain(what, func() error { stop = probe.Watch(check.Rerun); return nil })
+		if err != nil {
+			return fmt.Errorf("echohealth: %w", err)
+		}
+		if stop == nil {
+			continue
+		}
+		m.unwatch = append(m.unwatch, func() {
+			if err := contain("the end of "+what, func() error { stop(); return nil }); err != nil {
+				listener.Invalid(check.Name, err)
+			}
+		})
 	}
+	return nil
 }
 
 // close ends all runs, and returns the names of the checks that still run after limit.

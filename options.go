@@ -235,6 +235,11 @@ func WithFreshness(d time.Duration) Option {
 func WithReadiness(names ...string) Option {
 	names = append([]string{}, names...)
 	return func(c *config) error {
+		if c.readiness == nil {
+			c.rules = append(c.rules, func(names map[string]bool) []error {
+				return validateNames("WithReadiness", "readiness depends on", c.readiness, names)
+			})
+		}
 		c.readiness = names
 		return nil
 	}
@@ -323,6 +328,14 @@ func WithGuard(guards ...Guard) Option {
 func WithPublic(public ...Endpoint) Option {
 	public = append([]Endpoint{}, public...)
 	return func(c *config) error {
+		if c.public == nil {
+			c.rules = append(c.rules, func(map[string]bool) (errs []error) {
+				for _, e := range c.public {
+					errs = append(errs, c.validateOffer(e))
+				}
+				return errs
+			})
+		}
 		c.public = public
 		var errs []error
 		for _, e := range public {
@@ -355,6 +368,7 @@ func WithAlias(path string, e Endpoint) Option {
 			return fmt.Errorf("%s: the path has an alias already", call)
 		}
 		c.aliases[path] = e
+		c.rules = append(c.rules, func(map[string]bool) []error { return c.validateAlias(path, e) })
 		return e.validate(call)
 	}
 }

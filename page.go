@@ -2,6 +2,7 @@ package echohealth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -16,6 +17,9 @@ import (
 // password, which is the token. Without this option there is no page. Repeated use has no further effect.
 func WithPage() Option {
 	return func(c *config) error {
+		if !c.has(Badge) {
+			c.rules = append(c.rules, func(map[string]bool) []error { return []error{c.validatePage()} })
+		}
 		c.addFeature(Badge, func(m *monitor, r *router, _ *notifier) any {
 			p := &statusPage{
 				monitor: m, prefix: r.prefix, components: m.components(), page: page.New(pageComponents(m)),
@@ -28,6 +32,13 @@ func WithPage() Option {
 		})
 		return WithHistory()(c)
 	}
+}
+
+func (c *config) validatePage() error {
+	if c.isPublic(Index) && (!c.isPublic(Detailed) || !c.isPublic(History)) {
+		return errors.New("WithPublic: the page of WithPage, which is at Index, needs Detailed and History")
+	}
+	return nil
 }
 
 // statusPage answers with the page.

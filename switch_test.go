@@ -110,3 +110,27 @@ func TestProbeThatReportsItsChanges(t *testing.T) {
 		assert.EqualValues(t, 2, probe.runs.Load(), "nothing runs after Close")
 	})
 }
+
+// panicking is a probe whose Watch, or the end of it, panics.
+type panicking struct {
+	probes.Probe
+	later bool
+}
+
+func (p *panicking) Watch(func()) (stop func()) {
+	if !p.later {
+		panic("password=s3cret")
+	}
+	return func() { panic("password=s3cret") }
+}
+
+func TestProbeWhoseWatchPanics(t *testing.T) {
+	_, err := echohealth.New(echohealth.WithCheck("leader", &panicking{Probe: well}))
+	assert.EqualError(t, err, "echohealth: Watch of *echohealth_test.panicking panicked: password=***")
+	log := &logBuffer{}
+	h := newHealth(t, logTo(log), echohealth.WithoutSystemMetrics(),
+		echohealth.WithCheck("leader", &panicking{Probe: well, later: true}))
+	require.NoError(t, h.Close())
+	assert.Equal(t, []string{`WARN msg="health check result breaks the rules" check=leader ` +
+		`error="the end of Watch of *echohealth_test.panicking panicked: password=***"`}, records(log))
+}

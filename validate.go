@@ -91,17 +91,12 @@ func validProbe(call string, p probes.Probe) error {
 }
 
 // validate calls the method Validate of v, if it has one.
-func validate(v any) (err error) {
+func validate(v any) error {
 	validator, ok := v.(interface{ Validate() error })
 	if !ok {
 		return nil
 	}
-	defer func() {
-		if panicked := recover(); panicked != nil {
-			err = fmt.Errorf("Validate of %T panicked: %v", v, panicked)
-		}
-	}()
-	return validator.Validate()
+	return contain(fmt.Sprintf("Validate of %T", v), validator.Validate)
 }
 
 // defaultsOf returns what the method Defaults of p says, if it has one.
@@ -110,12 +105,10 @@ func defaultsOf(p probes.Probe) (d probes.Defaults, err error) {
 	if !ok || isNil(p) {
 		return d, nil
 	}
-	defer func() {
-		if panicked := recover(); panicked != nil {
-			err = fmt.Errorf("the method Defaults of %T panicked: %s", p, redact.Text(fmt.Sprint(panicked)))
-		}
-	}()
-	d = chooser.Defaults()
+	err = contain(fmt.Sprintf("Defaults of %T", p), func() error { d = chooser.Defaults(); return nil })
+	if err != nil {
+		return d, err
+	}
 	var errs []error
 	if d.FreshFor != 0 {
 		errs = append(errs, validDuration("Defaults.FreshFor", d.FreshFor))

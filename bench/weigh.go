@@ -26,7 +26,7 @@ var weights = []weight{
 		"slog",
 		"",
 		"slog,root",
-		576,
+		568,
 		"the system metrics (200 KB, most of it gopsutil), naming errors and masking passwords (54 KB), the " +
 			"endpoints, the engine; 12 KB of it are for groups, liveness, switches and probes with defaults",
 	},

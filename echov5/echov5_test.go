@@ -214,7 +214,7 @@ func benchmark(b *testing.B, m echo.MiddlewareFunc) {
 }
 
 // weightBudget is how much larger a stripped service on Echo v5 may become by this package, Echo v4 included.
-const weightBudget = 720 << 10
+const weightBudget = 704 << 10
 
 func TestWeight(t *testing.T) {
 	if raceEnabled || testing.Short() {

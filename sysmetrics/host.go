@@ -42,10 +42,10 @@ func readHostCPU() (sum cpuTimes, err error) {
 // processors, as it does in a sandbox that has only the sum.
 func hostTimes() (all []cpu.TimesStat, err error) {
 	if runtime.GOOS == "linux" {
-		all, err = guarded(func() ([]cpu.TimesStat, error) { return cpu.Times(true) })
+		err = contain(func() (err error) { all, err = cpu.Times(true); return err })
 	}
 	if err == nil && len(all) == 0 {
-		all, err = guarded(func() ([]cpu.TimesStat, error) { return cpu.Times(false) })
+		err = contain(func() (err error) { all, err = cpu.Times(false); return err })
 	}
 	if err == nil && len(all) == 0 {
 		err = noCPUTimes()
@@ -129,7 +129,8 @@ func procFile(name string) string {
 }
 
 func readHostMemory() (hostMemory, error) {
-	m, err := guarded(mem.VirtualMemory)
+	var m *mem.VirtualMemoryStat
+	err := contain(func() (err error) { m, err = mem.VirtualMemory(); return err })
 	if err != nil {
 		return hostMemory{}, err
 	}
@@ -142,8 +143,8 @@ func readHostMemory() (hostMemory, error) {
 // readHostConnections uses the kernel's own count. gopsutil's Connections walks every socket of every
 // process.
 func readHostConnections() (int, error) {
-	read := func() ([]net.ProtoCountersStat, error) { return net.ProtoCounters([]string{"tcp"}) }
-	counters, err := guarded(read)
+	var counters []net.ProtoCountersStat
+	err := contain(func() (err error) { counters, err = net.ProtoCounters([]string{"tcp"}); return err })
 	switch {
 	case err != nil && runtime.GOOS != "linux":
 		return 0, ErrUnsupported // gopsutil exports no value for its "not implemented yet"
@@ -161,9 +162,9 @@ func readHostConnections() (int, error) {
 	return 0, fmt.Errorf("%s: no CurrEstab", procFile("net/snmp"))
 }
 
-// guarded calls a function of gopsutil. Some of them panic on a truncated file. That must not cost the other
-// figures of the sample.
-func guarded[T any](read func() (T, error)) (value T, err error) {
+// contain calls a function of gopsutil, and returns its panic as an error. Some of these functions panic on a
+// truncated file. The other figures of the sample must not be lost then.
+func contain(read func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("gopsutil: panic: %v", v)
