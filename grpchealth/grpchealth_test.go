@@ -154,6 +154,25 @@ func TestServices(t *testing.T) {
 	}
 }
 
+// In a drain readiness and groups are not ready, and run nothing for it.
+func TestADrainRunsNoChecks(t *testing.T) {
+	var runs atomic.Int64
+	counts := probes.Func(func(context.Context) error { runs.Add(1); return nil })
+	h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(counts, echohealth.FreshFor(time.Millisecond)),
+		echohealth.WithGroup("payment", "database"))
+	client, _ := serve(t, h)
+	require.Equal(t, map[string]string{"": "SERVING", "payment": "SERVING"}, words(t, client, "", "payment"))
+	drain(t, h)
+	before := runs.Load()
+	for range 3 {
+		time.Sleep(2 * time.Millisecond) // longer than the result is fresh
+		assert.Equal(t, map[string]string{"": "NOT_SERVING", "payment": "NOT_SERVING"}, words(t, client, "", "payment"))
+	}
+	assert.Equal(t, before, runs.Load())
+	assert.Equal(t, map[string]string{"database": "SERVING"}, words(t, client, "database"))
+	assert.Greater(t, runs.Load(), before, "a check itself is asked, as at its endpoint")
+}
+
 func TestLiveness(t *testing.T) {
 	loop := probes.NewHeartbeat(time.Millisecond)
 	h := newHealth(t, echohealth.WithLiveness(loop), echohealth.WithoutSystemMetrics())

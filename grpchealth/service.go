@@ -46,6 +46,9 @@ func (s *service) look(ctx context.Context, h *echohealth.Health) (answer servin
 	case liveness:
 		return statusOf(h.Alive()), nil
 	default:
+		if s.kind == group && draining(h) {
+			return notServing, nil // as the endpoint of a group does, without a run
+		}
 		for _, name := range s.checks { // the first starts them all
 			found, err := h.Check(ctx, name)
 			if err != nil {
@@ -63,6 +66,8 @@ func (s *service) look(ctx context.Context, h *echohealth.Health) (answer servin
 	}
 	return answer, nil
 }
+
+func draining(h *echohealth.Health) bool { return h.Last().Phase == "draining" }
 
 // in returns the status of the service in a report.
 func (s *service) in(r *echohealth.Report, alive bool) servingStatus {
