@@ -114,7 +114,7 @@ func (c *Check) renew(now time.Time, ahead time.Duration) {
 }
 
 // Rerun runs the check whether or not its result is fresh. From now on no caller gets the result of a call
-// that began earlier.
+// that began earlier, unless no further call fits into the timeout of the run in flight.
 func (c *Check) Rerun() {
 	c.reruns.Add(1)
 	c.engine.Invalidate()

@@ -4,10 +4,12 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/engine"
 	"github.com/echo-probes/echohealth/probes"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -36,4 +38,58 @@ func TestRecentAfterRerun(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A probe that reports a change again and again, during its own calls too, is neither a timeout nor slow: its
+// calls all end in time.
+func TestRerunAgainAndAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var j journal
+		probe := after(100*time.Millisecond, fine)
+		e := engine.New([]engine.Config{{
+			Name: "a", Probe: probe, Timeout: 800 * time.Millisecond, Freshness: time.Second, SlowAfter: 300 * time.Millisecond,
+		}}, &j)
+		check := e.Checks()[0]
+		for range 200 {
+			check.Rerun()
+			time.Sleep(30 * time.Millisecond)
+			if result := check.Last(); result != nil {
+				require.Equal(t, probes.OK, result.Status, result.Reason)
+				require.LessOrEqual(t, result.Took, 100*time.Millisecond)
+			}
+		}
+		e.Flush(time.Second)
+		assert.Equal(t, []string{"ok "}, j.reasons())
+		last := time.Now()
+		time.Sleep(time.Second)
+		assert.True(t, !check.Last().At.Before(last.Add(100*time.Millisecond)), "a call that began after the last Rerun")
+		runs := probe.runs.Load()
+		time.Sleep(time.Minute)
+		assert.Equal(t, runs, probe.runs.Load(), "and then none, since nobody asks")
+		e.Close(time.Second)
+	})
+}
+
+// A change that is reported while a run hangs is found when the run has ended, though nobody asks.
+func TestRerunDuringAHangingRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var j journal
+		probe := &script{do: func(_ context.Context, run int64) probes.Result {
+			if run == 1 {
+				time.Sleep(2 * time.Second)
+			}
+			return fine
+		}}
+		e := engine.New([]engine.Config{{Name: "a", Probe: probe, Timeout: 800 * time.Millisecond, Freshness: time.Hour}}, &j)
+		e.Checks()[0].Rerun()
+		time.Sleep(time.Second)
+		e.Checks()[0].Rerun()
+		time.Sleep(1100 * time.Millisecond)
+		synctest.Wait()
+		assert.EqualValues(t, 2, probe.runs.Load())
+		assert.Equal(t, probes.OK, e.Checks()[0].Last().Status)
+		e.Flush(time.Second)
+		assert.Equal(t, []string{"error timeout", "ok "}, j.reasons())
+		e.Close(time.Second)
+	})
 }

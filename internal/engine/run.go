@@ -12,6 +12,10 @@ import (
 // does no harm.
 const pauseTolerance = 100 * time.Millisecond
 
+// rerunDelay is the time between a run whose result is outdated and the next one. It limits the load of a
+// probe that calls Rerun in each call.
+const rerunDelay = 100 * time.Millisecond
+
 // run is one call of the probe, or two if the process was stopped during the first one, and one more for each
 // Rerun in the meantime.
 type run struct {
@@ -75,7 +79,7 @@ func (c *Check) limit() time.Duration { return max(5*time.Second, c.Timeout+time
 func (c *Check) finish(r *run, outcome outcome) {
 	c.mu.Lock()
 	now := time.Now()
-	if c.outdated(r) || c.repeat(r, outcome, now) {
+	if c.outdated(r, now) || c.repeat(r, outcome, now) {
 		c.mu.Unlock()
 		go c.execute(r)
 		return
@@ -86,6 +90,9 @@ func (c *Check) finish(r *run, outcome outcome) {
 		c.record(r, outcome, now)
 		c.known.Store(r.reruns) // last, or an old result could pass for one of this call
 		c.reportInvalid(outcome.invalid)
+		if c.isOutdated() { // Rerun started no run, because this one was in flight
+			time.AfterFunc(rerunDelay, func() { c.renew(time.Now(), 0) })
+		}
 	}
 	if !r.overdue {
 		close(r.settled)
@@ -101,14 +108,15 @@ func (r *run) pausedUntil(now time.Time) bool {
 	return r.paused || now.Sub(r.deadline) >= pauseTolerance
 }
 
-// outdated reports whether the probe has to be called once more, because Rerun was called after the call
-// began. The run keeps its deadline, so that it ends however often that happens. c.mu is held.
-func (c *Check) outdated(r *run) bool {
-	now := c.reruns.Load()
-	if now == r.reruns || r.overdue || c.engine.Closed() {
+// outdated reports whether the probe must be called once more, because Rerun was called after the call began.
+// The run keeps its deadline. If a call that takes twice as long as the last one would exceed it, the outcome
+// is used although it is outdated. Otherwise frequent calls of Rerun would cause a timeout. c.mu is held.
+func (c *Check) outdated(r *run, now time.Time) bool {
+	reruns, took := c.reruns.Load(), now.Sub(r.began)
+	if reruns == r.reruns || r.overdue || now.Add(2*took).After(r.deadline) || c.engine.Closed() {
 		return false
 	}
-	r.reruns = now
+	r.began, r.reruns = now, reruns
 	return true
 }
 
