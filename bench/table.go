@@ -56,7 +56,7 @@ func pages(r *results) []page {
 	return []page{{"performance.md", summary(r)}, {"performance-appendix.md", tables(r)}}
 }
 
-// measuredOn writes when, on which machine and how often was measured.
+// measuredOn writes the date, the machine and the number of the measurements.
 func (t *table) measuredOn(r *results) {
 	fmt.Fprintf(
 		t,

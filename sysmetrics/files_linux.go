@@ -23,7 +23,7 @@ func (r rootFS) Open(name string) (fs.File, error) {
 	return os.NewFile(uintptr(d.fd), name), nil
 }
 
-// open returns a file without an os.File, because making one costs as much as reading a short file.
+// open does not make an os.File, because that costs as much as reading a short file.
 func (r rootFS) open(name string) (io.ReadCloser, error) {
 	return r.descriptor(name)
 }

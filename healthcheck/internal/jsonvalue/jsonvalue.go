@@ -49,7 +49,7 @@ func (o Object) Find(name string) json.RawMessage {
 	return nil
 }
 
-// AsString returns the string in raw. The result is false if raw is not a JSON string.
+// AsString returns the string in raw. The second result is false if raw is not a JSON string.
 func AsString(raw json.RawMessage) (string, bool) {
 	var s string
 	if raw == nil || json.Unmarshal(raw, &s) != nil || raw[0] != '"' {
@@ -58,13 +58,13 @@ func AsString(raw json.RawMessage) (string, bool) {
 	return s, true
 }
 
-// AsNumber returns the number in raw. The result is false if raw is not a number.
+// AsNumber returns the number in raw. The second result is false if raw is not a number.
 func AsNumber(raw json.RawMessage) (float64, bool) {
 	f, err := strconv.ParseFloat(string(raw), 64)
 	return f, err == nil
 }
 
-// AsTime returns the time in raw. The result is false if raw is not a string with a time in RFC 3339 and UTC.
+// AsTime returns the time in raw. The second result is false if raw is not a string with a time in RFC 3339 and UTC.
 func AsTime(raw json.RawMessage) (time.Time, bool) {
 	s, _ := AsString(raw)
 	t, err := time.Parse(time.RFC3339, s)
