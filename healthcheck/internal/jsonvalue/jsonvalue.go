@@ -64,7 +64,8 @@ func AsNumber(raw json.RawMessage) (float64, bool) {
 	return f, err == nil
 }
 
-// AsTime returns the time in raw. The second result is false if raw is not a string with a time in RFC 3339 and UTC.
+// AsTime returns the time in raw. The second result is false if raw is not a string with a time in RFC 3339
+// and UTC.
 func AsTime(raw json.RawMessage) (time.Time, bool) {
 	s, _ := AsString(raw)
 	t, err := time.Parse(time.RFC3339, s)
