@@ -1,10 +1,10 @@
-// Command example is a small service with health endpoints: notes in a database, their list in a cache, and
-// jobs in a Celery queue. It needs nothing installed but Go:
+// Command example is a small service with health endpoints. It keeps notes in a database, caches the list of
+// notes, and sends jobs to a Celery queue. It needs only Go:
 //
 //	go run -C _example .
 //
-// This is the file to copy. routes.go, notes.go and queue.go contain the service. parts.go connects it to
-// real servers, or to embedded ones.
+// Copy from this file. routes.go, notes.go and queue.go contain the service itself. parts.go connects it to
+// real servers or to embedded ones.
 package main
 
 import (
@@ -31,19 +31,19 @@ import (
 // version is shown by /api/health/detailed/. Set it with go build -ldflags "-X main.version=1.2.3".
 var version = "dev"
 
-// A stopping service first drains: its readiness is 503, and it still serves requests until load balancers
-// have noticed. Then the requests in flight have the rest of the time. The times must satisfy drainDelay +
-// the longest request < shutdownTimeout < terminationGracePeriodSeconds, which is 30 by default in
-// Kubernetes.
+// A service that stops first drains for drainDelay. During this time its readiness is 503, but it still
+// serves requests, until load balancers have noticed. The requests in flight then have the rest of
+// shutdownTimeout. drainDelay plus the longest request must be less than shutdownTimeout, and shutdownTimeout
+// must be less than terminationGracePeriodSeconds in Kubernetes, which is 30 by default.
 const (
 	readTimeout     = 5 * time.Second  // for a client to send its request
 	requestTimeout  = 2 * time.Second  // for all calls of one request to the database, the cache and the queue
-	drainDelay      = 5 * time.Second  // more than a load balancer needs to take an instance out
-	shutdownTimeout = 20 * time.Second // for everything together
+	drainDelay      = 5 * time.Second  // longer than a load balancer needs to remove an instance
+	shutdownTimeout = 20 * time.Second // limit for draining and for the requests in flight together
 )
 
 func main() {
-	// The container image has no curl: this program is also its health check.
+	// The container image has no curl. So this program is also the client for its HEALTHCHECK.
 	if len(os.Args) > 1 && os.Args[1] == "healthcheck" {
 		os.Exit(healthcheck.Main(os.Args[2:], os.Stdout, os.Stderr))
 	}
@@ -90,13 +90,13 @@ func newHealth(parts *parts, cleaner *probes.Heartbeat) (*echohealth.Health, err
 		echohealth.WithDatabase(parts.databaseProbe), // pgxprobe.New(pool) or sqlprobe.New(db)
 		echohealth.WithRedis(redisprobe.New(parts.cache)),
 		echohealth.WithCelery(celeryprobe.New(parts.brokerURL)),
-		// A custom check: whether the goroutine that deletes old notes is still running.
+		// This custom check reports whether the goroutine that deletes old notes is still running.
 		echohealth.WithCheck("cleaner", cleaner, echohealth.Optional()),
 		echohealth.WithDrainDelay(drainDelay),
 		echohealth.WithPage(),       // /api/health/ in a browser
 		echohealth.WithPrometheus(), // /api/health/prometheus/
 	}
-	// Live, ready and startup are public. The other endpoints need the token, if there is one.
+	// Live, ready and startup are public. The other endpoints require HEALTH_TOKEN, if it is set.
 	if token := os.Getenv("HEALTH_TOKEN"); token != "" {
 		options = append(options, echohealth.WithGuard(echohealth.BearerToken(token)))
 	}
@@ -115,8 +115,8 @@ func newEcho(health *echohealth.Health, parts *parts) *echo.Echo {
 	return e
 }
 
-// serve serves until ctx ends, then drains, and then waits for the requests in flight. A second signal ends
-// the wait.
+// serve serves until ctx ends. Then it drains, and waits for the requests in flight. A second signal ends the
+// draining and the waiting.
 func serve(ctx context.Context, e *echo.Echo, health *echohealth.Health) error {
 	failed := make(chan error, 1)
 	go func() { failed <- e.Start("") }()

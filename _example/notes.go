@@ -18,7 +18,7 @@ const (
 	cleaningInterval = 10 * time.Second
 )
 
-// The same SQL for PostgreSQL and SQLite.
+// These statements work in PostgreSQL and in SQLite.
 const (
 	createTable = `CREATE TABLE IF NOT EXISTS example_notes
 		(id TEXT PRIMARY KEY, text TEXT NOT NULL, created_ms BIGINT NOT NULL)`
@@ -27,28 +27,29 @@ const (
 	deleteNotes = `DELETE FROM example_notes WHERE created_ms < $1`
 )
 
-// note is one row.
+// note is one row of the table.
 type note struct {
 	ID      string    `json:"id"`
 	Text    string    `json:"text"`
 	Created time.Time `json:"created"`
 }
 
-// notes is the table of notes.
+// notes gives access to the table of notes.
 type notes struct {
 	db      *sql.DB
 	created atomic.Bool
 }
 
-// create makes the table at its first use, not at the start of the service. While the database is down, the
-// service must start and report that it is not ready.
+// create makes the table before its first use, not when the service starts. If the database is down, the
+// service must start nevertheless and report that it is not ready.
 func (n *notes) create(ctx context.Context) error {
 	if n.created.Load() {
 		return nil
 	}
 	_, err := n.db.ExecContext(ctx, createTable)
 	if err != nil {
-		// In PostgreSQL a concurrent CREATE TABLE can fail. Then the table exists.
+		// In PostgreSQL, CREATE TABLE can fail if another process creates the table at the same time. Then the
+		// table exists, and the second attempt succeeds.
 		_, err = n.db.ExecContext(ctx, createTable)
 	}
 	n.created.Store(err == nil)
@@ -90,8 +91,8 @@ func (n *notes) newest(ctx context.Context) ([]byte, error) {
 	return json.Marshal(list)
 }
 
-// clean deletes old notes periodically until ctx ends. The heartbeat shows that this loop runs. The database
-// has its own check.
+// clean deletes old notes periodically until ctx ends. The heartbeat shows only that this loop runs, so clean
+// beats after an error too. The database has a separate check.
 func (n *notes) clean(ctx context.Context, heartbeat *probes.Heartbeat) {
 	tick := time.NewTicker(cleaningInterval)
 	defer tick.Stop()

@@ -22,7 +22,8 @@ import (
 	"github.com/echo-probes/echohealth/probes/sqlprobe"
 )
 
-// The errors of invalid URLs. They do not wrap the libraries' errors, which may contain the password.
+// These errors are for invalid URLs. They do not wrap the libraries' errors, because those may contain the
+// password.
 var (
 	errDatabaseURL = errors.New("DATABASE_URL is not of the form postgres://user:password@host:5432/database")
 	errRedisURL    = errors.New("REDIS_URL is not of the form redis://:password@host:6379/0")
@@ -30,7 +31,8 @@ var (
 		"or redis://:password@host:6379/0")
 )
 
-// parts are the parts of the service: real servers if the environment names them, else embedded ones.
+// parts are the databases and queues of the service. A part is a real server if the environment names one,
+// and otherwise an embedded one.
 type parts struct {
 	notes         *notes
 	databaseProbe probes.Probe
@@ -43,8 +45,8 @@ type parts struct {
 	closers  []func()
 }
 
-// openParts returns an error only for an invalid setting. It connects to no server: a server that is down is
-// the subject of the health checks.
+// openParts opens the parts. It returns an error if a setting is invalid, but not if a real server is down,
+// because it does not connect to real servers. The health checks report a server that is down.
 func openParts(getenv func(string) string) (*parts, error) {
 	p := &parts{}
 	err := p.openDatabase(getenv("DATABASE_URL"))
@@ -89,7 +91,7 @@ func (p *parts) openPostgres(url string) error {
 	if err != nil {
 		return errDatabaseURL
 	}
-	// Without a limit, a dial without an answer occupies a place in the pool for minutes.
+	// Without a timeout, a dial that gets no answer would occupy a connection of the pool for minutes.
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 2 * time.Second
 	}
@@ -105,7 +107,8 @@ func (p *parts) openPostgres(url string) error {
 
 func (p *parts) openSQLite() error {
 	const inMemory = "file:/notes?vfs=memdb&_pragma=busy_timeout(1000)"
-	// The database exists while a connection to it is open. So one connection stays open outside the pool.
+	// The database exists only as long as a connection to it is open. So this connection, outside the pool,
+	// stays open.
 	anchor, err := sql.Open("sqlite", inMemory)
 	if err != nil {
 		return err
@@ -159,7 +162,8 @@ func (p *parts) openQueue(url string) error {
 		url = "redis://" + addr + "/1"
 		line = "queue     " + url + " in this process (BROKER_URL puts a real broker in its place)"
 	}
-	if strings.Contains(url, ";") { // a failover list, of which the queue below knows nothing
+	// Celery accepts a list of brokers for failover, but the queues below do not.
+	if strings.Contains(url, ";") {
 		return errBrokerURL
 	}
 	p.about = append(p.about, line)
@@ -184,7 +188,8 @@ func (p *parts) openRedisQueue(url string) error {
 	return nil
 }
 
-// newRedis makes a client that observes its callers' deadlines and reports at once why it can't connect.
+// newRedis makes a client that respects the deadlines of its callers. It doesn't retry, so that it reports
+// immediately why it can't connect.
 func newRedis(url string) (*redis.Client, error) {
 	options, err := redis.ParseURL(url)
 	if err != nil {
@@ -193,11 +198,12 @@ func newRedis(url string) (*redis.Client, error) {
 	options.ContextTimeoutEnabled = true
 	options.DialerRetries = 1
 	options.MaxRetries = -1
-	logging.Disable() // go-redis logs each failed dial; the health checks log the first one
+	// go-redis would log each failed dial. The health checks log the first one.
+	logging.Disable()
 	return redis.NewClient(options), nil
 }
 
-// embeddedRedis starts the Redis in this process, once, and returns its address.
+// embeddedRedis returns the address of a Redis in this process. The first call starts it.
 func (p *parts) embeddedRedis() (string, error) {
 	if p.embedded != nil {
 		return p.embedded.Addr(), nil
@@ -212,7 +218,8 @@ func (p *parts) embeddedRedis() (string, error) {
 	return server.Addr(), nil
 }
 
-// runClock makes keys expire, which this Redis leaves to its user, until the returned function is called.
+// runClock advances the clock of the embedded Redis, because otherwise no key would expire. It ends when stop
+// is called.
 func runClock(server *miniredis.Miniredis) (stop func()) {
 	tick := time.NewTicker(time.Second)
 	done := make(chan struct{})

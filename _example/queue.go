@@ -14,12 +14,12 @@ import (
 // celeryQueue is the default queue of Celery's workers.
 const celeryQueue = "celery"
 
-// queue accepts tasks for Celery's workers.
+// queue sends tasks to Celery's workers.
 type queue interface {
 	push(ctx context.Context, t task) error
 }
 
-// task is a message of Celery's protocol 2.
+// task is a message in version 2 of Celery's message protocol.
 type task struct {
 	id, name string
 	args     []any
@@ -35,12 +35,13 @@ func (t task) headers() map[string]any {
 	}
 }
 
-// body contains the positional arguments, the keyword arguments, and what to do with the result.
+// body returns a JSON array of the positional arguments, the keyword arguments, and the callbacks for the
+// result.
 func (t task) body() ([]byte, error) {
 	return json.Marshal([]any{t.args, struct{}{}, struct{}{}})
 }
 
-// redisQueue is a list in Redis.
+// redisQueue is a queue in Redis, which is a list.
 type redisQueue struct {
 	client *redis.Client
 }
@@ -51,7 +52,7 @@ func (q redisQueue) push(ctx context.Context, t task) error {
 		return err
 	}
 	message, err := json.Marshal(map[string]any{
-		"body":             body, // encoded as base64, see body_encoding
+		"body":             body, // json.Marshal encodes a []byte in base64, so body_encoding is base64
 		"content-type":     "application/json",
 		"content-encoding": "utf-8",
 		"headers":          t.headers(),
@@ -70,8 +71,9 @@ func (q redisQueue) push(ctx context.Context, t task) error {
 	return q.client.LPush(ctx, celeryQueue, message).Err()
 }
 
-// amqpQueue is a queue in RabbitMQ. It makes a connection for each task. That costs a few milliseconds,
-// which a busy service would save with a kept connection, but it needs no reconnect after an outage.
+// amqpQueue is a queue in RabbitMQ. It opens a connection for each task, so it needs no code to reconnect
+// after an outage. This takes a few milliseconds per task. A busy service would keep a connection open
+// instead.
 type amqpQueue struct {
 	url string
 }
@@ -89,8 +91,8 @@ func (q amqpQueue) push(ctx context.Context, t task) error {
 	return conn.Close()
 }
 
-// dialUntilDone makes connections that end with ctx, because a call of the AMQP library ignores its context
-// once it waits for an answer.
+// dialUntilDone returns a dial function whose connections are closed when ctx ends. This is necessary because
+// a call of the AMQP library that waits for an answer ignores its context.
 func dialUntilDone(ctx context.Context) func(network, addr string) (net.Conn, error) {
 	return func(network, addr string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
@@ -102,7 +104,7 @@ func dialUntilDone(ctx context.Context) func(network, addr string) (net.Conn, er
 	}
 }
 
-// publish returns when the broker has confirmed the task.
+// publish sends a task and returns when the broker has confirmed it.
 func publish(ctx context.Context, conn *amqp.Connection, t task) error {
 	body, err := t.body()
 	if err != nil {
@@ -112,7 +114,7 @@ func publish(ctx context.Context, conn *amqp.Connection, t task) error {
 	if err != nil {
 		return err
 	}
-	// Like every client of Celery this declares the queue, in case no worker has done so yet.
+	// Like every client of Celery, publish declares the queue, because perhaps no worker has declared it yet.
 	if _, err := channel.QueueDeclare(celeryQueue, true, false, false, false, nil); err != nil {
 		return err
 	}

@@ -63,20 +63,22 @@ func (s *service) addNote(c echo.Context) error {
 	if err != nil {
 		return unavailable(c, "database", err)
 	}
-	// The note is stored. If the cache fails, the cached list is outdated until it expires.
+	// The note is stored, so an error of the cache does not fail the request. The cached list is then outdated
+	// until it expires.
 	if err := s.cache.Del(ctx, listKey).Err(); err != nil {
 		slog.Warn("cannot delete the cached list", "error", err)
 	}
 	return c.JSON(http.StatusCreated, added)
 }
 
-// validText rejects what PostgreSQL would reject. That is the client's error, not a 503.
+// validText reports whether PostgreSQL would accept the text. A text that it rejects is the client's error,
+// so the answer must not be a 503.
 func validText(text string) bool {
 	return text != "" && len(text) <= longestNote && utf8.ValidString(text) && !strings.Contains(text, "\x00")
 }
 
-// listNotes queries the database only when the cache has no list. It fails without a cache, because the
-// database cannot carry the whole load. That is why readiness depends on the cache.
+// listNotes queries the database only if the cache has no list. If the cache is down, listNotes fails,
+// because the database could not handle all requests. So readiness depends on the cache too.
 func (s *service) listNotes(c echo.Context) error {
 	ctx := c.Request().Context()
 	cached, err := s.cache.Get(ctx, listKey).Bytes()
@@ -114,7 +116,8 @@ func (s *service) addJob(c echo.Context) error {
 	return c.JSON(http.StatusAccepted, map[string]string{"id": job.id, "task": job.name})
 }
 
-// unavailable answers 503 for a part that does not work. The answer names the part, and the log the error.
+// unavailable returns a 503 for a part that does not work. The answer names the part, but only the log
+// contains the error.
 func unavailable(c echo.Context, part string, err error) error {
 	slog.Warn("unavailable", "part", part, "route", c.Path(), "error", err)
 	return echo.NewHTTPError(http.StatusServiceUnavailable, part+" unavailable")

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// budget is one promise and its measured value.
+// budget is a promised limit and the measured value.
 type budget struct {
 	what, limit, figure string
 	met                 bool
 }
 
-// budgets is the table of the project's own budgets. It is printed, and is on no page for users.
+// budgets returns the table of the project's own budgets. The table is only printed. It is not in docs.
 func budgets(r *results) string {
 	t := &table{}
 	t.section(
@@ -77,7 +77,7 @@ func (r *results) answerBudgets() []budget {
 	)
 }
 
-// comparison is one time over another, found in two ways. A budget is met when both say so.
+// comparison is the ratio of two times, computed in two ways. A budget is met if both ratios are within it.
 type comparison struct{ pairs, minima float64 }
 
 func compared(s, to series) comparison { return comparison{s.ratio(to), s.ratioOfMinima(to)} }
@@ -88,7 +88,8 @@ func (c comparison) String() string {
 	return fmt.Sprintf("%s (minima: %s)", times(c.pairs), times(c.minima))
 }
 
-// fastestOther returns the alternative that names its checks and is nearest, and by how much ours is faster.
+// fastestOther returns the fastest of the other libraries whose answer names the checks, and by what factor
+// echohealth is faster.
 func (r *results) fastestOther() (name string, faster float64) {
 	for _, lib := range libraries[1:] {
 		if ratio := r.ready.find(lib.name).ratio(r.ready.find(oursAlone)); lib.namesCheck &&
@@ -183,8 +184,8 @@ func (r *results) weightBudgets() (list []budget) {
 	return list
 }
 
-// growthAllowed is a difference between two heaps that does not count as growth. The documents contain other
-// times, so their lengths differ.
+// growthAllowed is the largest difference between two heaps that does not count as growth. The heaps differ a
+// little, because the documents contain different times and so differ in length.
 const growthAllowed = 32 << 10
 
 func allocated(s series) string {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// gauge counts the runs of a check.
+// gauge counts how many runs of a check have begun and ended.
 type gauge struct{ begun, ended atomic.Int64 }
 
 func (g *gauge) count(c check) check {
@@ -20,7 +20,7 @@ func (g *gauge) count(c check) check {
 	}
 }
 
-// hanging is how many runs have begun and not ended.
+// hanging returns how many runs have begun but not ended.
 func (g *gauge) hanging() int { return int(g.begun.Load() - g.ended.Load()) }
 
 func sideBySide(n int, f func()) {
@@ -31,14 +31,16 @@ func sideBySide(n int, f func()) {
 	wg.Wait()
 }
 
-// burst is the result of many requests at once.
+// burst is the result of many requests at the same time.
 type burst struct {
 	statuses   map[int]int
-	unanswered int           // within the patience
-	last       time.Duration // the last answer; if there is none, the patience
-	runs       int           // that began because of the burst
-	hanging    int
-	next       time.Duration // the answer of one who asks afterwards; negative: none within the patience
+	unanswered int // requests without an answer within the time limit
+	// When the last answer arrived. If a request was not answered, the time limit.
+	last    time.Duration
+	runs    int // runs of checks that began because of the burst
+	hanging int
+	// How long a single request after the burst took. Negative if it was not answered within the time limit.
+	next time.Duration
 }
 
 type answer struct {
@@ -46,8 +48,8 @@ type answer struct {
 	after  time.Duration
 }
 
-// together lets n ask at once, and listens for as long as patience. The channel that it returns is closed
-// when all have been answered.
+// together sends n requests at the same time, and collects the answers for as long as patience. It returns a
+// channel that is closed when all requests have been answered.
 func together(n int, i *instance, patience time.Duration) (burst, <-chan struct{}) {
 	answers := make(chan answer, n)
 	start := make(chan struct{})
@@ -85,7 +87,8 @@ func listen(answers <-chan answer, n int, patience time.Duration) burst {
 	return b
 }
 
-// crowd lets 64 ask each library at once, when its results have just become too old. Three checks take 2 ms.
+// crowd sends each library 64 requests at the same time, when its results have just become too old. The
+// library has three checks, which take 2 ms each.
 func crowd() ([]burst, error) {
 	gauges := make([]gauge, len(libraries))
 	instances := make([]*instance, len(libraries))
@@ -114,8 +117,8 @@ const (
 	hungPatience = time.Second
 )
 
-// hung lets 200 ask a library at once whose only check does not return, listens for as long as patience,
-// and then lets one more ask.
+// hung sends a library 200 requests at the same time. The library's only check does not return. hung collects
+// the answers for as long as patience, and then sends one more request.
 func hung(lib library, patience time.Duration) (burst, error) {
 	release := make(chan struct{})
 	var g gauge
@@ -137,7 +140,8 @@ func hung(lib library, patience time.Duration) (burst, error) {
 	return b, nil
 }
 
-// repeat takes the bursts of all libraries, passes times, and returns the median of each figure.
+// repeat calls all, which measures the bursts of all libraries, passes times. For each library it returns the
+// medians of last and next, and the other figures of the last pass.
 func repeat(passes int, all func() ([]burst, error)) ([]burst, error) {
 	var rounds [][]burst
 	for range passes {
@@ -170,5 +174,5 @@ func hungAll() ([]burst, error) {
 	return bursts, nil
 }
 
-// unavailable reports whether all n answers were 503.
+// unavailable reports whether n answers had the status 503.
 func (b burst) unavailable(n int) bool { return b.statuses[http.StatusServiceUnavailable] == n }

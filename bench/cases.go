@@ -15,14 +15,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// group is a set of subjects that are compared with each other.
+// group is a set of subjects that are measured together and compared.
 type group struct {
-	name     string // in the raw output
+	name     string // the name in the raw output
 	subjects []subject
 	close    func()
 }
 
-// The subjects that the budgets name.
+// These are the names of the subjects that other files refer to.
 const (
 	noOpUse   = "no-op middleware, e.Use"
 	noOpPre   = "no-op middleware, e.Pre"
@@ -36,7 +36,7 @@ const (
 	sleeps    = "three sleeps side by side"
 )
 
-// newHealth is a Health as a service has it: three checks that are well, and the system metrics.
+// newHealth returns a Health as in a typical service, with three checks that are ok and the system metrics.
 func newHealth() (*echohealth.Health, error) {
 	i, err := openEchohealth(settings{checks: three(well)})
 	if err != nil {
@@ -61,7 +61,7 @@ func serving(handler http.Handler, path string) func() {
 	return func() { ask() }
 }
 
-// passThrough measures the cost for the application's own requests, on a route that does nothing.
+// passThrough measures what the middleware costs a request of the application, on a route that does nothing.
 func passThrough() (*group, error) {
 	h, err := newHealth()
 	if err != nil {
@@ -85,8 +85,8 @@ func passThrough() (*group, error) {
 	}, nil
 }
 
-// answers compares one endpoint of ours with the limits, and with the answers of the other libraries under
-// the same settings.
+// answers compares an endpoint of echohealth with the limits, and with the answers of the other libraries
+// under the same settings.
 func answers(name, path string, s settings, note func(library) string) (*group, error) {
 	h, err := newHealth()
 	if err != nil {
@@ -117,7 +117,8 @@ func answers(name, path string, s settings, note func(library) string) (*group, 
 	return g, g.add(libraries[1:], s, oursAlone, note)
 }
 
-// add adds libraries, each with these settings.
+// add opens libraries with the settings s and adds them to the group. Their times are divided by those of the
+// subject against.
 func (g *group) add(libs []library, s settings, against string, note func(library) string) error {
 	for _, lib := range libs {
 		i, err := openWell(lib, s)
@@ -143,7 +144,7 @@ func ready() (*group, error) {
 	return answers("Ready", readyPath, settings{checks: three(well)}, func(l library) string { return l.does })
 }
 
-// detailed measures only our library, because no other has such an endpoint.
+// detailed measures only echohealth, because no other library has such an endpoint.
 func detailed() (*group, error) {
 	h, err := newHealth()
 	if err != nil {
@@ -165,7 +166,7 @@ func detailed() (*group, error) {
 	}, nil
 }
 
-// metrics measures the metrics of 3 checks and the system, in the format that Prometheus prefers.
+// metrics measures the metrics of 3 checks and of the system, in the format that Prometheus prefers.
 func metrics() (*group, error) {
 	const path = "/api/health/prometheus/"
 	options := []echohealth.Option{echohealth.WithPrometheus()}
@@ -207,7 +208,7 @@ var openMetrics = http.Header{
 	"Accept": {"application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"},
 }
 
-// due measures a readiness answer that must run its three checks of 2 ms.
+// due measures a readiness answer that must run its three checks, which take 2 ms each.
 func due() (*group, error) {
 	g := &group{
 		name: "ReadyDue",
@@ -225,7 +226,7 @@ func due() (*group, error) {
 		return nil, err
 	}
 	for i := range g.subjects {
-		g.subjects[i].rest = 3 * time.Millisecond / 2 // so that no result is fresh
+		g.subjects[i].rest = 3 * time.Millisecond / 2 // longer than the freshness, so that each op runs the checks
 	}
 	return g, nil
 }
@@ -240,14 +241,14 @@ func measure(open func() (*group, error), passes int, length time.Duration) (*me
 	return &measured{name: g.name, series: interleave(g.subjects, passes, length)}, nil
 }
 
-// measured is a group with its figures.
+// measured is a group with its measurements.
 type measured struct {
 	name   string
 	series []series
 }
 
-// find returns the series of a subject; the names are constants, so one that is missing is a fault of this
-// program.
+// find returns the series of a subject. It panics if there is none, because the names are constants, so that
+// a missing name is a fault of this program.
 func (m *measured) find(name string) series {
 	for _, s := range m.series {
 		if s.name == name {

@@ -17,8 +17,8 @@ var (
 	routeCounts = []int{1, 100, 10_000}
 )
 
-// readyGrowth measures the cost of readiness by the number of checks: with fresh results, and with a run of
-// all checks.
+// readyGrowth measures how the cost of readiness grows with the number of checks, once with fresh results and
+// once with a run of all checks.
 func readyGrowth() (*group, error) {
 	g := &group{name: "ReadyGrowth", close: noClose}
 	for _, rest := range []time.Duration{0, 3 * time.Millisecond / 2} {
@@ -43,7 +43,7 @@ func growthName(checks int, due bool) string {
 	return fmt.Sprintf("%d checks, fresh", checks)
 }
 
-// routeGrowth measures a request on the last route, by the number of routes.
+// routeGrowth measures how the cost of a request on the last route grows with the number of routes.
 func routeGrowth() (*group, error) {
 	h, err := newHealth()
 	if err != nil {
@@ -71,7 +71,8 @@ func manyRoutes(n int, m echo.MiddlewareFunc) func() {
 	return serving(e, route(n-1))
 }
 
-// heap returns the bytes in use after two collections. One collection would leave the objects in a sync.Pool.
+// heap returns the bytes in use after two garbage collections. After only one, the objects of a sync.Pool
+// would still count.
 func heap() int64 {
 	runtime.GC()
 	runtime.GC()
@@ -80,7 +81,8 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// memoryPerCheck returns the memory of a check, including its result and its part of the answers.
+// memoryPerCheck returns the memory of one check, in bytes. It includes the check's result and its part of
+// the answers.
 func memoryPerCheck() (int64, error) {
 	const n = 1000
 	none, err := filled(0)
@@ -91,7 +93,7 @@ func memoryPerCheck() (int64, error) {
 	return (many - none) / n, err
 }
 
-// filled returns the memory of a Health with n checks after its answers have been written.
+// filled returns the memory, in bytes, of a Health with n checks that has answered requests.
 func filled(n int) (int64, error) {
 	before := heap()
 	h, err := withChecks(n)
@@ -107,7 +109,7 @@ func filled(n int) (int64, error) {
 	return after - before, nil
 }
 
-// withChecks is a Health with n checks and nothing else.
+// withChecks returns a Health with n checks and without system metrics.
 func withChecks(n int) (*echohealth.Health, error) {
 	options := []echohealth.Option{echohealth.WithoutSystemMetrics()}
 	for i := range n {
@@ -116,8 +118,8 @@ func withChecks(n int) (*echohealth.Health, error) {
 	return echohealth.New(options...)
 }
 
-// aMillionRequests returns by how much the heap, and the number of goroutines, grew in a million requests:
-// to the application and to the health endpoints, with results that are fresh for a millisecond only.
+// aMillionRequests sends a million requests to the application and to the health endpoints. Results are fresh
+// for only a millisecond. It returns by how much the heap and the number of goroutines grew.
 func aMillionRequests() (bytes int64, goroutines int, err error) {
 	i, err := openWell(libraries[0], settings{checks: three(well), due: true})
 	if err != nil {
@@ -132,7 +134,7 @@ func aMillionRequests() (bytes int64, goroutines int, err error) {
 				op()
 			}
 		}
-		time.Sleep(10 * time.Millisecond) // the last runs' goroutines end
+		time.Sleep(10 * time.Millisecond) // until the goroutines of the last runs have ended
 	}
 	ask(10_000)
 	before, goroutinesBefore := heap(), runtime.NumGoroutine()
@@ -140,7 +142,8 @@ func aMillionRequests() (bytes int64, goroutines int, err error) {
 	return heap() - before, runtime.NumGoroutine() - goroutinesBefore, nil
 }
 
-// connected returns the time of /detailed/ with a new measurement of the system and n open connections.
+// connected returns the time of an answer of /detailed/ that must measure the system, while n connections are
+// open.
 func connected(n int) (spread, error) {
 	h, err := newHealth()
 	if err != nil {
@@ -164,10 +167,10 @@ func connected(n int) (spread, error) {
 	return spread{median(times), slices.Max(times)}, nil
 }
 
-// spread summarizes several measurements of one duration.
+// spread summarizes several measurements of the same duration.
 type spread struct{ median, worst time.Duration }
 
-// connect opens n connections to itself, and returns a function that closes them.
+// connect opens n connections from this process to itself, and returns a function that closes them.
 func connect(n int) (func(), error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

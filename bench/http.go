@@ -16,13 +16,13 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// clients is how many connections are kept busy.
+// clients is the number of connections that send requests at the same time.
 const clients = 16
 
-// served is how many requests a second something answers over HTTP on the loopback.
+// served is how many requests per second a subject answers over HTTP on the loopback interface.
 type served struct {
 	name, note, against string
-	perSecond           []float64 // one of each round
+	perSecond           []float64 // one value for each round
 }
 
 func (s served) median() float64 { return median(s.perSecond) }
@@ -35,21 +35,21 @@ func (s served) ratio(to served) float64 {
 	return median(ratios)
 }
 
-// The application's own route, over HTTP.
+// These are the subjects that answer on the application's own route.
 const (
 	httpWithout = "without"
 	httpControl = "without, once more"
 	httpWith    = "with echohealth, e.Use"
 )
 
-// target is something to ask over HTTP.
+// target is a subject that answers over HTTP, with the instance that serves it.
 type target struct {
 	served
 	*instance
 }
 
-// overHTTP asks the application's own route with and without the middleware, and the readiness of all
-// libraries, in rounds.
+// overHTTP measures, in rounds, the application's own route with and without the middleware, and the
+// readiness of all libraries.
 func overHTTP(rounds int, length time.Duration) (own, readiness []served, err error) {
 	h, err := newHealth()
 	if err != nil {
@@ -101,7 +101,7 @@ func greeter(add func(*echo.Echo)) *echo.Echo {
 	return e
 }
 
-// inRounds measures as interleave does.
+// inRounds measures all targets in each round, in the orders that interleave uses.
 func inRounds(rounds int, length time.Duration, targets []target) ([]served, error) {
 	addresses := make([]string, len(targets))
 	all := make([]served, len(targets))
@@ -111,7 +111,7 @@ func inRounds(rounds int, length time.Duration, targets []target) ([]served, err
 			return nil, err
 		}
 		defer listener.Close()
-		go func() { _ = t.serve(listener) }() // ends with the listener
+		go func() { _ = t.serve(listener) }() // ends when the listener is closed
 		addresses[i], all[i] = listener.Addr().String(), t.served
 	}
 	const warmUp = 2
@@ -130,11 +130,11 @@ func inRounds(rounds int, length time.Duration, targets []target) ([]served, err
 	return all, nil
 }
 
-// load asks with all clients at once, each over a connection that is kept, and returns how many requests a
-// second were answered.
+// load sends requests over all clients at the same time for as long as length. Each client keeps its
+// connection. load returns how many requests per second were answered.
 //
-// The client is written by hand: it shares the CPUs with the server, and net/http's would take more of them
-// than the server.
+// It does not use net/http's client, because this client would use more of the CPUs, which both share, than
+// the server itself.
 func load(address, path string, length time.Duration) (float64, error) {
 	var answered atomic.Int64
 	errs := make([]error, clients)
@@ -156,7 +156,7 @@ func keepAsking(address, path string, end time.Time, answered *atomic.Int64) err
 	defer conn.Close()
 	request := []byte("GET " + path + " HTTP/1.1\r\nHost: " + address + "\r\n\r\n")
 	reader := bufio.NewReader(conn)
-	for { // once at least, on a machine that is busy too
+	for { // at least one request, even if the machine is so busy that the time is over
 		if _, err := conn.Write(request); err != nil {
 			return err
 		}
@@ -172,7 +172,7 @@ func keepAsking(address, path string, end time.Time, answered *atomic.Int64) err
 
 var contentLength = []byte("Content-Length: ")
 
-// readAnswer reads one answer of status 200, which must have a Content-Length.
+// readAnswer reads one answer. Its status must be 200, and it must have a Content-Length.
 func readAnswer(r *bufio.Reader) error {
 	line, err := r.ReadSlice('\n')
 	if err != nil {

@@ -21,38 +21,38 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// check is the function that every library runs.
+// check is the function that every library calls as its check.
 type check func(context.Context) error
 
-// settings are the settings of a library in one case. A field that is not set means the library's default.
+// settings are the settings of a library in one measurement. An unset field means the library's default.
 type settings struct {
-	checks  []check       // named check0, check1, …
-	timeout time.Duration // of each check, if the library has one
-	due     bool          // each request runs the checks, if the library has a setting for that
-	live    bool          // liveness, if the library has one; else its handler without checks
+	checks  []check       // their names are check0, check1, …
+	timeout time.Duration // for each check, if the library has such a setting
+	due     bool          // each request must run the checks, if the library has such a setting
+	live    bool          // use the liveness endpoint; without one, the library's only endpoint, without checks
 }
 
 // instance is a running service with one library.
 type instance struct {
 	path   string
-	health *echohealth.Health // only for this library
+	health *echohealth.Health // set only for echohealth
 
-	// asker makes a function that asks once and returns the status. The function allocates nothing itself. Only
-	// one goroutine may call it.
+	// asker makes a function that sends one request to the handler and returns the status. The function itself
+	// allocates nothing. Only one goroutine may call it.
 	asker func() func() int
 
-	get   func() (int, string) // one whole answer
+	get   func() (int, string) // returns the status and the body of an answer
 	serve func(net.Listener) error
 	close func()
 }
 
-// library is one of those that are compared.
+// library is one of the compared libraries.
 type library struct {
 	name       string
-	does       string // how it makes a readiness answer
-	live       string // and a liveness answer
-	due        string // and a readiness answer that is to run the checks
-	namesCheck bool   // its answer names the checks, when all is well too
+	does       string // how it makes a readiness answer, for the tables
+	live       string // how it makes a liveness answer
+	due        string // how it makes a readiness answer that must run the checks
+	namesCheck bool   // its answer names the checks even if all are ok
 	open       func(settings) (*instance, error)
 }
 
@@ -110,7 +110,7 @@ func openEchohealth(s settings) (*instance, error) {
 		options = append(
 			options,
 			echohealth.WithFreshness(time.Millisecond),
-		) // the least; the cases leave that between two requests
+		) // the minimum; due and readyGrowth wait longer between two requests
 	}
 	h, err := echohealth.New(options...)
 	if err != nil {
@@ -156,7 +156,7 @@ func openHello(s settings) (*instance, error) {
 
 func openSundheit(s settings) (*instance, error) {
 	h := gosundheit.New()
-	options := []gosundheit.CheckOption{gosundheit.ExecutionPeriod(time.Second)} // there is no default
+	options := []gosundheit.CheckOption{gosundheit.ExecutionPeriod(time.Second)} // there is no default period
 	if s.timeout > 0 {
 		options = append(options, gosundheit.ExecutionTimeout(s.timeout))
 	}
@@ -185,8 +185,8 @@ func openFiber(s settings) (*instance, error) {
 	return onFastHTTP(app.Handler(), path), nil
 }
 
-// allWell runs one check after the other, as a function that is handed to fiber's healthcheck would be
-// written.
+// allWell runs the checks one after the other. A user of fiber's healthcheck would probably write its
+// function so.
 func allWell(ctx context.Context, checks []check) bool {
 	for _, c := range checks {
 		if c(ctx) != nil {
@@ -196,7 +196,7 @@ func allWell(ctx context.Context, checks []check) bool {
 	return true
 }
 
-// writer is a ResponseWriter that costs nothing.
+// writer is an http.ResponseWriter that discards the body and allocates nothing.
 type writer struct {
 	header http.Header
 	status int
@@ -235,7 +235,7 @@ func onNetHTTP(handler http.Handler, path string, stop func()) *instance {
 	}
 }
 
-// onFastHTTP asks as fasthttp's server would, with the same context for each request.
+// onFastHTTP returns an instance whose requests reuse one context, as in fasthttp's server.
 func onFastHTTP(handler fasthttp.RequestHandler, path string) *instance {
 	newContext := func() *fasthttp.RequestCtx {
 		c := &fasthttp.RequestCtx{}
@@ -263,7 +263,8 @@ func onFastHTTP(handler fasthttp.RequestHandler, path string) *instance {
 	}
 }
 
-// openWell opens a library, and waits until it answers 200: go-sundheit is red until its schedule has run.
+// openWell opens a library and waits until it answers 200. go-sundheit answers 200 only after its schedule
+// has run the checks.
 func openWell(lib library, s settings) (*instance, error) {
 	i, err := lib.open(s)
 	if err != nil {

@@ -8,28 +8,29 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// The limits do the same work without any decisions. No library could be cheaper.
+// The limits, in this file, send the same answers without any decisions. No library can be cheaper.
 
 const (
 	readyPath    = "/api/health/ready/"
 	livePath     = "/api/health/live/"
 	detailedPath = "/api/health/detailed/"
 	prefix       = "/api/health"
-	appPath      = "/api/greetings" // begins like the prefix and is longer, the worst case for the middleware
+	// A path that begins like the prefix but is longer is the worst case for the middleware.
+	appPath = "/api/greetings"
 )
 
-// noOp is the least that a middleware does in Echo.
+// noOp is the cheapest possible middleware in Echo.
 func noOp(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error { return next(c) }
 }
 
-// noOpWrap is the least that one does in net/http.
+// noOpWrap is the cheapest possible middleware in net/http.
 func noOpWrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r) })
 }
 
-// static writes the headers of a health answer, and always the same body. The values of the headers are
-// made once.
+// static writes the headers of a health answer and always the same body. It makes the values of the headers
+// only once.
 type static struct {
 	body   []byte
 	length []string
@@ -55,7 +56,7 @@ func (s *static) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(s.body)
 }
 
-// middleware answers below the prefix, and passes on the rest.
+// middleware answers requests below the prefix and passes on all others.
 func (s *static) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if strings.HasPrefix(c.Request().URL.Path, prefix) {
@@ -66,7 +67,7 @@ func (s *static) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// byHand answers like static, but with Header().Set, which allocates the values each time. Most programs do
+// byHand writes the same answer, but calls Header().Set, which allocates a value each time. Most programs do
 // so.
 func (s *static) byHand(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
@@ -77,7 +78,7 @@ func (s *static) byHand(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(s.body)
 }
 
-// application is an Echo service with one route, which does nothing.
+// application returns an Echo service with one route, whose handler does nothing.
 func application(add func(*echo.Echo)) *echo.Echo {
 	e := echo.New()
 	add(e)

@@ -1,6 +1,6 @@
-// Command bench measures echohealth beside the alternatives and beside the cheapest possible code. It prints
-// the project's own budgets, and prints or writes the tables of docs/performance.md and its appendix, which
-// describes the measurements. Run it in its own folder.
+// Command bench measures echohealth, other libraries, and the cheapest possible code. It prints the project's
+// own budgets. It also prints, or writes, the tables of docs/performance.md and docs/performance-appendix.md.
+// The appendix describes the measurements. Run it in the folder bench.
 package main
 
 import (
@@ -54,7 +54,7 @@ func run(args []string, out io.Writer) error {
 	return show(pages(r), *docs, out)
 }
 
-// show writes the pages' tables into the files of a folder, or prints them if there is none.
+// show writes the tables into the pages in folder. If folder is "", it prints them to out.
 func show(pages []page, folder string, out io.Writer) (err error) {
 	for _, p := range pages {
 		if folder != "" {
@@ -69,7 +69,7 @@ func show(pages []page, folder string, out io.Writer) (err error) {
 	return nil
 }
 
-// effort is how long and how often is measured.
+// effort is how long and how often everything is measured.
 type effort struct {
 	passes      int
 	length      time.Duration
@@ -77,27 +77,28 @@ type effort struct {
 	roundLength time.Duration
 }
 
-// results are all figures.
+// results holds all figures.
 type results struct {
 	effort
 	took time.Duration
-	busy string // the other load of the machine
+	busy string // describes the load of the machine before the measurements
 
 	passThrough, live, ready, detailed, metrics, due, checks, routes *measured
 
-	crowd, hung        []burst // by libraries
-	own, readiness     []served
-	weights            []weighed
-	memoryPerCheck     int64
-	heapGrown          int64
-	goroutinesGrown    int
-	unconnected, conns spread // a detailed answer that measures the system, without and with manyConnections
+	crowd, hung     []burst // one for each of libraries
+	own, readiness  []served
+	weights         []weighed
+	memoryPerCheck  int64
+	heapGrown       int64
+	goroutinesGrown int
+	// Times of a /detailed/ answer that measures the system, without connections and with manyConnections.
+	unconnected, conns spread
 }
 
 const manyConnections = 2000
 
-// measureAll begins with the shortest operations, before other measurements leave goroutines or garbage
-// behind.
+// measureAll measures the shortest operations first, because later measurements leave goroutines and garbage
+// behind, which would slow them down.
 func measureAll(e effort) (*results, error) {
 	began := time.Now()
 	r := &results{effort: e, busy: busy()}

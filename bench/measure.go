@@ -6,22 +6,24 @@ import (
 	"time"
 )
 
-// subject is one thing that is timed.
+// subject is an operation that is measured.
 type subject struct {
-	name    string
-	note    string // what it really does
-	against string // the subject of the same group that it is divided by, pass by pass; empty: none
+	name string
+	note string // describes the operation in the tables
+	// The name of a subject of the same group. In each pass, the time is divided by that subject's time. Empty
+	// means no division.
+	against string
 	op      func()
 
-	// rest is a pause before each op. The pause is not timed, and each op is then timed separately. Without
-	// rest, many ops are timed together.
+	// rest is a pause before each op. The pause does not count, so each op is timed separately. Without rest,
+	// many ops are timed together.
 	rest time.Duration
 }
 
-// sample is the result of one pass for a subject, per op.
+// sample is the result of one pass for a subject. Its figures are per op.
 type sample struct {
 	ops                int
-	nanoseconds        float64 // the mean; the median if each op is timed separately
+	nanoseconds        float64 // the mean, or the median if each op is timed separately
 	bytes, allocations float64
 }
 
@@ -43,8 +45,8 @@ func (s series) allocations() float64 {
 	return median(column(s.samples, func(x sample) float64 { return x.allocations }))
 }
 
-// ratio returns the median of the passes' ratios. A temporary slowdown of the machine affects both subjects
-// of a pair.
+// ratio returns the median of the ratios in each pass. A temporary slowdown of the machine affects both times
+// of a ratio.
 func (s series) ratio(to series) float64 {
 	ratios := make([]float64, len(s.samples))
 	for i := range s.samples {
@@ -53,8 +55,8 @@ func (s series) ratio(to series) float64 {
 	return median(ratios)
 }
 
-// ratioOfMinima is another way to the same figure: under load the pairs' ratios scatter, while the minima
-// are of the quiet moments.
+// ratioOfMinima computes the same figure from the minima. On a busy machine the ratios of the passes vary,
+// but the minima come from moments in which the machine was idle.
 func (s series) ratioOfMinima(to series) float64 { return s.minimum() / to.minimum() }
 
 func column(samples []sample, of func(sample) float64) []float64 {
@@ -74,8 +76,8 @@ func median[T ~int64 | ~float64](values []T) T {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// interleave measures A B C, C B A, B C A, …, so that whatever else the machine does meets all alike. Each
-// sample takes about as long as length.
+// interleave measures the subjects in different orders: A B C, then C B A, then B C A, and so on. So other
+// load of the machine affects all subjects alike. Each sample takes about as long as length.
 func interleave(subjects []subject, passes int, length time.Duration) []series {
 	all := make([]series, len(subjects))
 	ops := make([]int, len(subjects))
@@ -85,15 +87,15 @@ func interleave(subjects []subject, passes int, length time.Duration) []series {
 	}
 	for pass := range passes {
 		for _, i := range order(pass, len(subjects)) {
-			runtime.GC() // no subject pays for the garbage of another
+			runtime.GC() // otherwise the garbage of the last subject could slow down this one
 			all[i].samples = append(all[i].samples, subjects[i].sample(ops[i]))
 		}
 	}
 	return all
 }
 
-// order returns the order of n subjects in one pass. Every second pass runs backwards, and each pair of
-// passes begins one subject later. So no subject always has the same neighbour or the same place.
+// order returns the order of n subjects in one pass. Every second pass is reversed, and each pair of passes
+// begins one subject later. So no subject always has the same predecessor or the same position.
 func order(pass, n int) []int {
 	indexes := make([]int, n)
 	for i := range indexes {
@@ -105,7 +107,7 @@ func order(pass, n int) []int {
 	return indexes
 }
 
-// calibrate returns how many ops take about as long as length, after a warm-up of as much.
+// calibrate returns how many ops take about as long as length. Its own ops are also the warm-up.
 func (s subject) calibrate(length time.Duration) int {
 	for n := 1; ; n *= 2 {
 		began := time.Now()

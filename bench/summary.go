@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// summary returns the tables of docs/performance.md: the figures that matter for a decision, beside the limit
-// or the nearest alternative.
+// summary returns the tables of docs/performance.md. They contain the figures that matter for a decision,
+// each next to the limit or the fastest other library.
 func summary(r *results) string {
 	t := &table{}
 	t.measuredOn(r)
@@ -78,7 +78,7 @@ func (r *results) loadRows() [][]string {
 	}
 }
 
-// costs are the time and the allocations of one op.
+// costs formats the time and the allocations of one op.
 func costs(s series) string {
 	text := fmt.Sprintf("%s, allocations: %.0f", nanoseconds(s.median()), s.allocations())
 	if s.bytes() >= 1 {

@@ -16,7 +16,7 @@ const (
 	endMarker   = "<!-- bench:end -->"
 )
 
-// replaceTables puts the tables between the markers of a page.
+// replaceTables replaces the text between the markers of a page by the tables.
 func replaceTables(page, tables string) error {
 	text, err := os.ReadFile(page)
 	if err != nil {
@@ -33,7 +33,7 @@ func replaceTables(page, tables string) error {
 	return os.WriteFile(page, []byte(string(before)+beginMarker+tables+endMarker+string(after)), 0o644)
 }
 
-// table writes Markdown.
+// table builds tables in Markdown.
 type table struct{ strings.Builder }
 
 func (t *table) section(title, text string, columns ...string) {
@@ -49,14 +49,14 @@ func (t *table) row(cells ...string) {
 	t.WriteString("| " + strings.Join(cells, " | ") + " |\n")
 }
 
-// page is a file of docs and the text between its markers.
+// page is the name of a file in docs, and the text to put between its markers.
 type page struct{ name, tables string }
 
 func pages(r *results) []page {
 	return []page{{"performance.md", summary(r)}, {"performance-appendix.md", tables(r)}}
 }
 
-// measuredOn writes the time and the machine of the measurement.
+// measuredOn writes the date, the machine and the number of the measurements.
 func (t *table) measuredOn(r *results) {
 	fmt.Fprintf(
 		t,
@@ -261,7 +261,7 @@ func times(ratio float64) string {
 	return fmt.Sprintf("%.0f ×", ratio)
 }
 
-// figure writes a count with groups of three digits.
+// figure formats a number with separators, such as 12,345.
 func figure(f float64) string {
 	digits := fmt.Sprintf("%.0f", f)
 	for i := len(digits) - 3; i > 0; i -= 3 {
@@ -270,7 +270,7 @@ func figure(f float64) string {
 	return digits
 }
 
-// busy describes the other load of the machine.
+// busy describes the load of the machine before the measurements.
 func busy() string {
 	load, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -280,7 +280,7 @@ func busy() string {
 	return "load average " + first + " at the beginning"
 }
 
-// processor returns the name of the CPU, if the system reports it.
+// processor returns the name of the CPU, or "unknown CPU".
 func processor() string {
 	file, err := os.Open("/proc/cpuinfo")
 	if err != nil {

@@ -8,14 +8,15 @@ import (
 	"strings"
 )
 
-// weight is by how much a stripped program grows. Programs are named by their build tags of package weigh.
+// weight is an addition to a program, whose growth in size is measured. The programs are builds of package
+// weigh without debug information. Their names are their build tags.
 type weight struct {
 	name   string
-	base   string // the program without it: with the driver, if there is one
-	alone  string // the same without the driver; empty: there is none
+	base   string // program without the addition, but with the driver that the addition needs, if any
+	alone  string // the same program without the driver; "" if the addition needs no driver
 	with   string
-	budget int64  // of the addition to base, in KB; zero: none
-	reason string // the use of the budget
+	budget int64  // maximum growth over base in KB; 0 means no budget
+	reason string // what the growth consists of
 }
 
 const rootWeight = "Echo, log/slog → + echohealth"
@@ -95,14 +96,14 @@ var weights = []weight{
 	{"Echo → + AppsFlyer/go-sundheit", "", "", "sundheit", 0, ""},
 }
 
-// weighed is a weight with its figures, in KB.
+// weighed is a weight with its measured growth in KB.
 type weighed struct {
 	weight
 	grown      int64
-	grownAlone int64 // the driver included
+	grownAlone int64 // growth over alone, so including the driver
 }
 
-// weighAll builds all programs.
+// weighAll builds all programs and returns the growth of each weight.
 func weighAll() ([]weighed, error) {
 	dir, err := os.MkdirTemp("", "weigh-")
 	if err != nil {
@@ -120,14 +121,14 @@ func weighAll() ([]weighed, error) {
 
 func kilobytes(bytes int64) int64 { return (bytes + 512) >> 10 }
 
-// scale builds programs, and records their sizes and the first error.
+// scale builds programs. It records their sizes and the first error.
 type scale struct {
 	dir   string
 	sizes map[string]int64
 	err   error
 }
 
-// weigh builds the program with these tags, stripped.
+// weigh builds the program with these tags, without debug information, and returns its size in bytes.
 func (s *scale) weigh(tags string) int64 {
 	if size, ok := s.sizes[tags]; ok || s.err != nil {
 		return size

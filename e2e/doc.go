@@ -1,4 +1,4 @@
-// Package e2e holds the tests that need more modules than the library's users should see in its go.mod: a
-// validator of JSON Schema, one of OpenAPI, the types of the Kubernetes API, and a reader of compose files.
-// They hold docs/ and deploy/ to what the library does.
+// Package e2e contains the tests that need modules which the library's go.mod must not require: a validator
+// for JSON Schema, a validator for OpenAPI, the types of the Kubernetes API, and a reader of compose files.
+// The tests compare docs and deploy with the library's behaviour.
 package e2e

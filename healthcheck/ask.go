@@ -12,7 +12,7 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/watch"
 )
 
-// askSettings are the values of all flags except those of rollout.
+// askSettings holds what the flags set in every form of the command except rollout.
 type askSettings struct {
 	request  client.Settings
 	failOn   health.Level
@@ -20,8 +20,8 @@ type askSettings struct {
 	json     bool
 }
 
-// endpointFlags are the flags that choose an endpoint, with the endpoint's path below the prefix. The value
-// of a named one is the name of a check or a group, which follows the path.
+// endpointFlags are the flags that choose an endpoint. path is the endpoint's path below the prefix. If named
+// is true, the flag's value is the name of a check or a group, which is appended to path.
 var endpointFlags = []struct {
 	flag, path string
 	named      bool
@@ -34,7 +34,7 @@ var endpointFlags = []struct {
 	{flag: "group", path: "groups/", named: true},
 }
 
-// parseAsk reads the arguments of all forms of the command except rollout.
+// parseAsk parses the arguments of every form of the command except rollout.
 func parseAsk(args []string) (action, error) {
 	s := &askSettings{failOn: health.Failing, interval: 2 * time.Second}
 	a := newArguments()
@@ -73,7 +73,8 @@ func (s *askSettings) setFailOn(word string) error {
 	return nil
 }
 
-// chosenEndpoint returns the path of the endpoint that the flags choose, or "" if they choose none.
+// chosenEndpoint returns the path of the endpoint that the flags choose. It returns "" if no flag chooses
+// one.
 func chosenEndpoint(a *arguments) (string, error) {
 	var chosen []string
 	path := ""
@@ -98,7 +99,7 @@ func chosenEndpoint(a *arguments) (string, error) {
 	return path, nil
 }
 
-// act returns the action that the flags choose. A flag without an effect is an error.
+// act returns the action that the flags choose. It returns an error if a flag would have no effect.
 func (s *askSettings) act(a *arguments, endpoint string) (action, error) {
 	watches, tests := a.on("watch"), a.on("all")
 	switch {
@@ -125,8 +126,9 @@ func (s *askSettings) act(a *arguments, endpoint string) (action, error) {
 	return single{request: s.request, targets: targets, failOn: s.failOn, json: s.json}.run, nil
 }
 
-// chooseEndpoint returns the target of the chosen endpoint, whose prefix is the URL's path. Without a chosen
-// endpoint it returns t as it is, or readiness if t has no path.
+// chooseEndpoint returns t with the URL of the chosen endpoint. The path in t's URL is then the prefix. If no
+// endpoint is chosen, chooseEndpoint returns t unchanged, or with the URL of readiness if t's URL has no
+// path.
 func chooseEndpoint(t client.Target, endpoint string) client.Target {
 	if endpoint == "" {
 		return t.OrBelow("ready/")

@@ -12,26 +12,27 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 )
 
-// arguments are the flags and the URLs of a command line.
+// arguments holds the flags and the URLs of a command line.
 type arguments struct {
 	*flag.FlagSet
 	urls    []string
 	headers []string
 	token   tokenFlags
 	tls     tlsFlags
-	invalid error // of the first flag with an invalid value
+	invalid error // the error of the first flag with an invalid value
 
-	// The results of parse.
+	// The fields below are set by parse.
 	targets []client.Target
 	request client.Settings
 }
 
 func newArguments() *arguments {
 	a := &arguments{FlagSet: flag.NewFlagSet("healthcheck", flag.ContinueOnError)}
-	a.SetOutput(io.Discard) // the error has the message
+	a.SetOutput(io.Discard) // the error of Parse contains the message too
 	a.request.Timeout = 3 * time.Second
 	a.duration("timeout", &a.request.Timeout, time.Millisecond, time.Hour)
-	// Package flag quotes an invalid value, which may be a secret here. So parse validates it.
+	// If this function validated the header, package flag would quote an invalid one, which may be a secret. So
+	// parse validates the headers.
 	a.Func("header", "", func(s string) error {
 		a.headers = append(a.headers, s)
 		return nil
@@ -41,8 +42,9 @@ func newArguments() *arguments {
 	return a
 }
 
-// setting defines a flag with a value. Package flag would quote an invalid value as it is. If the user forgot
-// the value, it is the next argument, which may be a URL with a password.
+// setting defines a flag with a value. It keeps an error of set in invalid, because package flag would quote
+// the value unmasked. A value may contain a secret: if the user forgot the value, package flag takes the next
+// argument, which may be a URL with a password.
 func (a *arguments) setting(name string, set func(string) error) {
 	a.Func(name, "", func(s string) error {
 		if err := set(s); err != nil && a.invalid == nil {
@@ -81,7 +83,7 @@ func within[T cmp.Ordered](value, least, most T) error {
 	return nil
 }
 
-// parse reads flags and URLs in any order.
+// parse parses flags and URLs, which may be in any order.
 func (a *arguments) parse(args []string) error {
 	err := a.Parse(args)
 	for err == nil && a.NArg() > 0 {
@@ -92,7 +94,8 @@ func (a *arguments) parse(args []string) error {
 	case errors.Is(err, flag.ErrHelp):
 		return err
 	case err != nil:
-		return errors.New(client.Mask(err.Error())) // package flag quotes the argument
+		// Mask is needed because package flag quotes the argument.
+		return errors.New(client.Mask(err.Error()))
 	case a.invalid != nil:
 		return a.invalid
 	}
@@ -126,7 +129,7 @@ func parseTargets(urls []string) ([]client.Target, error) {
 // on reports whether a boolean flag is set.
 func (a *arguments) on(name string) bool { return a.Lookup(name).Value.String() == "true" }
 
-// given reports whether the command line has a flag.
+// given reports whether the command line contains a flag.
 func (a *arguments) given(name string) bool {
 	given := false
 	a.Visit(func(f *flag.Flag) { given = given || f.Name == name })

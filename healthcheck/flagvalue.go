@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// optional is the value of a flag without a default.
+// optional is the value of a flag that has no default.
 type optional struct {
 	value string
 	given bool
@@ -23,10 +23,11 @@ func (o *optional) Set(s string) error {
 // String implements flag.Value.
 func (o *optional) String() string { return o.value }
 
-// fileLimit is the largest size of a file that a flag names, in bytes.
+// fileLimit is the maximum size, in bytes, of a file that a flag names.
 const fileLimit = 1 << 20
 
-// readFile returns the content of a file. The error continues a sentence that begins with the file's name.
+// readFile returns the content of a file. The text of its error continues a sentence that begins with the
+// file's name.
 func readFile(name string) ([]byte, error) {
 	file, err := os.Open(name)
 	var content []byte
@@ -35,7 +36,7 @@ func readFile(name string) ([]byte, error) {
 		content, err = io.ReadAll(io.LimitReader(file, fileLimit+1))
 	}
 	if path, ok := errors.AsType[*fs.PathError](err); ok {
-		err = path.Err // without the name, which may be a secret
+		err = path.Err // drop the file's name, which may be a secret
 	}
 	switch {
 	case err != nil:

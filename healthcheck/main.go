@@ -9,16 +9,17 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 )
 
-// Main runs the command and returns its exit code. Args are the arguments without the command's name. The
-// code is 0 if the service is well, and for --help, which Main prints to stdout. It is 1 for everything else.
-// A mistake in args is 1 too, and Main prints one line about it to stderr. The code is never 2, which Docker
-// reserves.
+// Main runs the command and returns its exit code. args are the arguments without the command's name. The
+// code is 0 if the service is well, and for --help, which Main prints to stdout. In every other case the code
+// is 1. If args contain a mistake, Main also prints one line about it to stderr. The code is never 2, because
+// Docker reserves 2.
 //
-// A request ends within the timeout that args set, 3 s by default. --all ends within a minute. --watch and a
-// rollout run until SIGINT or SIGTERM, which Main handles meanwhile. A second signal ends the process.
+// Each request has a timeout, which args can set and which is 3 s by default. --all ends within a minute.
+// --watch and a rollout run until SIGINT or SIGTERM, which Main handles in the meantime. A second signal ends
+// the process.
 //
-// On a terminal the answer is a table, with colours unless the environment has NO_COLOR. If stdout is no
-// terminal, or TERM is dumb, the answer is one line.
+// On a terminal, Main prints a table, with colours unless NO_COLOR is set in the environment. If stdout is
+// not a terminal, or TERM is dumb, Main prints one line.
 func Main(args []string, stdout, stderr io.Writer) int {
 	return run(context.Background(), args, terminal.NewOutput(stdout, stderr))
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/rollout"
 )
 
-// parseRollout reads the arguments of rollout.
+// parseRollout parses the arguments of rollout.
 func parseRollout(args []string) (action, error) {
 	s := rollout.Settings{Connections: 100, Rate: 200, Duration: time.Hour}
 	a := newArguments()

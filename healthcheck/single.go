@@ -11,12 +11,12 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// single asks each target once, and prints the answers.
+// single sends one request to each target and prints the answers.
 type single struct {
 	request client.Settings
 	targets []client.Target
 	failOn  health.Level
-	json    bool // print the bodies as they are
+	json    bool // print the bodies of answers unchanged
 }
 
 func (s single) run(ctx context.Context, out *terminal.Output) bool {
@@ -40,8 +40,8 @@ func (s single) run(ctx context.Context, out *terminal.Output) bool {
 	return well
 }
 
-// printBody prints a JSON body without any change, or without control characters on a terminal. If the body
-// is not JSON, printBody prints the outcome to stderr, because a program may read stdout.
+// printBody prints a JSON body unchanged. On a terminal it removes control characters. If the body is not
+// JSON, printBody prints the outcome to stderr, because a program that reads stdout expects only JSON.
 func printBody(out *terminal.Output, o outcome.Outcome) {
 	if o.Answer == nil || !json.Valid(o.Answer.Body) {
 		out.PrintError("%s: %s\n", o.Target, o.Line())

@@ -28,7 +28,7 @@ func (f *tlsFlags) define(set *flag.FlagSet) {
 	set.Var(&f.name, "server-name", "")
 }
 
-// config returns the configuration that the flags set, or nil without a flag.
+// config returns the configuration that the flags set, or nil if no flag is given.
 func (f *tlsFlags) config(targets []client.Target) (*tls.Config, error) {
 	given := f.given()
 	switch {
@@ -56,7 +56,7 @@ func (f *tlsFlags) config(targets []client.Target) (*tls.Config, error) {
 	return config, f.addClientCertificate(config)
 }
 
-// given returns the name of a flag on the command line, or "" if there is none.
+// given returns the name of one of the flags that the command line contains, or "" if it contains none.
 func (f *tlsFlags) given() string {
 	switch {
 	case f.insecure:
@@ -85,8 +85,9 @@ func (f *tlsFlags) addAuthorities(config *tls.Config) error {
 	return fileError("--cacert", f.caCert.value, err)
 }
 
-// addClientCertificate adds a certificate for every server that requests one. Package tls would not send it
-// to a server that names other authorities, and the server's alert would say that the certificate is missing.
+// addClientCertificate makes the client send the certificate to every server that requests one. By default,
+// package tls sends no certificate to a server that accepts only other authorities. The server's alert would
+// then report wrongly that the client has no certificate.
 func (f *tlsFlags) addClientCertificate(config *tls.Config) error {
 	if !f.cert.given {
 		return nil

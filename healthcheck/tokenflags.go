@@ -14,7 +14,8 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// tokenFlags are the flags that name a place with a token. A flag with the token itself would show it in ps.
+// tokenFlags are the flags that name an environment variable or a file with a token. There is no flag for the
+// token itself, because other users could see the token in the output of ps.
 type tokenFlags struct {
 	env, file optional
 }
@@ -24,8 +25,8 @@ func (f *tokenFlags) define(set *flag.FlagSet) {
 	set.Var(&f.file, "token-file", "")
 }
 
-// authorize adds the token to the header, and sets Credentials. Only one flag, or the URLs, must have
-// credentials.
+// authorize adds the token to the header and sets Credentials. It returns an error if credentials are given
+// more than once, by flags or in URLs.
 func (f *tokenFlags) authorize(s *client.Settings, targets []client.Target) error {
 	var given []string
 	if f.env.given {
@@ -50,7 +51,7 @@ func (f *tokenFlags) authorize(s *client.Settings, targets []client.Target) erro
 	return err
 }
 
-// read returns the token that a flag names, or "" without such a flag.
+// read returns the token from the place that a flag names, or "" if no flag is given.
 func (f *tokenFlags) read() (string, error) {
 	switch {
 	case f.env.given:
@@ -87,7 +88,7 @@ func (f *tokenFlags) readFile() (string, error) {
 	return token, nil
 }
 
-// parseToken returns the token in s, without the white space around it.
+// parseToken returns s without the white space around it. It returns an error if s is not a token.
 func parseToken(s string) (string, error) {
 	token := strings.TrimSpace(s)
 	switch {
@@ -101,8 +102,8 @@ func parseToken(s string) (string, error) {
 	return token, nil
 }
 
-// quotedName quotes the name of a variable or a file. It hides a name that may be the token itself, which a
-// user may give by mistake.
+// quotedName quotes the name of an environment variable or a file. If isName is false for the name,
+// quotedName hides it, because a user may give the token itself by mistake.
 func quotedName(name string, isName func(string) bool) string {
 	if isName(name) || name == "" {
 		return fmt.Sprintf("%q", client.Mask(name))
@@ -110,13 +111,13 @@ func quotedName(name string, isName func(string) bool) string {
 	return "(its name is not shown, since it may be the token)"
 }
 
-// isVariableName reports whether s looks like HEALTH_TOKEN.
+// isVariableName reports whether s looks like an environment variable, such as HEALTH_TOKEN.
 func isVariableName(s string) bool {
 	isUpper := strings.Trim(s, strings.ToUpper(text.Lower)+text.Digits+"_") == ""
 	return isUpper && (strings.Contains(s, "_") || !strings.ContainsAny(s, text.Digits))
 }
 
-// isFileName reports whether s looks like /run/secrets/token, ./token or token.txt.
+// isFileName reports whether s looks like a file name, such as /run/secrets/token, ./token or token.txt.
 func isFileName(s string) bool {
 	extension := len(filepath.Ext(s))
 	return filepath.IsAbs(s) || strings.HasPrefix(s, ".") || extension >= 2 && extension <= 5

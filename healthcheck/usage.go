@@ -55,7 +55,7 @@ Flags:
   --help
 ` + requestUsage
 
-// requestUsage has the flags of all requests.
+// requestUsage describes the flags that apply to requests in every form of the command.
 const requestUsage = `
 Request:
   --header 'KEY: VALUE'

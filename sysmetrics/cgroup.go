@@ -8,36 +8,37 @@ import (
 	"strings"
 )
 
-// A cgroup has the directories of this process's control group that are visible to it. The zero cgroup has
-// none and limits nothing.
+// A cgroup holds the visible directories of this process's control group. The zero cgroup has no directory
+// and limits nothing.
 //
-// The kernel's admin-guide/cgroup-v2 and cgroup-v1 describe the files, and cgroups(7) the two files in /proc.
+// The kernel's documents admin-guide/cgroup-v2 and cgroup-v1 describe the files in the directories. The
+// manual page cgroups(7) describes /proc/self/cgroup.
 type cgroup struct {
 	files   fs.FS
 	memory  hierarchy
 	cpu     hierarchy
-	cpuacct hierarchy // version 1 only, and only if the process has the same path in it as in cpu
+	cpuacct hierarchy // version 1 only, and only if the process has the same path for cpuacct and cpu
 }
 
-// A hierarchy has the directories of one controller for this process: its own first, then each one above it
-// up to the mount point. A limit applies to all groups below it.
+// A hierarchy holds this process's directories for one controller. levels begins with the directory of the
+// process's own group and ends with the mount point. The limits of all levels apply to the process.
 type hierarchy struct {
 	v2     bool
 	levels []string
 }
 
-// maxMountinfo caps /proc/self/mountinfo, which has a line for every mount.
+// maxMountinfo limits how many bytes of /proc/self/mountinfo are read. This file has a line for every mount.
 const maxMountinfo = 16 << 20
 
-// findCgroup finds the directories. It takes about 0.1 ms. They stay the same for the life of a process that
-// is not moved to another group.
+// findCgroup finds the directories of this process's control group, which takes about 0.1 ms. They stay the
+// same until the process is moved to another group.
 func findCgroup(files fs.FS) (cgroup, error) {
 	if files == nil {
 		return cgroup{}, nil
 	}
 	memberships, err := readFile(files, "proc/self/cgroup")
 	if errors.Is(err, fs.ErrNotExist) {
-		return cgroup{}, nil // a kernel without control groups
+		return cgroup{}, nil // the kernel has no control groups
 	}
 	if err != nil {
 		return cgroup{}, err
@@ -58,8 +59,8 @@ func findCgroup(files fs.FS) (cgroup, error) {
 	return found, nil
 }
 
-// parseMemberships reads the lines "ID:CONTROLLER,CONTROLLER:PATH" of /proc/self/cgroup into a path for each
-// controller. The line of version 2 names no controller, and its path gets the empty name.
+// parseMemberships parses /proc/self/cgroup, whose lines are "ID:CONTROLLER,CONTROLLER:PATH". It returns the
+// path for each controller. The line of version 2 names no controller, so its path has the key "".
 func parseMemberships(text string) map[string]string {
 	own := make(map[string]string)
 	for line := range strings.Lines(text) {
@@ -74,15 +75,15 @@ func parseMemberships(text string) map[string]string {
 	return own
 }
 
-// A cgroupMount is a mount of a hierarchy, or of the part of it below root.
+// A cgroupMount is a mount of a hierarchy of control groups, or of the part of it below root.
 type cgroupMount struct {
-	controllers []string // the empty name for version 2
+	controllers []string // [""] for version 2
 	root        string
 	point       string
 }
 
-// parseMounts reads the lines "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS … - TYPE SOURCE OPTIONS" of
-// /proc/self/mountinfo, and keeps the mounts of control groups.
+// parseMounts parses /proc/self/mountinfo and returns the mounts of control groups. The lines are "ID PARENT
+// MAJOR:MINOR ROOT POINT OPTIONS … - TYPE SOURCE OPTIONS".
 func parseMounts(text string) []cgroupMount {
 	var mounts []cgroupMount
 	for line := range strings.Lines(text) {
@@ -105,12 +106,12 @@ func parseMounts(text string) []cgroupMount {
 	return mounts
 }
 
-// unescape replaces the escapes that the kernel writes for spaces, tabs, newlines and backslashes.
+// unescape decodes the escape sequences with which the kernel writes spaces, tabs, newlines and backslashes.
 var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace
 
-// locate finds the directories of a controller. It uses version 1 if that has the controller, which is also
-// so in a hybrid of both versions, and else version 2. If the controller is mounted more than once, locate
-// uses the mount that shows the most levels.
+// locate finds the directories of a controller. If version 1 has the controller, which is possible in a
+// hybrid of both versions too, locate uses version 1. Otherwise it uses version 2. If the controller is
+// mounted more than once, it uses the mount that shows the most levels.
 func locate(controller string, own map[string]string, mounts []cgroupMount) hierarchy {
 	member, v1 := own[controller]
 	if !v1 {
@@ -128,9 +129,9 @@ func locate(controller string, own map[string]string, mounts []cgroupMount) hier
 	return found
 }
 
-// levels lists the directories from the group called member up to the mount point. It is empty for a mount
-// that does not contain that group: a bind mount of another group, or a mount from outside of a cgroup
-// namespace, whose root begins with "/..".
+// levels lists the directories from the group called member up to the mount point. The list is empty if the
+// mount does not contain this group. Examples are a bind mount of another group, and a mount from outside the
+// process's cgroup namespace, whose root begins with "/..".
 func (m cgroupMount) levels(member string) []string {
 	below, ok := strings.CutPrefix(member, strings.TrimSuffix(m.root, "/"))
 	switch {
@@ -148,7 +149,7 @@ func (m cgroupMount) levels(member string) []string {
 	return levels
 }
 
-// fsPath turns an absolute path into one of an fs.FS.
+// fsPath converts an absolute path to a path in an fs.FS.
 func fsPath(absolute string) string {
 	return path.Join(".", path.Clean("/" + absolute)[1:])
 }

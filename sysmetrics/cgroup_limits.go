@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// In this file, a missing file is not an error: the root group of version 2 has no limits, and a group has no
-// files of a controller that is not enabled for it.
+// In this file, a missing file is not an error. The root group of version 2 has no limits, and a group has no
+// files for a controller that is not enabled in it.
 
-// A memoryLimit is the memory that the limits of all levels allow, in bytes.
+// A memoryLimit is the memory that the limits of all levels together allow, in bytes.
 type memoryLimit struct {
 	total uint64
-	room  uint64 // the smallest rest of a limit
+	room  uint64 // the smallest difference between a limit and its group's usage
 }
 
-// tightestMemory applies every limit from the own group upwards to the machine's total. It compares a limit
-// with the usage of the group that has the limit. This usage includes all groups below that group.
+// tightestMemory combines the machine's memory total with the limits of all levels. It compares each limit
+// with the usage of the same level's group, because this usage includes all groups below.
 func (g cgroup) tightestMemory(total uint64) (memoryLimit, error) {
 	tightest := memoryLimit{total: total, room: math.MaxUint64}
 	for _, dir := range g.memory.levels {
@@ -42,8 +42,9 @@ func (g cgroup) tightestMemory(total uint64) (memoryLimit, error) {
 	return tightest, nil
 }
 
-// memoryLimit is the lower of a group's two limits, math.MaxUint64 if there is none. Above memory.high, which
-// only version 2 has, the kernel slows the group down so much that it seldom reaches memory.max.
+// memoryLimit returns the lower of a group's two limits, or math.MaxUint64 if it has none. The second limit,
+// memory.high, exists only in version 2. It counts as a limit, because above it the kernel slows the group
+// down so much that the group seldom reaches memory.max.
 func (g cgroup) memoryLimit(dir string) (uint64, error) {
 	name := path.Join(dir, g.memory.file("memory.max", "memory.limit_in_bytes"))
 	limit, err := readLimit(g.files, name)
@@ -54,13 +55,14 @@ func (g cgroup) memoryLimit(dir string) (uint64, error) {
 		return limit, err
 	}
 	high, err := readLimit(g.files, path.Join(dir, "memory.high"))
-	if err != nil || high == 0 { // 0 is written for a moment to have memory reclaimed
+	// A manager of control groups may write 0 for a moment to make the kernel reclaim memory.
+	if err != nil || high == 0 {
 		return limit, err
 	}
 	return min(limit, high), nil
 }
 
-// readLimit reads a number of bytes, math.MaxUint64 if there is no limit.
+// readLimit reads a number of bytes. It returns math.MaxUint64 if there is no limit.
 func readLimit(files fs.FS, name string) (uint64, error) {
 	text, err := readFile(files, name)
 	if errors.Is(err, fs.ErrNotExist) || strings.TrimSpace(text) == "max" {
@@ -72,9 +74,10 @@ func readLimit(files fs.FS, name string) (uint64, error) {
 	return parseCount(name, text)
 }
 
-// workingSet is a group's usage less the page cache that is dropped first. That cache grows up to every
-// limit, so the usage does not show how much memory is needed. A sandbox that emulates control groups may
-// have no memory.stat. Then workingSet returns the whole usage.
+// workingSet returns a group's memory usage minus inactive_file, the page cache that the kernel frees first.
+// This cache grows until it reaches the limit, so the usage with it does not show how much memory the group
+// needs. If memory.stat is missing, as in a sandbox that emulates control groups, workingSet returns the
+// whole usage.
 func (g cgroup) workingSet(dir string) (uint64, error) {
 	usage, err := readCount(g.files, path.Join(dir, g.memory.file("memory.current", "memory.usage_in_bytes")))
 	if err != nil {
@@ -88,7 +91,7 @@ func (g cgroup) workingSet(dir string) (uint64, error) {
 	return usage - min(cache, usage), nil
 }
 
-// oomKills is the count of the own group.
+// oomKills returns how many processes of this process's own group the out-of-memory killer has ended.
 func (g cgroup) oomKills() (uint64, error) {
 	if len(g.memory.levels) == 0 {
 		return 0, ErrUnsupported
@@ -104,10 +107,10 @@ func (g cgroup) oomKills() (uint64, error) {
 // A quota is a limit on processor time. The zero value means no quota.
 type quota struct {
 	cpus  float64
-	level string // the directory of the group that has it
+	level string // the directory of the group that has the quota
 }
 
-// tightestQuota is the smallest quota from the own group upwards.
+// tightestQuota returns the smallest quota of all levels.
 func (g cgroup) tightestQuota() (quota, error) {
 	var tightest quota
 	for _, dir := range g.cpu.levels {
@@ -122,8 +125,9 @@ func (g cgroup) tightestQuota() (quota, error) {
 	return tightest, nil
 }
 
-// cpuMax is a group's quota in processors, 0 for none. The file has "QUOTA PERIOD" in version 2; version 1
-// has the period in another file. No quota is "max" or -1.
+// cpuMax returns a group's quota in processors, or 0 if the group has none. In version 2 the file contains
+// "QUOTA PERIOD". In version 1 the period is in a second file. The quota "max" in version 2, or -1 in version
+// 1, means no quota.
 func (g cgroup) cpuMax(dir string) (float64, error) {
 	name := path.Join(dir, g.cpu.file("cpu.max", "cpu.cfs_quota_us"))
 	text, err := readFile(g.files, name)
@@ -162,8 +166,9 @@ func ratio(quotaName, quotaText, periodName, periodText string) (float64, error)
 	return float64(quota) / float64(period), nil
 }
 
-// readCPU reads the counters of the group that has the quota. Only its files count the quota's periods, and
-// the use of all groups that share it.
+// readCPU reads the counters of the group that has the quota limit. The counters of a group below would not
+// do, because they count neither the quota's periods nor the processor time of the other groups that share
+// the quota.
 func (g cgroup) readCPU(limit quota) cpuReading {
 	name := path.Join(limit.level, "cpu.stat")
 	stat, err := readFile(g.files, name)
@@ -194,7 +199,7 @@ func parseThrottling(name, stat string) (throttling, error) {
 }
 
 // cpuacctUsage returns the processor time, in seconds, of the group whose quota is in the directory level. In
-// version 1 the time is in the cpuacct hierarchy, which may be mounted elsewhere or not at all.
+// version 1, this time is in the hierarchy cpuacct, which may be mounted elsewhere than cpu or not at all.
 func (g cgroup) cpuacctUsage(level string) (float64, error) {
 	for i, dir := range g.cpu.levels {
 		if dir == level && i < len(g.cpuacct.levels) {
@@ -205,7 +210,7 @@ func (g cgroup) cpuacctUsage(level string) (float64, error) {
 	return 0, fmt.Errorf("%s has a CPU quota, but this process can't see a cpuacct directory for it", level)
 }
 
-// file returns the name that a file has in this version of the hierarchy.
+// file returns v2 or v1, the names of a file in version 2 and version 1.
 func (h hierarchy) file(v2, v1 string) string {
 	if h.v2 {
 		return v2

@@ -5,33 +5,34 @@ import (
 )
 
 const (
-	// cpuMinWindow is the shortest window that is published. The kernel counts in ticks of 10 ms. A shorter
-	// window would show the ticks rather than the load.
+	// cpuMinWindow is the shortest window that is published. The kernel counts in ticks of 10 ms, so the figure
+	// of a much shorter window would be too coarse.
 	cpuMinWindow = time.Second
 
-	// cpuRotation is how old a reading must be before the next one replaces it.
+	// cpuRotation is the age of cpuWindow.young at which a new reading replaces it.
 	cpuRotation = 5 * time.Second
 
-	// cpuMaxWindow is the longest window under steady sampling. Only a pause makes a longer one.
+	// cpuMaxWindow is the longest window if samples are taken steadily. The window is longer only after a pause.
 	cpuMaxWindow = 3 * cpuRotation
 )
 
-// A cpuReading has the counters at one moment. Two of them make a window.
+// A cpuReading holds the counters at one moment. The time between two readings is a window.
 type cpuReading struct {
 	at    time.Time
-	quota quota // the zero quota stands for the whole machine
+	quota quota // the zero quota means that the counters are the machine's
 
-	times    cpuTimes // only busy, in seconds, if there is a quota
+	times    cpuTimes // with a quota, only busy is set, in seconds
 	timesErr error
 
 	throttling    throttling
 	throttlingErr error
 }
 
-// throttling counts the periods of a quota, and those in which the quota was used up.
+// throttling counts the periods of a quota, and the periods in which the group was stopped because it had
+// used up the quota.
 type throttling struct{ periods, throttled float64 }
 
-// measureCPU reads the counters and compares them with earlier ones.
+// measureCPU reads the counters and compares them with an earlier reading.
 func (s *Sampler) measureCPU() CPU {
 	cpu := CPU{Count: usableCPUs()}
 	limit, err := s.cpuQuota()
@@ -57,7 +58,8 @@ func (s *Sampler) cpuQuota() (quota, error) {
 	return s.cgroup.tightestQuota()
 }
 
-// readCPU reads the counters of the quota, or those of the machine if there is none.
+// readCPU reads the counters of the group that has the quota. Without a quota it reads the machine's
+// counters.
 func (s *Sampler) readCPU(limit quota) cpuReading {
 	if limit.cpus > 0 {
 		return s.cgroup.readCPU(limit)
@@ -67,7 +69,8 @@ func (s *Sampler) readCPU(limit quota) cpuReading {
 	return cpuReading{at: time.Now(), times: times, timesErr: err, throttlingErr: ErrUnsupported}
 }
 
-// comparable reports whether two readings count the same: one quota, or the same processors.
+// comparable reports whether the counters of two readings are about the same group, or about the same
+// processors.
 func (r cpuReading) comparable(other cpuReading) bool {
 	unknown := r.timesErr != nil || other.timesErr != nil
 	return r.quota.level == other.quota.level && (unknown || r.times.of == other.times.of)
@@ -80,7 +83,7 @@ func (r cpuReading) source() Source {
 	return Host
 }
 
-// cpuPercent is the busy share between two readings.
+// cpuPercent returns the busy percentage of the window between two readings.
 func cpuPercent(base, now cpuReading) (float64, error) {
 	if err := windowErr(base, now, base.timesErr, now.timesErr); err != nil {
 		return 0, err
@@ -90,14 +93,14 @@ func cpuPercent(base, now cpuReading) (float64, error) {
 	}
 	total := now.times.total - base.times.total
 	if now.quota.cpus > 0 {
-		// A quota above the number of usable processors limits nothing.
+		// If the quota exceeds the number of usable processors, only this number limits the process.
 		cpus := min(now.quota.cpus, float64(usableCPUs()))
 		total = now.at.Sub(base.at).Seconds() * cpus
 	}
 	return 100 * share(now.times.busy-base.times.busy, total), nil
 }
 
-// throttledRatio is the share of throttled periods between two readings.
+// throttledRatio returns the share of periods between two readings in which the group was throttled.
 func throttledRatio(base, now cpuReading) Figure[float64] {
 	if err := windowErr(base, now, base.throttlingErr, now.throttlingErr); err != nil {
 		return Figure[float64]{Err: err}
@@ -107,8 +110,8 @@ func throttledRatio(base, now cpuReading) Figure[float64] {
 	return Figure[float64]{Value: share(throttled, periods)}
 }
 
-// windowErr is why two readings make no window: the later one failed, or the window is pending, because the
-// earlier one failed or is too recent.
+// windowErr returns why there is no figure for the window between two readings. If the later reading failed,
+// the result is its error. If the earlier reading failed or is too recent, the result is ErrPending.
 func windowErr(base, now cpuReading, baseErr, nowErr error) error {
 	switch {
 	case nowErr != nil:
@@ -119,7 +122,7 @@ func windowErr(base, now cpuReading, baseErr, nowErr error) error {
 	return nil
 }
 
-// share is part of whole, from 0 to 1 even for counters that jump or go back.
+// share returns part divided by whole. The result is between 0 and 1 even if a counter jumps or goes back.
 func share(part, whole float64) float64 {
 	switch {
 	case part <= 0:
@@ -130,20 +133,22 @@ func share(part, whole float64) float64 {
 	return part / whole
 }
 
-// A cpuWindow keeps two earlier readings. A new reading is compared with the old one. The young one later
-// replaces the old one. So the window is neither too short nor too long.
+// A cpuWindow keeps two earlier readings. New readings are compared with old. When young is as old as
+// cpuRotation, it replaces old. So the window is neither too short nor too long.
 type cpuWindow struct{ old, young cpuReading }
 
-// advance adds a reading and returns the earlier one to compare it with. The first reading is compared with
+// advance adds a reading and returns the earlier reading to compare it with. The first reading is returned
 // itself.
 func (w *cpuWindow) advance(now cpuReading) (base cpuReading) {
 	switch {
 	case w.young.at.IsZero() || !w.young.comparable(now):
-		w.old, w.young = now, now // counters of different things make no window
+		// Readings of different counters can't be compared, so a new window begins.
+		w.old, w.young = now, now
 	case now.at.Sub(w.young.at) >= cpuRotation:
 		w.old, w.young = w.young, now
 	}
-	// A pause has made the window long. It becomes short again as soon as the young reading is a second old.
+	// After a pause in sampling, the window since old is too long. The window since young is used as soon as it
+	// has the minimum length.
 	if now.at.Sub(w.old.at) > cpuMaxWindow && now.at.Sub(w.young.at) >= cpuMinWindow {
 		return w.young
 	}

@@ -6,38 +6,39 @@ import (
 	"time"
 )
 
-// A file system may answer in a microsecond or never: statfs(2) on a dead NFS or FUSE mount cannot be
-// cancelled and blocks its thread. So every call runs in a goroutine of its own. There is at most one for
-// each path, and only one sample waits for it.
+// A file system may answer in a microsecond or never, because statfs(2) on a dead NFS or FUSE mount can't be
+// cancelled and blocks its thread. So every call runs in a separate goroutine. There is at most one call for
+// each path at a time, and only one sample waits for each call.
 const (
-	// statfsMaxWait is how long a sample waits for all its disks together. Healthy ones need a thousandth of
-	// it; the rest is for a busy scheduler.
+	// statfsMaxWait is how long a sample waits for all its disks together. Healthy disks answer in a thousandth
+	// of this time. The rest is for a machine that is too busy to run the goroutines immediately.
 	statfsMaxWait = 2 * time.Millisecond
 
-	// statfsStuckAfter is the age of a call at which its file system is reported as stuck. The end of
-	// statfsMaxWait proves nothing, because on a busy machine the goroutine may not have run yet. Until then
-	// a sample has the last figures, with their age.
+	// statfsStuckAfter is the age of a call at which its file system is reported as stuck. A call that lasts
+	// only longer than statfsMaxWait does not prove that, because on a busy machine the call's goroutine may not
+	// have run yet. Until statfsStuckAfter, a sample has the last figures and their age.
 	statfsStuckAfter = 100 * time.Millisecond
 )
 
-// space is the answer of a file system, in bytes and inodes.
+// space is the answer of a file system, in bytes and numbers of inodes.
 type space struct {
-	total, free, used  uint64 // free is for an unprivileged user; reserved blocks are only in total
+	// free is the space for an unprivileged user. Blocks reserved for root count only in total.
+	total, free, used  uint64
 	inodes, inodesFree uint64
 
 	readOnly bool
-	depth    int // how many directories the path is below its mount point, or unknownDepth
+	depth    int // the number of directories between the path and its mount point, or unknownDepth
 }
 
 const unknownDepth = -1
 
-// A namedDisk is a file system under its name.
+// A namedDisk is one of Options.Disks.
 type namedDisk struct {
 	name  string
 	meter *diskMeter
 }
 
-// newDisks makes one meter for each path. Names of the same path share it.
+// newDisks makes one meter for each path. Disks with the same path share the meter.
 func newDisks(paths []DiskPath, statfs func(string) (space, error)) []namedDisk {
 	meters := make(map[string]*diskMeter)
 	var disks []namedDisk
@@ -52,7 +53,7 @@ func newDisks(paths []DiskPath, statfs func(string) (space, error)) []namedDisk 
 	return disks
 }
 
-// askDisks starts a call for each path without an unanswered one, waits for the new calls, and collects all
+// askDisks starts a call for each path that has no unanswered call, waits for the new calls, and stores all
 // answers.
 func askDisks(disks []namedDisk) {
 	for _, d := range disks {
@@ -80,25 +81,26 @@ func reportDisks(disks []namedDisk, at time.Time) []Disk {
 	return report
 }
 
-// A diskMeter asks for the space of one path. Only the unfinished run uses it.
+// A diskMeter measures the space of the file system at one path. Only the unfinished run uses it.
 type diskMeter struct {
 	path   string
 	statfs func(string) (space, error)
-	call   *statfsCall  // the unanswered one, or nil
-	last   statfsAnswer // of the last call that was answered
+	call   *statfsCall  // the unanswered call, or nil
+	last   statfsAnswer // the last answer; zero if there was none
 	mount  mountHistory
 }
 
-// A mountHistory records the mount of a path in earlier answers. The zero value means that there was no
-// answer.
+// A mountHistory records how a path was mounted in earlier answers. The zero value means that there was no
+// answer yet.
 type mountHistory struct {
 	seen     bool
-	depth    int  // of the nearest mount point that the path has had, or unknownDepth
-	writable bool // that mount was writable at some time
+	depth    int  // depth of the nearest mount point that the path has had, or unknownDepth
+	writable bool // whether this mount was writable in any answer
 }
 
-// note adds an answer. A mount that comes later and is nearer to the path begins a new history. The file
-// system above an unmounted one is not part of its history.
+// note adds an answer. If a new mount point is nearer to the path than the earlier one, a new history begins.
+// If the path's file system was unmounted, the answer comes from the file system above, so that note does not
+// record whether it is writable.
 func (h *mountHistory) note(s space) {
 	if !h.seen || s.depth != unknownDepth && s.depth < h.depth {
 		*h = mountHistory{seen: true, depth: s.depth}
@@ -116,8 +118,8 @@ func (h *mountHistory) unmounted(s space) bool { return h.depth != unknownDepth 
 
 type statfsCall struct {
 	started time.Time
-	awaited bool          // a sample has waited for it; later samples do not wait
-	overdue bool          // a later sample has found it unanswered
+	awaited bool          // whether a sample has waited for the call; later samples do not wait
+	overdue bool          // whether a later sample has found the call unanswered
 	done    chan struct{} // closed when answer is written
 	answer  statfsAnswer
 }
@@ -128,7 +130,7 @@ type statfsAnswer struct {
 	err   error
 }
 
-// start makes a call, unless an earlier one is unanswered.
+// start starts a call, unless an earlier call is unanswered.
 func (d *diskMeter) start() {
 	d.collect()
 	if d.call != nil {
@@ -144,7 +146,7 @@ func (d *diskMeter) start() {
 	}()
 }
 
-// collect stores the answer of the call, if there is one.
+// collect stores the answer of the call if the call has ended.
 func (d *diskMeter) collect() {
 	if d.call == nil {
 		return
@@ -159,7 +161,7 @@ func (d *diskMeter) collect() {
 	}
 }
 
-// report makes a Disk of the last answer, fresh or not.
+// report returns the Disk for the last answer, which may come from an earlier call.
 func (d *diskMeter) report(name string, at time.Time) Disk {
 	disk := Disk{Name: name, Path: d.path, Stuck: d.stuck(at)}
 	never := d.last.at.IsZero()
@@ -184,17 +186,18 @@ func (d *diskMeter) report(name string, at time.Time) Disk {
 	return disk
 }
 
-// stuck reports whether two samples have found the call unanswered. One proves nothing: this process may
-// itself have been stopped between the call and the check, as in a control group that has used up its quota.
+// stuck reports whether two samples have found the call unanswered. The first of them does not prove that the
+// file system is stuck. A control group with a used-up quota, for example, may have stopped this process
+// between the call and the check.
 func (d *diskMeter) stuck(at time.Time) bool {
 	return d.call != nil && d.call.overdue && at.Sub(d.call.started) >= statfsStuckAfter
 }
 
-// fill computes the figures as df does.
+// fill sets the figures, computed as df computes them.
 func (d *Disk) fill(s space) {
 	d.ReadOnly = s.readOnly
 	if s.used+s.free == 0 {
-		d.Err = ErrUnsupported // /proc and the like have no size
+		d.Err = ErrUnsupported // pseudo file systems such as /proc have no size
 	} else {
 		d.Percent = 100 * share(float64(s.used), float64(s.used)+float64(s.free))
 		d.FreeBytes, d.TotalBytes = s.free, s.total

@@ -11,15 +11,15 @@ import (
 	"sync"
 )
 
-// maxFile limits how many bytes of a file are read. The largest of these files, memory.stat, has about 2 KB.
+// maxFile limits how many bytes readFile reads. The largest file that it reads, memory.stat, has about 2 KB.
 const maxFile = 64 << 10
 
-// readFile reads a small file.
+// readFile reads a file of at most maxFile bytes.
 func readFile(files fs.FS, name string) (string, error) {
 	return readCapped(files, name, maxFile)
 }
 
-// readCapped reads a whole file. More than limit bytes are an error.
+// readCapped reads a whole file. If the file has more than limit bytes, it returns an error.
 func readCapped(files fs.FS, name string, limit int) (string, error) {
 	f, err := open(files, name)
 	if err != nil {
@@ -37,7 +37,8 @@ func readCapped(files fs.FS, name string, limit int) (string, error) {
 	return text.String(), nil
 }
 
-// An opener opens files only for reading. That costs less than fs.FS.Open, whose files also have a Stat.
+// An opener opens files only for reading. Its method open costs less than fs.FS.Open, whose result must have
+// a Stat method too.
 type opener interface {
 	open(name string) (io.ReadCloser, error)
 }
@@ -49,10 +50,11 @@ func open(files fs.FS, name string) (io.ReadCloser, error) {
 	return files.Open(name)
 }
 
-// buffers are used for one file after the other.
+// buffers holds the buffers that readCapped reuses.
 var buffers = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 4<<10)) }}
 
-// giveBack keeps a buffer for the next file, unless an unusually large file has made it large.
+// giveBack makes a buffer available for the next file. It drops a buffer that an unusually large file has
+// made large.
 func giveBack(b *bytes.Buffer) {
 	if b.Cap() <= maxFile {
 		b.Reset()
@@ -61,8 +63,8 @@ func giveBack(b *bytes.Buffer) {
 }
 
 // parseCount parses a number from the file called name. If text is not a number, the error quotes at most 40
-// characters of it, so that garbage does not fill the log. A number that needs the 64th bit is an error too:
-// it is a counter that went below zero.
+// characters of it, so that garbage does not fill the log. A number of 2^63 or more is an error too, because
+// it is a counter that fell below zero.
 func parseCount(name, text string) (uint64, error) {
 	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 63)
 	if err != nil {
@@ -81,7 +83,7 @@ func readKeyed(files fs.FS, name, key string) (uint64, error) {
 	return keyed(name, text, key)
 }
 
-// keyed finds the line "KEY COUNT" in a file's text.
+// keyed returns the count in the line "KEY COUNT" of a file's text.
 func keyed(name, text, key string) (uint64, error) {
 	for line := range strings.Lines(text) {
 		if k, v, _ := strings.Cut(line, " "); k == key {

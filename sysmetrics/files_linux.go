@@ -11,8 +11,8 @@ import (
 
 func ownFiles() fs.FS { return rootFS{} }
 
-// rootFS is os.DirFS("/") for files that cannot be polled. os.Open would add each of them to the runtime's
-// poller and remove it again, which doubles the cost of reading it.
+// rootFS is like os.DirFS("/"), but is for files in /proc and in control groups, which can't be polled.
+// os.Open would try to add each file to the runtime's poller, which doubles the cost of reading a file.
 type rootFS struct{}
 
 func (r rootFS) Open(name string) (fs.File, error) {
@@ -23,7 +23,7 @@ func (r rootFS) Open(name string) (fs.File, error) {
 	return os.NewFile(uintptr(d.fd), name), nil
 }
 
-// open makes no os.File, which would cost as much as reading a short file.
+// open does not make an os.File, because that costs as much as reading a short file.
 func (r rootFS) open(name string) (io.ReadCloser, error) {
 	return r.descriptor(name)
 }
@@ -39,7 +39,7 @@ func (rootFS) descriptor(name string) (descriptor, error) {
 	return descriptor{fd: fd, name: name}, nil
 }
 
-// A descriptor is an open file. Only one goroutine may read it.
+// A descriptor is an open file. Only one goroutine may use it.
 type descriptor struct {
 	fd   int
 	name string
@@ -58,7 +58,7 @@ func (d descriptor) Read(p []byte) (int, error) {
 
 func (d descriptor) Close() error { return unix.Close(d.fd) }
 
-// uninterrupted repeats a call that a signal has interrupted, such as those by which Go preempts goroutines.
+// uninterrupted repeats a call until no signal interrupts it. Go preempts goroutines by signals, for example.
 func uninterrupted(call func() (int, error)) (int, error) {
 	for {
 		if n, err := call(); !errors.Is(err, unix.EINTR) {
@@ -67,5 +67,5 @@ func uninterrupted(call func() (int, error)) (int, error) {
 	}
 }
 
-// Stat does not open the file, which would count in the directory of open files.
+// Stat does not open the file. An open file would count when the file is /proc/self/fd.
 func (rootFS) Stat(name string) (fs.FileInfo, error) { return os.Stat("/" + name) }

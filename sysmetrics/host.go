@@ -16,12 +16,14 @@ import (
 	"github.com/shirou/gopsutil/v4/net"
 )
 
-// The figures of the whole machine come from gopsutil, on every system. On Linux it reads them below
-// HOST_PROC, or /proc if that is not set. Its functions take a context and ignore it.
+// On every system, the figures of the whole machine come from gopsutil. On Linux, gopsutil reads them below
+// the directory HOST_PROC, or below /proc if HOST_PROC is not set. Its functions ignore the context that they
+// take.
 
-// readHostCPU adds up the counters of the processors that this process may run on. It ignores the others,
-// because the process can't use them. It does not use gopsutil's Percent, which compares with the last
-// reading of any caller in this process. User and nice include guest time.
+// readHostCPU adds up the counters of the processors that this process may run on. It ignores other
+// processors, because the process can't use them. It does not use gopsutil's Percent, because Percent
+// compares with the last call in this process, which another package may have made. User and Nice include
+// guest time.
 func readHostCPU() (sum cpuTimes, err error) {
 	all, err := hostTimes()
 	if err != nil {
@@ -38,8 +40,8 @@ func readHostCPU() (sum cpuTimes, err error) {
 	return sum, nil
 }
 
-// hostTimes returns the counters of each processor on Linux. On other systems it returns the sum of all
-// processors, as it does in a sandbox that has only the sum.
+// hostTimes returns the counters of each processor on Linux. On other systems it returns one element with the
+// sum of all processors. It also does so in a Linux sandbox that shows only the sum.
 func hostTimes() (all []cpu.TimesStat, err error) {
 	if runtime.GOOS == "linux" {
 		err = contain(func() (err error) { all, err = cpu.Times(true); return err })
@@ -53,8 +55,9 @@ func hostTimes() (all []cpu.TimesStat, err error) {
 	return all, err
 }
 
-// usable returns the processors of a set. A nil set has all of them. If not more processors are visible than
-// the set has, they are the set under other numbers, as lxcfs shows them in a container.
+// usable returns the elements of all whose processors are in set. A nil set contains every processor. If all
+// has no more elements than set, usable returns all, because lxcfs in a container shows the processors of the
+// set under other numbers.
 func usable(all []cpu.TimesStat, set processors) []cpu.TimesStat {
 	if set == nil || len(all) <= set.Count() {
 		return all
@@ -72,13 +75,14 @@ func usable(all []cpu.TimesStat, set processors) []cpu.TimesStat {
 	return kept
 }
 
-// processors is a set of them by number.
+// processors is a set of processor numbers.
 type processors interface {
 	Count() int
 	IsSet(number int) bool
 }
 
-// usableCPUs is how many processors this process may run on. A cpuset may change that while it runs.
+// usableCPUs returns how many processors this process may run on. A change of the process's cpuset can change
+// this number.
 func usableCPUs() int {
 	if set := affinity(); set != nil {
 		return set.Count()
@@ -86,7 +90,8 @@ func usableCPUs() int {
 	return runtime.NumCPU()
 }
 
-// noCPUTimes is why cpu.Times has returned no counters. On Linux it hides every error.
+// noCPUTimes returns the reason why cpu.Times has returned no counters. On Linux, cpu.Times hides every
+// error.
 func noCPUTimes() error {
 	if runtime.GOOS != "linux" {
 		return errors.New("the system gives no processor times")
@@ -98,12 +103,13 @@ func noCPUTimes() error {
 	return fmt.Errorf("%s: no counters of the processors", name)
 }
 
-// presence records whether one of the host's figures could ever be read. It distinguishes a file that is
-// hidden on purpose from a failure.
+// presence records whether a figure of the machine was ever read. So explain can distinguish a file that is
+// hidden on purpose from a file that has failed.
 type presence struct{ known bool }
 
-// explain wraps the error of a file that was never there in ErrUnsupported: /proc is mounted with subset=pid,
-// or not at all. A HOST_PROC that does not exist is a mistake, and keeps its error.
+// explain wraps err in ErrUnsupported if the figure's file never existed. This is so if /proc is mounted with
+// subset=pid or not at all. If HOST_PROC names a directory that does not exist, this is a mistake, so the
+// error does not wrap ErrUnsupported.
 func (p *presence) explain(err error) error {
 	if err == nil {
 		p.known = true
@@ -119,7 +125,7 @@ func (p *presence) explain(err error) error {
 	return fmt.Errorf("%w: %w", ErrUnsupported, err)
 }
 
-// procFile returns the path at which gopsutil reads a file of /proc.
+// procFile returns the path at which gopsutil reads the file name of /proc.
 func procFile(name string) string {
 	proc := os.Getenv("HOST_PROC")
 	if proc == "" {
@@ -140,14 +146,14 @@ func readHostMemory() (hostMemory, error) {
 	return hostMemory{total: m.Total, available: min(m.Available+zfsCache(), m.Total)}, nil
 }
 
-// readHostConnections uses the kernel's own count. gopsutil's Connections walks every socket of every
-// process.
+// readHostConnections reads the number that the kernel keeps. It does not use gopsutil's Connections, which
+// walks every socket of every process.
 func readHostConnections() (int, error) {
 	var counters []net.ProtoCountersStat
 	err := contain(func() (err error) { counters, err = net.ProtoCounters([]string{"tcp"}); return err })
 	switch {
 	case err != nil && runtime.GOOS != "linux":
-		return 0, ErrUnsupported // gopsutil exports no value for its "not implemented yet"
+		return 0, ErrUnsupported // gopsutil exports no variable for its error "not implemented yet"
 	case err != nil:
 		return 0, err
 	}
@@ -162,8 +168,8 @@ func readHostConnections() (int, error) {
 	return 0, fmt.Errorf("%s: no CurrEstab", procFile("net/snmp"))
 }
 
-// contain calls a function of gopsutil, and returns its panic as an error. Some of these functions panic on a
-// truncated file. The other figures of the sample must not be lost then.
+// contain calls a function of gopsutil and turns its panic into an error. Some functions panic on a truncated
+// file, and the other figures of the sample must not be lost then.
 func contain(read func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -2,10 +2,12 @@ package sysmetrics
 
 import "io/fs"
 
-// A machine is the source of the figures of a Sampler. A test can replace it. Only one goroutine at a time
-// calls its functions, except statfs.
+// A machine is the source of a Sampler's figures. A test can replace it. Only one goroutine at a time calls
+// the functions, except statfs.
 type machine struct {
-	files       fs.FS // the root of a Linux file system, for control groups and the process; nil elsewhere
+	// The root of the file system on Linux, to read control groups and the figures of the process. Nil on other
+	// systems.
+	files       fs.FS
 	cpu         func() (cpuTimes, error)
 	memory      func() (hostMemory, error)
 	connections func() (int, error)
@@ -22,11 +24,11 @@ func thisMachine() machine {
 	}
 }
 
-// cpuTimes are counters since boot, in any unit, over the processors that this process may run on.
+// cpuTimes holds counters since boot, in any unit, summed over the processors that this process may run on.
 type cpuTimes struct {
 	busy, total float64
-	of          string // which processors; equal strings mean the same ones
+	of          string // names the processors; equal strings mean the same processors
 }
 
-// hostMemory is in bytes.
+// hostMemory holds the machine's memory in bytes.
 type hostMemory struct{ total, available uint64 }

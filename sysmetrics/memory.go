@@ -1,6 +1,6 @@
 package sysmetrics
 
-// measureMemory returns the machine's memory, or the part of it that a tighter limit leaves.
+// measureMemory returns the machine's memory, or the memory that a tighter limit allows.
 func (s *Sampler) measureMemory() Memory {
 	m := s.machineMemory()
 	m.OOMKills = s.oomKills()

@@ -26,13 +26,14 @@ func heapBytes() Figure[uint64] {
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(sample)
 	if sample[0].Value.Kind() != metrics.KindUint64 {
-		return Figure[uint64]{Err: ErrUnsupported} // a later Go may drop a metric
+		return Figure[uint64]{Err: ErrUnsupported} // a later Go version may remove the metric
 	}
 	return Figure[uint64]{Value: sample[0].Value.Uint64()}
 }
 
-// openFiles is the size of /proc/self/fd, which is their number since Linux 6.2. Its cost does not depend on
-// their number. Before Linux 6.2 the size is 0, and the entries are counted.
+// openFiles returns the number of open file descriptors. Since Linux 6.2 this is the size of /proc/self/fd,
+// which costs the same for any number of them. Before Linux 6.2 the size is 0, so openFiles counts the
+// entries.
 func openFiles(files fs.FS) Figure[int] {
 	if files == nil {
 		return Figure[int]{Err: ErrUnsupported}
@@ -46,10 +47,12 @@ func openFiles(files fs.FS) Figure[int] {
 		return Figure[int]{Value: int(n)}
 	}
 	n, err := countEntries(files, name)
-	return Figure[int]{Value: max(0, n-1), Err: err} // without the descriptor that was opened to count
+	// One of the entries is the descriptor that countEntries opened to read the directory.
+	return Figure[int]{Value: max(0, n-1), Err: err}
 }
 
-// countEntries reads 256 entries at a time, so that many entries take no more memory than a few.
+// countEntries counts the entries of a directory. It reads 256 at a time, so that its memory does not grow
+// with their number.
 func countEntries(files fs.FS, name string) (int, error) {
 	f, err := files.Open(name)
 	if err != nil {

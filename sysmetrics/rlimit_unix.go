@@ -13,7 +13,7 @@ func maxOpenFiles() Figure[int] {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return Figure[int]{Err: err}
 	}
-	// Each system has its own huge number for "no limit".
+	// Each system has a different huge number for "no limit".
 	if uint64(limit.Cur) >= math.MaxInt {
 		return Figure[int]{Err: ErrUnsupported}
 	}

@@ -8,43 +8,44 @@ import (
 	"time"
 )
 
-// No read of a file in /proc or of a control group can be cancelled. A frozen kernel thread, or a dead file
-// system in between, may block it forever. So all reads happen in a goroutine of their own. There is at most
-// one such goroutine, and a caller waits for it only a limited time.
+// Reading a file in /proc or in a control group can't be cancelled. A frozen kernel thread or a dead file
+// system may block the read forever. So all reads happen in a separate goroutine. There is at most one such
+// goroutine at a time, and a caller waits for it only for a limited time.
 const (
 	// minAge is how long a sample is returned before a new one is measured.
 	minAge = time.Second
 
-	// maxWait is how long callers wait for a run. A run needs a two-hundredth of it.
+	// maxWait is how long callers wait for a run. A run normally takes a two-hundredth of this time.
 	maxWait = 50 * time.Millisecond
 
-	// stuckAfter is the duration of a run at which the system is reported as stuck. The end of maxWait proves
-	// only that a file is slow, or the machine busy.
+	// stuckAfter is the duration of a run at which the system is reported as stuck. A run that lasts only longer
+	// than maxWait does not prove that, because a file may be slow or the machine busy.
 	stuckAfter = 5 * time.Second
 
-	// oldAge is the age from which a sample shows the age of its figures.
+	// oldAge is the age at which result stops returning the last measured sample and repeats its figures with
+	// their age.
 	oldAge = 5 * time.Second
 )
 
-// A run measures once.
+// A run is one measurement.
 type run struct {
 	began time.Time
-	over  context.Context // done when the run has ended, or maxWait has
+	over  context.Context // done when the run has ended or maxWait has passed
 	end   context.CancelFunc
 	timer *time.Timer
 }
 
-// newRun makes a run and starts the timer of maxWait. The timer has two halves. The second half starts when
-// the first one fires. So if the process is stopped for a while, for example by a CPU quota, only one half
-// passes.
+// newRun makes a run and starts the timer for maxWait. The timer has two halves, and the second starts when
+// the first has fired. If the process is stopped for a while, for example by a CPU quota, only one half can
+// pass during that time. So the run still has the other half afterwards.
 func newRun() *run {
 	over, end := context.WithCancel(context.Background())
 	timer := time.AfterFunc(maxWait/2, func() { time.AfterFunc(maxWait/2, end) })
 	return &run{began: time.Now(), over: over, end: end, timer: timer}
 }
 
-// join returns the unfinished run, or begins one. If there is a fresh sample by now, join returns that
-// sample.
+// join returns the unfinished run, or begins a run. If another goroutine has published a fresh sample in the
+// meantime, join returns this sample instead.
 func (s *Sampler) join() (*run, *Sample) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,7 +58,7 @@ func (s *Sampler) join() (*run, *Sample) {
 	return s.run, nil
 }
 
-// begin begins a run. The last one must have ended.
+// begin begins a run. The previous run must have ended. The caller must hold the mutex, except in newSampler.
 func (s *Sampler) begin(measure func() *Sample) *run {
 	r := newRun()
 	s.run = r
@@ -68,8 +69,8 @@ func (s *Sampler) begin(measure func() *Sample) *run {
 	return r
 }
 
-// recovered measures, and turns a panic into a sample without figures. A panic in this goroutine would end
-// the process.
+// recovered calls measure. If measure panics, recovered returns a sample without figures, because otherwise
+// the panic would end the process.
 func (s *Sampler) recovered(measure func() *Sample) (next *Sample) {
 	began := time.Now()
 	defer func() {
@@ -80,7 +81,7 @@ func (s *Sampler) recovered(measure func() *Sample) (next *Sample) {
 	return measure()
 }
 
-// finish ends a run and publishes its sample, if it has made one.
+// finish ends a run and publishes its sample. A nil sample is not published.
 func (s *Sampler) finish(r *run, next *Sample) {
 	r.timer.Stop()
 	s.mu.Lock()
@@ -92,14 +93,15 @@ func (s *Sampler) finish(r *run, next *Sample) {
 	}
 }
 
-// publish replaces the last sample. The mutex must be held.
+// publish makes next the last sample. The caller must hold the mutex.
 func (s *Sampler) publish(next *Sample) {
 	s.published++
 	next.Seq = s.published
 	s.last.Store(next)
 }
 
-// result is the sample for a caller that has waited for a run: the run's, or a substitute for it.
+// result returns the sample for a caller that has waited for a run. If the run has not ended, this is the
+// last measured sample or, if that is old or missing, a substitute.
 func (s *Sampler) result() *Sample {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,9 +117,9 @@ func (s *Sampler) result() *Sample {
 	return next
 }
 
-// substitute returns a sample without new figures. It has the last figures, if there are any. Old figures do
-// not set Stuck, because perhaps no sample was requested meanwhile. Only a run that takes too long sets
-// Stuck.
+// substitute returns a sample without new figures. It repeats the last figures, if there are any. Their age
+// does not set Stuck, because perhaps no sample was requested for a long time. Only a run that takes too long
+// sets Stuck.
 func (s *Sampler) substitute(now time.Time) (next *Sample) {
 	stuck := s.run != nil && now.Sub(s.run.began) >= stuckAfter
 	switch {
@@ -135,7 +137,7 @@ func (s *Sampler) substitute(now time.Time) (next *Sample) {
 	return next
 }
 
-// repeated is a later sample with the same figures and their age.
+// repeated returns a copy of s, made at now, that has the same figures and sets their age.
 func (s *Sample) repeated(now time.Time) *Sample {
 	repeated := *s
 	repeated.At, repeated.Age, repeated.Disks = now, now.Sub(s.At), slices.Clone(s.Disks)
@@ -147,8 +149,8 @@ func (s *Sample) repeated(now time.Time) *Sample {
 	return &repeated
 }
 
-// absent returns a sample with only the figures that need no answer from the system. Its Err values explain
-// why the others are absent.
+// absent returns a sample with only the figures that need no file: the number of processors and the figures
+// of Process except OpenFiles. The Err of each other figure is err.
 func (s *Sampler) absent(at time.Time, err error) *Sample {
 	none := &Sample{
 		At:          at,
@@ -166,11 +168,11 @@ func (s *Sampler) absent(at time.Time, err error) *Sample {
 	return none
 }
 
-// Fresh reports whether Sample would return a sample without measuring.
+// Fresh reports whether Sample would return the last sample without measuring.
 func (s *Sampler) Fresh() bool { return s.last.Load().serves() }
 
-// serves reports whether the sample need not be replaced yet. For a nil sample it returns false. It checks
-// the wall clock too, because the monotonic clock stands still while the machine is suspended.
+// serves reports whether Sample may return s again. It returns false for a nil sample. It compares the wall
+// clock too, because the monotonic clock does not advance while the machine is suspended.
 func (s *Sample) serves() bool {
 	if s == nil {
 		return false

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// Options configure a Sampler. The zero value measures everything but disks.
+// Options configure a Sampler. With the zero value, the Sampler measures everything except disks.
 type Options struct {
-	// Disks are the file systems to measure. None by default.
+	// Disks are the file systems to measure. The default is none.
 	Disks []DiskPath
 }
 
@@ -22,7 +22,7 @@ type DiskPath struct {
 	// Name becomes Disk.Name. It has no meaning for this package.
 	Name string
 
-	// Path must be absolute. It need not exist: a mount may come later.
+	// Path must be absolute. It need not exist yet, because a file system may be mounted later.
 	Path string
 }
 
@@ -33,36 +33,37 @@ func (d DiskPath) validate() error {
 	case strings.ContainsRune(d.Path, 0):
 		return fmt.Errorf("sysmetrics: disk %q: path %q contains a zero byte, an absolute path is required",
 			d.Name, d.Path)
-	// On Windows "/" is the root of the current drive, which is accepted as absolute.
+	// On Windows, "/" is the root of the current drive. It is accepted as an absolute path.
 	case !filepath.IsAbs(d.Path) && !strings.HasPrefix(d.Path, "/"):
 		return fmt.Errorf("sysmetrics: disk %q: path %q is relative, an absolute path is required", d.Name, d.Path)
 	}
 	return nil
 }
 
-// A Sampler measures on demand. Its methods may be called from any number of goroutines. It needs no Close,
-// because it owns goroutines only while it measures: one in all, and one for each disk. If the system or a
-// disk does not answer, the goroutine waits until it answers.
+// A Sampler measures on demand. Its methods are safe for concurrent use. It needs no Close, because it has
+// goroutines only while it measures: one for the measurement and one for each disk. If the system or a disk
+// does not answer, the goroutine waits for the answer.
 type Sampler struct {
 	last atomic.Pointer[Sample] // the result of Sample
 
-	mu        sync.Mutex // guards the next three, and writes to last; nothing is measured under it
-	run       *run       // the unfinished run, or nil
-	measured  *Sample    // the result of the last run, or nil
-	published uint64     // how many samples there have been
+	// mu guards the next three fields, and writes to last. It is not held during a measurement.
+	mu        sync.Mutex
+	run       *run    // the unfinished run, or nil
+	measured  *Sample // the sample of the last run that made one, or nil
+	published uint64  // the number of samples published so far
 
-	// Only the unfinished run uses the rest.
+	// Only the unfinished run uses the fields below, except that absent reads the names and paths of disks.
 	machine   machine
 	cgroup    cgroup
-	cgroupErr error // why cgroup is not known; it is then looked for again
+	cgroupErr error // why cgroup is unknown; the next run then searches for it again
 	cpu       cpuWindow
 	disks     []namedDisk
 	found     struct{ cpu, memory, connections presence }
 }
 
-// New makes a Sampler and reads the processor's counters once, as the start of their first window. The error
-// joins one error for each invalid entry of opts. A figure that cannot be read is not an error of New. New
-// waits at most 50 ms for a system that does not answer.
+// New makes a Sampler and reads the processor's counters once, so that the first window starts now. The error
+// joins one error for each invalid entry of opts. A figure that can't be read is not an error of New. If the
+// system does not answer, New waits at most 50 ms.
 func New(opts Options) (*Sampler, error) {
 	return newSampler(opts, thisMachine())
 }
@@ -80,24 +81,25 @@ func newSampler(opts Options, m machine) (*Sampler, error) {
 	return s, nil
 }
 
-// prepare starts the first window. It makes no sample.
+// prepare starts the first window. It returns nil, because it makes no sample.
 func (s *Sampler) prepare() *Sample {
 	s.findCgroup()
 	s.measureCPU()
 	return nil
 }
 
-// Sample returns the present state of the machine, at most a second old.
+// Sample returns the present state of the machine. Normally, the sample is at most a second old.
 //
-// A sample that is younger than a second is returned again: the same pointer means that nothing is new.
-// Otherwise a new one is measured, once for all concurrent callers. That takes about 0.2 ms, and waits at
-// most 2 ms for disks.
+// While the last sample is younger than a second, Sample returns it again, as the same pointer. Otherwise
+// Sample measures once for all concurrent callers. This takes about 0.2 ms, plus at most 2 ms of waiting for
+// disks.
 //
-// Reading /proc or a control group may be slow, or hang, as a disk may. A call waits for it at most 50 ms
-// after the measurement began, so a later call does not wait at all. Such a call returns the previous sample
-// while that is younger than 5 s, and later a sample that repeats its figures, with their [Sample.Age].
-// Without a previous sample the figures are absent with [ErrPending]. A measurement that takes 5 s makes the
-// sample [Sample.Stuck]. The result is never nil.
+// Reading /proc or a control group may be slow or hang, as a disk may. A call waits until at most 50 ms after
+// the measurement began, so a later call does not wait at all for the same measurement. If the measurement
+// has not ended then, the result depends on the previous sample. A previous sample that is younger than 5 s
+// is returned again. The figures of an older one are repeated in a sample that has their [Sample.Age].
+// Without a previous sample, the figures are absent with [ErrPending]. After 5 s without an end of the
+// measurement, [Sample.Stuck] is true. The result is never nil.
 func (s *Sampler) Sample() *Sample {
 	if last := s.last.Load(); last.serves() {
 		return last
@@ -110,7 +112,7 @@ func (s *Sampler) Sample() *Sample {
 	return s.result()
 }
 
-// measure reads everything.
+// measure makes a sample with all figures.
 func (s *Sampler) measure() *Sample {
 	next := &Sample{At: time.Now()}
 	if s.cgroupErr != nil {

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// blockSize is the unit of the block counts. On Linux that is f_frsize. f_bsize is the preferred size of a
-// transfer, which is up to 256 times as much on virtiofs and FUSE. A file system without an f_frsize leaves
-// it zero; glibc's statvfs then uses f_bsize too.
+// blockSize returns the unit of the block counts. On Linux this is f_frsize. f_bsize is the preferred size of
+// a transfer, which is up to 256 times as large on virtiofs and FUSE. If a file system sets no f_frsize,
+// blockSize returns f_bsize, as statvfs of glibc does.
 func blockSize(st *unix.Statfs_t) uint64 {
 	if st.Frsize > 0 {
 		return uint64(st.Frsize)
@@ -16,11 +16,11 @@ func blockSize(st *unix.Statfs_t) uint64 {
 	return uint64(st.Bsize)
 }
 
-// isReadOnly is true for a file system that is read-only, and for a mount of it that is.
+// isReadOnly reports whether the file system, or its mount, is read-only.
 func isReadOnly(st *unix.Statfs_t) bool { return st.Flags&unix.ST_RDONLY != 0 }
 
-// mountDepth returns how many directories path is below its mount point. It returns 0 for the mount point
-// itself, and unknownDepth if it cannot find the mount point.
+// mountDepth returns the number of directories between path and its mount point. It returns 0 for the mount
+// point itself, and unknownDepth if it can't find the mount point.
 func mountDepth(path string) int {
 	dir, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -35,7 +35,8 @@ func mountDepth(path string) int {
 		var above unix.Statx_t
 		above, err = statx(parent)
 		if err == nil && (above.Dev_major != at.Dev_major || above.Dev_minor != at.Dev_minor) {
-			return depth // a kernel before 5.8 has no STATX_ATTR_MOUNT_ROOT
+			// A kernel before 5.8 has no STATX_ATTR_MOUNT_ROOT. A change of the device shows the mount point.
+			return depth
 		}
 		dir, at = parent, above
 	}

@@ -11,7 +11,8 @@ import (
 func statfs(path string) (space, error) {
 	var st unix.Statfs_t
 	err := unix.Statfs(path, &st)
-	for err == unix.EINTR { // FUSE forwards the signals by which Go preempts goroutines
+	// FUSE forwards signals to this call, and Go preempts goroutines by signals.
+	for err == unix.EINTR {
 		err = unix.Statfs(path, &st)
 	}
 	if err != nil {
@@ -29,5 +30,6 @@ func statfs(path string) (space, error) {
 	}, nil
 }
 
-// unsigned is for the systems on which the count is below zero once the reserve is used.
+// unsigned converts a count to uint64. A negative count becomes 0. On some systems, the count of free blocks
+// is negative when blocks of root's reserve are in use.
 func unsigned[T int64 | uint64](n T) uint64 { return uint64(max(n, 0)) }

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// statfs calls Windows itself. gopsutil's package disk turns on performance counters in the registry when it
-// is imported, and takes no notice of a user's quota in its free space.
+// statfs calls the Windows API directly. gopsutil's package disk enables performance counters in the registry
+// when it is imported, and its free space ignores a user's quota.
 func statfs(path string) (space, error) {
 	name, err := windows.UTF16PtrFromString(path)
 	var available, total, free uint64

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// zfsCache is how many bytes of its cache, the ARC, ZFS frees when others need memory. Neither the kernel's
-// MemAvailable nor gopsutil counts them. If lxcfs provides the container's /proc/meminfo, these bytes are not
-// part of the container's memory.
+// zfsCache returns how many bytes of its cache, the ARC, ZFS frees when programs need memory. Neither the
+// kernel's MemAvailable nor gopsutil counts them. zfsCache returns 0 if lxcfs provides the container's
+// /proc/meminfo, because the ARC is then not part of the container's memory.
 func zfsCache() uint64 {
 	text, err := os.ReadFile(procFile("spl/kstat/zfs/arcstats"))
 	if err != nil || isFUSE(procFile("meminfo")) {
@@ -19,7 +19,8 @@ func zfsCache() uint64 {
 	return shrinkable(string(text))
 }
 
-// shrinkable is the size of the ARC beyond its minimum, in the text of arcstats: lines "NAME TYPE VALUE".
+// shrinkable returns how far the size of the ARC exceeds its minimum. arcstats consists of lines "NAME TYPE
+// VALUE".
 func shrinkable(arcstats string) uint64 {
 	var size, least uint64
 	for line := range strings.Lines(arcstats) {

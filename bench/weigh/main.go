@@ -1,10 +1,10 @@
-// Command weigh is a service that is built to be weighed. Without build tags it is the least that an Echo
-// service is; each tag adds what its file says. It is not for running.
+// Command weigh is a service that is only built, to measure the size of the program. Without build tags, it
+// is a minimal Echo service. Each tag adds the file with the same build constraint.
 package main
 
 import "github.com/labstack/echo/v4"
 
-// parts are what the tags add.
+// parts are the functions that the files with build tags add.
 var parts []func(*echo.Echo)
 
 func main() {

@@ -1,6 +1,7 @@
-// Command healthcheck asks a service for its health. It exits with 0 if the service is well, else with 1. See
-// healthcheck --help. Package github.com/echo-probes/echohealth/healthcheck is the same command for use in an
-// application's subcommand.
+// Command healthcheck requests the health of a service and reports it. Its exit code is 0 if the service is
+// well, and otherwise 1. "healthcheck --help" describes its flags. Package
+// github.com/echo-probes/echohealth/healthcheck contains the same command, for a subcommand of an
+// application.
 package main
 
 import (

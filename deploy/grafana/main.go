@@ -1,4 +1,4 @@
-// Command grafana writes the dashboard echohealth.json from the list of panels in panels.go:
+// Command grafana writes the dashboard echohealth.json from the panels in panels.go:
 //
 //	go run ./deploy/grafana > deploy/grafana/echohealth.json
 package main
@@ -24,7 +24,7 @@ type object = map[string]any
 
 var datasource = object{"type": "prometheus", "uid": "${datasource}"}
 
-// dashboard is what Grafana imports.
+// dashboard returns the dashboard in the JSON format that Grafana imports.
 func dashboard() object {
 	return object{
 		"title": "Health", "uid": "echohealth", "schemaVersion": 39, "tags": []string{"echohealth"},
@@ -48,9 +48,9 @@ func variables() []object {
 	}
 }
 
-const height = 8 // of a panel, in Grafana's units
+const height = 8 // height of a panel in Grafana's grid units
 
-// layout places the panels in lines of 24 units.
+// layout places the panels in lines. Grafana's grid has 24 units in a line.
 func layout() []object {
 	var all []object
 	y := 0

@@ -1,15 +1,15 @@
 package main
 
-// selection is what the variables at the top of the dashboard choose.
+// selection matches the series that the user selects by the variables at the top of the dashboard.
 const selection = `job=~"$job",instance=~"$instance"`
 
-// panel is one picture. Its queries take the labels of selection where they say SELECTION.
+// panel is a panel of the dashboard. In its queries, SELECTION stands for the label matchers in selection.
 type panel struct {
 	title   string
 	about   string
-	kind    string // of Grafana: stat, timeseries, state-timeline or table
+	kind    string // Grafana's type of panel: stat, timeseries, state-timeline or table
 	unit    string
-	width   int // of 24
+	width   int // in grid units, at most 24
 	max     float64
 	queries []query
 }
@@ -25,7 +25,7 @@ type row struct {
 	panels []panel
 }
 
-// rows are the whole dashboard.
+// rows are all rows of the dashboard.
 var rows = []row{
 	{"Now", []panel{
 		{

@@ -1,10 +1,10 @@
-// Package faults holds the tests of what the library is for: that something is broken. They break real
-// servers, and the network in front of them, in every way that is known to them, and hold the answers of a
-// real Health to the table in docs/reliability.md, which they wrote:
+// Package faults tests what the library is for: the detection of faults. The tests break real servers, and
+// the network in front of them, in many ways. They compare the answers of a real Health with the table in
+// docs/reliability.md, which the tests themselves have written:
 //
 //	go test -C e2e -race ./faults/
-//	go test -C e2e -race ./faults/ -write   # writes it and the appendix's tables
+//	go test -C e2e -race ./faults/ -write   # writes the table, and the tables of the appendix
 //
-// faults_test.go is the list of the faults, a scene plays one of them on one kind of server, and a rig is a
-// service that is looked at meanwhile.
+// faults_test.go lists the faults. A scene produces one fault on one kind of server. A rig is the service
+// whose answers are observed during the fault.
 package faults

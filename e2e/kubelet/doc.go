@@ -1,10 +1,11 @@
-// Package kubelet holds the tests that run the example, and a service with a startup gate, under a real
-// kubelet with containerd: without a cluster, the pods are files in its folder of static pods. They need
-// root and run on demand:
+// Package kubelet contains tests that run the example, and a service with a startup gate, under a real
+// kubelet with containerd. There is no cluster. The pods are files in the kubelet's folder for static pods.
+// The tests need root and run only on demand:
 //
 //	make kubelet
 //
-// run builds everything and makes the namespaces; without it the tests are skipped. node_test.go starts
-// containerd and the kubelet, image_test.go makes the image, pod_test.go observes a pod, scenes_test.go is
-// what is expected. A table of what was seen is printed at the end; docs/kubernetes.md has one.
+// The script run builds everything and makes the namespaces. Without it the tests are skipped. node_test.go
+// starts containerd and the kubelet. image_test.go makes the image. pod_test.go observes a pod.
+// scenes_test.go contains what the tests expect. At the end, the tests print a table of what they observed.
+// docs/kubernetes.md contains such a table.
 package kubelet

@@ -1,3 +1,3 @@
-// Package observability tests what is in deploy/prometheus, deploy/alertmanager and deploy/grafana on a real
-// Prometheus and a real Alertmanager that scrape real services.
+// Package observability tests the files in deploy/prometheus, deploy/alertmanager and deploy/grafana with a
+// real Prometheus, which scrapes real services, and a real Alertmanager.
 package observability

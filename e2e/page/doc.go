@@ -1,2 +1,2 @@
-// Package page tests the status page in a real browser, on a service whose Redis is killed and started.
+// Package page tests the status page in a real browser. The service's Redis is killed and started again.
 package page

@@ -1,4 +1,5 @@
-// Package recipes has the code of docs/recipes.md and docs/coming-from.md: each Go block of the two pages is
-// in one of these files, and the tests run them against real servers. It is a module of its own, so that the
-// clients of these servers are in no other go.mod. The servers are in one more, which the tests build.
+// Package recipes contains the code of docs/recipes.md and docs/coming-from.md. Each Go block of the two
+// pages is in one of these files, and the tests run the blocks against real servers. The package is in a
+// separate module, so that no other go.mod requires the clients of these servers. The servers are in another
+// module, whose program the tests build.
 package recipes

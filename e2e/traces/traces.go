@@ -1,4 +1,4 @@
-// Package traces has the Go blocks of docs/traces.md.
+// Package traces contains the Go blocks of docs/traces.md.
 package traces
 
 import (

@@ -11,16 +11,16 @@ import (
 // Balancer is a running load balancer: HAProxy, nginx or Caddy.
 type Balancer struct{ Server }
 
-// NewHAProxy starts an HAProxy that ends with the test. configure returns the whole of its configuration, for
-// a frontend that listens on addr.
+// NewHAProxy starts an HAProxy that ends with the test. configure must return the whole configuration, in
+// which a frontend listens on addr.
 func NewHAProxy(t testing.TB, configure func(addr string) string) *Balancer {
 	t.Helper()
 	program := find(t, "haproxy", "haproxy", "/usr/sbin/haproxy")
 	return startBalancer(t, "HAProxy", configure, program, "-db", "-f", balancerConfig)
 }
 
-// NewNginx starts an nginx that ends with the test. configure returns the content of the http block for a
-// server that listens on addr.
+// NewNginx starts an nginx that ends with the test. configure must return the content of the http block, in
+// which a server listens on addr.
 func NewNginx(t testing.TB, configure func(addr string) string) *Balancer {
 	t.Helper()
 	program := find(t, "nginx", "nginx", "/usr/sbin/nginx")
@@ -28,7 +28,8 @@ func NewNginx(t testing.TB, configure func(addr string) string) *Balancer {
 	return startBalancer(t, "nginx", whole, program, "-e", "stderr", "-p", ".", "-c", balancerConfig)
 }
 
-// nginxConfig makes nginx write all its files to its working directory.
+// nginxConfig is the configuration around the content of the http block. It makes nginx write all its files
+// to its working directory.
 const nginxConfig = `
 daemon off;
 worker_processes 1;
@@ -44,8 +45,8 @@ scgi_temp_path scgi;
 %s}
 `
 
-// NewCaddy starts a Caddy that ends with the test. configure returns the sites of its Caddyfile, for a site
-// that listens on addr.
+// NewCaddy starts a Caddy that ends with the test. configure must return the sites of the Caddyfile, one of
+// which listens on addr.
 func NewCaddy(t testing.TB, configure func(addr string) string) *Balancer {
 	t.Helper()
 	program := find(t, "caddy", "caddy")
@@ -61,11 +62,12 @@ func startBalancer(t testing.TB, name string, configure func(addr string) string
 	b := &Balancer{}
 	b.lifecycle = lifecycle{
 		name: name, dir: mustMakeDir(t, account), answers: b.accepting,
-		stop: syscall.SIGTERM, // at once, without waiting for the clients
+		stop: syscall.SIGTERM, // stops immediately, without waiting for the clients
 	}
 	b.command = func() command {
 		path := filepath.Join(b.dir, balancerConfig)
-		os.WriteFile(path, []byte(configure(b.Addr())), 0o644) // if it can't be written, the program says so
+		// The error is ignored, because the balancer itself reports a missing configuration.
+		os.WriteFile(path, []byte(configure(b.Addr())), 0o644)
 		directories := []string{"HOME=" + b.dir, "XDG_CONFIG_HOME=" + b.dir, "XDG_DATA_HOME=" + b.dir}
 		return command{account: account, argv: argv, env: directories}
 	}

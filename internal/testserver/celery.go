@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// tasks is the application that the workers run. It defines these tasks: tasks.add and tasks.sleep.
+// tasks is the Python module with the Celery application. It defines the tasks tasks.add and tasks.sleep.
 const tasks = `
 import os
 import time
@@ -35,10 +35,11 @@ def sleep(seconds):
 `
 
 // Celery is a running Celery worker with the tasks tasks.add(x, y) and tasks.sleep(seconds). It listens on no
-// port, but has the methods of a Server. Stop is Celery's warm shutdown, which lets running tasks finish.
+// port, but has the methods of a Server that start and end it. Stop is Celery's warm shutdown, which lets
+// running tasks finish.
 type Celery struct {
 	lifecycle
-	celery   []string // the celery command
+	celery   []string // the command line of the program celery, without arguments
 	account  *user.User
 	broker   string
 	settings []string
@@ -61,9 +62,9 @@ func CelerySettings(lines ...string) CeleryOption {
 	return func(c *Celery) { c.settings = append(c.settings, lines...) }
 }
 
-// NewCelery starts a worker that ends with the test, and returns when it is ready,
-// which takes about two seconds. The broker's URL is one of Celery's. Several workers
-// on one broker need different names, by "--hostname".
+// NewCelery starts a worker that ends with the test, and returns when the worker is ready. The start takes
+// about two seconds. brokerURL is in Celery's notation. Several workers on one broker must have different
+// names, set by CeleryArgs("--hostname", ...).
 func NewCelery(t testing.TB, brokerURL string, opts ...CeleryOption) *Celery {
 	t.Helper()
 	c := &Celery{celery: celeryCommand(t), account: unprivileged(t, "nobody"), broker: brokerURL}
@@ -87,8 +88,8 @@ func NewCelery(t testing.TB, brokerURL string, opts ...CeleryOption) *Celery {
 	return c
 }
 
-// Send sends a task to a queue by "celery call", which takes about a second. It works
-// while the worker is stopped too.
+// Send sends a task to a queue by "celery call", which takes about a second. Send also works while the worker
+// is stopped.
 func (c *Celery) Send(t testing.TB, queue, task string, args ...any) {
 	t.Helper()
 	encoded, err := json.Marshal(slices.Concat([]any{}, args))
@@ -99,8 +100,8 @@ func (c *Celery) Send(t testing.TB, queue, task string, args ...any) {
 	call.mustRun(t, c.dir, "")
 }
 
-// celeryCommand returns Debian's Celery if it is installed. Its script uses the first Python in PATH, which
-// may be one without Celery.
+// celeryCommand returns the command line of Celery. It runs Debian's Celery, if installed, with Debian's
+// Python, because Debian's script uses the first Python in PATH, which may be a Python without Celery.
 func celeryCommand(t testing.TB) []string {
 	t.Helper()
 	program := find(t, "celery", "celery", "/usr/bin/celery")

@@ -8,21 +8,21 @@ import (
 	"time"
 )
 
-// A link is one client's connection to a proxy, and the connection to the server that
-// belongs to it.
+// A link is a client's connection to a proxy together with the proxy's connection to the server for this
+// client.
 type link struct {
 	proxy  *Proxy
 	client *net.TCPConn
-	done   chan struct{} // closed at the end
+	done   chan struct{} // closed when the link ends
 
-	// Guarded by the proxy's mutex:
+	// The proxy's mutex guards the fields below.
 	server  *net.TCPConn // nil until connected
-	counted bool         // the end of the client's connection is counted
+	counted bool         // whether countClosed has counted the end of the client's connection
 	ended   bool
-	closed  int // flows that delivered their end
+	closed  int // number of flows that have delivered the end of their data
 }
 
-// serve connects to the server at target and passes on the data of both sides.
+// serve connects to the server at target and passes on the data in both directions.
 func (l *link) serve(target string) {
 	server, err := (&net.Dialer{}).DialContext(l.proxy.ctx, "tcp", target)
 	if err != nil {
@@ -46,8 +46,8 @@ func (l *link) ignore() {
 	l.close()
 }
 
-// connected takes over the connection to the server, unless the link has been reset
-// meanwhile.
+// connected stores the connection to the server. If the link has been reset in the meantime, connected closes
+// the connection and returns false.
 func (l *link) connected(server *net.TCPConn) bool {
 	l.proxy.mu.Lock()
 	defer l.proxy.mu.Unlock()
@@ -68,7 +68,7 @@ func (l *link) over() bool {
 	}
 }
 
-// clientClosed notes that the client has closed its connection.
+// clientClosed records that the client has closed its connection.
 func (l *link) clientClosed() {
 	l.proxy.mu.Lock()
 	defer l.proxy.mu.Unlock()
@@ -97,7 +97,7 @@ func (l *link) reset() {
 	l.end(true)
 }
 
-// end closes both connections. The proxy's mutex is held, as it is for countClosed.
+// end closes both connections. The caller of end, and of countClosed, must hold the proxy's mutex.
 func (l *link) end(reset bool) {
 	if l.ended {
 		return
@@ -130,11 +130,11 @@ func abort(conn *net.TCPConn) {
 	conn.Close()
 }
 
-// queued is how many chunks a flow holds before it stops reading.
+// queued is the number of chunks that a flow holds before it stops reading.
 const queued = 16
 
-// A flow is one direction of a link. One goroutine receives and another delivers, so that the end of a
-// connection is noticed while nothing may pass, and delayed chunks do not delay each other.
+// A flow is one direction of a link. One goroutine receives and another delivers. So the flow notices the end
+// of a connection even while the mode lets no data pass, and delayed chunks do not delay each other.
 type flow struct {
 	link     *link
 	from, to *net.TCPConn
@@ -144,8 +144,8 @@ type flow struct {
 
 type chunk struct {
 	data []byte
-	at   time.Time // when it was received
-	err  error     // the event after the data: nil, io.EOF or a broken connection
+	at   time.Time // when the data was received
+	err  error     // nil, io.EOF, or the error of a broken connection, after the data
 }
 
 // receive reads until the end of the connection.
@@ -239,7 +239,8 @@ func (f *flow) hold(d time.Duration, changed <-chan struct{}) bool {
 	return false
 }
 
-// drop discards a chunk, but not the end of the client's connection.
+// drop discards a chunk's data. If the chunk ends the client's connection, drop closes the link. It reports
+// whether another chunk may follow.
 func (f *flow) drop(c chunk) bool {
 	if c.err != nil && !f.reply {
 		f.link.close()
@@ -247,7 +248,8 @@ func (f *flow) drop(c chunk) bool {
 	return c.err == nil
 }
 
-// finish passes on the event after the last byte of a chunk, if there was one.
+// finish handles err of a chunk whose data is delivered: it passes on io.EOF, and resets the link on any
+// other error. It reports whether another chunk may follow.
 func (f *flow) finish(err error) bool {
 	switch {
 	case err == nil:

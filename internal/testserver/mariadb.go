@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// MariaDB is a running MariaDB server. Its only database beside the system's is app, which the user app has
-// all privileges on. It keeps its data over Stop and Kill.
+// MariaDB is a running MariaDB server. Its only database besides the system's own is app. The user app has
+// all privileges on app. The server keeps its data over Stop and Kill.
 type MariaDB struct {
 	Server
 	program string
@@ -46,10 +46,10 @@ func NewMariaDB(t testing.TB, options ...string) *MariaDB {
 	return m
 }
 
-// mariaDBData is the data directory of a server that was never started.
+// mariaDBData is the data directory that every server copies.
 var mariaDBData template
 
-// initialize makes a data directory in dir, with database and user app.
+// initialize makes a data directory in dir, with the database app and the users app and admin.
 func (m *MariaDB) initialize(dir string) error {
 	install := command{account: m.account, argv: append([]string{"mariadb-install-db"}, m.storage(dir,
 		"auth-root-authentication-method=normal", "skip-test-db", "skip-name-resolve")...)}
@@ -61,13 +61,13 @@ func (m *MariaDB) initialize(dir string) error {
 	return err
 }
 
-// storage returns the arguments for the data directory in dir, followed by others as arguments. Every program
-// that opens this directory needs them.
+// storage returns the arguments that every program must get that opens the data directory in dir. It appends
+// the options others, which are given without dashes.
 func (m *MariaDB) storage(dir string, others ...string) []string {
 	argv := []string{"--no-defaults"}
 	for _, option := range append([]string{
 		"datadir=" + filepath.Join(dir, "data"), "innodb_log_file_size=4M", "innodb_buffer_pool_size=16M",
-		// Much faster, and safe unless the machine crashes.
+		// Without waiting for the disk, writing is much faster. Data is lost only if the machine crashes.
 		"innodb_flush_method=nosync", "innodb_flush_log_at_trx_commit=2",
 	}, others...) {
 		argv = append(argv, "--"+option)
@@ -75,7 +75,7 @@ func (m *MariaDB) storage(dir string, others ...string) []string {
 	return argv
 }
 
-// mariaDBSetup prepares the data. The first line lets CREATE USER work in a bootstrap.
+// mariaDBSetup prepares the data. FLUSH PRIVILEGES enables CREATE USER, which --bootstrap disables.
 const mariaDBSetup = `FLUSH PRIVILEGES;
 CREATE DATABASE app;
 CREATE USER app@'%' IDENTIFIED BY 'app-secret';
@@ -94,8 +94,8 @@ func (m *MariaDB) server() command {
 
 func (m *MariaDB) socket() string { return filepath.Join(m.dir, "socket") }
 
-// greeting returns nil when the server sends the first packet of a session, if only that it has too many
-// connections.
+// greeting returns nil if the server sends the first packet of a session. A packet that refuses the session,
+// because there are too many connections, is enough.
 func (m *MariaDB) greeting() error {
 	conn, err := net.DialTimeout("tcp", m.Addr(), time.Second)
 	if err != nil {

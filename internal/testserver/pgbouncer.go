@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// PgBouncer is a running PgBouncer in front of a PostgreSQL. It pools by transaction, and offers the server's
-// database app to the roles app and postgres.
+// PgBouncer is a running PgBouncer in front of a PostgreSQL. It pools connections by transaction. The roles
+// app and postgres can use the database app through it.
 type PgBouncer struct {
 	Server
 	program  string
@@ -20,7 +20,7 @@ type PgBouncer struct {
 }
 
 // NewPgBouncer starts a PgBouncer that ends with the test. Settings are lines of the section [pgbouncer] of
-// its configuration, such as "max_client_conn = 2". A setting that is given twice has its last value.
+// its configuration, such as "max_client_conn = 2". If a setting is given twice, the last value applies.
 func NewPgBouncer(t testing.TB, backend *Postgres, settings ...string) *PgBouncer {
 	t.Helper()
 	program := find(t, "pgbouncer", "pgbouncer", "/usr/sbin/pgbouncer")
@@ -30,7 +30,8 @@ func NewPgBouncer(t testing.TB, backend *Postgres, settings ...string) *PgBounce
 		dir:     mustMakeDir(t, backend.account),
 		command: b.server,
 		answers: b.accepting,
-		stop:    syscall.SIGQUIT, // at once: since 1.23 SIGTERM waits for the clients
+		// SIGQUIT stops PgBouncer immediately. Since version 1.23, SIGTERM waits for the clients.
+		stop: syscall.SIGQUIT,
 	}
 	b.SetPassword(t, "app-secret")
 	b.open(t)
@@ -38,8 +39,8 @@ func NewPgBouncer(t testing.TB, backend *Postgres, settings ...string) *PgBounce
 	return b
 }
 
-// server writes the configuration, which has the port, and returns how to start the program. If the file
-// can't be written, the program says that it is missing.
+// server writes the configuration file, because its port is known only now, and returns the command that
+// starts PgBouncer. A write error is ignored, because PgBouncer then reports the missing file.
 func (b *PgBouncer) server() command {
 	b.configure()
 	return command{account: b.backend.account, argv: []string{b.program, "pgbouncer.ini"}}
@@ -61,15 +62,16 @@ func (b *PgBouncer) write(name, text string) error {
 	return os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o644)
 }
 
-// DSN returns the URL of database app for the role app, by way of the PgBouncer.
+// DSN returns the URL of the database app, through PgBouncer, for the role app.
 func (b *PgBouncer) DSN() string { return b.dsn("app", "app-secret", "app") }
 
 func (b *PgBouncer) dsn(role, password, database string) string {
 	return fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable", role, password, b.Addr(), database)
 }
 
-// SetPassword changes the password of the role app that PgBouncer knows: it wants it from its clients, and
-// logs in to the PostgreSQL with it. PgBouncer reads it at its next start, and on Admin's RELOAD.
+// SetPassword changes the password of the role app in PgBouncer's list of users. Clients must give this
+// password, and PgBouncer logs in to the PostgreSQL with it. PgBouncer reads the list at its next start and
+// on Admin(t, "RELOAD").
 func (b *PgBouncer) SetPassword(t testing.TB, password string) {
 	t.Helper()
 	users := fmt.Sprintf("\"app\" %q\n%q %q\n", password, adminRole, adminPassword)
@@ -78,7 +80,7 @@ func (b *PgBouncer) SetPassword(t testing.TB, password string) {
 	}
 }
 
-// Use puts another PostgreSQL behind the PgBouncer. Its clients stay connected.
+// Use makes backend the PostgreSQL behind the PgBouncer. The PgBouncer's clients stay connected.
 func (b *PgBouncer) Use(t testing.TB, backend *Postgres) {
 	t.Helper()
 	b.backend = backend

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// FreePort returns a port of 127.0.0.1 without a listener, so that connecting to it is refused. No other
-// call in this test binary returns the same port.
+// FreePort returns a port of 127.0.0.1 on which no program listens, so that connecting to it is refused. No
+// other call in this test binary returns the same port.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	listener := listenFree(t)
@@ -19,12 +19,11 @@ func FreePort(t testing.TB) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-// firstPort is the lowest port that is handed out. It is above the default ports of
-// well-known servers.
+// firstPort is the lowest port that listenFree uses. It is above the default ports of well-known servers.
 const firstPort = 10240
 
-// handedOut are the ports of servers and tests. The port of a stopped server goes to no
-// other.
+// handedOut holds the ports of all servers and tests so far. A port stays in it when its server has stopped,
+// so that no other server gets this port.
 var handedOut struct {
 	mu    sync.Mutex // guards ports
 	ports map[int]bool
@@ -49,7 +48,7 @@ func listenFree(t testing.TB) net.Listener {
 	return nil
 }
 
-// reserve reserves port, and reports whether it was free.
+// reserve reserves port, and reports whether port was not reserved before.
 func reserve(port int) bool {
 	handedOut.mu.Lock()
 	defer handedOut.mu.Unlock()
@@ -63,8 +62,8 @@ func reserve(port int) bool {
 	return true
 }
 
-// ephemeralStart returns the first port of the range for outgoing connections. It returns
-// Linux's default if that is unknown or leaves too little room below it.
+// ephemeralStart returns the first port of the range for outgoing connections. It returns Linux's default if
+// the range is unknown or leaves too few ports between firstPort and itself.
 func ephemeralStart() int {
 	const linuxDefault, least = 32768, firstPort + 1024
 	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")

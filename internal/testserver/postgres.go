@@ -18,16 +18,16 @@ const (
 	adminPassword = "admin-secret"
 )
 
-// removeSegment removes the System V shared memory of a server that was killed. The system has room for 4096
-// segments, and never frees them.
+// removeSegment removes the System V shared memory segment of a killed server. The system never frees such a
+// segment, and has room for only 4096 of them.
 const removeSegment = `test ! -f data/postmaster.pid ||
 ipcrm -m $(sed -n '7s/^ *[0-9]* *//p' data/postmaster.pid)`
 
-// Postgres is a running PostgreSQL server. Its only database beside template1 is app,
-// owned by the ordinary role app. It keeps its data over Stop and Kill.
+// Postgres is a running PostgreSQL server. Its only databases are template1 and app. The ordinary role app
+// owns app. The server keeps its data over Stop and Kill.
 type Postgres struct {
 	Server
-	bin      string // directory of its programs
+	bin      string // directory of PostgreSQL's programs
 	account  *user.User
 	settings []string
 }
@@ -57,7 +57,7 @@ func newPostgres(t testing.TB, name string, settings []string) *Postgres {
 	t.Helper()
 	program := find(t, "postgres", "postgresql", "/usr/lib/postgresql/*/bin/postgres")
 	if real, err := filepath.EvalSymlinks(program); err == nil {
-		program = real // initdb and the others are beside it
+		program = real // initdb, psql and pg_basebackup are in the same directory
 	}
 	account := unprivileged(t, "postgres")
 	p := &Postgres{bin: filepath.Dir(program), account: account, settings: slices.Clone(settings)}
@@ -91,8 +91,9 @@ func (p *Postgres) postgres() command {
 	return command{account: p.account, argv: argv}
 }
 
-// accepting returns nil when the server accepts connections. Like pg_ctl it reads the last line of
-// postmaster.pid. The first line is the process's number: another number means that the file is an old one.
+// accepting returns nil when the server accepts connections. Like pg_ctl, it reads the state in the last line
+// of postmaster.pid. If the process id in the first line is not the server's, an earlier server has written
+// the file.
 func (p *Postgres) accepting() error {
 	lines := p.pidFile()
 	if len(lines) < 8 || lines[0] != strconv.Itoa(p.process.pid()) {
@@ -109,13 +110,13 @@ func (p *Postgres) pidFile() []string {
 	return strings.Split(strings.TrimSpace(string(text)), "\n")
 }
 
-// postgresData is the data directory of a cluster that was never started.
+// postgresData is the data directory that every server copies, except a standby.
 var postgresData template
 
 // copyCluster makes the server's data directory.
 func (p *Postgres) copyCluster() error { return postgresData.copy(p.account, p.dir, p.initialize) }
 
-// initialize makes a cluster in the subdirectory data of dir, with role and database app.
+// initialize makes a cluster in the subdirectory data of dir, with the role app and the database app.
 func (p *Postgres) initialize(dir string) error {
 	data, passwords := filepath.Join(dir, "data"), filepath.Join(dir, "password")
 	if err := os.WriteFile(passwords, []byte(adminPassword+"\n"), 0o644); err != nil {
@@ -133,7 +134,8 @@ func (p *Postgres) initialize(dir string) error {
 	return err
 }
 
-// setup prepares the cluster. One database less saves a third of the time of each copy.
+// setup prepares the cluster. It drops template0, because each copy of the cluster then takes a third less
+// time.
 const setup = `
 CREATE ROLE app LOGIN PASSWORD 'app-secret'
 ALTER DATABASE postgres RENAME TO app
@@ -142,19 +144,19 @@ ALTER DATABASE template0 IS_TEMPLATE false
 DROP DATABASE template0
 `
 
-// DSN returns the URL of database app for its owner, the role app, which is no
-// superuser. Its password is "app-secret".
+// DSN returns the URL of the database app for its owner, the role app, which is not a superuser. The password
+// is "app-secret".
 func (p *Postgres) DSN() string { return p.dsn("app", "app-secret") }
 
-// AdminDSN returns the URL of database app for the superuser.
+// AdminDSN returns the URL of the database app for the superuser.
 func (p *Postgres) AdminDSN() string { return p.dsn(adminRole, adminPassword) }
 
 func (p *Postgres) dsn(role, password string) string {
 	return fmt.Sprintf("postgres://%s:%s@%s/app?sslmode=disable", role, password, p.Addr())
 }
 
-// Exec executes SQL statements, each in a transaction of its own, as the superuser in
-// database app. It fails the test at the first error.
+// Exec executes SQL statements as the superuser in the database app, each in a separate transaction. It fails
+// the test at the first error.
 func (p *Postgres) Exec(t testing.TB, sql string) {
 	t.Helper()
 	p.psql(t, sql)
@@ -167,9 +169,9 @@ func (p *Postgres) psql(t testing.TB, sql string) string {
 	return psql.mustRun(t, p.dir, sql)
 }
 
-// UseCertificate makes the server offer TLS with a certificate and its private key, both PEM in one text. It
-// applies to new connections soon after the call, and replaces the certificate of an earlier call. DSN and
-// AdminDSN stay without TLS.
+// UseCertificate makes the server offer TLS. pem must contain a certificate and its private key. The
+// certificate applies to new connections soon after the call, and replaces the certificate of an earlier
+// call. DSN and AdminDSN still connect without TLS.
 func (p *Postgres) UseCertificate(t testing.TB, pem string) {
 	t.Helper()
 	write := command{account: p.account, argv: []string{"/bin/sh", "-c", "umask 077; cat > data/server.pem"}}
@@ -178,8 +180,8 @@ func (p *Postgres) UseCertificate(t testing.TB, pem string) {
 		ALTER SYSTEM SET ssl = on; SELECT pg_reload_conf();`)
 }
 
-// Standby starts a hot standby that follows the server by streaming replication and
-// has its settings. It ends with the test.
+// Standby starts a hot standby that ends with the test. It follows the server by streaming replication and
+// has the server's settings.
 func (p *Postgres) Standby(t testing.TB) *Postgres {
 	t.Helper()
 	standby := newPostgres(t, "the PostgreSQL standby", p.settings)

@@ -17,12 +17,13 @@ import (
 
 const supported = true
 
-// guardScript starts a guard and becomes the server, with the same process id ($$). The guard waits for a
-// line on descriptor 3, whose other end only the test binary holds. End of file instead of a line means that
-// the test binary has ended. The guard then kills the server with all its descendants, cleans up ($1) and
-// removes the server's directory ($0). It stops each process before it lists the children, so that the
-// process cannot start more of them meanwhile. The guard is not a child of the server, because the shell
-// between them has ended. So it is not frozen or killed with the server.
+// guardScript starts a guard and then executes the server in the same process, so that $$ is the server's
+// process id too. The guard waits for a line on descriptor 3. Only the test binary holds the other end of
+// this pipe. End of file instead of a line means that the test binary has ended. The guard then kills the
+// server with all its descendants, runs the cleanup command ($1) and removes the server's directory ($0). It
+// stops each process before it lists the process's children, so that the process cannot start more children
+// in the meantime. The guard is not a child of the server, because the shell between them has ended. So
+// freezing or killing the server's process tree does not affect the guard.
 const guardScript = `
 children() {
 	grep -l "^PPid:[[:space:]]*$1\$" /proc/[0-9]*/status | cut -d/ -f3
@@ -43,14 +44,16 @@ shift
 exec "$@" 3<&-
 `
 
-// A process is a server's first process, and the root of the tree of all of them.
+// A process is a server's first process, from which all the server's other processes descend.
 type process struct {
-	cmd   *exec.Cmd
-	guard *os.File // a line: the server has ended; end of file: the test binary has ended
+	cmd *exec.Cmd
+	// The guard's pipe. A line reports that the server has ended. End of file reports that the test binary has
+	// ended.
+	guard *os.File
 }
 
-// startProcess starts the program under the command's account, in dir, with its output
-// appended to log. The guard runs the shell command cleanup in dir.
+// startProcess starts a server under the command's account, in dir. The server's output is appended to log.
+// If the test binary ends first, the guard runs the shell command cleanup in dir.
 func startProcess(c command, dir, cleanup string, log *os.File) (*process, error) {
 	guarded, guard, err := os.Pipe()
 	if err != nil {
@@ -62,9 +65,9 @@ func startProcess(c command, dir, cleanup string, log *os.File) (*process, error
 	cmd.Env = c.environ()
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{guarded}
-	// In a session of its own it doesn't get the terminal's Ctrl-C. Nor does it, or the
-	// guard, get the SIGHUP with which the system wakes a frozen process group when the
-	// parent has died, if that was of the same session.
+	// In a new session, the server doesn't get SIGINT when the user presses Ctrl-C. If the parent dies while the
+	// server is frozen, the system sends SIGHUP to a process group of the same session. A new session protects
+	// the server and the guard from it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: credential(c.account)}
 	if err := cmd.Start(); err != nil {
 		guard.Close()
@@ -94,29 +97,30 @@ func removeLater(dir string) (remove func(), err error) {
 	}, nil
 }
 
-// credential returns nil for no account. The process then runs under the test's account.
+// credential returns the credential of account. For a nil account it returns nil, so that the process runs
+// under the test's account.
 func credential(account *user.User) *syscall.Credential {
 	if account == nil {
 		return nil
 	}
-	uid, _ := strconv.ParseUint(account.Uid, 10, 32) // numbers on Linux
+	uid, _ := strconv.ParseUint(account.Uid, 10, 32) // ids are numbers on Linux
 	gid, _ := strconv.ParseUint(account.Gid, 10, 32)
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// running reports whether the first process exists, frozen or not.
+// running reports whether the first process exists. A frozen process counts as running.
 func (p *process) running() bool {
 	_, state := procStat(p.pid())
 	return alive(state)
 }
 
-// signal signals only the first process, which is how a server is asked to stop.
+// signal signals only the first process, which shuts down the others itself.
 func (p *process) signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
 
-// freeze stops every process of the tree. It repeats until all are stopped, because a
-// process that was not yet stopped may have started another.
+// freeze stops every process of the tree. It repeats until all are stopped, because a process that was still
+// running may have started another.
 func (p *process) freeze() error {
 	return poll(10*time.Second, func() error {
 		running := 0
@@ -139,8 +143,8 @@ func (p *process) thaw() {
 	}
 }
 
-// kill kills every process of the tree and returns when they are gone. It freezes them
-// first, so that none can start another meanwhile.
+// kill kills every process of the tree and returns when they are gone. It freezes them first, so that none of
+// them can start another in the meantime.
 func (p *process) kill() error {
 	frozen := p.freeze()
 	pids := p.tree()
@@ -155,8 +159,8 @@ func (p *process) kill() error {
 	return frozen
 }
 
-// wait returns when the first process has ended by itself. After limit it returns an
-// error.
+// wait returns when the first process has ended by itself. If the process still runs after limit, wait
+// returns an error.
 func (p *process) wait(limit time.Duration) error {
 	err := poll(limit, func() error {
 		if p.running() {
@@ -170,14 +174,14 @@ func (p *process) wait(limit time.Duration) error {
 	return err
 }
 
-// reap reads the exit status of the first process, which has ended or is about to, and ends the guard.
+// reap waits for the end of the first process, reads its exit status, and ends the guard.
 func (p *process) reap() {
 	p.cmd.Wait()
 	p.guard.WriteString("ended\n")
 	p.guard.Close()
 }
 
-// gone returns an error while one of the processes exists.
+// gone returns an error if at least one of the processes still exists.
 func gone(pids []int) error {
 	for _, pid := range pids {
 		if _, state := procStat(pid); alive(state) {
@@ -187,8 +191,8 @@ func gone(pids []int) error {
 	return nil
 }
 
-// tree returns the first process and all its descendants. Process groups and sessions do
-// not suffice, because a PostgreSQL backend makes its own session.
+// tree returns the ids of the first process and all its descendants. Signalling the process group or the
+// session would not reach all of them, because a PostgreSQL backend makes its own session.
 func (p *process) tree() []int {
 	children := make(map[int][]int)
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the only error is a bad pattern
@@ -204,14 +208,14 @@ func (p *process) tree() []int {
 	return pids
 }
 
-// procStat returns a process's parent and its state as in proc(5): 'T' is stopped, 'Z' is
-// ended but not waited for. The state is 0 if there is no such process.
+// procStat returns the parent and the state of a process as in proc(5): 'T' means stopped, and 'Z' means that
+// the process has ended but its parent has not waited for it. The state is 0 if there is no such process.
 func procStat(pid int) (parent int, state byte) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, 0
 	}
-	// The name, in parentheses, may itself contain parentheses. The fields after it do not.
+	// The process's name, in parentheses, may itself contain parentheses. The fields after the name do not.
 	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
 	if len(fields) < 2 {
 		return 0, 0
@@ -222,13 +226,12 @@ func procStat(pid int) (parent int, state byte) {
 
 func alive(state byte) bool { return !slices.Contains([]byte{0, 'Z', 'X'}, state) }
 
-// setAccount makes a command run under an account, or under the test's own if it is nil.
+// setAccount makes cmd run under account. If account is nil, cmd runs under the test's account.
 func setAccount(cmd *exec.Cmd, account *user.User) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential(account)}
 }
 
-// shortenQueue makes the queue of connections that wait to be accepted as short as
-// possible.
+// shortenQueue makes the listener's queue, of connections that wait to be accepted, as short as possible.
 func shortenQueue(listener *net.TCPListener) error {
 	raw, err := listener.SyscallConn()
 	if err != nil {

@@ -12,8 +12,7 @@ import (
 	"time"
 )
 
-// supported is false: find skips every test that needs a server, so that the functions below are never
-// called.
+// supported is false. So find skips every test that needs a server, and the functions below are never called.
 const supported = false
 
 type process struct{}

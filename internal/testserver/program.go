@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// A command is a program to run, and how.
+// A command is a program to run, with its arguments, environment and account.
 type command struct {
 	argv    []string   // the program and its arguments
-	env     []string   // added to a plain environment
+	env     []string   // added to the environment that environ returns
 	account *user.User // nil for the account that the test runs under
 }
 
@@ -52,7 +52,7 @@ func (c command) run(dir, stdin string) (string, error) {
 	return stdout.String(), nil
 }
 
-// mustRun is run for a test that goes no further when the command fails.
+// mustRun is like run, but ends the test if the command fails.
 func (c command) mustRun(t testing.TB, dir, stdin string) string {
 	t.Helper()
 	output, err := c.run(dir, stdin)
@@ -62,9 +62,10 @@ func (c command) mustRun(t testing.TB, dir, stdin string) string {
 	return output
 }
 
-// find returns the path of a program. It prefers the match of patterns with the highest version in its path,
-// and then looks in PATH. If it finds no program, it skips the test. If ECHOHEALTH_REQUIRE_SERVERS is set, it
-// fails the test instead. Without this variable, -short always skips the test.
+// find returns the path of a program. It takes the first of the patterns that matches, and from its matches
+// the one with the highest version in its path. If no pattern matches, find searches PATH. If it finds no
+// program, it skips the test, or fails the test if ECHOHEALTH_REQUIRE_SERVERS is set. With -short, it skips
+// every test, unless ECHOHEALTH_REQUIRE_SERVERS is set.
 func find(t testing.TB, program, debianPackage string, patterns ...string) string {
 	t.Helper()
 	if testing.Short() && os.Getenv("ECHOHEALTH_REQUIRE_SERVERS") == "" {
@@ -93,7 +94,7 @@ func missing(t testing.TB, message string) {
 	t.Skip(message)
 }
 
-// newest returns the match of a pattern with the highest version number in it, or "".
+// newest returns the path that matches pattern and has the highest version number, or "" if no path matches.
 func newest(pattern string) string {
 	matches, _ := filepath.Glob(pattern) // the only error is a bad pattern
 	if len(matches) == 0 {
@@ -112,8 +113,9 @@ func numbers(path string) []int {
 	return found
 }
 
-// unprivileged returns the account to run a server under: as root the named one, since
-// PostgreSQL and RabbitMQ refuse to run as root or should not, else nil for the test's own.
+// unprivileged returns the account under which a server must run. If the test runs as root, this is the named
+// account, because PostgreSQL refuses to run as root, and other servers should not. Otherwise it is nil,
+// which means the test's account.
 func unprivileged(t testing.TB, name string) *user.User {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -126,8 +128,8 @@ func unprivileged(t testing.TB, name string) *user.User {
 	return account
 }
 
-// makeDir makes a directory that belongs to the account. It is not t.TempDir's, which
-// only the test's own account may enter.
+// makeDir makes a directory that belongs to the account. It doesn't use t.TempDir, because only the test's
+// account may enter that directory.
 func makeDir(account *user.User) (string, error) {
 	dir, err := os.MkdirTemp("", "echohealth-testserver-")
 	if err != nil || account == nil {
@@ -138,7 +140,7 @@ func makeDir(account *user.User) (string, error) {
 
 // give makes a file or directory belong to the account.
 func give(account *user.User, path string) error {
-	uid, _ := strconv.Atoi(account.Uid) // numbers on Linux
+	uid, _ := strconv.Atoi(account.Uid) // ids are numbers on Linux
 	gid, _ := strconv.Atoi(account.Gid)
 	return os.Chown(path, uid, gid)
 }
@@ -153,8 +155,8 @@ func mustMakeDir(t testing.TB, account *user.User) string {
 	return dir
 }
 
-// poll calls check, soon and then ever more rarely, until it returns nil. After limit
-// it returns check's last error.
+// poll calls check repeatedly until check returns nil. The pauses between the calls become longer, up to 50
+// ms. After limit, poll returns check's last error.
 func poll(limit time.Duration, check func() error) error {
 	const longest = 50 * time.Millisecond
 	deadline := time.Now().Add(limit)
@@ -167,7 +169,8 @@ func poll(limit time.Duration, check func() error) error {
 	}
 }
 
-// Program returns the path of a program that a test runs itself, as the servers' own are found.
+// Program returns the path of a program that the test runs itself. If the program is missing, Program skips
+// or fails the test, as the functions that start servers do.
 func Program(t testing.TB, program, debianPackage string) string {
 	t.Helper()
 	return find(t, program, debianPackage)

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// Prometheus is a running prometheus, or the alertmanager beside it. It keeps its data over Stop and Kill.
+// Prometheus is a running Prometheus or Alertmanager. It keeps its data over Stop and Kill.
 type Prometheus struct{ Server }
 
-// NewPrometheus starts a Prometheus that ends with the test. files are its configuration by their names,
-// "prometheus.yml" among them.
+// NewPrometheus starts a Prometheus that ends with the test. files maps the names of configuration files to
+// their contents, and must contain "prometheus.yml".
 func NewPrometheus(t testing.TB, files map[string]string) *Prometheus {
 	t.Helper()
 	program := find(t, "prometheus", "prometheus")
@@ -75,8 +75,8 @@ func (p *Prometheus) ready() error {
 	return nil
 }
 
-// Get asks Prometheus's HTTP API, such as "query" with the parameter query, and stores the answer's data in
-// into.
+// Get requests path of Prometheus's HTTP API, such as "query" with the parameter query, and decodes the
+// answer's data into the variable that into points to.
 func (p *Prometheus) Get(path string, parameters url.Values, into any) error {
 	response, err := webClient.Get("http://" + p.Addr() + "/api/v1/" + path + "?" + parameters.Encode())
 	if err != nil {

@@ -9,23 +9,23 @@ import (
 	"time"
 )
 
-// ProxyGoroutine is a function in the stack of every goroutine of a Proxy. A test that looks for leaks before
-// its proxies end must pass it to goleak.IgnoreAnyFunction.
+// ProxyGoroutine is the name of a function in the stack of every goroutine of a Proxy. A test that looks for
+// leaked goroutines while a proxy still runs must pass ProxyGoroutine to goleak.IgnoreAnyFunction.
 const ProxyGoroutine = "github.com/echo-probes/echohealth/internal/testserver.(*Proxy).run"
 
-// A Proxy passes TCP connections on to a server. Its modes produce network faults, which a server cannot
-// produce by itself. The first mode is Pass. A mode applies to data that arrives after the change, on
-// existing and on new connections.
+// A Proxy passes TCP connections on to a server. The proxy's mode, at first Pass, produces a network fault
+// that the server can't produce itself. A change of the mode also applies to existing connections, and to
+// data that the proxy has received but not yet delivered.
 type Proxy struct {
 	t       testing.TB
 	addr    string
 	ctx     context.Context // done when the proxy ends
 	running sync.WaitGroup
 
-	mu       sync.Mutex // guards the rest
+	mu       sync.Mutex // guards the fields below
 	target   string
 	listener net.Listener
-	fill     []net.Conn // the connections that fill the port's queue in the mode Drop
+	fill     []net.Conn // the connections that fill the listener's queue in the mode Drop
 	mode     mode
 	changed  chan struct{} // closed when mode changes
 	links    map[*link]bool
@@ -33,7 +33,7 @@ type Proxy struct {
 	open     int
 }
 
-// A mode decides how a proxy handles data. The zero value passes it on.
+// A mode decides how a proxy handles data. The zero value passes data on.
 type mode struct {
 	kind  modeKind
 	pause time.Duration
@@ -52,8 +52,8 @@ const (
 	drop
 )
 
-// NewProxy starts a proxy in front of target, such as a server's Addr. It ends with the
-// test. A connection to it is reset when the target refuses one.
+// NewProxy starts a proxy in front of target, such as a server's Addr. The proxy ends with the test. If
+// target refuses a connection, the proxy resets the client's connection.
 func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -81,42 +81,42 @@ func (p *Proxy) Addr() string { return p.addr }
 // Pass passes on all data, including the data that Stall held back.
 func (p *Proxy) Pass() { p.set(mode{kind: pass}) }
 
-// Delay delivers everything that the server sends d later. So a round trip takes d longer, and so does a long
-// answer as a whole.
+// Delay delivers everything that the server sends later by d. A round trip takes d longer. An answer in
+// several parts is delayed by d as a whole, not by d for each part.
 func (p *Proxy) Delay(d time.Duration) { p.set(mode{kind: delay, pause: d}) }
 
-// Stall passes nothing, in neither direction, like a network that loses every packet: connections stay, new
-// ones are accepted, and Pass later delivers the data.
+// Stall passes no data in either direction, like a network that loses every packet. Connections stay open,
+// and new connections are accepted. A later Pass delivers the data that was held back.
 func (p *Proxy) Stall() { p.set(mode{kind: stall}) }
 
-// Refuse closes the port, so that connecting is refused, and resets all connections.
-// Every other mode opens the same port again.
+// Refuse closes the port, so that connecting is refused, and resets all connections. Every other mode opens
+// the port again.
 func (p *Proxy) Refuse() { p.set(mode{kind: refuse}) }
 
-// Drop resets all connections and answers no connection attempt, like a firewall that
-// drops the packets. It needs Linux.
+// Drop resets all connections and answers no connection attempt, like a firewall that drops the packets. Drop
+// works only on Linux.
 func (p *Proxy) Drop() { p.set(mode{kind: drop}) }
 
-// Silent accepts connections and reads the data of clients, but never answers. Unlike Stall, it drops the
-// data, and nothing reaches the server. A connection that is accepted in this mode stays silent in all others
-// too.
+// Silent accepts connections and reads the data of clients, but never answers. Unlike Stall, it discards the
+// data, so that nothing reaches the server. A connection that is accepted in this mode stays silent even
+// after the mode changes.
 func (p *Proxy) Silent() { p.set(mode{kind: silent}) }
 
-// Drip delivers the data of the server byte by byte, with a pause before each.
+// Drip delivers the server's data byte by byte, with a pause of perByte before each byte.
 func (p *Proxy) Drip(perByte time.Duration) { p.set(mode{kind: drip, pause: perByte}) }
 
 // ResetOnReply passes on the data of clients, and resets each connection when the server answers on it.
 func (p *Proxy) ResetOnReply() { p.set(mode{kind: resetOnReply}) }
 
 // Redirect makes target the server of all connections that are accepted from now on, like a failover that
-// moves an address to another server. Existing connections stay with their server.
+// moves an address to another server. Existing connections stay with the earlier server.
 func (p *Proxy) Redirect(target string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.target = target
 }
 
-// Reset resets all connections at once. The mode stays as it is.
+// Reset resets all connections immediately. The mode does not change.
 func (p *Proxy) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -158,8 +158,8 @@ func (p *Proxy) set(m mode) {
 	}
 }
 
-// closePort resets all connections too. It is called with p.mu held, as are openPort,
-// fillPort, listen and resetAll.
+// closePort closes the port and resets all connections. The caller of closePort, openPort, fillPort, listen
+// or resetAll must hold p.mu.
 func (p *Proxy) closePort() {
 	if p.listener != nil {
 		p.listener.Close()
@@ -181,7 +181,8 @@ func (p *Proxy) openPort() {
 	p.listen(listener)
 }
 
-// bind opens the port again. The system may release it only a moment after it was closed.
+// bind opens the port again. It tries for up to a second, because the system may release a closed port a
+// moment later.
 func (p *Proxy) bind() (listener net.Listener, err error) {
 	err = poll(time.Second, func() (err error) {
 		listener, err = net.Listen("tcp4", p.addr)
@@ -190,8 +191,8 @@ func (p *Proxy) bind() (listener net.Listener, err error) {
 	return listener, err
 }
 
-// fillPort opens the port, accepts nothing, and fills its queue of connections, so that
-// the system drops all further packets.
+// fillPort opens the port, accepts no connection, and fills the listener's queue, so that the system drops
+// the packets of all further connection attempts.
 func (p *Proxy) fillPort() {
 	listener, err := p.bind()
 	if err == nil {
@@ -227,10 +228,10 @@ func (p *Proxy) resetAll() {
 // spawn starts a goroutine of the proxy.
 func (p *Proxy) spawn(work func()) { p.running.Go(func() { p.run(work) }) }
 
-// run is in the stack of each goroutine of the proxy, see ProxyGoroutine.
+// run calls work. It exists to be in the stack of each goroutine of the proxy, see ProxyGoroutine.
 func (p *Proxy) run(work func()) { work() }
 
-// current returns the mode, and a channel that is closed when it changes.
+// current returns the mode, and a channel that is closed when the mode changes.
 func (p *Proxy) current() (mode, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -247,8 +248,8 @@ func (p *Proxy) accept(listener net.Listener) {
 	}
 }
 
-// admit counts a connection and serves it, or resets it if the port was closed
-// meanwhile.
+// admit counts a connection and serves it. If the port was closed in the meantime, admit resets the
+// connection.
 func (p *Proxy) admit(listener net.Listener, client *net.TCPConn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

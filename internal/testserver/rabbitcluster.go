@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-// NewRabbitMQCluster starts a cluster of two RabbitMQ nodes that end with the test. It
-// takes about ten seconds. URL and Addr differ, and users and queues are the same. The
-// second node may be stopped and started.
+// NewRabbitMQCluster starts a cluster of two RabbitMQ nodes that end with the test. The start takes about ten
+// seconds. Each node has its own URL and Addr. Both have the same users and queues. The test may stop and
+// start the second node.
 func NewRabbitMQCluster(t testing.TB) (first, second *RabbitMQ) {
 	t.Helper()
-	// All nodes listen on one port for the distribution protocol, so each needs its own address.
+	// All nodes use the same port for the distribution protocol, so each needs a different address.
 	first = &RabbitMQ{host: "127.0.0.2"}
 	first.begin(t)
 	first.endWith(t)
@@ -32,7 +32,8 @@ func (q *RabbitMQ) node() string {
 	return "rabbit@" + q.host
 }
 
-// takeCookie gives the node the secret that the cluster's nodes share.
+// takeCookie gives the node the Erlang cookie of the cluster's first node, because all nodes of a cluster
+// must have the same cookie.
 func (q *RabbitMQ) takeCookie() error {
 	if q.first == nil {
 		return nil

@@ -16,25 +16,24 @@ import (
 	"time"
 )
 
-// rabbitNode is the name of a node without a cluster, the same for all: each has its own
-// port for the distribution protocol, and none is registered anywhere.
+// rabbitNode is the name of every node that isn't in a cluster. The names needn't differ, because each node
+// has a separate port for the distribution protocol and is registered nowhere.
 const rabbitNode = "rabbit@localhost"
 
-// RabbitMQ is a running RabbitMQ node without plugins. Its user app, whose password is
-// "app-secret", may do everything on the virtual host "/". It raises the memory alarm
-// at 1 GB, and no disk alarm before the disk is full. It keeps its durable queues and
-// persistent messages over Stop and Kill.
+// RabbitMQ is a running RabbitMQ node without plugins. Its user app, with the password "app-secret", has all
+// permissions on the virtual host "/". The node raises the memory alarm at 1 GB, and the disk alarm only if
+// less than 1 MB of the disk is free. It keeps durable queues and persistent messages over Stop and Kill.
 type RabbitMQ struct {
 	Server
-	install  string // directory of the installation
+	install  string // directory of RabbitMQ's installation
 	account  *user.User
 	settings []string
-	host     string    // of a cluster's node, an address; "" without a cluster
-	first    *RabbitMQ // the node whose cluster this one joins; nil for the first one
+	host     string    // address for the distribution protocol in a cluster; "" without a cluster
+	first    *RabbitMQ // first node of the cluster to join; nil for the first node and without a cluster
 }
 
-// NewRabbitMQ starts a RabbitMQ that ends with the test. It takes a few seconds. Settings
-// are lines of rabbitmq.conf, such as "listeners.ssl.1 = 127.0.0.1:5671".
+// NewRabbitMQ starts a RabbitMQ that ends with the test. The start takes a few seconds. Settings are lines of
+// rabbitmq.conf, such as "listeners.ssl.1 = 127.0.0.1:5671".
 func NewRabbitMQ(t testing.TB, settings ...string) *RabbitMQ {
 	t.Helper()
 	q := startRabbitMQ(t, settings...)
@@ -49,10 +48,9 @@ func startRabbitMQ(t testing.TB, settings ...string) *RabbitMQ {
 	return q
 }
 
-// begin starts the node.
 func (q *RabbitMQ) begin(t testing.TB) {
 	t.Helper()
-	// Not the rabbitmq-server of Debian's PATH, which wants to be root and logs to /var.
+	// The rabbitmq-server in Debian's PATH can't be used, because it must run as root and logs to /var.
 	program := find(t, "rabbitmq-server", "rabbitmq-server",
 		"/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server")
 	q.account = unprivileged(t, "rabbitmq")
@@ -80,13 +78,14 @@ func (q *RabbitMQ) Ctl(t testing.TB, args ...string) string {
 	t.Helper()
 	ctl := command{account: q.account, argv: append([]string{
 		filepath.Join(q.home(), "sbin", "rabbitmqctl"), "--quiet", "--node", q.node()}, args...)}
-	// The tool is a node too. It connects to the server's port and listens on none.
+	// rabbitmqctl is an Erlang node too. It connects to the server's distribution port, but must not listen on
+	// the same port.
 	ctl.env = append(q.environ(), "ERL_AFLAGS="+q.distribution()+" -dist_listen false")
 	return ctl.mustRun(t, q.dir, "")
 }
 
-// Eval evaluates an Erlang expression on the node, by rabbitmqctl, and returns its
-// value in Erlang's notation.
+// Eval evaluates an Erlang expression on the node by "rabbitmqctl eval" and returns the value in Erlang's
+// notation.
 func (q *RabbitMQ) Eval(t testing.TB, erlang string) string {
 	t.Helper()
 	if !strings.HasSuffix(erlang, ".") {
@@ -96,8 +95,8 @@ func (q *RabbitMQ) Eval(t testing.TB, erlang string) string {
 }
 
 func (q *RabbitMQ) server() command {
-	// With a name here the node joins the distribution before RabbitMQ itself would do
-	// so, which would start epmd first.
+	// A name in these flags makes the node join the distribution when Erlang starts. Otherwise RabbitMQ would do
+	// it later, and would start epmd first.
 	flags := "-noinput -sname " + rabbitNode + " -kernel inet_dist_use_interface {127,0,0,1} +S 2:2"
 	if q.host != "" {
 		flags = "-noinput -name " + q.node() + " -kernel inet_dist_use_interface {" +
@@ -109,16 +108,16 @@ func (q *RabbitMQ) server() command {
 		env: append(q.environ(),
 			"ERL_AFLAGS="+q.distribution(),
 			"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+flags,
-			// The script then becomes the server, instead of waiting for it.
+			// With this variable the script replaces itself by the server, instead of waiting for the server.
 			"RABBITMQ_ALLOW_INPUT=true",
 		),
 	}
 }
 
-// distribution is the flags that make Erlang nodes find each other by a fixed port, not
-// by epmd, a daemon that all Erlang programs of a machine share. They go by way of the
-// environment, so that they also reach the Erlang that RabbitMQ runs now and then for no
-// other purpose than to have epmd started.
+// distribution returns the flags with which Erlang nodes find each other by a fixed port. Without them they
+// use epmd, a daemon that all Erlang programs of a machine share. The flags must be passed in the
+// environment, because RabbitMQ sometimes starts another Erlang only to start epmd, and the flags must reach
+// that Erlang too.
 func (q *RabbitMQ) distribution() string {
 	port := q.controlPort
 	if q.first != nil {
@@ -127,10 +126,11 @@ func (q *RabbitMQ) distribution() string {
 	return fmt.Sprintf("-start_epmd false -erl_epmd_port %d", port)
 }
 
-// environ moves everything that RabbitMQ reads or writes into its directory.
+// environ returns the environment that moves everything that RabbitMQ reads or writes into the node's
+// directory.
 func (q *RabbitMQ) environ() []string {
 	return []string{
-		"HOME=" + q.dir, // with the Erlang cookie
+		"HOME=" + q.dir, // contains the Erlang cookie
 		fmt.Sprintf("RABBITMQ_USE_LONGNAME=%t", q.host != ""),
 		"RABBITMQ_SCRIPTS_DIR=" + filepath.Join(q.home(), "sbin"),
 		"RABBITMQ_NODENAME=" + q.node(),
@@ -144,7 +144,7 @@ func (q *RabbitMQ) environ() []string {
 		"RABBITMQ_LOG_BASE=" + q.dir,
 		"RABBITMQ_LOGS=-",
 		"ERL_CRASH_DUMP_SECONDS=0",
-		"ERL_EPMD_PORT=1", // an epmd that runs anyway is not to hear of this node
+		"ERL_EPMD_PORT=1", // so that no running epmd gets to know this node
 	}
 }
 
@@ -161,12 +161,12 @@ vm_memory_high_watermark.absolute = 1GB
 	return os.WriteFile(q.configFile(), []byte(text), 0o644)
 }
 
-// home is a directory with the layout of the installation.
+// home returns the path of the directory that makeHome makes in the layout of an installation.
 func (q *RabbitMQ) home() string { return filepath.Join(q.dir, "home") }
 
-// makeHome links to the Erlang applications of the installation that the server itself needs. For each of its
-// thousand modules, Erlang searches the directories of all applications. With the plugins' directories the
-// start takes twice as long.
+// makeHome links to the installation's scripts, and to only those Erlang applications in it that the server
+// itself needs. Erlang searches the directories of all applications for each of the server's thousand
+// modules, so with the plugins' directories the start would take twice as long.
 func (q *RabbitMQ) makeHome() error {
 	plugins := filepath.Join(q.home(), "plugins")
 	if err := os.MkdirAll(plugins, 0o755); err != nil {
@@ -187,14 +187,16 @@ func (q *RabbitMQ) makeHome() error {
 	return nil
 }
 
-// applications matches the list of dependencies in the .app file of an Erlang application.
+// applications matches the list of dependencies in the .app file of an Erlang application. atom matches a
+// name in this list.
 var (
 	applications = regexp.MustCompile(`\{applications,\s*\[[^\]]*\]`)
 	atom         = regexp.MustCompile(`[a-z]\w*`)
 )
 
-// need adds the directories of an application and of all that it depends on, by name.
-// Those that are not among the plugins belong to Erlang.
+// need adds the directories of an application and of all its dependencies to dirs, with the applications'
+// names as keys. It ignores applications that are not in the directory plugins, because these are part of
+// Erlang.
 func (q *RabbitMQ) need(application string, dirs map[string]string) {
 	if dirs[application] != "" {
 		return
@@ -210,7 +212,7 @@ func (q *RabbitMQ) need(application string, dirs map[string]string) {
 	}
 }
 
-// handshake returns nil when RabbitMQ answers the header that opens an AMQP connection.
+// handshake returns nil if RabbitMQ answers the header that opens an AMQP connection.
 func (q *RabbitMQ) handshake() error {
 	conn, err := net.DialTimeout("tcp", q.Addr(), time.Second)
 	if err != nil {

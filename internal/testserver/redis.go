@@ -31,8 +31,8 @@ func NewRedis(t testing.TB, args ...string) *Redis {
 	return redis
 }
 
-// NewSentinel starts a Sentinel that ends with the test. It watches master by the given name, and needs no
-// other Sentinel to agree.
+// NewSentinel starts a Sentinel that ends with the test. It watches master under the given name, and needs no
+// other Sentinel's agreement for a failover.
 func NewSentinel(t testing.TB, name string, master *Redis) *Redis {
 	t.Helper()
 	program := find(t, "redis-server", "redis-server")
@@ -43,7 +43,8 @@ func NewSentinel(t testing.TB, name string, master *Redis) *Redis {
 	}
 	sentinel.command = func() command {
 		file := filepath.Join(sentinel.dir, fmt.Sprintf("%d.conf", sentinel.port))
-		if _, err := os.Stat(file); err != nil { // otherwise Sentinel has written its own settings to it
+		// An existing file must stay, because Sentinel has written settings to it.
+		if _, err := os.Stat(file); err != nil {
 			text := fmt.Sprintf("bind 127.0.0.1\nport %d\nsentinel monitor %s 127.0.0.1 %d 1\n",
 				sentinel.port, name, master.Port())
 			if err := errors.Join(os.WriteFile(file, []byte(text), 0o600), give(account, file)); err != nil {
@@ -69,7 +70,7 @@ func startRedis(t testing.TB, args ...string) *Redis {
 		stop:    syscall.SIGTERM,
 	}
 	redis.command = func() command {
-		// The append-only file keeps the data over a Kill; snapshots would only be noise.
+		// The append-only file keeps the data over a Kill. So snapshots are not needed.
 		return command{account: account, argv: slices.Concat([]string{program,
 			"--bind", "127.0.0.1", "--port", strconv.Itoa(redis.port), "--dir", redis.dir,
 			"--appendonly", "yes", "--appendfsync", "no", "--save", "",
@@ -99,7 +100,8 @@ func (r *Redis) URL() string {
 	return u.String()
 }
 
-// ping returns nil if Redis has loaded its data and answers. An answer that a password is required is enough.
+// ping returns nil if Redis has loaded its data and answers. An error that a password is required counts as
+// an answer.
 func (r *Redis) ping() error {
 	conn, err := net.DialTimeout("tcp", r.Addr(), time.Second)
 	if err != nil {

@@ -18,23 +18,22 @@ const (
 	stopLimit  = 30 * time.Second
 )
 
-// A Server is the common part of PostgreSQL, MariaDB, Redis and RabbitMQ: an address, and the methods with
+// A Server is the part that the servers of this package have in common: an address, and the methods with
 // which a test stops, kills, freezes and restarts the server.
 type Server struct {
 	lifecycle
 	port        int
-	controlPort int // for RabbitMQ's own tools
+	controlPort int // RabbitMQ's port for the distribution protocol
 }
 
-// Addr returns the server's address, "127.0.0.1:port", which stays the same over
-// restarts.
+// Addr returns the server's address, "127.0.0.1:port". It stays the same when the server restarts.
 func (s *Server) Addr() string { return localAddr(s.port) }
 
 // Port returns the port of Addr.
 func (s *Server) Port() int { return s.port }
 
-// open gives a new server its ports and starts it. Another program may take a port just
-// before the server does; the server then gets others.
+// open gives a new server its ports and starts it. If another program takes a port before the server does,
+// open tries again with other ports.
 func (s *Server) open(t testing.TB) {
 	t.Helper()
 	for range 5 {
@@ -64,27 +63,28 @@ func (s *Server) portTaken() bool {
 	return strings.Contains(log, "address already in use") || strings.Contains(log, "eaddrinuse")
 }
 
-// lifecycle is the part of a server, or of a worker, that manages its processes.
+// lifecycle is the part of a Server, or of a Celery worker, that manages its processes.
 type lifecycle struct {
-	name    string         // for messages
-	dir     string         // configuration, data and log of the server
-	command func() command // how to start it
+	name    string         // for error messages
+	dir     string         // contains the server's configuration, data and log
+	command func() command // returns the command that starts the server
 	answers func() error   // returns nil when the server is ready
-	stop    syscall.Signal // asks it to shut down
-	cleanup string         // shell command, run in dir, that removes what a killed server left outside dir
+	stop    syscall.Signal // the signal that asks the server to shut down
+	// A shell command, run in dir, that removes what a killed server leaves outside dir.
+	cleanup string
 
-	process *process // nil while stopped
+	process *process // nil while the server is stopped
 	printed int64    // size of the log when the process was started
 }
 
-// Start starts the server again after Stop or Kill, on the same port with the same
-// data, and returns when it answers.
+// Start starts the server again after Stop or Kill, on the same port with the same data, and returns when the
+// server is ready.
 func (l *lifecycle) Start(t testing.TB) {
 	t.Helper()
 	if l.process != nil && l.process.running() {
 		t.Fatalf("%s is running already", l.name)
 	}
-	if l.process != nil { // it has ended by itself
+	if l.process != nil { // the process has ended by itself
 		l.process.reap()
 	}
 	if err := l.launch(); err != nil {
@@ -92,8 +92,7 @@ func (l *lifecycle) Start(t testing.TB) {
 	}
 }
 
-// Stop asks the server to shut down, and returns when it has. A frozen server is thawed
-// first.
+// Stop asks the server to shut down, and returns when the server has ended. It thaws a frozen server first.
 func (l *lifecycle) Stop(t testing.TB) {
 	t.Helper()
 	l.requireRunning(t)
@@ -112,8 +111,8 @@ func (l *lifecycle) Kill(t testing.TB) {
 	}
 }
 
-// Freeze stops all the server's processes with SIGSTOP. The system still accepts
-// connections in its name, until the backlog is full, but nothing answers them.
+// Freeze stops all the server's processes with SIGSTOP. The system still accepts connections for the server
+// until the listener's queue is full, but the server doesn't answer them.
 func (l *lifecycle) Freeze(t testing.TB) {
 	t.Helper()
 	l.requireRunning(t)
@@ -122,14 +121,15 @@ func (l *lifecycle) Freeze(t testing.TB) {
 	}
 }
 
-// Thaw lets a frozen server go on. The end of the test does so too.
+// Thaw continues a frozen server.
 func (l *lifecycle) Thaw(t testing.TB) {
 	t.Helper()
 	l.requireRunning(t)
 	l.process.thaw()
 }
 
-// endWith ends the server with the test, and shows its log if the test failed.
+// endWith ends the server when the test ends, and logs the last lines of the server's output if the test
+// failed.
 func (l *lifecycle) endWith(t testing.TB) {
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -139,7 +139,7 @@ func (l *lifecycle) endWith(t testing.TB) {
 	})
 }
 
-// launch starts the process and waits until the server answers.
+// launch starts the process and waits until the server is ready.
 func (l *lifecycle) launch() error {
 	log, err := os.OpenFile(l.logPath(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
@@ -187,7 +187,7 @@ func (l *lifecycle) kill() error {
 	return err
 }
 
-// end stops the server, whatever its state. It can't be started again.
+// end kills the server, if it runs, and removes its directory. Start can't start the server again.
 func (l *lifecycle) end() {
 	if l.process != nil {
 		l.kill()
@@ -208,7 +208,7 @@ func (l *lifecycle) requireRunning(t testing.TB) {
 	}
 }
 
-// giveUp fails the test for a server that has never started.
+// giveUp removes the directory of a server that has never started, and fails the test.
 func (l *lifecycle) giveUp(t testing.TB, err error) {
 	t.Helper()
 	defer os.RemoveAll(l.dir)
@@ -222,7 +222,7 @@ func (l *lifecycle) fatal(t testing.TB, action string, err error) {
 
 func (l *lifecycle) logPath() string { return filepath.Join(l.dir, "log") }
 
-// output returns the output of the server since its last start.
+// output returns what the server has printed since its last start.
 func (l *lifecycle) output() string {
 	text, err := os.ReadFile(l.logPath())
 	if err != nil {
@@ -231,7 +231,7 @@ func (l *lifecycle) output() string {
 	return string(text[min(l.printed, int64(len(text))):])
 }
 
-// logTail returns the last lines of output.
+// logTail returns the last 4 KiB of output.
 func (l *lifecycle) logTail() string {
 	const enough = 4 << 10
 	text := l.output()

@@ -6,16 +6,16 @@ import (
 	"sync"
 )
 
-// A template is a server's data directory as its first start finds it. The servers of the test binary copy
-// it, which is much faster than making one.
+// A template is a data directory that no server has used yet. Each server copies it, which is much faster
+// than making another.
 type template struct {
-	mu     sync.Mutex // guards the rest, also while the directory is made
-	dir    string     // has it as the subdirectory data
+	mu     sync.Mutex // guards the fields below, and is locked while the directory is made
+	dir    string     // contains the data directory as its subdirectory data
 	remove func()
 }
 
-// copy makes the subdirectory data of dir. The first call makes the template by initialize, which gets the
-// directory to make the subdirectory in.
+// copy copies the template to the subdirectory data of dir. The first call makes the template first: it calls
+// initialize, which must make the subdirectory data in the directory that it gets.
 func (t *template) copy(account *user.User, dir string, initialize func(dir string) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -47,7 +47,7 @@ func (t *template) make(account *user.User, initialize func(dir string) error) e
 	return nil
 }
 
-// end removes the directory, if there is one.
+// end removes the template's directory, if there is one.
 func (t *template) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,7 +1,7 @@
 // Package testserver starts real servers for tests: PostgreSQL, PgBouncer, MariaDB, Redis, RabbitMQ, Celery
-// workers, Prometheus, HAProxy, nginx and Caddy, each private to the test that asks for it, on a free port
-// of 127.0.0.1, so that a test may also stop, kill, freeze and restart it. A [Proxy] adds the faults of a
-// network.
+// workers, Prometheus, HAProxy, nginx and Caddy. Each server listens on a free port of 127.0.0.1 and is
+// private to the test that starts it. So the test may stop, kill, freeze and restart it. A [Proxy] simulates
+// faults of the network.
 //
 //	func TestMain(m *testing.M) { testserver.Main(m) }
 //
@@ -10,18 +10,20 @@
 //		…
 //		pg.Freeze(t)
 //
-// A New function's server ends with its test. A Shared function's server is one for the whole test binary; a
-// test must leave it as it was. A server whose program is not installed skips the test with a message that
-// names the Debian package; with ECHOHEALTH_REQUIRE_SERVERS set to anything but the empty string it fails the
-// test instead. Without that variable, -short skips every such test. On other systems than Linux no server is
-// used, as if none were installed. The proxy works everywhere.
+// The server of a New function ends with its test. The server of a Shared function is shared by all tests of
+// the test binary, so a test must not change it.
 //
-// Nothing outlives the test binary, however it ends: each server has a guard, a small shell process, that
-// kills the server and all its children when the test binary is gone, be it by a timeout or by kill -9.
+// A test whose server is not installed is skipped with a message that names the Debian package. If
+// ECHOHEALTH_REQUIRE_SERVERS is set to anything but the empty string, the test fails instead. Without this
+// variable, -short skips every test that needs a server. Servers run on Linux only. On another system they
+// count as not installed. The proxy works on every system.
 //
-// A server costs no goroutine. A proxy has one, and four for each connection, until its test ends. A test
-// that looks for leaked goroutines before that, with a deferred goleak.VerifyNone, passes
-// goleak.IgnoreAnyFunction with [ProxyGoroutine].
+// No server outlives the test binary, even if the binary ends by a timeout or by kill -9. Each server has a
+// guard, a small shell process, which kills the server and all its children when the test binary has ended.
+//
+// A server uses no goroutine. Until its test ends, a proxy uses one goroutine, and four more for each
+// connection. A test that looks for leaked goroutines earlier, for example with a deferred goleak.VerifyNone,
+// must pass goleak.IgnoreAnyFunction with [ProxyGoroutine].
 //
 // The methods of a server are not safe for concurrent use. The methods of a Proxy are.
 package testserver
@@ -37,44 +39,45 @@ import (
 //	func TestMain(m *testing.M) { testserver.Main(m) }
 func Main(m *testing.M) { os.Exit(Run(m)) }
 
-// Run is Main without the exit, for a TestMain that has more to do, such as to look for
-// leaked goroutines with goleak.Find. It returns the code to exit with.
+// Run is like Main, but returns the exit code instead of exiting. It is for a TestMain that must do more,
+// such as look for leaked goroutines with goleak.Find.
 func Run(m *testing.M) int {
 	defer endShared()
 	return m.Run()
 }
 
-// shared holds the state of the whole test binary.
+// shared holds the servers that all tests of the test binary share.
 var shared struct {
-	mu       sync.Mutex // guards the rest, also while a server starts
+	mu       sync.Mutex // guards the fields below, and is locked while a server starts
 	postgres *Postgres
 	redis    *Redis
 	rabbitmq *RabbitMQ
 }
 
-// SharedPostgres returns the test binary's common PostgreSQL, started at first use and ended by Main. Use it
-// in tests that neither stop nor change the server.
+// SharedPostgres returns the PostgreSQL that all tests of the test binary share. The first call starts it,
+// and Main ends it. A test that uses it must neither stop nor change it.
 func SharedPostgres(t testing.TB) *Postgres {
 	t.Helper()
 	return sharedServer(&shared.postgres, func() *Postgres { return startPostgres(t) })
 }
 
-// SharedRedis returns the test binary's common Redis, started at first use and ended
-// by Main. It is for tests that do it no harm.
+// SharedRedis returns the Redis that all tests of the test binary share. The first call starts it, and Main
+// ends it. A test that uses it must neither stop nor change it.
 func SharedRedis(t testing.TB) *Redis {
 	t.Helper()
 	return sharedServer(&shared.redis, func() *Redis { return startRedis(t) })
 }
 
-// SharedRabbitMQ returns the test binary's common RabbitMQ, started at first use and
-// ended by Main. It is for tests that do it no harm: no memory alarm, no deleted user.
+// SharedRabbitMQ returns the RabbitMQ that all tests of the test binary share. The first call starts it, and
+// Main ends it. A test that uses it must neither stop nor change it: it must not set off the memory alarm or
+// delete the user, for example.
 func SharedRabbitMQ(t testing.TB) *RabbitMQ {
 	t.Helper()
 	return sharedServer(&shared.rabbitmq, func() *RabbitMQ { return startRabbitMQ(t) })
 }
 
-// sharedServer starts a server into slot unless it holds one already. A start that
-// fails leaves the slot empty, so that the next test tries again and also fails.
+// sharedServer starts a server and stores it in slot, unless slot holds a server already. If the start fails,
+// slot stays empty. So the next test tries again and fails too, instead of using a server that doesn't run.
 func sharedServer[S any](slot **S, start func() *S) *S {
 	shared.mu.Lock()
 	defer shared.mu.Unlock()

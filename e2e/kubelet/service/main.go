@@ -1,6 +1,6 @@
-// Command service is what the tests of e2e/kubelet run in a container where the example does not do: a
-// service with a startup gate, one that migrates before it listens, one that takes much memory, and the
-// process that holds a pod's namespaces.
+// Command service runs in a container in tests of e2e/kubelet that can't use the example. It is one of these,
+// by its flags: a service with a startup gate, a service that migrates data before it listens, a service that
+// takes much memory, or the process that holds a pod's namespaces.
 package main
 
 import (
@@ -44,7 +44,7 @@ func main() {
 	}
 }
 
-// taken keeps the memory in use.
+// taken refers to the memory, so that the garbage collector doesn't free it.
 var taken []byte
 
 func take(mebibytes int) {
@@ -78,7 +78,8 @@ func serve(ctx context.Context, addr string, gate time.Duration) error {
 	return health.Shutdown(ctx, e)
 }
 
-// logProbes prints each request with its status, its user agent and whether its connection is kept.
+// logProbes prints each request with its status, its user agent, its header Connection and the client's
+// address.
 func logProbes(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		err := next(c)

@@ -1,7 +1,7 @@
-// Servers runs one of the servers that docs/recipes.md is tested with, as a process of its own, so that a
-// test can freeze and kill it. It is a module of its own: no client's go.mod has the modules of the
-// servers. The arguments are the kind of server, the address to listen on, and what else that kind needs.
-// Every server has the user app with the password app-secret.
+// Servers runs one of the servers for the tests of docs/recipes.md. It runs in a separate process, so that a
+// test can freeze and kill it. It is a separate module, so that the clients' go.mod does not require the
+// servers' modules. The arguments are the kind of server, the address to listen on, and further arguments of
+// that kind. A server that checks credentials has the user app with the password app-secret.
 package main
 
 import (
@@ -50,8 +50,8 @@ func serveNATS(address string, _ []string) error {
 	return errors.New("nats-server has ended")
 }
 
-// serveKafka is kfake, which is one broker in memory. To a wrong password it gives Kafka's answer: kfake
-// itself closes the connection.
+// serveKafka runs kfake, which simulates one broker in memory. It answers a wrong password with the error
+// that Kafka returns, because kfake itself would only close the connection.
 func serveKafka(address string, _ []string) error {
 	_, port, err := hostPort(address)
 	if err != nil {
@@ -76,7 +76,8 @@ func serveKafka(address string, _ []string) error {
 	select {}
 }
 
-// serveElasticsearch is a stand-in: it has the one answer that the recipe asks for, and checks the password.
+// serveElasticsearch simulates the only answer of Elasticsearch that the recipe needs, and checks the
+// password.
 func serveElasticsearch(address string, _ []string) error {
 	return http.ListenAndServe(address, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Elastic-Product", "Elasticsearch")
@@ -101,7 +102,7 @@ func serveSMTP(address string, _ []string) error {
 	return s.ListenAndServe()
 }
 
-// session takes a login, and no mail.
+// session accepts a login, but no mail.
 type session struct{ smtp.Session }
 
 func (session) Logout() error { return nil }
@@ -128,7 +129,7 @@ func serveTCP(address string, _ []string) error {
 	return err
 }
 
-// serveDNS knows the one name orders.test.
+// serveDNS answers queries for the name orders.test. No other name exists.
 func serveDNS(address string, _ []string) error {
 	return dns.ListenAndServe(address, "udp", dns.HandlerFunc(func(w dns.ResponseWriter, query *dns.Msg) {
 		answer := new(dns.Msg).SetReply(query)

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// answerLimit is the largest size of an answer with its head, in bytes.
+// answerLimit is the maximum size of an answer including its head, in bytes.
 const answerLimit = 1 << 20
 
 var (
@@ -21,14 +21,14 @@ var (
 	errExcess   = errors.New("the server sent more than its answer")
 )
 
-// Connection is one connection to a target. Unlike http.Transport it does not send a request again over
-// another connection, follow a redirect, or use a proxy: that would hide the faults of a rollout.
+// Connection is one connection to a target. Unlike http.Transport, it does not repeat a request over another
+// connection, follow a redirect, or use a proxy. Each of these would hide faults of a rollout.
 type Connection struct {
 	net.Conn
 	reader *bufio.Reader
-	limit  *io.LimitedReader // below reader
+	limit  *io.LimitedReader // limits what reader reads
 
-	DiscardBodies bool // answers have no Body
+	DiscardBodies bool // discard the bodies of answers
 }
 
 // Dial connects to a target. The caller must close the connection.
@@ -63,12 +63,12 @@ type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
-	Last   bool // the server closes the connection after this answer
+	Last   bool // whether the server closes the connection after this answer
 	Took   time.Duration
 }
 
-// Ask sends a request and reads the whole answer before the deadline of ctx. The caller must not use the
-// connection after an error.
+// Ask sends a request and reads the whole answer. The deadline of ctx limits both. After an error, the caller
+// must not use the connection again.
 func (c *Connection) Ask(ctx context.Context, r *http.Request) (*Answer, error) {
 	began := time.Now()
 	deadline, _ := ctx.Deadline()
@@ -92,8 +92,9 @@ func (c *Connection) Ask(ctx context.Context, r *http.Request) (*Answer, error) 
 	return a, nil
 }
 
-// refusal returns the alert of a server that refused the client's certificate, or else err, the error of a
-// write. In TLS 1.3 the client's handshake ends before the server's, so the alert comes during the request.
+// refusal handles the error of a write. If the server refused the client's certificate, refusal returns the
+// server's TLS alert, and otherwise err. In TLS 1.3 the client ends the handshake before the server does, so
+// the alert may arrive during the request.
 func (c *Connection) refusal(err error) error {
 	if _, ok := c.Conn.(*tls.Conn); ok {
 		if _, readErr := c.Read(make([]byte, 1)); isAlert(readErr) {
@@ -121,7 +122,7 @@ func (c *Connection) read(r *http.Request) (*Answer, error) {
 	return &Answer{Status: response.StatusCode, Header: response.Header, Body: body, Last: response.Close}, nil
 }
 
-// readHead reads the head of the answer. It skips a few informational answers, such as 103 Early Hints.
+// readHead reads the head of the answer. It skips up to four informational answers, such as 103 Early Hints.
 func (c *Connection) readHead(r *http.Request) (*http.Response, error) {
 	for range 5 {
 		response, err := http.ReadResponse(c.reader, r)
@@ -136,7 +137,8 @@ func (c *Connection) readHead(r *http.Request) (*http.Response, error) {
 	return nil, errNotHTTP
 }
 
-// notHTTP returns errors of the network as they are. It replaces errors of parsing, which quote the server.
+// notHTTP returns an error of the network unchanged. It replaces an error of parsing, because such an error
+// quotes the server's text.
 func notHTTP(err error) error {
 	_, isNetwork := errors.AsType[net.Error](err)
 	if isNetwork || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {

@@ -15,7 +15,7 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// Explain returns a few words on an error of Ask or Dial.
+// Explain describes an error of Ask or Dial in a few words.
 func (s Settings) Explain(err error) string {
 	dns, isDNS := errors.AsType[*net.DNSError](err)
 	errno, isErrno := errors.AsType[syscall.Errno](err)
@@ -50,19 +50,19 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// errnoTexts has the socket errors of Windows by their numbers too, because Windows never returns the values
-// that package syscall has there for the names.
+// errnoTexts contains Windows's socket errors by their numbers too, because package syscall defines the names
+// on Windows with values that Windows never returns.
 var errnoTexts = map[syscall.Errno]string{
 	syscall.ECONNREFUSED: "connection refused",
 	10061:                "connection refused",
 	syscall.ECONNRESET:   "connection reset",
 	syscall.ECONNABORTED: "connection reset",
-	syscall.EPIPE:        "connection reset", // a write returns it where a read returns ECONNRESET
+	syscall.EPIPE:        "connection reset", // reading returns ECONNRESET in the same case
 	10053:                "connection reset",
 	10054:                "connection reset",
 }
 
-// ExplainStatus returns the likely cause of an answer's status, or "".
+// ExplainStatus returns the likely cause of an answer's status, or "" if it knows none.
 func (s Settings) ExplainStatus(t Target, a *Answer) string {
 	switch {
 	case a.Status/100 == 3:
@@ -74,12 +74,13 @@ func (s Settings) ExplainStatus(t Target, a *Answer) string {
 	case a.Status == http.StatusNotFound:
 		return "there is no such check, group or endpoint, or the prefix is another"
 	case a.Status == http.StatusBadRequest && bytes.Contains(a.Body, []byte("SSL certificate")):
-		return "the server does not accept the client certificate, or requires one (--cert and --key)" // nginx
+		// nginx answers so.
+		return "the server does not accept the client certificate, or requires one (--cert and --key)"
 	}
 	return ""
 }
 
-// explainRefusal returns the fault of the credentials, with the flag that sets them.
+// explainRefusal describes what is wrong with the credentials, and names the flag that sets them.
 func (s Settings) explainRefusal(t Target) string {
 	switch {
 	case s.Credentials != "":
@@ -90,7 +91,8 @@ func (s Settings) explainRefusal(t Target) string {
 	return "a token is missing (--token-env or --token-file)"
 }
 
-// StatusText returns the status with the words of net/http, never with those of the server.
+// StatusText returns the status with the text that package net/http has for it. It never contains the
+// server's own text.
 func StatusText(status int) string {
 	if name := http.StatusText(status); name != "" {
 		return strconv.Itoa(status) + " " + name

@@ -10,7 +10,8 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// explainTLS returns a few words on an error of TLS, with the flag that may help, or "" for other errors.
+// explainTLS describes an error of TLS in a few words, and names a flag that may help. For another error it
+// returns "".
 func (s Settings) explainTLS(err error) string {
 	if failed, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return "the certificate is not accepted: " + s.explainCertificate(failed.Err)
@@ -38,7 +39,7 @@ func (s Settings) explainCertificate(err error) string {
 	return "it is not signed by an authority that the system trusts (--cacert names one)"
 }
 
-// namesOf returns the hosts of a certificate, as in "for app.example".
+// namesOf returns up to three hosts of a certificate, as in "for app.example".
 func namesOf(certificate *x509.Certificate) string {
 	names := certificate.DNSNames
 	for _, ip := range certificate.IPAddresses {
@@ -53,13 +54,14 @@ func namesOf(certificate *x509.Certificate) string {
 	return "for " + strings.Join(names, ", ")
 }
 
-// isAlert reports whether err is a TLS alert from the server.
+// isAlert reports whether err is a TLS alert that the server sent.
 func isAlert(err error) bool {
 	operation, ok := errors.AsType[*net.OpError](err)
 	return ok && operation.Op == "remote error"
 }
 
-// explainAlert returns a few words on an alert. The text of an alert comes from package tls.
+// explainAlert describes a TLS alert in a few words. The alert's text comes from package tls, not from the
+// server.
 func (s Settings) explainAlert(err error) string {
 	operation, _ := errors.AsType[*net.OpError](err)
 	alert := strings.TrimPrefix(operation.Err.Error(), "tls: ")

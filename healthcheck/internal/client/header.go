@@ -9,7 +9,8 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// ParseHeader parses lines such as "KEY: VALUE". Its errors never quote a value, which may be a secret.
+// ParseHeader parses lines such as "KEY: VALUE" into a header. Its errors never quote a value, because a
+// value may be a secret.
 func ParseHeader(lines []string) (http.Header, error) {
 	header := http.Header{"User-Agent": {"echohealth-healthcheck"}}
 	for _, line := range lines {
@@ -34,18 +35,18 @@ func ParseHeader(lines []string) (http.Header, error) {
 	return header, nil
 }
 
-// ownHeaders are the headers on the transfer of a message, which the client sets.
+// ownHeaders are the headers that the client itself sets, because they control the transfer of a message.
 var ownHeaders = map[string]bool{
 	"Connection": true, "Content-Length": true, "Transfer-Encoding": true,
 	"Trailer": true, "Upgrade": true, "Te": true,
 }
 
-// isToken reports whether s is a field name, as in RFC 9110, section 5.6.2.
+// isToken reports whether s is a valid field name (RFC 9110, section 5.6.2).
 func isToken(s string) bool {
 	return s != "" && strings.Trim(s, text.Letters+text.Digits+"!#$%&'*+-.^_`|~") == ""
 }
 
-// isFieldValue reports whether s may be a field's value, as in RFC 9110, section 5.5.
+// isFieldValue reports whether s is a valid field value (RFC 9110, section 5.5).
 func isFieldValue(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }

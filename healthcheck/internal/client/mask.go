@@ -6,7 +6,7 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// Mask returns raw without a user, a password and a query. Raw need not be a valid URL.
+// Mask returns raw with its user, password and query hidden. raw need not be a valid URL.
 func Mask(raw string) string {
 	scheme, rest, found := strings.Cut(raw, "://")
 	if found && strings.Trim(scheme, text.Letters) == "" {
@@ -17,7 +17,7 @@ func Mask(raw string) string {
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
 		scheme += "***"
 		if strings.ContainsAny(rest[:at], "?#") {
-			return scheme // what follows the @ may be of the query
+			return scheme // the text after the @ may belong to the query
 		}
 		rest = rest[at:]
 	}

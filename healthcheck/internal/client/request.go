@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Ask sends a request over a new connection, and returns within the timeout.
+// Ask sends a request over a new connection and returns the answer. s.Timeout limits the whole call.
 func (s Settings) Ask(ctx context.Context, t Target, method string) (*Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
@@ -16,7 +16,8 @@ func (s Settings) Ask(ctx context.Context, t Target, method string) (*Answer, er
 		return nil, ContextError(ctx, err)
 	}
 	defer c.Close()
-	// Otherwise an interrupted --watch would wait for a server that hangs.
+	// When ctx ends, closing the connection interrupts c.Ask. Otherwise an interrupted --watch would wait for a
+	// server that hangs.
 	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 	r := t.NewRequest(method, s.Header)
 	r.Close = true
@@ -28,7 +29,7 @@ func (s Settings) Ask(ctx context.Context, t Target, method string) (*Answer, er
 	return a, nil
 }
 
-// ContextError returns the error of ctx if ctx has ended, and else err.
+// ContextError returns the error of ctx if ctx has ended, and otherwise err.
 func ContextError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// Settings are the settings of all requests.
+// Settings apply to all requests.
 type Settings struct {
-	Timeout     time.Duration // for a whole answer
+	Timeout     time.Duration // limit for a whole answer
 	Header      http.Header
-	Credentials string      // the origin of the Authorization in Header, in words; "" without one
-	TLS         *tls.Config // for https URLs; nil is the default; an empty ServerName is the URL's host
+	Credentials string // describes which flag set Authorization in Header; "" if none did
+	// TLS is for https URLs. Nil means the defaults of package tls. An empty ServerName means the URL's host.
+	TLS *tls.Config
 }
 
 // HasCredentials reports whether a request to the target has credentials.

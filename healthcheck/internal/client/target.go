@@ -1,5 +1,5 @@
-// Package client sends requests to a target and reads the answers. It speaks HTTP/1.1 over its own
-// connections, without proxies, redirects and retries.
+// Package client sends requests to a target and reads the answers. It speaks HTTP/1.1. It uses no proxy,
+// follows no redirect and retries no request.
 package client
 
 import (
@@ -18,13 +18,13 @@ const (
 	unixScheme    = "unix://"
 )
 
-// Target is a URL and the address of its server.
+// Target is a URL together with the address to connect to.
 type Target struct {
 	network, Address string
-	socket           string   // the path of a UNIX socket; empty over TCP
-	URL              *url.URL // its host is localhost over a UNIX socket
-	replica          bool     // Address is one of several addresses of the URL's host
-	Statuses         []string // the statuses of its endpoint; nil for a path that the user chose
+	socket           string   // path of the UNIX socket; "" for TCP
+	URL              *url.URL // with the host localhost if the target is a UNIX socket
+	replica          bool     // WithAddress has set Address
+	Statuses         []string // the statuses that its endpoint may have; nil for a path that the user gave
 }
 
 // ParseTarget parses a URL with the scheme http, https or unix.
@@ -49,7 +49,7 @@ func ParseTarget(raw string) (Target, error) {
 	return Target{network: "tcp", URL: u, Address: net.JoinHostPort(u.Hostname(), port(u))}, nil
 }
 
-// afterHost returns the path, the query and the fragment of a URL without decoding them.
+// afterHost returns the path, the query and the fragment of a URL, not decoded.
 func afterHost(raw string) string {
 	_, rest, _ := strings.Cut(raw, "://")
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
@@ -58,9 +58,10 @@ func afterHost(raw string) string {
 	return ""
 }
 
-// misplacedCharacter returns a character that must not be in the part of a URL after its host, and what to
-// write instead. If a password has a #, a ? or a /, package url ends the host there and puts the rest of the
-// password into this part. The request would go to another host, and messages would show the password.
+// misplacedCharacter checks the part of a URL after its host. It describes a character that must not be
+// there, and how to write it, or returns "". If a password contains #, ? or /, package url ends the host
+// there, and the rest of the password becomes part of tail. The request would then go to another host, and
+// messages would show the rest of the password.
 func misplacedCharacter(tail string) string {
 	switch {
 	case strings.Contains(tail, "#"):
@@ -72,7 +73,8 @@ func misplacedCharacter(tail string) string {
 	return ""
 }
 
-// parseProblem returns the reason of package url, unless it may quote a password.
+// parseProblem returns the text of package url's error. If this text may quote a password, parseProblem
+// returns another text.
 func parseProblem(err error, raw string) string {
 	parse, ok := errors.AsType[*url.Error](err)
 	if !ok || strings.Contains(raw, "@") {
@@ -81,8 +83,8 @@ func parseProblem(err error, raw string) string {
 	return parse.Err.Error()
 }
 
-// parseSocket parses the part of a URL after unix://. It is a file and perhaps a path, as in
-// /run/app.sock:/api/health/live/.
+// parseSocket parses the part of a URL after unix://. This part is a file, with or without a path after a
+// colon, such as /run/app.sock:/api/health/live/.
 func parseSocket(rest string) (Target, error) {
 	shown := Mask(unixScheme + rest)
 	file, path := splitSocket(rest)
@@ -101,7 +103,7 @@ func parseSocket(rest string) (Target, error) {
 	return Target{network: "unix", Address: file, socket: file, URL: u}, nil
 }
 
-// splitSocket splits at the last colon that a slash follows. It ignores colons in a query.
+// splitSocket splits rest at the last colon before a slash. It ignores colons in the query.
 func splitSocket(rest string) (file, path string) {
 	beforeQuery, _, _ := strings.Cut(rest, "?")
 	if i := strings.LastIndex(beforeQuery, ":/"); i >= 0 {
@@ -110,8 +112,8 @@ func splitSocket(rest string) (file, path string) {
 	return rest, ""
 }
 
-// isSocketPath reports whether s is an absolute path without a user and a password. A path may have an @, as
-// app@1.sock of systemd.
+// isSocketPath reports whether s is an absolute path and contains no user with a password. An @ alone is
+// allowed, because systemd uses names such as app@1.sock.
 func isSocketPath(s string) bool {
 	hasPassword := strings.Contains(s[:max(strings.LastIndexByte(s, '@'), 0)], ":")
 	return strings.HasPrefix(s, "/") && !strings.ContainsAny(s, "?#") && !hasPassword
@@ -127,7 +129,7 @@ func port(u *url.URL) string {
 	return "80"
 }
 
-// String returns the URL as the user wrote it, without its secrets.
+// String returns the URL as the user wrote it, with its secrets hidden.
 func (t Target) String() string {
 	switch {
 	case t.socket == "":
@@ -138,7 +140,7 @@ func (t Target) String() string {
 	return unixScheme + t.socket
 }
 
-// Name returns the URL, and the address too if the URL's host has several.
+// Name returns the URL, followed by the address if WithAddress has set it.
 func (t Target) Name() string {
 	if t.replica {
 		return t.String() + " (" + t.Address + ")"
@@ -146,8 +148,8 @@ func (t Target) Name() string {
 	return t.String()
 }
 
-// Identity returns a text that no other target has, even if Name does not show the difference, such as
-// another query. It must not be printed, because it may have a secret.
+// Identity returns a text that is different for each target, even if their Names are equal because the URLs
+// differ only in the query. The text may contain a secret, so it must not be printed.
 func (t Target) Identity() string { return t.Address + " " + t.URL.String() }
 
 // IsTLS reports whether the URL's scheme is https.
@@ -158,7 +160,8 @@ func (t Target) HasUser() bool { return t.URL.User != nil }
 
 func (t Target) hasPath() bool { return strings.Trim(t.URL.Path, "/") != "" }
 
-// OrBelow returns t if its URL has a path, and else the target of an endpoint below the default prefix.
+// OrBelow returns t if its URL has a path. Otherwise it returns the target of an endpoint below the default
+// prefix.
 func (t Target) OrBelow(endpoint string) Target {
 	if t.hasPath() {
 		return t
@@ -166,8 +169,8 @@ func (t Target) OrBelow(endpoint string) Target {
 	return t.Below(endpoint)
 }
 
-// Below returns the target of an endpoint, such as "ready/". The prefix is the URL's path, or the default
-// prefix if the URL has no path.
+// Below returns the target of an endpoint, such as "ready/". The URL's path is the prefix. If the URL has no
+// path, the prefix is the default prefix.
 func (t Target) Below(endpoint string) Target {
 	u := *t.URL
 	if !t.hasPath() {
@@ -179,14 +182,14 @@ func (t Target) Below(endpoint string) Target {
 	return t
 }
 
-// HasHostName reports whether the host's addresses must be looked up. The two addresses of localhost are the
-// same host.
+// HasHostName reports whether the host is a name whose addresses must be looked up. localhost is not looked
+// up, because its IPv4 and IPv6 addresses are the same host.
 func (t Target) HasHostName() bool {
 	_, err := netip.ParseAddr(t.URL.Hostname())
 	return err != nil && t.socket == "" && t.URL.Hostname() != "localhost"
 }
 
-// WithAddress returns t with one address of its host. A request for it still names the host.
+// WithAddress returns t with one of its host's addresses. A request for this target still names the host.
 func (t Target) WithAddress(addr netip.Addr) Target {
 	t.Address = net.JoinHostPort(addr.String(), port(t.URL))
 	t.replica = true

@@ -1,4 +1,4 @@
-// Package conformance asks every endpoint of a service, and validates each answer.
+// Package conformance requests every endpoint of a service and validates each answer.
 package conformance
 
 import (
@@ -16,17 +16,18 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// testTimeout limits the whole test, for services with many or slow checks.
+// testTimeout limits the duration of the whole test, because a service may have many or slow checks.
 const testTimeout = time.Minute
 
-// Test asks every endpoint of a service, and validates each answer.
+// Test requests every endpoint of a service and validates each answer.
 type Test struct {
 	Request client.Settings
-	Target  client.Target // the prefix, or no path
-	FailOn  health.Level  // the lowest level that is a failure of the service
+	Target  client.Target // its path is the prefix; without a path, the default prefix applies
+	FailOn  health.Level  // the lowest level at which the test fails, even without faults
 }
 
-// Run prints the faults of the answers. It reports whether there are none, and the service is well.
+// Run runs the test and prints the faults of the answers. It returns true if there are no faults and the
+// service's level is below FailOn.
 func (c Test) Run(ctx context.Context, out *terminal.Output) bool {
 	ctx, cancel := context.WithTimeout(ctx, testTimeout)
 	defer cancel()
@@ -58,12 +59,12 @@ type testRun struct {
 	target  client.Target
 
 	report report
-	level  health.Level  // the worst level of an answer
-	valid  client.Target // the first endpoint with a valid answer; its URL is nil without one
-	names  []string      // of the checks and the metrics
-	groups []string      // their names
-	open   bool          // no guard closes /detailed/
-	closed bool          // a guard closes an endpoint
+	level  health.Level  // the worst level of all answers
+	valid  client.Target // the first target with a valid answer; its URL is nil if there is none
+	names  []string      // names of the checks
+	groups []string      // names of the groups
+	open   bool          // whether /detailed/ gave a JSON document, so no guard protects it
+	closed bool          // whether a guard refused the request for an endpoint
 }
 
 const (
@@ -71,10 +72,10 @@ const (
 	groupPath = "groups/"
 )
 
-// endpoint is a path below the prefix, with the validation of its answer.
+// endpoint is a path below the prefix and the function that validates its answer.
 type endpoint struct {
 	path     string
-	public   bool // no guard may close it
+	public   bool // a guard must not protect it
 	validate func(f *findings, status int, body jsonvalue.Object)
 }
 
@@ -86,7 +87,8 @@ var endpoints = []endpoint{
 	{"", false, validateDetailed},
 }
 
-// testEndpoint sends GET with and without the trailing slash, and HEAD.
+// testEndpoint sends GET with a trailing slash. If the endpoint exists and is open, it also sends GET without
+// the slash, and HEAD.
 func (t *testRun) testEndpoint(e endpoint) {
 	if t.testGet(e, "/") {
 		t.testGet(e, "")
@@ -94,7 +96,7 @@ func (t *testRun) testEndpoint(e endpoint) {
 	}
 }
 
-// testGet sends GET to an endpoint. It reports whether the endpoint exists and is open.
+// testGet sends GET to an endpoint. It reports whether the answer's status is the status of a health answer.
 func (t *testRun) testGet(e endpoint, slash string) bool {
 	at := t.target.Below(e.path + slash)
 	a := t.ask(http.MethodGet, at)
@@ -117,8 +119,8 @@ func (t *testRun) testGet(e endpoint, slash string) bool {
 	return found
 }
 
-// testOtherStatus validates a status that no health answer has, and returns a remark for the row. A guard may
-// refuse a request without credentials.
+// testOtherStatus validates a status that no health answer has. It returns a remark for the answer's row. The
+// status of a guard that refuses a request without credentials is no fault, unless the endpoint is public.
 func (t *testRun) testOtherStatus(f *findings, e endpoint, at client.Target, a *client.Answer) string {
 	const rule = "a health answer must have 200 or 503"
 	status, why := client.StatusText(a.Status), t.request.ExplainStatus(at, a)
@@ -138,7 +140,8 @@ func (t *testRun) testOtherStatus(f *findings, e endpoint, at client.Target, a *
 	return ""
 }
 
-// testBody validates a body, and returns the state in it. It stores the checks' names and the worst level.
+// testBody validates a body and returns the state of its outcome. It also stores the names of checks and
+// groups, and the worst level.
 func (t *testRun) testBody(f *findings, e endpoint, at client.Target, a *client.Answer) string {
 	body, err := jsonvalue.ParseObject(a.Body)
 	if err != nil {
@@ -150,7 +153,8 @@ func (t *testRun) testBody(f *findings, e endpoint, at client.Target, a *client.
 		t.valid = at
 	}
 	o := outcome.Judge(t.request, at, a)
-	// A check may be optional, and so may those of a group, so their errors are no failures of the service.
+	// The answers of single checks and groups don't count for the level. A check may be optional, so its error
+	// need not be a failure of the service.
 	if o.Problem == "" && !strings.HasPrefix(e.path, checkPath) && !strings.HasPrefix(e.path, groupPath) {
 		t.level = max(t.level, o.Level)
 	}
@@ -159,7 +163,7 @@ func (t *testRun) testBody(f *findings, e endpoint, at client.Target, a *client.
 			t.names = append(t.names, c.Name)
 		}
 	}
-	groups, _ := jsonvalue.ParseObject(body.Find("groups")) // empty without groups
+	groups, _ := jsonvalue.ParseObject(body.Find("groups")) // empty if the service has no groups
 	for _, g := range groups {
 		if health.IsCheckName(g.Name) && !slices.Contains(t.groups, g.Name) {
 			t.groups = append(t.groups, g.Name)
@@ -169,7 +173,7 @@ func (t *testRun) testBody(f *findings, e endpoint, at client.Target, a *client.
 	return o.State()
 }
 
-// testHead sends HEAD, whose answer must have the status and the headers of GET.
+// testHead sends HEAD. The answer must have the status and the headers of an answer to GET.
 func (t *testRun) testHead(e endpoint) {
 	at := t.target.Below(e.path + "/")
 	a := t.ask(http.MethodHead, at)
@@ -185,7 +189,8 @@ func (t *testRun) testHead(e endpoint) {
 	t.report.add(http.MethodHead, at, a, "", *f)
 }
 
-// testUnknownPath asks for a path that no service has. The answer must be 404, or the answer of a guard.
+// testUnknownPath requests a path that no service has. The answer must be the middleware's 404, or a guard's
+// refusal if the guard protects /detailed/ too.
 func (t *testRun) testUnknownPath() {
 	at := t.target.Below("there-is-no-such-endpoint/")
 	a := t.ask(http.MethodGet, at)
@@ -200,8 +205,8 @@ func (t *testRun) testUnknownPath() {
 	t.report.add(http.MethodGet, at, a, "", *f)
 }
 
-// testOtherMethod sends POST to an endpoint that gave a valid answer. At a wrong URL a POST could change
-// data.
+// testOtherMethod sends POST to an endpoint that gave a valid answer. It uses no other URL, because a POST to
+// a wrong URL could change data.
 func (t *testRun) testOtherMethod() {
 	a := t.ask(http.MethodPost, t.valid)
 	if a == nil {
@@ -218,7 +223,8 @@ func (t *testRun) testOtherMethod() {
 	t.report.add(http.MethodPost, t.valid, a, "", *f)
 }
 
-// ask returns the answer. Without an answer it adds the reason to the report, and returns nil.
+// ask sends a request and returns the answer. If there is no answer, it adds the reason to the report and
+// returns nil.
 func (t *testRun) ask(method string, at client.Target) *client.Answer {
 	a, err := t.request.Ask(t.ctx, at, method)
 	if err != nil {
@@ -232,7 +238,7 @@ func (t *testRun) ask(method string, at client.Target) *client.Answer {
 	return a
 }
 
-// service returns the state of the service in a few words.
+// service describes the state of the service in a few words.
 func (t *testRun) service() string {
 	switch {
 	case t.valid.URL == nil:

@@ -14,10 +14,10 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// findings are the faults of an answer, each in a sentence.
+// findings are the faults of an answer. Each is one sentence.
 type findings []string
 
-// findingsLimit is the largest number of findings for one answer.
+// findingsLimit is the maximum number of findings for one answer.
 const findingsLimit = 20
 
 func (f *findings) add(format string, args ...any) {
@@ -44,7 +44,7 @@ func (f *findings) validateHeaders(a *client.Answer) {
 	}
 }
 
-// kubeletTimeout is the default of a probe's timeoutSeconds.
+// kubeletTimeout is the default of timeoutSeconds in a Kubernetes probe.
 const kubeletTimeout = time.Second
 
 func (f *findings) validateDuration(a *client.Answer) {
@@ -58,12 +58,13 @@ func isRefused(a *client.Answer) bool {
 	return a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden
 }
 
-// isNotFound reports whether the middleware itself, and not the application, answered 404.
+// isNotFound reports whether the answer is a 404 of the health middleware, not of the application.
 func isNotFound(a *client.Answer) bool {
 	return a.Status == http.StatusNotFound && strings.TrimSpace(string(a.Body)) == `{"error":"not_found"}`
 }
 
-// validateOneOf returns the string in raw if it is allowed, and else "".
+// validateOneOf returns the string in raw if it is one of allowed. Otherwise it adds a finding and returns
+// "".
 func (f *findings) validateOneOf(name string, raw json.RawMessage, allowed ...string) string {
 	s, _ := jsonvalue.AsString(raw)
 	if !slices.Contains(allowed, s) {
@@ -73,7 +74,7 @@ func (f *findings) validateOneOf(name string, raw json.RawMessage, allowed ...st
 	return s
 }
 
-// quoted returns a JSON value for a finding.
+// quoted formats a JSON value for a finding.
 func quoted(raw json.RawMessage) string {
 	if raw == nil {
 		return "missing"
@@ -81,7 +82,8 @@ func quoted(raw json.RawMessage) string {
 	return text.CleanWord(string(raw))
 }
 
-// validateTime returns the time in raw, or the zero time if raw is none.
+// validateTime returns the time in raw. If raw is not a valid time, it adds a finding and returns the zero
+// time.
 func (f *findings) validateTime(name string, raw json.RawMessage) time.Time {
 	t, ok := jsonvalue.AsTime(raw)
 	if !ok {

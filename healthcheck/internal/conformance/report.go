@@ -12,10 +12,10 @@ import (
 // report is the result of the test.
 type report struct {
 	rows  [][]terminal.Cell // one for each request
-	wrong []string          // the findings, with their requests
+	wrong []string          // the findings, each with its method and path
 }
 
-// add adds a row and the findings of a request. The answer is nil if there was none.
+// add adds a row for a request, and its findings. a is nil if there was no answer.
 func (r *report) add(method string, t client.Target, a *client.Answer, remark string, f findings) {
 	verdict := terminal.Cell{Text: "ok", Level: health.Well}
 	if len(f) > 0 {
@@ -31,7 +31,7 @@ func (r *report) add(method string, t client.Target, a *client.Answer, remark st
 	}
 }
 
-// print prints the report of a target, and the state of the service.
+// print prints the rows and findings for target t, and the state of the service.
 func (r *report) print(out *terminal.Output, t client.Target, service string) {
 	out.Printf("%s\n\n", t)
 	for _, line := range out.Table(r.rows, terminal.UnlimitedWidth) {

@@ -15,7 +15,7 @@ func validateLive(f *findings, code int, body jsonvalue.Object) {
 	f.validateTimestamp(body)
 }
 
-// phases are the phases that an answer may have.
+// phases are the valid values of "phase", and of "reason" in readiness.
 var phases = []string{"starting", "draining"}
 
 func validateReady(f *findings, code int, body jsonvalue.Object) {
@@ -23,7 +23,7 @@ func validateReady(f *findings, code int, body jsonvalue.Object) {
 	f.validateCode(code, status == "not_ready")
 	now := f.validateTimestamp(body)
 	if body.Find("checks") == nil {
-		return // a guard leaves only the status
+		return // a guard removes the checks from the answer
 	}
 	statuses := f.validateChecks(body, now)
 	reason := body.Find("reason")
@@ -69,7 +69,8 @@ func validateSingle(f *findings, code int, body jsonvalue.Object) {
 	f.validateCode(code, status == "error")
 }
 
-// validateCode validates that the HTTP status agrees with the document.
+// validateCode validates the HTTP status. It must be 503 if the document means unavailable, and otherwise
+// 200.
 func (f *findings) validateCode(code int, unavailable bool) {
 	want := http.StatusOK
 	if unavailable {

@@ -10,8 +10,8 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// validateChecks validates the member "checks" of an answer, and returns the statuses in it. Now is the
-// answer's timestamp.
+// validateChecks validates the member "checks" of an answer, and returns the statuses of the checks. now is
+// the answer's timestamp.
 func (f *findings) validateChecks(body jsonvalue.Object, now time.Time) []string {
 	raw := body.Find("checks")
 	list, err := jsonvalue.ParseObject(raw)
@@ -34,8 +34,8 @@ func (f *findings) validateChecks(body jsonvalue.Object, now time.Time) []string
 	return statuses
 }
 
-// validateCheck validates the object of one check, and returns its status. Findings have the prefix before
-// the names of members. A zero now is unknown.
+// validateCheck validates the object of one check, and returns its status. A finding names a member with
+// prefix before it. now is zero if the time is unknown.
 func (f *findings) validateCheck(prefix string, check jsonvalue.Object, now time.Time) string {
 	status := f.validateOneOf(prefix+"status", check.Find("status"), health.StatusesOf("checks")...)
 	f.validateReason(prefix, check.Find("reason"), status)
@@ -65,7 +65,8 @@ func (f *findings) validateReason(prefix string, raw json.RawMessage, status str
 	}
 }
 
-// validateTimes validates since and last_ok. Earlier versions have neither.
+// validateTimes validates "since" and "last_ok". Both may be missing, because earlier versions of the
+// service's package don't send them.
 func (f *findings) validateTimes(prefix string, check jsonvalue.Object, status string, now time.Time) {
 	rawSince, rawOK := check.Find("since"), check.Find("last_ok")
 	var since time.Time
@@ -87,10 +88,10 @@ func (f *findings) validateTimes(prefix string, check jsonvalue.Object, status s
 	}
 }
 
-// errorLength is the largest length of an error's text: 1 KiB and an ellipsis.
+// errorLength is the maximum length of an error's text in bytes: 1 KiB and an ellipsis.
 const errorLength = 1024 + len("…")
 
-// validateErrorText validates the member "error", which a private port may have.
+// validateErrorText validates the member "error", which only answers on a private port have.
 func (f *findings) validateErrorText(prefix string, raw json.RawMessage, status string) {
 	message, isString := jsonvalue.AsString(raw)
 	switch {
@@ -114,8 +115,8 @@ func (f *findings) validateMilliseconds(prefix string, raw json.RawMessage) {
 	}
 }
 
-// validateMember validates any other member. Its value must be too simple for an address, a DSN or the text
-// of an error.
+// validateMember validates a member that has no other rule. Its value must be simple, so that it can't be an
+// address, a DSN or the text of an error.
 func (f *findings) validateMember(prefix string, m jsonvalue.Member) {
 	s, isString := jsonvalue.AsString(m.Value)
 	_, isNumber := jsonvalue.AsNumber(m.Value)

@@ -12,26 +12,26 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// The limits for the display of one answer.
+// These limits apply to the display of one answer.
 const (
 	errorLimit   = 160
 	checksLimit  = 100
 	detailsLimit = 20
 )
 
-// Document is the body of a health answer. Its texts are printable.
+// Document is the body of a health answer. Its texts contain only printable characters.
 type Document struct {
 	Status, Reason, Phase, Version string
 	Checks                         []Check
 	Groups                         []Group
-	Lasting                        Lasting  // only in the answer for one check
-	Details                        []string // only in the answer for one check
+	Lasting                        Lasting  // set only in the answer for one check
+	Details                        []string // members that no other field holds
 }
 
 // Check is one member of "checks".
 type Check struct {
 	Name, Status, Reason string
-	Milliseconds         string // empty if the check has no time
+	Milliseconds         string // empty if the check has no response time
 	Lasting              Lasting
 	Details              []string
 }
@@ -41,8 +41,8 @@ type Group struct{ Name, Status string }
 
 var errNoDocument = errors.New("the body is not a health document")
 
-// Parse parses a body. Sent is the time of the answer by the server's clock, and zero if unknown. Parse
-// accepts missing and invalid members, which --all reports.
+// Parse parses a body. sent is the time of the answer by the server's clock, or zero if unknown. Parse
+// accepts missing and invalid members, because only --all reports them.
 func Parse(body []byte, sent time.Time) (Document, error) {
 	members, err := jsonvalue.ParseObject(body)
 	status := display(members.Find("status"))
@@ -77,7 +77,7 @@ func Parse(body []byte, sent time.Time) (Document, error) {
 	return d, nil
 }
 
-// HasCheckNotOK reports whether a check is not ok. The service may still be ready.
+// HasCheckNotOK reports whether at least one check is not ok. The service may be ready nevertheless.
 func (d Document) HasCheckNotOK() bool {
 	return slices.ContainsFunc(d.Checks, func(c Check) bool { return c.Status != "ok" })
 }
@@ -89,14 +89,14 @@ func parseChecks(raw json.RawMessage, now time.Time) []Check {
 	}
 	var checks []Check
 	for _, m := range members[:min(len(members), checksLimit)] {
-		object, _ := jsonvalue.ParseObject(m.Value) // any other value counts as an empty object
+		object, _ := jsonvalue.ParseObject(m.Value) // a value that is not an object counts as an empty object
 		checks = append(checks, parseCheck(m.Name, object, now))
 	}
 	return checks
 }
 
 func parseGroups(raw json.RawMessage) []Group {
-	members, _ := jsonvalue.ParseObject(raw) // any other value counts as an empty object
+	members, _ := jsonvalue.ParseObject(raw) // a value that is not an object counts as an empty object
 	var groups []Group
 	for _, m := range members[:min(len(members), checksLimit)] {
 		object, _ := jsonvalue.ParseObject(m.Value)
@@ -105,7 +105,7 @@ func parseGroups(raw json.RawMessage) []Group {
 	return groups
 }
 
-// parseCheck parses the members of a check. Now is the time of the answer by the server's clock.
+// parseCheck parses the members of a check. now is the time of the answer by the server's clock.
 func parseCheck(name string, members jsonvalue.Object, now time.Time) Check {
 	c := Check{Name: text.CleanWord(name)}
 	for _, m := range members {
@@ -137,7 +137,7 @@ func appendDetail(details []string, m jsonvalue.Member) []string {
 	return append(details, text.CleanWord(m.Name)+"="+display(m.Value))
 }
 
-// display returns a JSON value for display.
+// display formats a JSON value for display.
 func display(raw json.RawMessage) string {
 	var s string
 	if json.Unmarshal(raw, &s) != nil {

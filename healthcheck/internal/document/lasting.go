@@ -7,18 +7,19 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/jsonvalue"
 )
 
-// Lasting tells for how long a check has had its status, by the service's clock. Both fields are empty for a
-// check that is ok, for a status that is less than a second old, and for an answer without times.
+// Lasting describes for how long a check has had its status, by the service's clock. Both fields are empty if
+// the check is ok, if it has had its status for less than a second, or if the answer has no times.
 type Lasting struct {
-	Span   string // such as "4m10s"
-	lastOK string // "never ok", or "last ok 2h5m ago" if that was long before the span
+	Span   string // for example "4m10s"
+	lastOK string // "never ok", or "last ok 2h5m ago" if this was at least lastOKGap before the error began
 }
 
-// lastOKGap is the least time from the last ok to an error for which the last ok is displayed. A shorter time
-// is the usual one between two runs of a check.
+// lastOKGap is the minimum time between a check's last ok and the beginning of its error for which the last
+// ok is displayed. A shorter time is normal between two runs of a check.
 const lastOKGap = time.Minute
 
-// parseLasting parses the members since and last_ok of a check that is not ok. A zero now is unknown.
+// parseLasting parses the members "since" and "last_ok" of a check that is not ok. now is zero if the time is
+// unknown.
 func parseLasting(members jsonvalue.Object, status string, now time.Time) (l Lasting) {
 	since, ok := jsonvalue.AsTime(members.Find("since"))
 	if !ok || now.IsZero() || now.Sub(since) < time.Second {

@@ -1,4 +1,4 @@
-// Package jsonvalue parses JSON of unknown structure, and keeps the order of the members.
+// Package jsonvalue parses JSON of unknown structure and keeps the order of an object's members.
 package jsonvalue
 
 import (
@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// Object is a JSON object. Its members have the order of the service's configuration, which a map would lose.
+// Object is a JSON object. Unlike a map, it keeps the order of its members, which is the order of the
+// service's configuration.
 type Object []Member
 
 // Member is a member of a JSON object.
@@ -25,7 +26,7 @@ func ParseObject(raw []byte) (Object, error) {
 		return nil, errors.New("it is not a JSON object")
 	}
 	decoder := json.NewDecoder(bytes.NewReader(raw))
-	_, err := decoder.Token() // the brace
+	_, err := decoder.Token() // skip the brace
 	var o Object
 	for err == nil && decoder.More() {
 		var name json.Token
@@ -48,7 +49,7 @@ func (o Object) Find(name string) json.RawMessage {
 	return nil
 }
 
-// AsString returns the string in raw.
+// AsString returns the string in raw. The second result is false if raw is not a JSON string.
 func AsString(raw json.RawMessage) (string, bool) {
 	var s string
 	if raw == nil || json.Unmarshal(raw, &s) != nil || raw[0] != '"' {
@@ -57,13 +58,14 @@ func AsString(raw json.RawMessage) (string, bool) {
 	return s, true
 }
 
-// AsNumber returns the number in raw.
+// AsNumber returns the number in raw. The second result is false if raw is not a number.
 func AsNumber(raw json.RawMessage) (float64, bool) {
 	f, err := strconv.ParseFloat(string(raw), 64)
 	return f, err == nil
 }
 
-// AsTime returns the time in raw, which must be RFC 3339 in UTC.
+// AsTime returns the time in raw. The second result is false if raw is not a string with a time in RFC 3339
+// and UTC.
 func AsTime(raw json.RawMessage) (time.Time, bool) {
 	s, _ := AsString(raw)
 	t, err := time.Parse(time.RFC3339, s)

@@ -8,7 +8,8 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 )
 
-// Checklist returns the outcome for a terminal, with a row for each check and each group.
+// Checklist returns the lines that show an outcome on a terminal, with one line for each check and each
+// group.
 func Checklist(out *terminal.Output, o Outcome, width int) []string {
 	head := []terminal.Cell{{Text: o.State(), Level: o.Level}}
 	lasting := o.Document.Lasting.String()

@@ -1,4 +1,4 @@
-// Package outcome asks targets once, and judges their answers.
+// Package outcome sends one request to each target and judges the answers.
 package outcome
 
 import (
@@ -18,14 +18,14 @@ import (
 // Outcome is the result of one request.
 type Outcome struct {
 	Target   client.Target
-	Answer   *client.Answer // nil if there was none
+	Answer   *client.Answer // nil if there was no answer
 	Document document.Document
 	Level    health.Level
-	Problem  string // a fault that is not in the document
-	note     string // the cause of the problem
+	Problem  string // why the answer is missing or not a valid health answer; "" if it is valid
+	note     string // the likely cause of Problem
 }
 
-// Ask sends a request to a target, and judges the answer.
+// Ask sends a request to a target and judges the answer.
 func Ask(ctx context.Context, s client.Settings, t client.Target) Outcome {
 	a, err := s.Ask(ctx, t, http.MethodGet)
 	if err != nil {
@@ -34,7 +34,7 @@ func Ask(ctx context.Context, s client.Settings, t client.Target) Outcome {
 	return Judge(s, t, a)
 }
 
-// AskAll asks all targets concurrently. The outcomes have the order of the targets.
+// AskAll calls Ask for all targets concurrently. The outcomes are in the order of the targets.
 func AskAll(ctx context.Context, s client.Settings, targets []client.Target) []Outcome {
 	outcomes := make([]Outcome, len(targets))
 	var wg sync.WaitGroup
@@ -45,12 +45,14 @@ func AskAll(ctx context.Context, s client.Settings, targets []client.Target) []O
 	return outcomes
 }
 
-// Judge returns the outcome for an answer. Only a health answer can be well: not the 200 of a page that
-// answers every path, and not the answer of another endpoint.
+// Judge returns the outcome for an answer. The level is Well only if the answer is a health answer of the
+// requested endpoint. A 200 from a page that answers every path does not count, nor does the answer of
+// another endpoint.
 func Judge(s client.Settings, t client.Target, a *client.Answer) Outcome {
 	o := Outcome{Target: t, Answer: a, Level: health.Failing}
 	var err error
-	sent, _ := http.ParseTime(a.Header.Get("Date")) // the answer for one check has no timestamp
+	// The answer for a single check has no timestamp. The header Date is used instead.
+	sent, _ := http.ParseTime(a.Header.Get("Date"))
 	o.Document, err = document.Parse(a.Body, sent)
 	level := health.LevelOf(o.Document.Status)
 	switch {
@@ -74,7 +76,8 @@ func Judge(s client.Settings, t client.Target, a *client.Answer) Outcome {
 	return o
 }
 
-// Line returns the outcome in one line, with the checks that are not ok first. Docker keeps 4096 bytes of it.
+// Line returns the outcome in one line. The checks that are not ok are first, because Docker keeps only the
+// first 4096 bytes.
 func (o Outcome) Line() string {
 	var bad, good []string
 	for _, c := range o.Document.Checks {
@@ -101,7 +104,7 @@ func (o Outcome) Line() string {
 	return text.Cut(o.headline()+": "+rest, 4000)
 }
 
-// headline returns the state and the time.
+// headline returns the state and how long the answer took.
 func (o Outcome) headline() string {
 	if o.Answer == nil {
 		return o.State()
@@ -109,7 +112,7 @@ func (o Outcome) headline() string {
 	return o.State() + " in " + o.Took()
 }
 
-// State returns the status with its reason and phase, or the problem.
+// State returns the status with its reason and phase. If there is a problem, it returns the problem instead.
 func (o Outcome) State() string {
 	if o.Problem != "" {
 		return o.Problem
@@ -117,7 +120,7 @@ func (o Outcome) State() string {
 	return text.JoinWords(o.Document.Status, o.Document.Reason, o.Document.Phase)
 }
 
-// Took returns the time of the answer, or "" without an answer.
+// Took returns how long the answer took, or "" if there was no answer.
 func (o Outcome) Took() string {
 	if o.Answer == nil {
 		return ""

@@ -8,19 +8,19 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/client"
 )
 
-// persistentConnection sends requests over one connection at a time. It opens another one only after an
-// answer with "Connection: close" or after a failure.
+// persistentConnection sends requests over one connection at a time. It opens another connection only after
+// an answer with "Connection: close" or after an error.
 type persistentConnection struct {
 	request client.Settings
 	target  client.Target
 	results *results
-	number  int // among the connections, from 1
+	number  int // numbers the persistentConnections, from 1
 
-	conn   *client.Connection // nil if none is open
-	served int                // answers on conn
+	conn   *client.Connection // nil if no connection is open
+	served int                // number of answers on conn
 }
 
-// askRepeatedly sends a request after the delay, and then one in each interval until ctx ends.
+// askRepeatedly sends the first request after delay, and then one request in each interval until ctx ends.
 func (k *persistentConnection) askRepeatedly(ctx context.Context, delay, interval time.Duration) {
 	defer k.close()
 	first := time.NewTimer(delay)
@@ -41,8 +41,8 @@ func (k *persistentConnection) askRepeatedly(ctx context.Context, delay, interva
 	}
 }
 
-// ask sends one request, and never repeats it. The end of the rollout does not interrupt it, because that
-// would count as a failure.
+// ask sends one request and never repeats it. The end of the rollout does not interrupt the request, because
+// an interrupted request would count as failed.
 func (k *persistentConnection) ask() {
 	ctx, cancel := context.WithTimeout(context.Background(), k.request.Timeout)
 	defer cancel()
@@ -66,21 +66,22 @@ func (k *persistentConnection) ask() {
 	}
 }
 
-// exchange sends a request and reads the answer. It opens a connection if none is open.
+// exchange sends a request and reads the answer. If no connection is open, it opens one.
 func (k *persistentConnection) exchange(ctx context.Context) (*client.Answer, error) {
 	if k.conn == nil {
 		conn, err := k.request.Dial(ctx, k.target)
 		if err != nil {
 			return nil, err
 		}
-		conn.DiscardBodies = true // a thousand connections would keep a thousand bodies
+		conn.DiscardBodies = true // otherwise a thousand connections would keep a thousand bodies in memory
 		k.conn, k.served = conn, 0
 		k.results.countConnection()
 	}
 	return k.conn.Ask(ctx, k.target.NewRequest(http.MethodGet, k.request.Header))
 }
 
-// nth returns the number of the last request on its connection, from 1, or zero without a connection.
+// nth returns the position, from 1, of the last request among the requests on its connection. It returns 0 if
+// no connection is open. err is the error of this request.
 func (k *persistentConnection) nth(err error) int {
 	switch {
 	case k.conn == nil:
@@ -105,7 +106,7 @@ func (k *persistentConnection) close() {
 	}
 }
 
-// failedStatus returns the status of a failed request, or "" if the request succeeded.
+// failedStatus returns the text of the status if the status means failure, and otherwise "".
 func failedStatus(a *client.Answer) string {
 	if a.Status >= http.StatusBadRequest {
 		return client.StatusText(a.Status)

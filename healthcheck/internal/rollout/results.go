@@ -16,40 +16,40 @@ import (
 )
 
 const (
-	kindsLimit = 20 // the largest number of causes with their own counts
-	firstLimit = 10 // the largest number of failures that are printed individually
+	kindsLimit = 20 // the maximum number of causes that are counted separately
+	firstLimit = 10 // the maximum number of failures that are printed individually
 	otherKinds = "other causes"
 )
 
-// failure is one request that failed.
+// failure is a failed request.
 type failure struct {
-	request    int // its number among all requests
-	connection int // the number of its connection
-	nth        int // its number on its connection, from 1; zero without a connection
+	request    int // number of the request among all requests, from 1
+	connection int // number of the persistentConnection
+	nth        int // number of the request on its connection, from 1; 0 if no connection was open
 	address    string
 	at         time.Time
 	why        string
 }
 
-// kind counts the failures with the same cause.
+// kind counts the failures that have the same cause.
 type kind struct {
 	why         string
 	count       int
 	first, last time.Time
 }
 
-// results are the counts of all connections.
+// results holds the counts of all connections together.
 type results struct {
 	began time.Time // set before the first request
 
 	mu       sync.Mutex // guards the fields below
 	asked    int
 	failed   int
-	conns    int // opened connections
-	closing  int // answers with "Connection: close"
+	conns    int // number of opened connections
+	closing  int // number of answers with "Connection: close"
 	slowest  time.Duration
 	kinds    map[string]*kind
-	failures []failure // the first ones
+	failures []failure // the first firstLimit failures
 }
 
 // countRequest counts a request, and returns its number.
@@ -98,7 +98,8 @@ func (r *results) countFailure(f failure) {
 	k.last = f.at
 }
 
-// showProgress rewrites one line of a terminal until done is closed.
+// showProgress rewrites one line of the terminal each second until done is closed. Without a terminal it only
+// waits for done.
 func (r *results) showProgress(out *terminal.Output, done <-chan struct{}) {
 	if !out.Terminal {
 		<-done
@@ -117,7 +118,7 @@ func (r *results) showProgress(out *terminal.Output, done <-chan struct{}) {
 	}
 }
 
-// line returns the sum in one line, such as "0 of 12,345 failed".
+// line returns the numbers of failed and of all requests in one line, such as "0 of 12,345 failed".
 func (r *results) line(out *terminal.Output) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -128,7 +129,8 @@ func (r *results) line(out *terminal.Output) string {
 	return out.Paint(l, fmt.Sprintf("%s of %s failed", text.Thousands(r.failed), text.Thousands(r.asked)))
 }
 
-// print prints the failed requests with their times and causes, and reports whether there were none.
+// print prints the failed requests with their times and causes. It returns true if at least one request was
+// sent and none failed.
 func (r *results) print(out *terminal.Output) bool {
 	out.Print(r.line(out) + "\n")
 	r.mu.Lock()
@@ -151,7 +153,7 @@ func (r *results) print(out *terminal.Output) bool {
 	return r.failed == 0 && r.asked > 0
 }
 
-// kindRows returns a row for each cause, the most frequent first.
+// kindRows returns a row for each cause. The most frequent cause is first.
 func (r *results) kindRows() [][]terminal.Cell {
 	kinds := slices.SortedFunc(maps.Values(r.kinds), func(a, b *kind) int {
 		return cmp.Or(cmp.Compare(b.count, a.count), strings.Compare(a.why, b.why))
@@ -164,7 +166,7 @@ func (r *results) kindRows() [][]terminal.Cell {
 	return rows
 }
 
-// String returns the request, its time and the cause.
+// String describes the request, its time and the cause of its failure.
 func (f failure) String() string {
 	which := fmt.Sprintf("request %s at %s, ", text.Thousands(f.request), timeOfDay(f.at))
 	if f.nth == 0 {
@@ -175,5 +177,5 @@ func (f failure) String() string {
 	return which + ": " + f.why
 }
 
-// timeOfDay formats a time of day with milliseconds, for comparison with logs.
+// timeOfDay formats a time of day with milliseconds, so that the user can compare it with logs.
 func timeOfDay(t time.Time) string { return t.Format("15:04:05.000") }

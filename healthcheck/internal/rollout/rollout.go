@@ -1,4 +1,5 @@
-// Package rollout sends requests over persistent connections during a deployment, and counts those that fail.
+// Package rollout sends requests over persistent connections during a deployment, and counts the requests
+// that fail.
 package rollout
 
 import (
@@ -17,17 +18,17 @@ type Settings struct {
 	Request     client.Settings
 	Target      client.Target
 	Connections int
-	Rate        int // requests a second, of all connections together
+	Rate        int // requests per second over all connections together
 	Duration    time.Duration
 }
 
-// interval returns the time from one request to the next on each connection.
+// interval returns the time between two requests on the same connection.
 func (s Settings) interval() time.Duration {
 	return time.Duration(s.Connections) * time.Second / time.Duration(s.Rate)
 }
 
-// Run sends requests over the connections until ctx or the duration ends, and prints the failures. It reports
-// whether there were none.
+// Run sends requests over the connections until ctx ends or the duration has passed, and prints the failures.
+// It reports whether no request failed.
 func (s Settings) Run(ctx context.Context, out *terminal.Output) bool {
 	if cause := s.askFirst(ctx); cause != "" {
 		out.Printf("the first request failed: %s: %s\n", s.Target, cause)
@@ -47,8 +48,8 @@ func (s Settings) Run(ctx context.Context, out *terminal.Output) bool {
 	return r.print(out)
 }
 
-// askFirst sends one request, and returns the cause if it failed. A rollout must not send thousands of
-// requests to a wrong URL.
+// askFirst sends one request. If it fails, askFirst returns the cause and the rollout ends, because a rollout
+// must not send thousands of requests to a wrong URL.
 func (s Settings) askFirst(ctx context.Context) string {
 	a, err := s.Request.Ask(ctx, s.Target, http.MethodGet)
 	if err != nil {
@@ -67,7 +68,7 @@ func (s Settings) askOverAll(ctx context.Context, r *results) {
 	var wg sync.WaitGroup
 	for i := range s.Connections {
 		k := &persistentConnection{request: s.Request, target: s.Target, results: r, number: i + 1}
-		// The delays spread the requests over the interval.
+		// Different delays spread the connections' requests over the interval.
 		delay := interval * time.Duration(i) / time.Duration(s.Connections)
 		wg.Go(func() { k.askRepeatedly(ctx, delay, interval) })
 	}

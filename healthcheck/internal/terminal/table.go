@@ -8,13 +8,14 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/text"
 )
 
-// UnlimitedWidth is the width of a table without a limit.
+// UnlimitedWidth is the width for a table whose lines must not be cut. It exceeds the width of every such
+// table.
 const UnlimitedWidth = 1000
 
 // Cell is one field of a table.
 type Cell struct {
 	Text  string
-	Level health.Level // its colour; Unknown has none
+	Level health.Level // sets the colour; Unknown means no colour
 }
 
 // PlainCells returns cells without a colour.
@@ -26,8 +27,8 @@ func PlainCells(texts ...string) []Cell {
 	return cells
 }
 
-// Table returns the lines of a table. It separates columns by two blanks, omits empty columns, and cuts lines
-// at width.
+// Table returns the lines of a table. It separates columns by two spaces, omits empty columns, and cuts lines
+// to width.
 func (o *Output) Table(rows [][]Cell, width int) []string {
 	widths := columnWidths(rows)
 	lines := make([]string, len(rows))
@@ -39,7 +40,7 @@ func (o *Output) Table(rows [][]Cell, width int) []string {
 
 func (o *Output) row(row []Cell, widths []int, room int) string {
 	var b strings.Builder
-	pending := 0 // blanks before the next text
+	pending := 0 // number of spaces before the next text
 	for i, c := range row {
 		if widths[i] == 0 {
 			continue
@@ -55,7 +56,7 @@ func (o *Output) row(row []Cell, widths []int, room int) string {
 	return b.String()
 }
 
-// TableWidth returns the width of a table with these rows.
+// TableWidth returns the width of a table that has these rows.
 func TableWidth(rows [][]Cell) int {
 	width := -2
 	for _, w := range columnWidths(rows) {

@@ -1,4 +1,5 @@
-// Package terminal writes the output. It writes tables and colours to a terminal, and plain lines otherwise.
+// Package terminal writes the command's output. On a terminal it writes tables and colours, and otherwise
+// plain lines.
 package terminal
 
 import (
@@ -10,16 +11,16 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 )
 
-// Output is stdout and stderr, with the capabilities of stdout.
+// Output holds stdout and stderr, and describes what stdout can display.
 type Output struct {
 	io.Writer
 	Errors   io.Writer
 	Terminal bool
 	Colour   bool
-	Size     func() (width, height int) // the current size of the terminal; nil without a terminal
+	Size     func() (width, height int) // returns the terminal's current size; nil if stdout is not a terminal
 }
 
-// NewOutput detects the capabilities of stdout.
+// NewOutput detects whether stdout is a terminal, and whether it may have colours.
 func NewOutput(stdout, stderr io.Writer) *Output {
 	out := &Output{Writer: stdout, Errors: stderr}
 	file, ok := stdout.(*os.File)
@@ -34,18 +35,18 @@ func NewOutput(stdout, stderr io.Writer) *Output {
 	out.Size = func() (int, int) {
 		width, height, _ := windowSize(file.Fd())
 		if width <= 0 || height <= 0 {
-			return 80, 24 // some serial consoles have no size
+			return 80, 24 // some serial consoles report no size
 		}
 		return width, height
 	}
 	return out
 }
 
-// Print writes a text. It ignores an error of stdout, which it could not report. The exit code has the
-// result.
+// Print writes a text to stdout. It ignores errors, because there is no other place to report them. The exit
+// code still reports the result.
 func (o *Output) Print(s string) { _, _ = io.WriteString(o, s) }
 
-// Printf formats and writes a text.
+// Printf formats a text and writes it to stdout.
 func (o *Output) Printf(format string, args ...any) { _, _ = fmt.Fprintf(o, format, args...) }
 
 // PrintError writes an error to stderr.
@@ -57,7 +58,7 @@ var colours = map[health.Level]string{
 	health.Well: "\x1b[32m", health.Warning: "\x1b[33m", health.Failing: "\x1b[31m",
 }
 
-// Paint gives a text the colour of a level.
+// Paint colours a text by its level.
 func (o *Output) Paint(l health.Level, s string) string {
 	if !o.Colour || colours[l] == "" {
 		return s
@@ -68,7 +69,8 @@ func (o *Output) Paint(l health.Level, s string) string {
 // Clear clears the screen.
 func (o *Output) Clear() { o.Print("\x1b[H\x1b[2J") }
 
-// Redraw overwrites the screen line by line. Clearing it first would make it flicker.
+// Redraw overwrites the screen line by line. It does not clear the screen first, because the screen would
+// flicker.
 func (o *Output) Redraw(lines []string) {
 	o.Print("\x1b[H" + strings.Join(lines, "\x1b[K\n") + "\x1b[K\n\x1b[J")
 }

@@ -2,5 +2,5 @@
 
 package terminal
 
-// windowSize reports that fd is no terminal, because it cannot detect one on this system.
+// windowSize always reports that fd is not a terminal, because it can't detect a terminal on this system.
 func windowSize(uintptr) (width, height int, ok bool) { return 0, 0, false }

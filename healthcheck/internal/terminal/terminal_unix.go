@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// windowSize returns the columns and lines of a terminal, and whether fd is one.
+// windowSize returns the width and height of the terminal fd. ok is false if fd is not a terminal.
 func windowSize(fd uintptr) (width, height int, ok bool) {
 	var size struct{ lines, columns, x, y uint16 }
 	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCGWINSZ, uintptr(unsafe.Pointer(&size)))

@@ -1,4 +1,4 @@
-// Package testservice serves health answers of echohealth, and invalid ones, for the tests of the command.
+// Package testservice serves health answers of echohealth, and invalid answers, for the tests of the command.
 package testservice
 
 import (
@@ -19,10 +19,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// LongTimeout is longer than any test without a hanging server takes.
+// LongTimeout is longer than the duration of any test in which no server hangs.
 const LongTimeout = 20 * time.Second
 
-// Probes that are always ok, always an error, and always a warning.
+// Up is always ok, Down is always an error, and Warning is always a warning.
 var (
 	Up      = probes.Func(func(context.Context) error { return nil })
 	Down    = probes.Func(func(context.Context) error { return syscall.ECONNREFUSED })
@@ -31,7 +31,7 @@ var (
 	})
 )
 
-// New returns a Health without a log, which is closed at the end of the test.
+// New returns a Health that logs nothing and is closed at the end of the test.
 func New(t testing.TB, opts ...echohealth.Option) *echohealth.Health {
 	t.Helper()
 	h, err := echohealth.New(append(opts, echohealth.WithLogger(slog.New(slog.DiscardHandler)))...)
@@ -40,7 +40,7 @@ func New(t testing.TB, opts ...echohealth.Option) *echohealth.Health {
 	return h
 }
 
-// Serve serves handler until the end of the test, and returns the URL.
+// Serve serves handler until the end of the test and returns the server's URL.
 func Serve(t testing.TB, handler http.Handler) string {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -48,7 +48,7 @@ func Serve(t testing.TB, handler http.Handler) string {
 	return server.URL
 }
 
-// Answering returns a handler with the same answer to every request.
+// Answering returns a handler that gives the same answer to every request.
 func Answering(status int, body string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
@@ -56,7 +56,7 @@ func Answering(status int, body string) http.Handler {
 	})
 }
 
-// ClosedPort returns an address without a listener.
+// ClosedPort returns an address on which no program listens.
 func ClosedPort(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -10,14 +10,15 @@ import (
 	"unicode"
 )
 
-// Sets of characters, for strings.Trim and the like.
+// Sets of characters for functions such as strings.Trim.
 const (
 	Lower   = "abcdefghijklmnopqrstuvwxyz"
 	Letters = Lower + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	Digits  = "0123456789"
 )
 
-// Clean returns text from the network as printable ASCII of at most limit bytes. Health answers have no other
+// Clean makes text from the network printable. It keeps the first limit bytes, appends "..." if there were
+// more, and replaces each character that is not printable ASCII by "?". Valid health answers need no other
 // characters.
 func Clean(s string, limit int) string {
 	dots := ""
@@ -32,10 +33,10 @@ func Clean(s string, limit int) string {
 	}, s) + dots
 }
 
-// CleanWord is Clean for a name or a value.
+// CleanWord calls Clean with a limit that suits a name or a value.
 func CleanWord(s string) string { return Clean(s, 64) }
 
-// Printable removes the control characters from a document, except line breaks and tabs.
+// Printable removes the characters that can't be printed from a document, except line breaks and tabs.
 func Printable(document string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
@@ -45,7 +46,7 @@ func Printable(document string) string {
 	}, document)
 }
 
-// Cut shortens a text of the command itself to limit columns.
+// Cut shortens s to limit characters, of which the last is then "…".
 func Cut(s string, limit int) string {
 	runes := []rune(s)
 	if len(runes) <= limit {
@@ -54,7 +55,7 @@ func Cut(s string, limit int) string {
 	return string(runes[:max(limit-1, 0)]) + "…"
 }
 
-// JoinWords joins words by blanks, and omits empty words.
+// JoinWords joins words with spaces and omits empty words.
 func JoinWords(words ...string) string {
 	return strings.Join(slices.DeleteFunc(words, func(word string) bool { return word == "" }), " ")
 }
@@ -72,7 +73,7 @@ func Duration(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// Thousands formats a number as in 12,345.
+// Thousands formats a number with separators, such as 12,345.
 func Thousands(n int) string {
 	s := strconv.Itoa(n)
 	for i := len(s) - 3; i > 0; i -= 3 {

@@ -12,15 +12,15 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/outcome"
 )
 
-// replicasLimit is the largest number of replicas that are asked.
+// replicasLimit is the maximum number of replicas that receive requests.
 const replicasLimit = 64
 
-// replicas resolves the targets' host names.
+// replicas resolves the host names of the origins, the targets that the user gave.
 type replicas struct {
 	origins   []client.Target
-	known     [][]netip.Addr  // the addresses of each origin
-	answering map[string]bool // the addresses that gave a health answer in the last round
-	notAsked  int             // the number of replicas above the limit
+	known     [][]netip.Addr  // known addresses of each origin
+	answering map[string]bool // whether an address gave a health answer in the last round
+	notAsked  int             // number of replicas above replicasLimit
 	resolve   func(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
@@ -31,7 +31,8 @@ func newReplicas(origins []client.Target) replicas {
 	return replicas{origins: origins, known: make([][]netip.Addr, len(origins)), resolve: resolve}
 }
 
-// targets returns one target for each address.
+// targets looks up the origins and returns one target for each address, at most replicasLimit targets. An
+// origin without known addresses is a target itself.
 func (r *replicas) targets(ctx context.Context) []client.Target {
 	var all []client.Target
 	for i, origin := range r.origins {
@@ -47,9 +48,9 @@ func (r *replicas) targets(ctx context.Context) []client.Target {
 	return all[:len(all)-r.notAsked]
 }
 
-// lookUp updates the addresses of an origin. If the name server fails, it changes nothing. It keeps an
-// address that the name no longer has while the address gives health answers: a headless Service drops a pod
-// that is not ready, and the watch must show that pod.
+// lookUp updates the known addresses of an origin. If the name server fails, they stay unchanged. An address
+// that the name no longer has stays known as long as it gives health answers. A headless Service drops the
+// address of a pod that is not ready, and the watch must still show this pod.
 func (r *replicas) lookUp(ctx context.Context, i int) {
 	origin := r.origins[i]
 	if !origin.HasHostName() {
@@ -69,14 +70,14 @@ func (r *replicas) lookUp(ctx context.Context, i int) {
 	r.known[i] = addrs
 }
 
-// isNotFoundName reports whether a name server answered that a name has no address. A headless Service
-// without ready pods has none.
+// isNotFoundName reports whether a name server answered that the name has no address. A headless Service
+// without ready pods has no address.
 func isNotFoundName(err error) bool {
 	dns, ok := errors.AsType[*net.DNSError](err)
 	return ok && dns.IsNotFound
 }
 
-// store stores the addresses that gave health answers.
+// store records which addresses gave health answers.
 func (r *replicas) store(outcomes []outcome.Outcome) {
 	r.answering = map[string]bool{}
 	for _, o := range outcomes {
@@ -84,8 +85,8 @@ func (r *replicas) store(outcomes []outcome.Outcome) {
 	}
 }
 
-// oneFamily returns the IPv4 addresses, or the IPv6 addresses if there are none. With both families each
-// replica would have two rows.
+// oneFamily returns the IPv4 addresses, or the IPv6 addresses if there is no IPv4 address. With addresses of
+// both families, each replica would have two rows.
 func oneFamily(found []netip.Addr) []netip.Addr {
 	addrs := make([]netip.Addr, len(found))
 	for i, addr := range found {

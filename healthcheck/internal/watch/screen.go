@@ -20,12 +20,12 @@ type view struct {
 	interval time.Duration
 	at       time.Time
 	outcomes []outcome.Outcome
-	notAsked int // the number of replicas that were not asked
+	notAsked int // number of replicas that received no request
 }
 
-// draw returns the lines of a screen. One replica has a row for each check. Several replicas have a row each,
-// and a column for each check. There are at most height-1 lines, because the last one would make the terminal
-// scroll.
+// draw returns the lines of a screen. For a single replica, there is a row for each check. For several
+// replicas, there is a row for each replica and a column for each check. There are at most height-1 lines,
+// because printing in the last line would make the terminal scroll.
 func (v view) draw(out *terminal.Output, width, height int) []string {
 	head := fmt.Sprintf("%s  every %s  %s", text.TimeOfDay(v.at), v.interval, v.title)
 	lines := []string{text.Cut(head, width), ""}
@@ -40,7 +40,7 @@ func (v view) draw(out *terminal.Output, width, height int) []string {
 
 func firstLines(lines []string, n int) []string { return lines[:min(len(lines), max(n, 1))] }
 
-// matrix returns a row for each replica, and a line on the replicas and checks that do not fit.
+// matrix returns a row for each replica, and a line that counts the replicas and checks that do not fit.
 func (v view) matrix(out *terminal.Output, width, room int) []string {
 	outcomes, notes := v.worst(room)
 	rows, omitted := fittingRows(outcomes, width)
@@ -57,10 +57,10 @@ func (v view) matrix(out *terminal.Output, width, room int) []string {
 	return lines
 }
 
-// worst returns the outcomes that fit, those with the worst levels first if not all fit, and a note on the
-// rest.
+// worst returns all outcomes if they fit in room lines. Otherwise it returns the outcomes with the worst
+// levels, and a note that counts the others.
 func (v view) worst(room int) ([]outcome.Outcome, []string) {
-	room -= 3 // the head, a blank line and a note
+	room -= 3 // for the head, a blank line and a note
 	if len(v.outcomes) <= room {
 		return v.outcomes, nil
 	}
@@ -76,8 +76,8 @@ func (v view) worst(room int) ([]outcome.Outcome, []string) {
 	return sorted[:n], []string{fmt.Sprintf("… and %d more, %d of them not well", len(sorted)-n, bad)}
 }
 
-// fittingRows returns the matrix with a column for each check. If not all columns fit, it omits the checks
-// that are ok in all rows, and returns their number.
+// fittingRows returns the matrix with a column for each check. If the columns do not all fit, it omits the
+// checks that are ok in all rows, and returns how many it omitted.
 func fittingRows(outcomes []outcome.Outcome, width int) (rows [][]terminal.Cell, omitted int) {
 	all, notOK := checkNames(outcomes)
 	rows = matrixRows(outcomes, all)
@@ -87,7 +87,8 @@ func fittingRows(outcomes []outcome.Outcome, width int) (rows [][]terminal.Cell,
 	return matrixRows(outcomes, notOK), len(all) - len(notOK)
 }
 
-// checkNames returns the names of all checks, and the names of those that are not ok in at least one outcome.
+// checkNames returns the names of all checks, and the names of the checks that are not ok in at least one
+// outcome.
 func checkNames(outcomes []outcome.Outcome) (all, notOK []string) {
 	for _, o := range outcomes {
 		for _, c := range o.Document.Checks {
@@ -120,7 +121,8 @@ func matrixRows(outcomes []outcome.Outcome, checks []string) [][]terminal.Cell {
 	return rows
 }
 
-// labels returns the replicas' addresses, or their URLs if two have the same address.
+// labels returns the replicas' addresses. If two replicas have the same address, it returns the replicas'
+// names instead, which contain the URLs.
 func labels(outcomes []outcome.Outcome) []string {
 	labels := make([]string, len(outcomes))
 	seen := map[string]bool{}
@@ -136,7 +138,8 @@ func labels(outcomes []outcome.Outcome) []string {
 	return labels
 }
 
-// checkCell returns the status or the reason of a check, with its duration.
+// checkCell returns the reason of a check, or its status if it has no reason, and how long the status has
+// lasted.
 func checkCell(d document.Document, name string) terminal.Cell {
 	for _, c := range d.Checks {
 		if c.Name == name {

@@ -1,4 +1,4 @@
-// Package watch asks targets periodically, and draws the answers.
+// Package watch requests the health of targets periodically and draws the answers.
 package watch
 
 import (
@@ -17,7 +17,7 @@ import (
 type Settings struct {
 	Request  client.Settings
 	Targets  []client.Target
-	FailOn   health.Level // the lowest level of a failed answer
+	FailOn   health.Level // the lowest level at which an answer counts as failed
 	Interval time.Duration
 }
 
@@ -26,22 +26,22 @@ type watcher struct {
 	Settings
 	out      *terminal.Output
 	replicas replicas
-	printed  map[string]printedState // only without a terminal; by the targets' identities
+	printed  map[string]printedState // last printed states by Target.Identity; used only without a terminal
 	summary  summary
 }
 
 // printedState is the last printed state of a target.
 type printedState struct{ name, signature string }
 
-// summary is printed at the end.
+// summary holds the counts that are printed at the end.
 type summary struct {
 	began           time.Time
 	answers, failed int
 	lastFailure     string
 }
 
-// Run draws the answers until ctx ends, and then prints the summary. It reports whether the last answers were
-// well.
+// Run draws the answers until ctx ends, and then prints the summary. It reports whether all answers of the
+// last round were below FailOn.
 func (s Settings) Run(ctx context.Context, out *terminal.Output) bool {
 	w := &watcher{Settings: s, out: out, replicas: newReplicas(s.Targets)}
 	w.summary.began = time.Now()
@@ -53,7 +53,7 @@ func (s Settings) Run(ctx context.Context, out *terminal.Output) bool {
 	well := false
 	for {
 		outcomes := w.askAll(ctx)
-		if ctx.Err() != nil { // the round is not complete
+		if ctx.Err() != nil { // the end of ctx has interrupted the requests
 			break
 		}
 		well = w.count(outcomes)
@@ -67,7 +67,8 @@ func (s Settings) Run(ctx context.Context, out *terminal.Output) bool {
 	return well
 }
 
-// askAll asks all replicas once. It resolves the names each time, because replicas start and end.
+// askAll sends one request to each replica. It looks up the host names each time, because replicas start and
+// end.
 func (w *watcher) askAll(ctx context.Context) []outcome.Outcome {
 	lookup, cancel := context.WithTimeout(ctx, w.Request.Timeout)
 	defer cancel()
@@ -76,7 +77,7 @@ func (w *watcher) askAll(ctx context.Context) []outcome.Outcome {
 	return outcomes
 }
 
-// count adds outcomes to the summary, and reports whether all are well.
+// count adds outcomes to the summary. It reports whether all of them are below FailOn.
 func (w *watcher) count(outcomes []outcome.Outcome) bool {
 	well := true
 	for _, o := range outcomes {
@@ -103,7 +104,7 @@ func (w *watcher) show(outcomes []outcome.Outcome) {
 	w.showChanges(outcomes)
 }
 
-// showChanges prints a line for each target whose state has changed, and for each target that was removed.
+// showChanges prints a line for each target whose state has changed and for each target that is gone.
 func (w *watcher) showChanges(outcomes []outcome.Outcome) {
 	now := map[string]printedState{}
 	for _, o := range outcomes {
@@ -130,7 +131,8 @@ func removed(before, now map[string]printedState) []string {
 	return names
 }
 
-// signature returns the part of an outcome whose change is printed: all but figures, times and errors' texts.
+// signature returns the state of an outcome without figures, times and texts of errors. showChanges prints an
+// outcome only if its signature has changed.
 func signature(o outcome.Outcome) string {
 	s := o.State()
 	for _, c := range o.Document.Checks {
