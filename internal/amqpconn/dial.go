@@ -91,9 +91,9 @@ func loginError(ctx context.Context, s *socket, err error) error {
 }
 
 const (
-	// silentClose distinguishes wrong credentials from other causes: RabbitMQ closes a connection with wrong credentials
-	// after 3 s and without an error. A connection that ends earlier has another cause, such as a crash of the
-	// broker.
+	// silentClose distinguishes wrong credentials from other causes: RabbitMQ closes a connection with wrong
+	// credentials after 3 s and without an error. A connection that ends earlier has another cause, such as a
+	// crash of the broker.
 	silentClose = 2 * time.Second
 
 	// tlsAlert is the first byte that a TLS server sends to a client that does not use TLS.

@@ -41,8 +41,8 @@ func IsLocked(err error) bool { return serverCode(err) == amqp.ResourceLocked }
 // IsForbidden reports whether the broker refused a call because the user lacks the permission.
 func IsForbidden(err error) bool { return Refused(err) && serverCode(err) == amqp.AccessRefused }
 
-// IsChannelLimit reports whether no channel could be opened because of a limit. It is the connection's limit, or
-// a limit of the broker, which also closes the connection.
+// IsChannelLimit reports whether no channel could be opened because of a limit. It is the connection's limit,
+// or a limit of the broker, which also closes the connection.
 func IsChannelLimit(err error) bool {
 	return errors.Is(err, amqp.ErrChannelMax) ||
 		serverCode(err) == amqp.NotAllowed && strings.Contains(err.Error(), channelLimit)
