@@ -142,5 +142,5 @@ var redisTexts = []word{
 	{"cluster support disabled", probes.ReasonMisconfigured},
 	{"unknown command", probes.ReasonMisconfigured},
 	{"invalid password", probes.ReasonAuthenticationFailed}, // the error before Redis 6
-	{"AUTH", probes.ReasonAuthenticationFailed}, // a password was sent, but the server has none
+	{"AUTH", probes.ReasonAuthenticationFailed},             // a password was sent, but the server has none
 }

@@ -75,7 +75,7 @@ var texts = []word{
 	{"server refused TLS connection", probes.ReasonTLSError},      // from pgx
 	{"SSL is not enabled on the server", probes.ReasonTLSError},   // from lib/pq
 	{"server gave HTTP response to HTTPS", probes.ReasonTLSError}, // from net/http
-	{"tls: ", probes.ReasonTLSError}, // a tls.alert, whose type is not exported
+	{"tls: ", probes.ReasonTLSError},                              // a tls.alert, whose type is not exported
 }
 
 // maxText is the number of bytes of a text that are searched.

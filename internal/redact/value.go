@@ -110,9 +110,9 @@ func (k *key) read(text string) string {
 
 func isNameByte(c byte) bool { return c == '_' || isSchemeByte(c) }
 
-// hideValue hides the value of a key. The value begins after white space at at, perhaps on the next line. A
-// value in quotes or braces ends with these. Any other value ends at the next white space or at end,
-// whichever is later, because almost any other character can be a part of a password.
+// hideValue hides the value that begins at the position at, or after white space there. A value in quotes or
+// braces ends with these. Any other value ends at the next white space or at end, whichever is later, because
+// almost any other character can be a part of a password.
 func (s *search) hideValue(at, end int) {
 	from := skip(s.text, at, spaces)
 	begin := skip(s.text, from, spaces+"=>[(") // "=>", "==" and the beginning of a list
