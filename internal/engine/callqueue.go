@@ -11,8 +11,9 @@ const queueLimit = 1024
 // CallQueue makes calls one at a time and in order. It holds no lock during a call. It has no goroutine while
 // no call waits. The zero value is ready.
 type CallQueue struct {
-	// OnDrop is called when the full queue drops a call, because an earlier call does not return. It is not
-	// called again until the queue has been empty. No lock of the queue is held meanwhile. OnDrop may be nil.
+	// OnDrop is called when the full queue drops a call, because an earlier call does not return. It is called
+	// once, and again only after the queue has been empty. The queue holds no lock during the call. OnDrop may
+	// be nil.
 	OnDrop func()
 
 	mu       sync.Mutex // guards the fields below, and is never held during a call

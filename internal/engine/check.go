@@ -45,12 +45,12 @@ type Check struct {
 	index  int                    // the index in the engine's checks
 	last   atomic.Pointer[Result] // nil before the first result
 	reruns atomic.Uint64          // how often Rerun was called
-	known  atomic.Uint64          // the value of reruns when the probe call behind the last result began
+	known  atomic.Uint64          // the value of reruns when the last finished probe call began
 
 	mu              sync.Mutex // guards the fields below, and is held when last is replaced
 	inFlight        *run       // nil if no run is in progress
-	failures        int        // in a row
-	successes       int        // in a row
+	failures        int        // how many runs in a row have failed
+	successes       int        // how many runs in a row have succeeded
 	reported        reported
 	reportedInvalid bool
 }
@@ -129,7 +129,7 @@ func (c *Check) isFresh(now time.Time) bool {
 	return last != nil && !c.isOutdated() && age(last.At, now) < last.serves
 }
 
-// isOutdated reports whether Rerun was called after the probe call behind the last result began.
+// isOutdated reports whether Rerun was called after the last finished probe call began.
 func (c *Check) isOutdated() bool { return c.known.Load() != c.reruns.Load() }
 
 // isOverdue reports whether a run is in progress and has exceeded its timeout. c.mu is held.
@@ -145,8 +145,8 @@ func age(at, now time.Time) time.Duration {
 }
 
 // freshUntil returns when result is no longer fresh. This is not after now if result expired during the wait
-// for another check, or if Rerun was called. If the run in progress is overdue, the result is renewed every
-// retryAfter, so that its timestamp stays current.
+// for another check, or if Rerun was called. If the run in progress is overdue, freshUntil returns a time one
+// retryAfter from now, so that the timestamp of the answer stays current.
 func (c *Check) freshUntil(result *Result, now time.Time) time.Time {
 	until := result.At.Add(result.serves)
 	if c.isOutdated() {
@@ -158,7 +158,8 @@ func (c *Check) freshUntil(result *Result, now time.Time) time.Time {
 	return now.Add(c.retryAfter())
 }
 
-// dueAfter returns when the next run of the check is due. The caller does not wait for a run in progress.
+// dueAfter returns when the next run of the check is due, for a caller that does not wait for a run in
+// progress.
 func (c *Check) dueAfter(now time.Time) time.Time {
 	if last := c.last.Load(); last != nil && last.At.Add(last.serves).After(now) {
 		return last.At.Add(last.serves)

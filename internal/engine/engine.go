@@ -110,7 +110,7 @@ func (e *Engine) Collect(ctx context.Context, shown []*Check) Collection {
 	return c
 }
 
-// until sets Until and Due.
+// until sets c.Until and c.Due.
 func (c *Collection) until(now time.Time, e *Engine, shown []*Check) {
 	c.Until = now.Add(time.Second)
 	if e.Closed() { // no result is fresh, and no result changes any more
@@ -180,8 +180,8 @@ func (e *Engine) Enqueue(call func()) { e.queue.Add(call) }
 // whether they have. Afterwards no further call of the listener begins.
 func (e *Engine) Flush(limit time.Duration) bool { return e.queue.Close(limit) }
 
-// Invalidate begins the next Generation. The caller must call it if it makes answers from Collections and
-// from something else, and that something else has changed.
+// Invalidate begins the next Generation. A caller that makes answers from Collections and from other data
+// must call Invalidate when the other data have changed.
 func (e *Engine) Invalidate() { e.generation.Add(1) }
 
 // Done returns a channel that Close closes.

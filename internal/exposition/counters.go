@@ -44,7 +44,7 @@ type counts struct {
 
 var statuses = [...]probes.Status{probes.OK, probes.Warning, probes.Error}
 
-// NewCounters returns counters for so many components.
+// NewCounters returns counters for this number of components.
 func NewCounters(components int) *Counters { return &Counters{counts: make([]counts, components)} }
 
 // Record counts a run. It does not count a late failure, because it counted the same run when the run

@@ -12,9 +12,9 @@ import (
 // Type is the type of a family in Prometheus's data model.
 type Type string
 
-// These are the types that Families uses. A set of states is a gauge for each state, which is 0 or 1, because
-// Prometheus's text format has no type for a set. The average of such a gauge is the share of the time in
-// that state, and no state needs a number.
+// These are the types that Families uses. A set of states has a gauge for each state, which is 0 or 1,
+// because Prometheus's text format has no type for a set. The average of such a gauge is the share of the
+// time in that state.
 const (
 	TypeGauge     Type = "gauge"
 	TypeCounter   Type = "counter"

@@ -9,7 +9,7 @@ import (
 	"github.com/echo-probes/echohealth/internal/snapshot"
 )
 
-// The functions in the field each of Families follow.
+// These are the functions that Families has in the field each.
 
 func status(s *source, emit func(Series)) { oneOf(emit, s.Status, "healthy", "degraded", "unhealthy") }
 

@@ -28,7 +28,7 @@ const (
 	minuteSlots = int((MaxWindow + 15*time.Minute) / time.Minute)
 )
 
-// History is a snapshot.Recorder. New makes one.
+// History holds the history of all components. It implements snapshot.Recorder.
 type History struct {
 	components []snapshot.Component
 
@@ -40,7 +40,7 @@ type History struct {
 }
 
 // track holds the history of one component. Its slots are seconds and minutes. They are numbered from the
-// start of the History and kept in rings.
+// start of the History and kept in ring buffers.
 type track struct {
 	seconds []second
 	minutes []minute
@@ -56,7 +56,7 @@ type track struct {
 
 // minute sums up the runs of one minute.
 type minute struct {
-	count     [len(statuses)]uint16 // by status
+	count     [len(statuses)]uint16 // how many runs had each status
 	incidents uint8                 // how often the status changed to Error
 	sum, max  float32               // the sum and the maximum of the response times, in ms
 }
@@ -137,8 +137,8 @@ func (h *History) addChange(t *track, run snapshot.Run, at time.Duration) {
 	h.next = (h.next + 1) % maxChanges
 }
 
-// clearUntil makes second the current slot. It clears the slots up to it, which still hold data of the rings'
-// previous round.
+// clearUntil makes second the current slot. It clears the slots between the last current slot and second,
+// because they still hold data of the rings' previous round.
 func (t *track) clearUntil(second int64) {
 	if !t.begun {
 		t.begun, t.at = true, second

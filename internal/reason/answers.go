@@ -67,8 +67,8 @@ var sqlClasses = []word{
 
 // poolerTexts is for SQLSTATE 08P01. PgBouncer uses this code for all its own errors. Before 1.20 it also
 // uses the code at a login for the errors of the PostgreSQL server behind it. The first text of the table
-// that the error contains decides. An error without any of the texts is a lost connection, as the class 08
-// says.
+// that the error contains decides. An error without any of the texts has the reason of class 08, a lost
+// connection.
 var poolerTexts = []word{
 	{"no such database", probes.ReasonNotFound},
 	{"unsupported ", probes.ReasonMisconfigured}, // a startup parameter is not supported
@@ -93,7 +93,7 @@ var poolerTexts = []word{
 	{"no such user", probes.ReasonAuthenticationFailed},
 	{"login rejected", probes.ReasonAuthenticationFailed},
 	{"pg_hba.conf", probes.ReasonAuthenticationFailed},
-	{"role \"", probes.ReasonAuthenticationFailed}, // the role does not exist, or must not log in
+	{"role \"", probes.ReasonAuthenticationFailed}, // the role does not exist, or is not allowed to log in
 	{"does not exist", probes.ReasonNotFound},      // the database does not exist
 	{"is disabled", probes.ReasonDependencyStarting},
 	{"shutting down", probes.ReasonDependencyStarting},
