@@ -8,10 +8,10 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Each calls f with each number from 0 to n-1. It makes the calls concurrently on so many channels, because a
-// channel can have only one call in progress. The channels stay open for later use. n and channels must be at
-// least 1. The connection's limit of channels may be lower, but must not be 0. After the first error of f,
-// Each begins no further call.
+// Each calls f with each number from 0 to n-1. It makes the calls concurrently on the given number of
+// channels, because a channel can have only one call in progress. The channels stay open for later use. n and
+// channels must be at least 1. The connection's limit of channels may be lower, but must not be 0. After the
+// first error of f, Each begins no further call.
 func (s *Session) Each(n, channels int, f func(*amqp.Channel, int) error) error {
 	channels = min(n, channels)
 	s.makeRoom(channels)

@@ -74,8 +74,8 @@ func (t *Target) dial(ctx context.Context, first int) (*Session, error) {
 // no deadline.
 const longestSilence = 5 * time.Second
 
-// silenceLimit returns how long to wait for a broker's first byte if so many brokers remain to be tried. 0
-// means no limit.
+// silenceLimit returns how long to wait for a broker's first byte if this number of brokers remains to be
+// tried. 0 means no limit.
 func silenceLimit(ctx context.Context, brokers int) time.Duration {
 	if brokers == 1 {
 		return 0

@@ -1,5 +1,5 @@
-// Package engine runs checks. The checks run concurrently, each within its timeout and with at most one run at
-// a time. Every caller gets the last result as long as it is fresh. The package knows nothing of HTTP, of
+// Package engine runs checks. The checks run concurrently, each within its timeout and with at most one run
+// at a time. Every caller gets the last result as long as it is fresh. The package knows nothing of HTTP, of
 // Echo, or of how a result is shown.
 //
 // A result is fresh for a configured time. The first caller after that time starts a run of the check. A
