@@ -1,5 +1,5 @@
-// Package changelog logs the changes of checks, of metrics and of readiness. No outage is missing from the
-// log, and a subject that changes often does not flood it.
+// Package changelog logs the changes of checks, of metrics and of readiness. Each of these is a subject. No
+// outage is missing from the log, and a subject that changes often does not flood it.
 //
 // A change is logged immediately if its state is new or worse. A state is new if the subject was not in this
 // state during the last ten minutes. It is worse if its level is above the level of the last record and of

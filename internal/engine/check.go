@@ -138,8 +138,8 @@ func (c *Check) isOverdue() bool { return c.inFlight != nil && c.inFlight.overdu
 // wall removes t's monotonic clock reading, so that times are compared by the wall clock only.
 var wall = func(t time.Time) time.Time { return t.Round(0) }
 
-// age returns how long ago at was. It takes the longer of the monotonic clock's and the wall clock's answer,
-// because the monotonic clock stands still while a machine is suspended, and the wall clock can be set back.
+// age returns how long ago at was. It uses the clock that shows the longer time, because the monotonic clock
+// stands still while a machine is suspended, and the wall clock can be set back.
 func age(at, now time.Time) time.Duration {
 	return max(now.Sub(at), wall(now).Sub(wall(at)))
 }

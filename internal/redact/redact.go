@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	maxText = 8 << 10  // in bytes, of a logged text: an error can contain the whole answer of a server
-	maxWork = 16 << 10 // in bytes, of the text that is searched: this limits the time for a huge text
+	maxText = 8 << 10  // the limit in bytes of a logged text, because an error can contain a server's whole answer
+	maxWork = 16 << 10 // the limit in bytes of the searched part, because a huge text would take long
 )
 
 // Error returns Text of err's text, and "" for nil. If err's Error method panics, as that of a typed nil
@@ -57,7 +57,7 @@ type search struct {
 	word, line, list stretch
 	quotes           map[quote]*stretch
 
-	atEnd, at int // lastAt last searched up to atEnd, and found the last @ at the position at
+	atEnd, at int // the last search of lastAt: its end, and the position of the @ that it found
 }
 
 func (s *search) all() {

@@ -53,9 +53,9 @@ func quoteBefore(text string, at int) (q quote, ok bool) {
 	return quote{text[at-1], at - 1 - len(rest)}, true
 }
 
-// closing returns the position of the quote that ends the content that begins at at, or the end of text if
-// there is none. It ignores a quote inside a word, because the content may contain a quote that was not
-// escaped.
+// closing returns the position of the quote that ends the content, or the end of text if there is none. The
+// content begins at the position at. A quote inside a word is ignored, because the content may contain a
+// quote that was not escaped.
 func (s *search) closing(at int, q quote) int {
 	if s.quotes == nil {
 		s.quotes = make(map[quote]*stretch)
@@ -153,8 +153,8 @@ func (s *search) lastAt(from, to int) int {
 // each beginning.
 type stretch struct{ from, to int }
 
-// end returns the end of a search that begins at at. It calls find only if at is outside the range of the
-// last search.
+// end returns the end of a search that begins at the position at. It calls find only if that position is
+// outside the range of the last search.
 func (s *stretch) end(at int, find func(at int) int) int {
 	if !s.has(at) {
 		*s = stretch{at, find(at)}
@@ -165,7 +165,7 @@ func (s *stretch) end(at int, find func(at int) int) int {
 func (s *stretch) has(at int) bool { return s.from <= at && at < s.to }
 
 // closingQuote returns the position of the quote that ends a text in the format of strconv.Quote, or the end
-// of text if there is none. The content begins at at.
+// of text if there is none. The content of the quotes begins at the position at.
 func closingQuote(text string, at int) int {
 	for i := at; i < len(text); i++ {
 		switch text[i] {

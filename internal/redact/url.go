@@ -41,7 +41,8 @@ func (s *search) urlLineEnd(at int) int {
 	return min(s.next(at, "://"), s.lineEnd(at))
 }
 
-// authorityEnd returns the end of the URL's authority (user, password and host) that contains at.
+// authorityEnd returns the end of the URL's authority (user, password and host), which contains the position
+// at.
 func (s *search) authorityEnd(at int) int {
 	if i := strings.IndexAny(s.text[at:], spaces+quotes+"/?#"); i >= 0 {
 		return at + i

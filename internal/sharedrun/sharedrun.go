@@ -20,8 +20,8 @@ type Question struct {
 	// Observe makes the run. Its context has the values of the check's context.
 	Observe func(context.Context) probes.Result
 
-	// MinTime is the timeout of a run. If the context of the check that starts the run ends later, the run may
-	// take until then.
+	// MinTime is the shortest timeout of a run. If the context of the check that starts the run ends later, the
+	// run may take until then.
 	MinTime time.Duration
 
 	// Unanswered returns the result of a check whose context has ended. Its argument is the context's error.
