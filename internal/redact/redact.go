@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	maxText = 8 << 10  // the limit in bytes of a logged text, because an error can contain a server's whole answer
+	maxText = 8 << 10  // the limit in bytes of a logged text: an error can contain a whole answer
 	maxWork = 16 << 10 // the limit in bytes of the searched part, because a huge text would take long
 )
 
