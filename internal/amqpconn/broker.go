@@ -15,15 +15,15 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// broker is one broker and the settings of connections to it.
+// broker is the address of a broker and the settings of the connections to it.
 type broker struct {
-	url       string        // for amqp091-go, with only its own schemes and options
+	url       string        // the URL for amqp091-go, with only the options that it knows
 	tls       *tls.Config   // nil without TLS
-	timeout   time.Duration // for connecting and logging in; 0: only the call's limit
+	timeout   time.Duration // limits connecting and logging in; 0: only the call's context does
 	heartbeat string        // as in the URL, "" if absent
 }
 
-// defaultHeartbeat detects a dead broker behind an idle connection after 15 s.
+// defaultHeartbeat has the effect that a dead broker behind an idle connection is detected after 15 s.
 const defaultHeartbeat = 10 * time.Second
 
 func newBroker(u *url.URL, query Query, custom *tls.Config) (*broker, error) {
@@ -57,16 +57,16 @@ func newBroker(u *url.URL, query Query, custom *tls.Config) (*broker, error) {
 	}
 	b.url = clientURL(u, understood)
 	if _, err := amqp.ParseURI(b.url); err != nil {
-		return nil, err // an option's value is invalid: the URL itself was parsed above
+		return nil, err // the URL was parsed before, and so an option's value is invalid
 	}
 	return b, nil
 }
 
-// clientURL returns u as amqp091-go needs it.
+// clientURL returns u in the form that amqp091-go accepts, with query as the query.
 func clientURL(u *url.URL, query url.Values) string {
 	c := *u
 	if c.Scheme != "amqps" {
-		c.Scheme = "amqp" // Celery's pyamqp and librabbitmq
+		c.Scheme = "amqp" // the schemes pyamqp and librabbitmq are Celery's
 	}
 	c.RawQuery = query.Encode()
 	return c.String()
@@ -85,8 +85,8 @@ func takeTimeout(q Query) (time.Duration, error) {
 	return rabbit + celery, nil
 }
 
-// advise returns advice on the URL, which also applies to the application's own connections with the same
-// URL.
+// advise returns advice on the broker's URL. If the application uses the same URL for its own connections,
+// the advice applies to these as well.
 func (b *broker) advise() []string {
 	if b.heartbeat != "0" {
 		return nil

@@ -13,8 +13,9 @@ import (
 	"github.com/echo-probes/echohealth/internal/duration"
 )
 
-// SplitURLs returns the URLs of Celery's failover list, such as "amqp://a;amqp://b", in their order. There is
-// at least one. A semicolon separates only if the scheme of a URL follows it: a password may contain others.
+// SplitURLs returns the URLs of Celery's failover list, such as "amqp://a;amqp://b", in their order. It
+// returns at least one URL. A semicolon separates two URLs only if a scheme and "://" follow it, because a
+// password can contain semicolons.
 func SplitURLs(raw string) []string {
 	var urls []string
 	for at := 0; ; {
@@ -29,7 +30,8 @@ func SplitURLs(raw string) []string {
 	}
 }
 
-// beginsWithScheme is written by hand because package regexp would make the program 256 KB larger.
+// beginsWithScheme reports whether text begins with a URL's scheme and "://". It does not use package regexp,
+// which would make the program 256 KB larger.
 func beginsWithScheme(text string) bool {
 	scheme, _, found := strings.Cut(text, "://")
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -37,8 +39,8 @@ func beginsWithScheme(text string) bool {
 		strings.Trim(scheme, letters+"0123456789+.-") == ""
 }
 
-// ParseBrokerURL parses the URL of one broker, with one of the schemes, and its query. Its errors quote the
-// URL without user and password.
+// ParseBrokerURL parses the URL of one broker, and its query. The URL must have one of the schemes. An error
+// quotes the URL without user and password.
 func ParseBrokerURL(raw string, schemes ...string) (*url.URL, Query, error) {
 	u, query, err := parse(raw, schemes)
 	if err != nil {
@@ -56,7 +58,7 @@ func parse(raw string, schemes []string) (*url.URL, Query, error) {
 	}
 	u, err := url.Parse(raw)
 	if err != nil || strayAt(raw) {
-		// The parser's own error quotes parts of the URL, the password among them.
+		// The URL parser's error is not used, because it quotes parts of the URL, and so perhaps the password.
 		return nil, nil, errors.New("it can't be parsed: in user and password all but letters, digits and -._~ " +
 			"must be percent-encoded, and so must an @ or # anywhere else")
 	}
@@ -78,16 +80,17 @@ func parse(raw string, schemes []string) (*url.URL, Query, error) {
 	return u, Query(query), nil
 }
 
-// strayAt reports whether the rest of a password was parsed as a port, a path, a query or a fragment: in
-// "amqp://app:1?a@rabbit" the host would be app.
+// strayAt reports whether an @ or # follows the host, as in "amqp://app:1?a@rabbit". Such a URL has a
+// character in its password that is not percent-encoded: the URL parser takes app for the host, and the rest
+// of the password for a port and a query.
 func strayAt(raw string) bool {
 	_, rest, _ := strings.Cut(raw, "://")
 	end := strings.IndexAny(rest, "/?#")
 	return end >= 0 && strings.ContainsAny(rest[end:], "@#")
 }
 
-// severalBrokers reports whether raw is a failover list, "amqp://a;amqp://b" or "amqp://a;b". The URL parser
-// accepts such a list as one host.
+// severalBrokers reports whether raw is a failover list, as in "amqp://a;amqp://b" or "amqp://a;b". The URL
+// parser would accept the list as one host.
 func severalBrokers(raw string) bool {
 	_, rest, _ := strings.Cut(raw, "://")
 	first, _, several := strings.Cut(rest, ";")
@@ -95,14 +98,14 @@ func severalBrokers(raw string) bool {
 		(strings.Contains(rest, "://") || !strings.Contains(rest, "@") || strings.Contains(first, "@"))
 }
 
-// InvalidURL returns err with the URL, quoted without user and password.
+// InvalidURL returns err with a prefix that quotes the URL without user and password.
 func InvalidURL(raw string, err error) error {
 	return fmt.Errorf("broker URL %q: %w", RedactURL(raw), err)
 }
 
-// RedactURL returns raw with *** in place of the text before the last @ and of the query, which may also
-// contain passwords. If there is no @ and the URL can't be parsed, any part may be the password: then ***
-// replaces everything after the scheme.
+// RedactURL returns raw with *** in place of the user and password, which end at the last @, and in place of
+// the query, which can contain passwords too. If there is no @ and the URL can't be parsed, the password can
+// be anywhere, and *** replaces everything after the scheme.
 func RedactURL(raw string) string {
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok {
@@ -119,10 +122,12 @@ func RedactURL(raw string) string {
 	return scheme + "://" + rest
 }
 
-// Query is a URL's query. Each reader of an option removes it, so that unknown options are left at the end.
+// Query is the query of a broker's URL. Its methods remove each option that they read. The options that
+// remain at the end are unknown.
 type Query url.Values
 
-// Take removes the option with these names and returns its value, "" if it is absent.
+// Take removes an option, which may have several names, and returns its value. It returns "" if the option is
+// absent.
 func (q Query) Take(names ...string) string {
 	value := ""
 	for _, name := range names {
@@ -134,9 +139,9 @@ func (q Query) Take(names ...string) string {
 	return value
 }
 
-// TakeDuration removes the option and returns its value, 0 if it is absent. The value must be a whole number
-// of units, which must be time.Second or time.Millisecond, at least 1 and at most a year. An error quotes
-// it.
+// TakeDuration removes the option and returns its value, or 0 if the option is absent. The value must be a
+// whole number of units, at least one unit and at most a year. unit must be time.Second or time.Millisecond.
+// An error quotes the value.
 func (q Query) TakeDuration(name string, unit time.Duration) (time.Duration, error) {
 	words := "of seconds "
 	if unit == time.Millisecond {
@@ -146,7 +151,8 @@ func (q Query) TakeDuration(name string, unit time.Duration) (time.Duration, err
 	return time.Duration(n) * unit, err
 }
 
-// takeNumber removes the option and returns its value, and whether it is given. The unit is for the error.
+// takeNumber removes the option and returns its value, and whether the option is present. unit is a part of
+// the error's text.
 func (q Query) takeNumber(name, unit string, least, most int64) (n int64, given bool, err error) {
 	value := q.Take(name)
 	if value == "" {
@@ -160,7 +166,7 @@ func (q Query) takeNumber(name, unit string, least, most int64) (n int64, given 
 	return n, true, nil
 }
 
-// Rest returns an error that names the options that are left.
+// Rest returns an error that names the options that no method has removed, or nil if there are none.
 func (q Query) Rest() error {
 	if len(q) == 0 {
 		return nil

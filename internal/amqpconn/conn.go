@@ -1,8 +1,9 @@
-// Package amqpconn keeps the AMQP connection of the probes for RabbitMQ and Celery. The context of a call
-// bounds the call, whatever the broker does; amqp091-go's own calls have no such bound. The next call after
-// a lost connection makes a new one. Between calls only amqp091-go's own goroutines run.
+// Package amqpconn keeps the AMQP connection of the probes for RabbitMQ and Celery. A call ends when its
+// context does, whatever the broker does. amqp091-go's own calls can hang longer. After a lost connection the
+// next call makes a new one. Between calls only amqp091-go's own goroutines run.
 //
-// The package also maps AMQP's error codes to reasons. It must not know what is asked over the connection.
+// The package also maps AMQP's error codes to reasons. It must not know what the probes use the connection
+// for.
 package amqpconn
 
 import (
@@ -12,15 +13,15 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Conn is a connection to a broker that is made at first use and then kept.
+// Conn is a connection to a broker. It connects at the first use and then stays open.
 type Conn struct {
 	target *Target
-	sem    chan struct{} // semaphore of one user of session
+	sem    chan struct{} // a semaphore: only one caller at a time uses session
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
 	session *Session // nil before the first call, and after a failure; guarded by sem
-	broker  int      // index of the broker to try first; guarded by sem
+	broker  int      // the index of the broker to try first; guarded by sem
 }
 
 var errClosed = errors.New("the probe is closed")
@@ -31,9 +32,9 @@ func New(target *Target) *Conn {
 	return &Conn{target: target, sem: make(chan struct{}, 1), ctx: ctx, cancel: cancel}
 }
 
-// Do calls f with the connection, one caller at a time. When ctx ends, Do closes the connection, so that f's
-// calls return at once. If a kept connection turns out to be lost, Do makes a new one and calls f again,
-// once. The error has a reason if this package knows one.
+// Do calls f with the connection, for one caller at a time. When ctx ends, Do closes the connection, so that
+// f's calls return immediately. If the connection was kept from an earlier call and turns out to be lost, Do
+// makes a new one and calls f once more. The error has a reason if this package knows one.
 func (c *Conn) Do(ctx context.Context, f func(context.Context, *Session) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -56,7 +57,7 @@ func (c *Conn) Do(ctx context.Context, f func(context.Context, *Session) error) 
 	return err
 }
 
-// call makes one attempt, and drops the connection if it is lost.
+// call connects if necessary and calls f once. It drops the connection if it is lost.
 func (c *Conn) call(ctx context.Context, f func(context.Context, *Session) error) error {
 	if c.ctx.Err() != nil {
 		return contextError(c.ctx, nil)
@@ -76,7 +77,7 @@ func (c *Conn) call(ctx context.Context, f func(context.Context, *Session) error
 		c.drop()
 	}
 	if aborted && err != nil {
-		c.broker++ // it did not answer in time: another one may
+		c.broker++ // this broker did not answer in time, and the next one may
 		return contextError(ctx, err)
 	}
 	return withReason(err)
@@ -87,8 +88,8 @@ func (c *Conn) drop() {
 	c.session = nil
 }
 
-// Close ends the call in flight and then the connection, within a second. Later calls fail with
-// ReasonClientClosed. It always returns nil.
+// Close cancels the call in progress and then closes the connection, all within a second. Later calls fail
+// with ReasonClientClosed. Close always returns nil.
 func (c *Conn) Close() error {
 	c.cancel(errClosed)
 	c.sem <- struct{}{}

@@ -23,13 +23,14 @@ import (
 
 func TestMain(m *testing.M) { testserver.Main(m) }
 
-// noLeaks checks at the very end of the test, after all that is begun later has ended, that no goroutine is left.
+// noLeaks checks at the end of the test that no goroutine is left. It must be called first, because cleanups
+// run in reverse order.
 func noLeaks(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
 }
 
-// open returns a Conn to url that is closed at the end of the test.
+// open returns a Conn to url. The Conn is closed at the end of the test.
 func open(t *testing.T, url string) *amqpconn.Conn {
 	t.Helper()
 	target, err := amqpconn.ParseURL(url, nil)
@@ -39,7 +40,7 @@ func open(t *testing.T, url string) *amqpconn.Conn {
 	return conn
 }
 
-// through is the URL of a broker by way of a proxy.
+// through returns the URL of a broker with the address of a proxy.
 func through(t *testing.T, proxy *testserver.Proxy, brokerURL string) string {
 	t.Helper()
 	u, err := url.Parse(brokerURL)
@@ -60,7 +61,8 @@ func exchange(name string) func(context.Context, *amqpconn.Session) error {
 
 var ask = exchange("amq.direct")
 
-// within calls ask and requires an answer within d, but for what else the machine does: amqp091-go alone would take 15 s.
+// within calls ask with a timeout of d and checks that it returns in time. It allows 8 s more for a busy
+// machine; amqp091-go without Conn would take 15 s.
 func within(t *testing.T, conn *amqpconn.Conn, d time.Duration) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
@@ -92,7 +94,7 @@ func TestOneConnectionForManyCalls(t *testing.T) {
 	assert.Equal(t, 1, proxy.Accepted())
 }
 
-// The limit of what is read is each call's own: a connection is not lost after some hours of checks.
+// The limit of bytes to read is for one call. It must not end a connection after some hours of checks.
 func TestEachCallMayReadAsMuch(t *testing.T) {
 	noLeaks(t)
 	conn := open(t, testserver.SharedRabbitMQ(t).URL())
@@ -112,7 +114,7 @@ func TestEachCallMayReadAsMuch(t *testing.T) {
 		require.True(t, confirmed.Wait())
 		return nil
 	}))
-	for range 5 { // 45 MB, where a call may read 32
+	for range 5 { // 45 MB in all; one call may read 32 MB
 		require.NoError(t, conn.Do(t.Context(), func(_ context.Context, s *amqpconn.Session) error {
 			require.Same(t, session, s)
 			message, ok, err := ch.Get(queue.Name, false)
@@ -205,7 +207,7 @@ func TestLoginRefused(t *testing.T) {
 	}
 }
 
-// Until RabbitMQ has refused wrong credentials, they look like a broker that hangs.
+// RabbitMQ answers wrong credentials only after 3 s. A call with a shorter timeout ends with a timeout.
 func TestLoginTimeout(t *testing.T) {
 	noLeaks(t)
 	conn := open(t, "amqp://app:wrong-secret@"+testserver.SharedRabbitMQ(t).Addr()+"/")
@@ -233,7 +235,8 @@ func TestNotABroker(t *testing.T) {
 	}
 }
 
-// answering listens, answers the first bytes of each connection with the same words, and closes it.
+// answering starts a server that answers the first bytes of each connection with words, and then closes the
+// connection.
 func answering(t *testing.T, words string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -313,11 +316,11 @@ func TestNetworkFaults(t *testing.T) {
 	for _, fault := range faults {
 		require.NoError(t, within(t, conn, 5*time.Second), "before %s", fault.name)
 		fault.begin()
-		limit := 20 * time.Second // what is not a timeout comes at once, where the machine is idle
+		limit := 20 * time.Second // any other error than a timeout comes immediately if the machine is idle
 		if fault.want == probes.ReasonTimeout {
 			limit = 200 * time.Millisecond
 		}
-		for range 3 { // the first with a kept connection, the others without
+		for range 3 { // the first call uses the kept connection, the others have none
 			requireReason(t, fault.want, within(t, conn, limit))
 		}
 		proxy.Pass()
@@ -325,8 +328,8 @@ func TestNetworkFaults(t *testing.T) {
 	}
 }
 
-// publish sends a message to no queue, which during an alarm makes the broker block the connection, and waits
-// for the broker to say so.
+// publish sends a message to an exchange without a queue. During an alarm this makes the broker block the
+// connection. publish waits for the broker's notification.
 func publish(ctx context.Context, s *amqpconn.Session) error {
 	ch, err := s.Channel()
 	if err != nil {
@@ -343,7 +346,8 @@ func publish(ctx context.Context, s *amqpconn.Session) error {
 	}
 }
 
-// bounded is how long Close may take by far: it is limited to 1 s, where amqp091-go's own takes 14 s or more.
+// bounded is the limit for Close in these tests. Close needs at most 1 s, and Close of amqp091-go 14 s or
+// more.
 const bounded = 8 * time.Second
 
 func TestMemoryAlarm(t *testing.T) {
@@ -355,7 +359,7 @@ func TestMemoryAlarm(t *testing.T) {
 	requireReason(t, probes.ReasonBrokerBlocked, publishing.Do(t.Context(), publish))
 	requireReason(t, probes.ReasonBrokerBlocked, closing.Do(t.Context(), publish))
 	for range 3 {
-		// It is known, so the broker is not asked: that would be a timeout.
+		// The Conn knows of the alarm and sends nothing to the broker. A call would time out.
 		requireReason(t, probes.ReasonBrokerBlocked, within(t, publishing, 5*time.Second))
 	}
 	start := time.Now()
@@ -368,7 +372,8 @@ func TestMemoryAlarm(t *testing.T) {
 	}, 10*time.Second, 10*time.Millisecond)
 }
 
-// A connection may be blocked before the client knows, and the broker may be frozen.
+// Close must be fast if the client does not know yet that the connection is blocked, and if the broker is
+// frozen.
 func TestCloseIsBounded(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.NewRabbitMQ(t)

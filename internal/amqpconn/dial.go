@@ -15,9 +15,9 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// dial connects, logs in and opens the vhost, before ctx ends. It waits for the broker's first byte for
-// silence at most, unless that is 0. amqp091-go's recovery stays off, so that a lost connection is never
-// restored.
+// dial connects to b, logs in and opens the vhost. It ends when ctx ends, or when the broker has sent nothing
+// for the duration silence. A silence of 0 is no limit. amqp091-go's option to restore lost connections is
+// off.
 func (b *broker) dial(ctx context.Context, silence time.Duration) (*Session, error) {
 	if b.timeout > 0 {
 		limited, cancel := context.WithTimeout(ctx, b.timeout)
@@ -28,8 +28,8 @@ func (b *broker) dial(ctx context.Context, silence time.Duration) (*Session, err
 	defer cancel()
 	var socket *socket
 	conn, err := amqp.DialConfig(b.url, amqp.Config{
-		Heartbeat:       defaultHeartbeat, // the URL's own value takes precedence
-		TLSClientConfig: b.tls.Clone(),    // amqp091-go sets its ServerName
+		Heartbeat:       defaultHeartbeat, // only if the URL does not set it
+		TLSClientConfig: b.tls.Clone(),    // a copy, because amqp091-go sets its ServerName
 		Properties:      amqp.Table{"product": "echohealth", "connection_name": "echohealth", "platform": "Go"},
 		Dial: func(network, addr string) (net.Conn, error) {
 			var err error
@@ -46,12 +46,13 @@ func (b *broker) dial(ctx context.Context, silence time.Duration) (*Session, err
 	if err == nil && !aborted {
 		return newSession(conn, socket), nil
 	}
-	// amqp091-go leaves the socket open, and its reader running, after some failures.
+	// After some failures amqp091-go leaves the socket open and a goroutine reading from it.
 	socket.abort()
 	return nil, loginError(ctx, socket, err)
 }
 
-// withSilenceLimit returns a context that ends after d, with a timeout, unless heard is called before.
+// withSilenceLimit returns a context that ends after d with a timeout, unless heard is called earlier. A d of
+// 0 is no limit.
 func withSilenceLimit(
 	ctx context.Context, d time.Duration,
 ) (limited context.Context, heard func(), cancel func()) {
@@ -66,9 +67,9 @@ func withSilenceLimit(
 	return limited, func() { timer.Stop() }, func() { timer.Stop(); end(nil) }
 }
 
-// loginError returns the error of a failed login with its reason. While amqp091-go waits for the answer to
-// the credentials, it reports every end of the connection as wrong credentials, even a timeout. It does the
-// same for the vhost.
+// loginError returns the error of a failed login with its reason. It does not rely on the type of err only:
+// during the login amqp091-go reports every end of the connection, even a timeout, as wrong credentials or as
+// a wrong vhost.
 func loginError(ctx context.Context, s *socket, err error) error {
 	end := s.end.Load()
 	switch {
@@ -90,21 +91,23 @@ func loginError(ctx context.Context, s *socket, err error) error {
 }
 
 const (
-	// silentClose is shorter than the 3 s after which RabbitMQ closes a connection with wrong credentials,
-	// without an error. A connection that ends sooner has another cause, such as a broker that is killed.
+	// silentClose distinguishes wrong credentials from other causes: RabbitMQ closes a connection with wrong
+	// credentials after 3 s and without an error. A connection that ends earlier has another cause, such as a
+	// crash of the broker.
 	silentClose = 2 * time.Second
 
-	// tlsAlert is the first byte of the alert that a TLS server sends to a client that does not use TLS.
+	// tlsAlert is the first byte that a TLS server sends to a client that does not use TLS.
 	tlsAlert = 0x15
 )
 
-// socket is the network connection. It records what amqp091-go does not report: how reading began and ended.
+// socket is the network connection. It records the first byte and the end of reading, which amqp091-go does
+// not report.
 type socket struct {
 	*limitedconn.Conn
 	since  time.Time
-	unbind func() bool  // from the context; false if it has ended
+	unbind func() bool  // stops closing the socket when the context ends; false if that has happened
 	heard  func()       // called at the first byte
-	first  atomic.Int32 // the first byte, -1 before
+	first  atomic.Int32 // the first byte that arrived, -1 before
 	end    atomic.Pointer[readEnd]
 }
 
@@ -113,7 +116,8 @@ type readEnd struct {
 	after time.Duration // since connecting
 }
 
-// connect dials, and closes the connection when ctx ends. It calls heard at the first byte that arrives.
+// connect connects to addr. When ctx ends, the connection is closed. heard is called when the first byte
+// arrives.
 func connect(ctx context.Context, network, addr string, heard func()) (*socket, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
 	if err != nil {
@@ -137,6 +141,6 @@ func (s *socket) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// abort ends every call that waits for the broker, within a millisecond and whatever the broker does.
-// amqp091-go's own Close waits for the broker's answer.
+// abort makes every call that waits for the broker return within a millisecond. amqp091-go's own Close would
+// wait for the broker's answer.
 func (s *socket) abort() { _ = s.Close() }

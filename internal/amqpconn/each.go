@@ -8,9 +8,10 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Each calls f with 0 to n-1, over so many kept channels at once, because a channel has one call under way
-// at a time. Both must be at least 1. The connection may allow fewer channels, but must allow one. The first
-// error of f ends it.
+// Each calls f with each number from 0 to n-1. It makes the calls concurrently on the given number of
+// channels, because a channel can have only one call in progress. The channels stay open for later use. n and
+// channels must be at least 1. The connection's limit of channels may be lower, but must not be 0. After the
+// first error of f, Each begins no further call.
 func (s *Session) Each(n, channels int, f func(*amqp.Channel, int) error) error {
 	channels = min(n, channels)
 	s.makeRoom(channels)
@@ -25,14 +26,15 @@ func (s *Session) Each(n, channels int, f func(*amqp.Channel, int) error) error 
 	if err := mostTelling(errs); err != nil {
 		return err
 	}
-	if next.Load() < int64(n) { // no channel at all could be opened
+	if next.Load() < int64(n) { // the broker allowed no channel
 		return amqp.ErrChannelMax
 	}
 	return nil
 }
 
-// over calls f over the kept channel i until next reaches n. After an error it lets no other call begin. If
-// the connection allows no further channel, those who have one make the calls.
+// over calls f on the kept channel i until next reaches n. After an error no further call begins on any
+// channel. If the connection's limit of channels is reached, over returns nil, and the goroutines that have a
+// channel make the remaining calls.
 func (s *Session) over(
 	i int, next *atomic.Int64, n int, f func(*amqp.Channel, int) error,
 ) (err error) {
@@ -59,8 +61,9 @@ func (s *Session) over(
 	}
 }
 
-// mostTelling returns the first error that the broker sent, or else the first one. When the broker closes
-// the connection, some calls learn why, and others only that it is closed.
+// mostTelling returns the first error that the broker sent, or else the first error. When the broker closes
+// the connection, only some calls get the broker's error. The others get an error that says that the
+// connection is closed.
 func mostTelling(errs []error) error {
 	var first error
 	for _, err := range errs {

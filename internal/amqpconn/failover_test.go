@@ -15,7 +15,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// failover returns two proxies before a broker, and a Conn with both as its failover list.
+// failover returns two proxies to one broker, and a Conn that has both in its failover list.
 func failover(t *testing.T) (first, second *testserver.Proxy, conn *amqpconn.Conn) {
 	t.Helper()
 	noLeaks(t)
@@ -25,7 +25,7 @@ func failover(t *testing.T) (first, second *testserver.Proxy, conn *amqpconn.Con
 	return first, second, conn
 }
 
-// usedBroker makes a call within d and returns the place of the broker that answered.
+// usedBroker makes a call within d and returns the position of the broker that it used.
 func usedBroker(t *testing.T, conn *amqpconn.Conn, d time.Duration) int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
@@ -66,14 +66,14 @@ func TestFailover(t *testing.T) {
 	assert.ErrorContains(t, err, "broker 2 of 2: dial tcp "+second.Addr())
 }
 
-// A broker that sends nothing does not take the time of the others.
+// A broker that sends nothing must not use up the time for the others.
 func TestFailoverFromASilentBroker(t *testing.T) {
 	first, _, conn := failover(t)
 	first.Silent()
 	assert.Equal(t, 2, usedBroker(t, conn, 4*time.Second))
 }
 
-// A kept connection that did not answer in time is not waited for again.
+// If a kept connection did not answer in time, the next call must not wait for the same broker again.
 func TestFailoverFromAFrozenBroker(t *testing.T) {
 	first, _, conn := failover(t)
 	assert.Equal(t, 1, usedBroker(t, conn, ample))
@@ -84,8 +84,8 @@ func TestFailoverFromAFrozenBroker(t *testing.T) {
 	assert.Equal(t, accepted, first.Accepted())
 }
 
-// As Celery does, the probe does not go on to the next broker when one refuses the login. It leaves the
-// broker the 3 s that RabbitMQ takes for that.
+// Like Celery, the probe does not try the next broker if a broker refuses the login. It must wait the 3 s
+// that RabbitMQ takes to refuse it.
 func TestNoFailoverFromARefusedLogin(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.SharedRabbitMQ(t)
@@ -101,7 +101,7 @@ func TestNoFailoverFromARefusedLogin(t *testing.T) {
 	assert.Zero(t, second.Accepted())
 }
 
-// Try begins with the first broker, as a new connection of the application does.
+// Try begins with the first broker, like a new connection of the application.
 func TestTryTakesTheBrokersInTurn(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.SharedRabbitMQ(t)

@@ -11,8 +11,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Reason returns the reason of an error of amqp091-go, and an empty one for any other error. It is valid
-// after the login. For errors of the login see loginError.
+// Reason returns the reason of an error of amqp091-go, and "" for any other error. It must be used for errors
+// after the login only. loginError is for those of the login.
 func Reason(err error) probes.Reason {
 	e, ok := errors.AsType[*amqp.Error](err)
 	switch {
@@ -29,38 +29,37 @@ func Reason(err error) probes.Reason {
 	return probes.ReasonFailed
 }
 
-// IsNotFound reports whether the broker said that the queue or exchange does not exist. It says 404 also for
-// a queue that exists.
+// IsNotFound reports whether the queue or exchange does not exist. It does not rely on the error's code only,
+// because the broker sends 404 also if a queue exists and is unreachable.
 func IsNotFound(err error) bool {
 	return serverCode(err) == amqp.NotFound && Reason(err) == probes.ReasonNotFound
 }
 
-// IsLocked reports whether the broker said that the queue exists and is exclusive to another connection.
+// IsLocked reports whether the queue exists and is exclusive to another connection.
 func IsLocked(err error) bool { return serverCode(err) == amqp.ResourceLocked }
 
-// IsForbidden reports whether the broker refused a call for want of permission.
+// IsForbidden reports whether the broker refused a call because the user lacks the permission.
 func IsForbidden(err error) bool { return Refused(err) && serverCode(err) == amqp.AccessRefused }
 
-// IsChannelLimit reports whether a limit forbids another channel. It is the connection's, or one of the
-// broker, which then has closed the connection.
+// IsChannelLimit reports whether no channel could be opened because of a limit. It is the connection's limit,
+// or a limit of the broker, which also closes the connection.
 func IsChannelLimit(err error) bool {
 	return errors.Is(err, amqp.ErrChannelMax) ||
 		serverCode(err) == amqp.NotAllowed && strings.Contains(err.Error(), channelLimit)
 }
 
-// channelLimit is a part of the text of every error that says that a limit of channels is reached.
+// channelLimit is contained in every text with which the broker reports that a limit of channels is reached.
 const channelLimit = " has reached the "
 
-// Rejected reports whether the broker has refused a call, or the connection has reached its limit of
-// channels. The broker may have closed the connection because of the call. The end of a connection because
-// the broker shuts down is not a refusal.
+// Rejected reports whether the broker refused a call, even if it closed the connection for that, or whether a
+// limit of channels is reached. It returns false if the connection ended because the broker shuts down.
 func Rejected(err error) bool {
 	code := serverCode(err)
 	return code != 0 && code != amqp.ConnectionForced || IsChannelLimit(err)
 }
 
-// answers are RabbitMQ's errors and their reasons. The first row applies whose code is the error's and whose
-// part is in its text.
+// answers maps RabbitMQ's errors to reasons. A row matches if its code is the error's and the error's text
+// contains its part. The first match counts.
 //
 // The codes: https://www.rabbitmq.com/amqp-0-9-1-reference#constants
 // The texts: deps/rabbit/src/rabbit_{reader,channel,amqqueue,queue_type,exchange}.erl, 3.10 to 4.3
@@ -70,11 +69,11 @@ var answers = []struct {
 	reason probes.Reason
 }{
 	{amqp.ConnectionForced, "credential expired", probes.ReasonAuthenticationFailed},
-	{amqp.ConnectionForced, "", probes.ReasonDependencyStarting}, // a shutdown, or an operator
+	{amqp.ConnectionForced, "", probes.ReasonDependencyStarting}, // a shutdown, or an operator's command
 	{amqp.AccessRefused, "", probes.ReasonPermissionDenied},
 
-	// What does not exist is "no queue 'q' in vhost '/'". Any other text that names a queue is about one that
-	// exists, whose node or process is down. Other brokers write "Queue", or name nothing.
+	// RabbitMQ reports a missing queue as "no queue 'q' in vhost '/'". If it names a queue in another text, the
+	// queue exists, but its node or process is down. Other brokers write "Queue" in a text, or no name.
 	{amqp.NotFound, "NOT_FOUND - no ", probes.ReasonNotFound},
 	{amqp.NotFound, " due to timeout", probes.ReasonTimeout},
 	{amqp.NotFound, " may be stopping or being demoted", probes.ReasonDependencyStarting},
@@ -83,30 +82,33 @@ var answers = []struct {
 
 	{amqp.ResourceLocked, "", probes.ReasonPermissionDenied},
 
-	// A limit of queues or exchanges, or an object that exists with other properties.
+	// The first of these is a limit of queues or exchanges. The second is an object that exists with other
+	// properties.
 	{amqp.PreconditionFailed, " is reached", probes.ReasonOutOfResources},
 	{amqp.PreconditionFailed, "", probes.ReasonMisconfigured},
 	{amqp.ResourceError, "", probes.ReasonOutOfResources},
 
-	// Limits of connections, then of channels, then of the values that both sides agree on.
+	// These are a limit of connections that could not be checked, a limit of connections, a limit of channels,
+	// and a negotiated value, such as frame_max, outside the broker's range.
 	{amqp.NotAllowed, " cannot be queried, timeout", probes.ReasonTimeout},
 	{amqp.NotAllowed, " limit (", probes.ReasonTooManyConnections},
 	{amqp.NotAllowed, channelLimit, probes.ReasonTooManyConnections},
 	{amqp.NotAllowed, " allowed value (", probes.ReasonMisconfigured},
 
-	// The vhost. It is also down while it starts.
+	// These are about the vhost. A vhost that is starting is also reported as down.
 	{amqp.NotAllowed, " not found", probes.ReasonNotFound},
 	{amqp.NotAllowed, " refused for user '", probes.ReasonPermissionDenied},
 	{amqp.InternalError, "' is down", probes.ReasonDependencyStarting},
 
-	// The cluster's own store does not answer, or a feature is no longer permitted.
+	// These report that the cluster's metadata store does not answer, or that a feature is no longer permitted.
 	{amqp.InternalError, "timeout", probes.ReasonTimeout},
 	{amqp.InternalError, "timed out", probes.ReasonTimeout},
 	{amqp.InternalError, " is deprecated", probes.ReasonMisconfigured},
 	{amqp.NotImplemented, "", probes.ReasonMisconfigured},
 }
 
-// clientReason is for errors of amqp091-go itself. They contain only the text of a network error.
+// clientReason returns the reason of an error that amqp091-go made itself. If the cause is a network error, e
+// contains only its text.
 func clientReason(e *amqp.Error) probes.Reason {
 	if e.Reason == amqp.ErrChannelMax.Reason {
 		return probes.ReasonTooManyConnections
@@ -127,7 +129,7 @@ func notAMQP(err error) bool {
 		strings.Contains(e.Reason, amqp.ErrFrameTooLarge.Reason))
 }
 
-// serverCode returns the broker's code, or 0 if the error is not the broker's.
+// serverCode returns the code of an error that the broker sent, or 0 for any other error.
 func serverCode(err error) int {
 	if e, ok := errors.AsType[*amqp.Error](err); ok && e.Server {
 		return e.Code
@@ -135,7 +137,7 @@ func serverCode(err error) int {
 	return 0
 }
 
-// Refused reports whether err is the broker's refusal of a single call, which closes the channel but not the
+// Refused reports whether the broker refused a single call. It then closes the channel, but not the
 // connection.
 func Refused(err error) bool {
 	e, ok := errors.AsType[*amqp.Error](err)
@@ -151,7 +153,7 @@ func connectionLost(err error) bool {
 	return network || errors.Is(err, io.EOF)
 }
 
-// withReason returns err with its reason, unless it has one already.
+// withReason returns err with the reason of its AMQP error, unless err already has a reason.
 func withReason(err error) error {
 	reason := Reason(err)
 	if reason == "" || probes.FromError(err).Reason != "" {

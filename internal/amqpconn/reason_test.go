@@ -13,7 +13,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// answers are what RabbitMQ 3.10, 4.0 and 4.3 can answer to what the probes ask, word for word.
+// answers are the errors that RabbitMQ 3.10, 4.0 and 4.3 can send for the calls of the probes, verbatim.
 var answers = []struct {
 	code int
 	text string

@@ -10,27 +10,28 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Session is an open connection. The function that Do calls may use it until it returns.
+// Session is an open connection. A function that Do calls may use the Session until it returns.
 type Session struct {
 	conn     *amqp.Connection
 	socket   *socket
-	broker   int                // index in the target's list of brokers
-	brokers  int                // length of the list
-	channels []*amqp.Channel    // kept; nil or closed: must be opened
+	broker   int                // the index in the target's list of brokers
+	brokers  int                // the length of that list
+	channels []*amqp.Channel    // kept for later calls; a nil or closed one is opened when needed
 	blocks   chan amqp.Blocking // the broker's notifications of alarms
 	blocked  error              // not nil while the broker blocks this connection
 }
 
-// maxAlarms is more than the number of alarm notifications between two checks. With more of them the
-// connection's reader would block.
+// maxAlarms is the capacity for the broker's notifications between two checks. If the channel were full,
+// amqp091-go's reader would block. Therefore dead reports a session with a full channel as unusable.
 const maxAlarms = 32
 
 func newSession(conn *amqp.Connection, s *socket) *Session {
 	return &Session{conn: conn, socket: s, blocks: conn.NotifyBlocked(make(chan amqp.Blocking, maxAlarms))}
 }
 
-// Channel returns the session's kept channel, or a new one if a refusal has closed the last: a broker
-// refuses a call by closing its channel. Use it for calls that leave nothing behind on the channel.
+// Channel returns the kept channel. It opens a new one if there is none, or if the broker has closed it,
+// which is how a broker refuses a call. A caller must not change the channel's state, because later callers
+// use the same channel.
 func (s *Session) Channel() (*amqp.Channel, error) {
 	s.makeRoom(1)
 	return s.channel(0)
@@ -53,7 +54,8 @@ func (s *Session) channel(i int) (*amqp.Channel, error) {
 	return s.channels[i], nil
 }
 
-// Broker returns the broker's place in a failover list, from 1, or 0 if there is no list.
+// Broker returns the broker's position in a failover list, counted from 1. It returns 0 if there is only one
+// broker.
 func (s *Session) Broker() int {
 	if s.brokers == 1 {
 		return 0
@@ -61,15 +63,15 @@ func (s *Session) Broker() int {
 	return s.broker + 1
 }
 
-// NewChannel opens a separate channel. It ends with the session.
+// NewChannel opens a channel that no other call uses. It is closed with the session.
 func (s *Session) NewChannel() (*amqp.Channel, error) { return s.conn.Channel() }
 
-// Blocks returns the broker's notifications that it blocks this connection or no longer does. Do reads those
-// that are left.
+// Blocks returns the broker's notifications that it blocks this connection or has unblocked it. A caller need
+// not read them all: Do reads the remaining ones.
 func (s *Session) Blocks() <-chan amqp.Blocking { return s.blocks }
 
-// use calls f, and closes the connection when ctx ends, so that no call of f outlasts it. It reports whether
-// it did.
+// use calls f. When ctx ends, use closes the connection, so that f's calls return. It reports whether it
+// closed the connection.
 func (s *Session) use(ctx context.Context,
 	f func(context.Context, *Session) error) (aborted bool, err error) {
 	s.socket.Reset()
@@ -81,13 +83,13 @@ func (s *Session) use(ctx context.Context,
 // dead reports whether the session is unusable.
 func (s *Session) dead() bool { return s.conn.IsClosed() || len(s.blocks) == maxAlarms }
 
-// readBlocks reads the pending notifications, and returns an error while the broker blocks the connection.
+// readBlocks reads the pending notifications. It returns an error if the broker blocks the connection.
 func (s *Session) readBlocks() error {
 	for {
 		select {
 		case b, open := <-s.blocks:
 			if !open {
-				return nil // the connection is closed, as the next call finds out
+				return nil // the connection is closed, and the next call on it will fail
 			}
 			_ = s.SetBlocked(b)
 		default:
@@ -96,8 +98,8 @@ func (s *Session) readBlocks() error {
 	}
 }
 
-// SetBlocked records a notification from Blocks, and returns an error if the broker blocks the connection.
-// The broker answers nothing on it until the alarm is over.
+// SetBlocked records a notification that was read from Blocks. It returns an error if the broker blocks the
+// connection, because then no call gets an answer before the broker's alarm ends.
 func (s *Session) SetBlocked(b amqp.Blocking) error {
 	s.blocked = nil
 	if b.Active {
@@ -107,11 +109,11 @@ func (s *Session) SetBlocked(b amqp.Blocking) error {
 	return s.blocked
 }
 
-// close closes the connection within closeLimit. It does not send a close to a broker that blocks the
-// connection, because the answer would come only after the alarm.
+// close closes the connection within closeLimit. If the broker blocks the connection, close does not use
+// AMQP's close method, because the broker would answer only after the alarm.
 func (s *Session) close() {
 	if s.readBlocks() == nil {
-		// The deadline alone does not suffice, because each heartbeat from the broker moves it.
+		// The deadline is not enough, because each heartbeat from the broker moves it.
 		limit := time.AfterFunc(closeLimit, s.socket.abort)
 		defer limit.Stop()
 		_ = s.conn.CloseDeadline(time.Now().Add(closeLimit))

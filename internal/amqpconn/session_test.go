@@ -14,7 +14,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// amqp091-go's recovery would give a connection several lives, of which Conn knows one.
+// amqp091-go's recovery would replace a lost connection without Conn's knowledge.
 func TestTheConnectionIsNotRecovered(t *testing.T) {
 	target, err := ParseURL(testserver.SharedRabbitMQ(t).URL(), nil)
 	require.NoError(t, err)
@@ -26,7 +26,7 @@ func TestTheConnectionIsNotRecovered(t *testing.T) {
 	}))
 }
 
-// Try leaves neither a connection on the broker nor a goroutine, whether it succeeds or not.
+// Try must leave no connection on the broker and no goroutine, even if it fails.
 func TestTry(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	rabbit := testserver.SharedRabbitMQ(t)
@@ -44,7 +44,7 @@ func TestTry(t *testing.T) {
 		2*time.Minute, 100*time.Millisecond)
 }
 
-// Try does not outlast its context, whatever the broker does.
+// Try must return when its context ends, whatever the broker does.
 func TestTryEndsWithItsContext(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction(testserver.ProxyGoroutine))
 	proxy := testserver.NewProxy(t, testserver.SharedRabbitMQ(t).Addr())

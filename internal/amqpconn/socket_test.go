@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A broker that sends without end is not read without end.
+// If a broker sends without end, reading must stop at the limit.
 func TestReadingIsBounded(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -32,7 +32,7 @@ func TestReadingIsBounded(t *testing.T) {
 	assert.ErrorIs(t, err, limitedconn.ErrTooMuch)
 	assert.InDelta(t, limitedconn.MaxRead, n, 64<<10)
 
-	s.Reset() // the next call
+	s.Reset() // begins the next call
 	n, err = io.Copy(io.Discard, struct{ io.Reader }{s})
 	assert.ErrorIs(t, err, limitedconn.ErrTooMuch)
 	assert.InDelta(t, limitedconn.MaxRead, n, 64<<10)

@@ -12,14 +12,14 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Target is a broker, or a failover list of brokers of which one is used at a time.
+// Target is a broker, or a failover list of brokers. A connection uses one of them at a time.
 type Target struct{ brokers []*broker }
 
-// ParseURL parses a URL of amqp091-go or of Celery. For amqp091-go it is amqp:// or amqps:// with the query
-// parameters of RabbitMQ's specification (https://www.rabbitmq.com/docs/uri-spec). For Celery it may also
-// be pyamqp:// or librabbitmq://, with options such as ssl_cert_reqs. It may be Celery's failover list of
-// whole URLs, separated by semicolons. Unknown options are errors. An error contains neither user nor
-// password.
+// ParseURL parses a broker URL of one of two kinds. The first is amqp:// or amqps:// with the query
+// parameters of RabbitMQ's specification (https://www.rabbitmq.com/docs/uri-spec). The second is a URL of
+// Celery, whose scheme can also be pyamqp:// or librabbitmq://, with options such as ssl_cert_reqs. A
+// failover list of whole URLs, separated by semicolons, is allowed too. Unknown options are errors. An error
+// contains neither user nor password.
 func ParseURL(raw string, custom *tls.Config) (*Target, error) {
 	urls := SplitURLs(raw)
 	t := &Target{}
@@ -41,7 +41,7 @@ func parseBroker(raw string, custom *tls.Config) (*broker, error) {
 	return newBroker(u, query, custom)
 }
 
-// inList returns err with the broker's place in a list of several.
+// inList adds the position of the broker to err, if the list has several brokers.
 func inList(i, several int, err error) error {
 	if several == 1 {
 		return err
@@ -49,9 +49,9 @@ func inList(i, several int, err error) error {
 	return fmt.Errorf("broker %d of %d: %w", i+1, several, err)
 }
 
-// dial connects to the first broker that lets it, beginning with brokers[first], before ctx ends. The other
-// brokers are not tried after one that refuses the login, as in Celery. A broker that sends nothing takes
-// only its share of the time that ctx leaves.
+// dial tries the brokers in order, beginning with brokers[first], until one accepts the connection or ctx
+// ends. If a broker refuses the login, dial does not try the remaining brokers, as in Celery. Each broker
+// that sends nothing gets only its share of the time until ctx ends.
 func (t *Target) dial(ctx context.Context, first int) (*Session, error) {
 	n := len(t.brokers)
 	var errs []error
@@ -70,11 +70,12 @@ func (t *Target) dial(ctx context.Context, first int) (*Session, error) {
 	return nil, withReasonOf(errs[0], errs)
 }
 
-// longestSilence is how long a broker of a list may be silent in a call without a deadline.
+// longestSilence limits the wait for a broker's first byte if the list has several brokers and the call has
+// no deadline.
 const longestSilence = 5 * time.Second
 
-// silenceLimit returns how long to wait for the first byte of one of so many brokers that are left, 0
-// without a limit.
+// silenceLimit returns how long to wait for a broker's first byte if this number of brokers remains to be
+// tried. 0 means no limit.
 func silenceLimit(ctx context.Context, brokers int) time.Duration {
 	if brokers == 1 {
 		return 0
@@ -86,7 +87,7 @@ func silenceLimit(ctx context.Context, brokers int) time.Duration {
 	return max(time.Until(deadline)/time.Duration(brokers), 1)
 }
 
-// refusesLogin reports whether a broker has answered, and does not let the user in.
+// refusesLogin reports whether a broker has answered and refused the login.
 func refusesLogin(err error) bool {
 	return slices.Contains([]probes.Reason{
 		probes.ReasonAuthenticationFailed, probes.ReasonPermissionDenied, probes.ReasonNotFound,
@@ -94,7 +95,7 @@ func refusesLogin(err error) bool {
 	}, reason.Of(err))
 }
 
-// withReasonOf returns the errors with the reason of err.
+// withReasonOf joins errs into one error that has the reason of err.
 func withReasonOf(err error, errs []error) error {
 	if len(errs) == 1 {
 		return errs[0]
@@ -102,9 +103,9 @@ func withReasonOf(err error, errs []error) error {
 	return probes.Fail(reason.Of(err), errors.Join(errs...))
 }
 
-// Try makes a new connection, logs in, and closes it, to find out whether that is still possible. It returns
-// when ctx ends at the latest, or a second after the login. Its error has a reason if this package knows
-// one.
+// Try makes a new connection, logs in, and closes the connection. It returns an error if one of these is not
+// possible. It returns when ctx ends, or a second after the login, if not earlier. The error has a reason if
+// this package knows one.
 func (t *Target) Try(ctx context.Context) error {
 	session, err := t.dial(ctx, 0)
 	if err != nil {
@@ -115,7 +116,7 @@ func (t *Target) Try(ctx context.Context) error {
 	return nil
 }
 
-// Advise returns advice on the URLs.
+// Advise returns advice on the brokers' URLs, each line once.
 func (t *Target) Advise() []string {
 	var lines []string
 	for _, b := range t.brokers {

@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// TakeTLS removes the TLS options from a broker URL's query, with RabbitMQ's names or Celery's, and returns
-// a configuration. The server's certificate is verified unless the options say otherwise. TakeTLS returns
-// nil for a URL without TLS. A custom configuration, if not nil, replaces the options. Both together are an
-// error.
+// TakeTLS removes the TLS options, which have RabbitMQ's or Celery's names, from a broker URL's query and
+// returns a configuration. It returns nil for a URL without TLS. The server's certificate is verified unless
+// an option switches that off. A custom configuration that is not nil is returned instead, and then an option
+// is an error.
 //
-// RabbitMQ's: https://www.rabbitmq.com/docs/uri-query-parameters
-// Celery's: https://docs.celeryq.dev/en/stable/userguide/configuration.html#broker-use-ssl
+// RabbitMQ's options: https://www.rabbitmq.com/docs/uri-query-parameters
+// Celery's options: https://docs.celeryq.dev/en/stable/userguide/configuration.html#broker-use-ssl
 func TakeTLS(q Query, secure bool, custom *tls.Config) (*tls.Config, error) {
 	o := tlsOptions{
 		ca:     q.Take("cacertfile", "ssl_ca_certs"),
@@ -71,7 +71,7 @@ func (o tlsOptions) addClientCertificate(config *tls.Config) error {
 	if _, err := tls.LoadX509KeyPair(o.cert, o.key); err != nil {
 		return fmt.Errorf("client certificate: %w", err)
 	}
-	// Read for each connection, because certificates are renewed while the process runs.
+	// The files are read for each connection, because certificates are renewed during the life of the process.
 	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		pair, err := tls.LoadX509KeyPair(o.cert, o.key)
 		return &pair, err
@@ -84,14 +84,14 @@ func (o tlsOptions) insecure() (bool, error) {
 	case "verify_none", "CERT_NONE", "none":
 		return true, nil
 	case "", "verify_peer", "CERT_REQUIRED", "required",
-		"CERT_OPTIONAL", "optional": // the same as required for a client, as in Python's ssl module
+		"CERT_OPTIONAL", "optional": // for a client the same as required, as in Python's ssl module
 		return false, nil
 	}
 	return false, fmt.Errorf("%q: the certificate verification must be CERT_REQUIRED, CERT_OPTIONAL, "+
 		"CERT_NONE, verify_peer or verify_none", o.verify)
 }
 
-// anyHost reports whether the server's name may differ from that in its certificate.
+// anyHost reports whether a certificate for another host name is accepted.
 func (o tlsOptions) anyHost() (bool, error) {
 	switch strings.ToLower(o.host) {
 	case "", "true", "yes", "1":

@@ -41,7 +41,7 @@ func TestTLS(t *testing.T) {
 	require.NoError(t, within(t, trusted, 5*time.Second))
 }
 
-// terminateTLS listens with a certificate and passes what it gets on to target in plain.
+// terminateTLS starts a TLS server with a certificate. It forwards what it receives to target without TLS.
 func terminateTLS(t *testing.T, cert, key, target string) string {
 	t.Helper()
 	pair, err := tls.LoadX509KeyPair(cert, key)

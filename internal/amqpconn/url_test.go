@@ -108,7 +108,7 @@ func TestParseURLRefuses(t *testing.T) {
 	assert.ErrorContains(t, err, "exclude each other")
 }
 
-// A URL is read or refused, and whatever is around the password, no error shows it.
+// Any URL is parsed or refused, and no error may contain the password.
 func FuzzURL(f *testing.F) {
 	for _, before := range []string{"", "x", "amqp://rabbit/?verify=", "amqps://rabbit/?", "http://", "amqp://a;", " ", "%", `"`, "amqp://app:1", "amqp://[::1"} {
 		for _, after := range []string{"rabbit/", "rabbit:5672/vh?heartbeat=10", "rabbit?connection_timeout=0", "a;amqp://b", "%", " ", "[", ":99999/", "@", "/?x=1", "h?heartbeat=x", "\x00"} {
@@ -168,7 +168,8 @@ func TestTakeTLS(t *testing.T) {
 	assert.ErrorContains(t, err, "no certificate in")
 }
 
-// certificate makes a certificate for 127.0.0.1 that is its own authority, and returns the files of it and its key.
+// certificate makes a self-signed certificate for 127.0.0.1, and returns the files of the certificate and of
+// its key.
 func certificate(t *testing.T) (cert, key string) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)

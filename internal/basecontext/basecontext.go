@@ -1,11 +1,11 @@
-// Package basecontext gives a context the values of another one: hooks of an application's clients may want
-// a value, such as a tenant, that a check's own context does not have.
+// Package basecontext gives a context the values of another context. A hook of the application's client may
+// need a value, such as a tenant, that only the other context has.
 package basecontext
 
 import "context"
 
-// With returns a context like ctx. If ctx has no value for a key, the context returns the value of base. It
-// ignores the deadline and the cancellation of base. A nil base has no values.
+// With returns ctx with the values of base. If both have a value for a key, that of ctx is used. The deadline
+// and the cancellation of base have no effect. base may be nil.
 func With(ctx, base context.Context) context.Context {
 	if base == nil || base == context.Background() {
 		return ctx

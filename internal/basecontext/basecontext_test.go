@@ -11,7 +11,7 @@ import (
 
 type key string
 
-// with returns a context that has ended, and the values.
+// with returns a context that has ended and has these values.
 func with(values ...string) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -1,15 +1,17 @@
-// Package changelog writes the changes of checks, of metrics and of readiness to a log, so that no outage
-// is missing from it and none floods it.
+// Package changelog logs the changes of checks, of metrics and of readiness. Each of these is a subject. No
+// outage is missing from the log, and a subject that changes often does not flood it.
 //
-// A change is written at once if its state is new, or worse than what the log says: the subject was not in
-// this state during the last ten minutes, or its level is above those since the last record. Any other
-// change is a repetition. It is written at once too, unless the subject has changed within its quiet time.
-// Then it is summed up, and the summary is written at the end of the quiet time, which doubles from one
-// second to one minute while the subject continues to change. A subject that has not changed for two
-// minutes begins anew.
+// A change is logged immediately if its state is new or worse. A state is new if the subject was not in this
+// state during the last ten minutes. It is worse if its level is above the level of the last record and of
+// all changes since.
 //
-// So no record is late by more than a minute, and a subject with n states that changes every second for an
-// hour makes at most 70 records, and 12 n more.
+// Any other change is a repetition. It is logged immediately too, if the subject's quiet time is over.
+// Otherwise the change is added to a summary, which is logged at the end of the quiet time. The quiet time is
+// one second at first. It doubles, up to one minute, as long as the subject continues to change. After two
+// minutes without a change everything about a subject is forgotten.
+//
+// Thus no record is late by more than a minute. A subject with n states that changes every second for an hour
+// makes at most 70 + 12 n records.
 package changelog
 
 import (
@@ -22,26 +24,26 @@ import (
 
 const (
 	firstQuiet = time.Second      // the quiet time after the first repetition
-	maxQuiet   = time.Minute      // the longest one
-	calm       = 2 * maxQuiet     // a subject that has not changed for so long begins anew
-	memory     = 10 * time.Minute // a state that was not there for so long is new
+	maxQuiet   = time.Minute      // the longest quiet time
+	calm       = 2 * maxQuiet     // a subject without a change for this time is forgotten
+	memory     = 10 * time.Minute // a state without a change to it for this time is new
 
-	minLevel = slog.Level(math.MinInt) // of a subject without a record
+	minLevel = slog.Level(math.MinInt) // the level of a subject without a record
 )
 
 // Change is one change of a subject.
 type Change struct {
-	Subject string // whose changes are summed up together
-	State   string // the new state; a state that the subject has had before is a repetition
-	Bad     bool   // the state is a problem
+	Subject string // a summary has changes of one subject only
+	State   string // the new state
+	Bad     bool   // whether the state is a problem
 	At      time.Time
 	Level   slog.Level
 	Message string
-	Summary string // the message of a summary
+	Summary string // the message to use if the change is the last of a summary
 	Attrs   []slog.Attr
 }
 
-// Log sums up the changes of any number of subjects.
+// Log logs the changes of any number of subjects.
 type Log struct {
 	write   func(slog.Level, string, ...slog.Attr)
 	enqueue func(func())
@@ -53,31 +55,31 @@ type Log struct {
 
 // subject holds the recent changes of one subject.
 type subject struct {
-	seen  map[string]time.Time // when the subject last changed to a state
+	seen  map[string]time.Time // when the subject last changed to each state
 	last  Change
 	at    time.Time     // when the last record was written
-	level slog.Level    // of that record
-	quiet time.Duration // zero before the first repetition
-	held  *summary      // nil if nothing is to be summed up
+	level slog.Level    // the level of that record
+	quiet time.Duration // the quiet time; zero before the first repetition
+	held  *summary      // the changes since the last record; nil if there are none
 }
 
-// summary holds changes that are not written yet.
+// summary holds the changes that have not been logged yet.
 type summary struct {
 	changes int
-	states  []string // in the order of their first change
+	states  []string // in the order in which they first occurred
 	counts  map[string]int
-	level   slog.Level    // the worst
-	bad     time.Duration // how long the subject has been bad since the last record, up to the last change
+	level   slog.Level    // the highest level of the changes
+	bad     time.Duration // how long the state was bad between the last record and the last change
 	timer   *time.Timer
 }
 
-// New returns a Log that writes with write, which must return soon. It makes what a timer finds in order
-// with the changes by enqueue, which must call its argument later.
+// New returns a Log. It calls write for each record. write must return soon. When a quiet time ends, the Log
+// passes a function to enqueue, which must call the function later and in order with the calls of Add.
 func New(write func(slog.Level, string, ...slog.Attr), enqueue func(func())) *Log {
 	return &Log{write: write, enqueue: enqueue, subjects: map[string]*subject{}}
 }
 
-// Add writes a change, or keeps it for a summary.
+// Add logs a change, or adds it to the summary.
 func (l *Log) Add(c Change) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -88,7 +90,7 @@ func (l *Log) Add(c Change) {
 	}
 	switch {
 	case s.isNew(c):
-		l.flush(s, c.At) // write the earlier changes first
+		l.flush(s, c.At) // log the earlier changes first
 		l.record(s, c)
 	case s.held == nil && (c.At.Sub(s.at) >= s.quiet || l.closed):
 		s.grow()
@@ -99,8 +101,8 @@ func (l *Log) Add(c Change) {
 	s.last, s.seen[c.State] = c, c.At
 }
 
-// isNew reports whether a change must be written at once: to a state that the subject has not been in of
-// late, or to a worse one than the log has, or is about to have, since the last record.
+// isNew reports whether a change must be logged immediately because its state is new, or because its level is
+// above that of the last record and of all changes since.
 func (s *subject) isNew(c Change) bool {
 	seen, ok := s.seen[c.State]
 	if !ok {
@@ -121,13 +123,13 @@ func (s *subject) grow() {
 	s.quiet = min(max(2*s.quiet, firstQuiet), maxQuiet)
 }
 
-// record writes a change by itself.
+// record logs a single change.
 func (l *Log) record(s *subject, c Change) {
 	s.at, s.level = c.At, c.Level
 	l.write(c.Level, c.Message, c.Attrs...)
 }
 
-// hold keeps a change for the summary.
+// hold adds a change to the summary.
 func (l *Log) hold(s *subject, c Change) {
 	if s.held == nil {
 		held := &summary{counts: map[string]int{}, level: c.Level}
@@ -146,8 +148,8 @@ func (l *Log) hold(s *subject, c Change) {
 	held.counts[c.State]++
 }
 
-// badUntil is how long the subject has been bad since its last change, or since the last record, whichever
-// is later.
+// badUntil returns how long the state has been bad since the last change or the last record, whichever is
+// later.
 func (s *subject) badUntil(now time.Time) time.Duration {
 	since := s.last.At
 	if s.at.After(since) {
@@ -159,7 +161,7 @@ func (s *subject) badUntil(now time.Time) time.Duration {
 	return now.Sub(since)
 }
 
-// end writes the summary of a quiet time, unless it has been written already.
+// end logs the summary at the end of a quiet time, unless that has already happened.
 func (l *Log) end(s *subject, held *summary) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -168,7 +170,7 @@ func (l *Log) end(s *subject, held *summary) {
 	}
 }
 
-// flush writes the summary, if there is one, and begins the next quiet time.
+// flush logs the summary, if there is one, and begins the next quiet time.
 func (l *Log) flush(s *subject, now time.Time) {
 	held := s.held
 	if held == nil {
@@ -186,8 +188,8 @@ func (l *Log) flush(s *subject, now time.Time) {
 	l.write(held.level, message, attrs...)
 }
 
-// attrs says how often the subject has changed since the last record, how long it was bad, and how often it
-// changed to each of its states.
+// attrs returns the number of changes, the time since the last record, how long the state was bad, and the
+// number of changes to each state.
 func (s *summary) attrs(since, bad time.Duration) []slog.Attr {
 	return []slog.Attr{
 		slog.Int("changes", s.changes),
@@ -205,7 +207,7 @@ func (s *summary) group() slog.Attr {
 	return slog.Group("states", counts...)
 }
 
-// Close writes the summaries that are due later. What is added afterwards is written at once.
+// Close logs all summaries without waiting for the quiet times. Later changes are logged immediately.
 func (l *Log) Close() {
 	l.mu.Lock()
 	l.closed = true

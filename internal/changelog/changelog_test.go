@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// journal is a Log with what it has written, a line each.
+// journal is a Log and its records, one line for each.
 type journal struct {
 	*Log
 	lines []string
@@ -40,7 +40,7 @@ func newJournal() *journal {
 	return j
 }
 
-// change adds a change to a state: "ok", or "error" or "warning" and a reason.
+// change adds a change to a state, which is "ok", or "error" or "warning" followed by a reason.
 func (j *journal) change(subject, state string) {
 	level := slog.LevelInfo
 	switch {
@@ -57,7 +57,7 @@ func (j *journal) change(subject, state string) {
 	})
 }
 
-// written waits for what a timer writes at this moment.
+// written returns the records, after those that a timer writes at this moment.
 func (j *journal) written() []string {
 	synctest.Wait()
 	return j.lines
@@ -106,7 +106,7 @@ func TestARepetitionIsSummedUp(t *testing.T) {
 	})
 }
 
-// A new reason comes at once, after a summary of what was held back, and so does a worse status.
+// A new reason or a worse status is logged immediately, after a summary of the changes that were held.
 func TestANewStateIsWrittenAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newJournal()
@@ -128,7 +128,8 @@ func TestANewStateIsWrittenAtOnce(t *testing.T) {
 	})
 }
 
-// An hour of flapping once a second, with a reason of which there is but one: none is lost, and no record is late.
+// The subject changes once a second for an hour, and one of its reasons occurs only once. No change may be
+// missing from the records, and no record may be late.
 func TestAnHourOfFlapping(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, every := range []time.Duration{time.Second, 100 * time.Millisecond, 7 * time.Second, 31 * time.Second, 61 * time.Second} {
@@ -176,7 +177,7 @@ func TestAnHourOfFlapping(t *testing.T) {
 	})
 }
 
-// What is changing rarely is never held back.
+// The changes of a subject that changes rarely are logged immediately.
 func TestACalmSubjectBeginsAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newJournal()
@@ -197,7 +198,7 @@ func TestACalmSubjectBeginsAnew(t *testing.T) {
 	})
 }
 
-// What has changed since is still summed up: its quiet time is not over.
+// The second change is added to a summary, because the quiet time is not over.
 func TestASubjectIsNotCalmTooSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newJournal()
@@ -215,7 +216,7 @@ func TestASubjectIsNotCalmTooSoon(t *testing.T) {
 	})
 }
 
-// A summary that is due comes before what follows, even if what enqueue was given is called late.
+// A summary is logged before the next change, even if enqueue calls its function late.
 func TestALateSummaryKeepsTheOrder(t *testing.T) {
 	for _, late := range []time.Duration{2 * firstQuiet, calm} {
 		synctest.Test(t, func(t *testing.T) {
@@ -238,7 +239,7 @@ func TestALateSummaryKeepsTheOrder(t *testing.T) {
 	}
 }
 
-// A change may be older than the last record, whose time is that of its writing.
+// A change can be older than the last record, because a summary has the time at which it was logged.
 func TestAnOldChangeTakesNoTimeAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newJournal()
@@ -305,7 +306,8 @@ func TestCloseWritesWhatIsHeld(t *testing.T) {
 	})
 }
 
-// The first outage after half an hour of lesser trouble is written at once, though there was one like it before.
+// The first error after half an hour of warnings is logged immediately, although the same error had occurred
+// before.
 func TestAWorseStatusIsWrittenAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, trouble := range []string{"warning slow", "error connection_refused"} {
@@ -327,7 +329,7 @@ func TestAWorseStatusIsWrittenAtOnce(t *testing.T) {
 	})
 }
 
-// A probe that makes up reasons does not make the log remember them for ever.
+// The log must not keep all states of a probe that invents new reasons.
 func TestStatesAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newJournal()

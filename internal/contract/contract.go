@@ -1,5 +1,5 @@
-// Package contract tests every adapter against the same HTTP contract: one table of requests and answers,
-// sent to a real server. Only tests import it.
+// Package contract tests each adapter for a web framework against the same table of requests and answers. The
+// requests go to a real server. Only tests import the package.
 package contract
 
 import (
@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Run tests an adapter against the contract. serve must return an application behind the middleware of h.
-// The application must answer by the means of its own framework:
+// Run tests an adapter against the contract. serve must return an application that uses the middleware of h.
+// The application must send these answers with its own framework:
 //
 //	GET /hello        200 "hello"
 //	GET /api/healthy  200 "the application's own"
@@ -63,10 +63,10 @@ type reply struct {
 	status int
 	header http.Header
 	body   string
-	closes bool // it has Connection: close
+	closes bool // the answer has Connection: close
 }
 
-// checkOurs requests a path of the middleware with every method.
+// checkOurs requests a path of the middleware with every method, and checks the answers.
 func (c *client) checkOurs(a answer) {
 	get := c.ask(http.MethodGet, a.path)
 	assert.Equal(c.t, a.status, get.status, get.asked)
@@ -104,8 +104,8 @@ func (c *client) checkHeaders(r reply) {
 	assert.Empty(c.t, r.header.Get("X-Application"), r.asked)
 }
 
-// common returns the headers that GET and HEAD share. The date and the system metrics may change between the
-// two.
+// common returns the headers in which GET and HEAD must agree. It leaves out Date, and also Content-Length if
+// the answer contains system metrics, because these may change between the two requests.
 func (c *client) common(h http.Header) http.Header {
 	h = h.Clone()
 	h.Del("Date")
@@ -115,7 +115,7 @@ func (c *client) common(h http.Header) http.Header {
 	return h
 }
 
-// checkTheirs requests a path of the application, whose answer must arrive unchanged.
+// checkTheirs requests a path of the application and checks that the middleware has not changed the answer.
 func (c *client) checkTheirs(a answer) {
 	get := c.ask(http.MethodGet, a.path)
 	assert.Equal(c.t, a.status, get.status, get.asked)
@@ -127,7 +127,7 @@ func (c *client) checkTheirs(a answer) {
 	}
 }
 
-// ask sends one request, and follows no redirect.
+// ask sends one request. It does not follow redirects.
 func (c *client) ask(method, path string) reply {
 	asked := method + " " + path
 	request, err := http.NewRequestWithContext(c.t.Context(), method, c.server.URL+path, nil)

@@ -16,20 +16,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// situation is a Health with a history, and the requests to it with their answers.
+// situation is a Health in some state, and the requests to it with their answers.
 type situation struct {
 	name     string
 	options  []echohealth.Option
 	before   func(t *testing.T, h *echohealth.Health) // runs before the first request; may be nil
-	header   http.Header                              // of each request
-	measures bool                                     // the answers show system metrics, which change
+	header   http.Header                              // sent with each request
+	measures bool                                     // the answers contain system metrics, which change
 	closes   bool                                     // every answer has Connection: close
-	ours     []answer                                 // requested with and without a trailing slash
-	theirs   []answer                                 // added to those of application
+	ours     []answer                                 // of the middleware, also with a trailing slash
+	theirs   []answer                                 // of the application, besides the variable application
 }
 
-// answer is the answer to GET at a path. In a body of ours, <time>, <ms> and <n> stand for any timestamp,
-// time and number, and <...> for anything.
+// answer is the answer to GET of a path. In the field ours of a situation, the body can have placeholders:
+// <time>, <ms> and <n> stand for any timestamp, duration and number, and <...> stands for any text.
 type answer struct {
 	path   string
 	status int
@@ -41,7 +41,7 @@ func (a answer) withSlash() answer {
 	return a
 }
 
-// placeholders are the patterns of the placeholders in a body.
+// placeholders replaces each placeholder in a body by its regular expression.
 var placeholders = strings.NewReplacer(
 	`<time>`, `"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`,
 	`<ms>`, `\d+(\.\d{1,2})?`,
@@ -49,13 +49,13 @@ var placeholders = strings.NewReplacer(
 	`<\.\.\.>`, `.*`,
 )
 
-// pattern returns the pattern that the body must match.
+// pattern returns the regular expression that the body of a reply must match.
 func (a answer) pattern() *regexp.Regexp {
 	return regexp.MustCompile("^" + placeholders.Replace(regexp.QuoteMeta(a.body)) + "$")
 }
 
-// allOptions adds a freshness that lasts for the whole test, so that all answers show the same result, and a
-// timeout that suffices on a busy machine.
+// allOptions adds the options of all situations. The freshness lasts for the whole test, so that all answers
+// show the same result. The timeout is long enough for a busy machine.
 func (s situation) allOptions() []echohealth.Option {
 	options := slices.Concat(s.options, []echohealth.Option{
 		echohealth.WithFreshness(time.Hour),
@@ -70,7 +70,7 @@ func (s situation) allOptions() []echohealth.Option {
 
 func options(opts ...echohealth.Option) []echohealth.Option { return opts }
 
-// application are the application's answers in every situation.
+// application has the answers of the application in every situation.
 var application = []answer{
 	{"/hello", 200, "hello"},
 	{"/api/healthy", 200, "the application's own"},
@@ -117,8 +117,8 @@ type fixed probes.Result
 
 func (f fixed) Check(context.Context) probes.Result { return probes.Result(f) }
 
-// awaitMetrics returns when memory, disk and connections have been measured. A Report also waits for that,
-// but not long enough on a busy machine.
+// awaitMetrics waits until memory, disk and connections have been measured. Report waits for that too, but
+// not long enough on a busy machine.
 func awaitMetrics(t *testing.T, h *echohealth.Health) {
 	require.Eventually(t, func() bool {
 		measured := 0

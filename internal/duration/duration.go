@@ -1,4 +1,4 @@
-// Package duration has what the durations of options have in common.
+// Package duration has the functions that several options with a duration use.
 package duration
 
 import (
@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// Longest is the longest duration that an option takes, a year. Sums of it cannot overflow.
+// Longest is the longest duration that an option accepts, a year. Sums of such durations cannot overflow.
 const Longest = 365 * 24 * time.Hour
 
-// Jittered returns d, 10 % more or less, so that the replicas of a service do not act in step.
+// Jittered returns a random duration within 10 % of d, so that the replicas of a service do not act at the
+// same time.
 func Jittered(d time.Duration) time.Duration {
 	return d - d/10 + rand.N(d/5+1)
 }

@@ -5,14 +5,15 @@ import (
 	"time"
 )
 
-// queueLimit is how many calls wait at most while one does not return.
+// queueLimit is how many calls can wait. A call that does not return makes the later ones wait.
 const queueLimit = 1024
 
-// CallQueue makes calls one at a time and in order, without a lock, and has no goroutine of its own: a
-// caller of flush makes the calls, and those that are added meanwhile. The zero value is ready.
+// CallQueue makes calls one at a time and in order. It holds no lock during a call. It has no goroutine while
+// no call waits. The zero value is ready.
 type CallQueue struct {
-	// OnDrop is called, under no lock, when the queue begins to drop its oldest calls because one does not
-	// return; once until the queue is empty again. It may be nil.
+	// OnDrop is called when the full queue drops a call, because an earlier call does not return. It is called
+	// once, and again only after the queue has been empty. The queue holds no lock during the call. OnDrop may
+	// be nil.
 	OnDrop func()
 
 	mu       sync.Mutex // guards the fields below, and is never held during a call
@@ -22,14 +23,14 @@ type CallQueue struct {
 	closed   bool
 }
 
-// Add adds a call and returns at once.
+// Add adds a call and returns immediately.
 func (q *CallQueue) Add(call func()) {
 	q.add(call)
 	go q.flush()
 }
 
-// Close waits until all calls that were added so far have been made, but not longer than limit, and reports
-// whether they have. It drops those that are left, and makes none afterwards.
+// Close waits until all calls that were added before have been made, but not longer than limit, and reports
+// whether they have. Then it drops the calls that still wait. Calls that are added later are never made.
 func (q *CallQueue) Close(limit time.Duration) bool {
 	defer q.drop()
 	done := make(chan struct{})
@@ -57,7 +58,8 @@ func (q *CallQueue) add(call func()) {
 	}
 }
 
-// push reports whether the queue has begun to drop calls.
+// push adds a call, and drops the oldest one if the queue is full. It reports whether this is the first drop
+// since the queue was last empty.
 func (q *CallQueue) push(call func()) (begun bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -86,7 +88,8 @@ func (q *CallQueue) flush() {
 	}
 }
 
-// next takes a call out and keeps others from making one, or returns nil.
+// next removes and returns the oldest call, and marks the queue as busy. It returns nil if there is no call,
+// or if the queue is busy.
 func (q *CallQueue) next() func() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -102,7 +105,8 @@ func (q *CallQueue) next() func() {
 	return call
 }
 
-// make contains a panic: it would otherwise end the process from a goroutine that the application can't see.
+// make makes the call and recovers from its panic. Otherwise the panic would end the process, because the
+// application cannot recover from a panic in a goroutine that it did not start.
 func (q *CallQueue) make(call func()) {
 	defer func() {
 		_ = recover()

@@ -15,7 +15,7 @@ func TestCallsAreMadeInOrder(t *testing.T) {
 		var got []int
 		for i := range 100 {
 			queue.Add(func() {
-				got = append(got, i) // the race detector sees whether two are called at a time
+				got = append(got, i) // the race detector finds two concurrent calls
 				if i == 50 {
 					panic("must not end the process")
 				}
@@ -56,7 +56,8 @@ func TestAFullQueueDropsTheOldest(t *testing.T) {
 	})
 }
 
-// A queue that is full, drains until one call is left and is full again has not been empty meanwhile.
+// The queue is full, drains until one call is left, and is full again. It was not empty in between, so OnDrop
+// must not be called a second time.
 func TestDropsAreToldOfOnceUntilTheQueueIsEmpty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		drops, gate := 0, make(chan struct{})

@@ -14,13 +14,13 @@ import (
 type Config struct {
 	Name       string
 	Probe      probes.Probe
-	Timeout    time.Duration // a longer run has failed, even if the probe is still running
+	Timeout    time.Duration // a run that takes longer has failed, even if the probe is still running
 	Freshness  time.Duration // how long a result is fresh
 	RetryAfter time.Duration // how long the result of a failed run is fresh; zero: Freshness
 	SlowAfter  time.Duration // an OK that took longer is a Warning; zero: never
 
-	FailureThreshold int // as many failures in a row make an Error of what was well before; zero: 1
-	SuccessThreshold int // as many successes in a row end an Error; zero: 1
+	FailureThreshold int // an OK or Warning becomes an Error after this number of failures in a row; zero: 1
+	SuccessThreshold int // an Error ends after this number of successes in a row; zero: 1
 }
 
 // Result is the outcome of a run. It is never changed once it is published.
@@ -31,10 +31,10 @@ type Result struct {
 	Err     error
 	Took    time.Duration
 	At      time.Time     // when it was published
-	Since   time.Time     // since when the check has had this status
+	Since   time.Time     // when the check's Status became what it is
 	LastOK  time.Time     // when the last OK was published; zero before the first
-	serves  time.Duration // how long, from At on; zero if it was never the check's last
-	late    bool          // it came after the timeout
+	serves  time.Duration // how long it is fresh, counted from At; zero if it was never the check's last result
+	late    bool          // the probe returned it after the timeout
 }
 
 // Check is one check and its last result.
@@ -42,20 +42,20 @@ type Check struct {
 	Config
 	engine *Engine
 	ctx    context.Context        // the context of all its runs: the engine's, with the check's name
-	index  int                    // in the engine's checks
+	index  int                    // the index in the engine's checks
 	last   atomic.Pointer[Result] // nil before the first result
 	reruns atomic.Uint64          // how often Rerun was called
-	known  atomic.Uint64          // the value of reruns when the last result's call began
+	known  atomic.Uint64          // the value of reruns when the last finished probe call began
 
-	mu              sync.Mutex // guards the fields below, and is held while last is replaced
-	inFlight        *run       // nil between two runs
-	failures        int        // in a row
-	successes       int        // in a row
+	mu              sync.Mutex // guards the fields below, and is held when last is replaced
+	inFlight        *run       // nil if no run is in progress
+	failures        int        // how many runs in a row have failed
+	successes       int        // how many runs in a row have succeeded
 	reported        reported
 	reportedInvalid bool
 }
 
-// reported is the state of the check that the listener knows.
+// reported is the state that the listener was last called with.
 type reported struct {
 	status probes.Status
 	reason probes.Reason
@@ -65,14 +65,14 @@ type reported struct {
 // Last returns the last result, however old, or nil before the first.
 func (c *Check) Last() *Result { return c.last.Load() }
 
-// ask returns a result that can be given at once, or else the run to wait for.
+// ask returns a result if no wait is needed. Otherwise it returns the run to wait for.
 func (c *Check) ask(now time.Time) (*Result, *run) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.engine.Closed():
 		return c.closedResult(), nil
-	case c.isOverdue(): // a second run would hang as well, and hold one goroutine more
+	case c.isOverdue(): // no second run, because it would hang as well and block one more goroutine
 		return c.stillOverdue(now), nil
 	case c.isFresh(now):
 		return c.last.Load(), nil
@@ -82,15 +82,17 @@ func (c *Check) ask(now time.Time) (*Result, *run) {
 	return nil, c.inFlight
 }
 
-// Recent returns the last result if it is fresh. It also returns a result that is not older than oldest,
-// unless Rerun was called after it. Otherwise it returns nil. It starts a due run and does not wait for it.
-// It allocates nothing while the result is fresh.
+// Recent returns the last result if it is fresh or not older than oldest. Otherwise, or if Rerun was called
+// after the result's probe call began, it returns nil. It starts a run if the result is not fresh, and does
+// not wait for the run. It allocates nothing if the result is fresh.
 func (c *Check) Recent(now time.Time, oldest time.Duration) *Result {
 	if c.isFresh(now) {
 		return c.last.Load()
 	}
 	c.renew(now, 0)
-	if c.isOutdated() { // asked before last is read: a run that ends in between would make an old one pass
+	// The call must precede the read of last. Otherwise a run could end in between, and an outdated last would
+	// pass.
+	if c.isOutdated() {
 		return nil
 	}
 	last := c.last.Load()
@@ -100,7 +102,7 @@ func (c *Check) Recent(now time.Time, oldest time.Duration) *Result {
 	return last
 }
 
-// renew runs the check if its result is not fresh, or will not be in as long as ahead.
+// renew starts a run if the last result is not fresh now, or will not be fresh after the duration ahead.
 func (c *Check) renew(now time.Time, ahead time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -113,8 +115,8 @@ func (c *Check) renew(now time.Time, ahead time.Duration) {
 	}
 }
 
-// Rerun runs the check whether or not its result is fresh. From now on no caller gets the result of a call
-// that began earlier, unless no further call fits into the timeout of the run in flight.
+// Rerun runs the check even if its result is fresh. After Rerun no caller gets a result of a probe call that
+// began before Rerun, unless no further call fits into the timeout of the run in flight.
 func (c *Check) Rerun() {
 	c.reruns.Add(1)
 	c.engine.Invalidate()
@@ -127,24 +129,24 @@ func (c *Check) isFresh(now time.Time) bool {
 	return last != nil && !c.isOutdated() && age(last.At, now) < last.serves
 }
 
-// isOutdated reports whether Rerun was called after the call of the last result began.
+// isOutdated reports whether Rerun was called after the last finished probe call began.
 func (c *Check) isOutdated() bool { return c.known.Load() != c.reruns.Load() }
 
-// isOverdue reports whether the run in flight has had its timeout. c.mu is held.
+// isOverdue reports whether a run is in progress and has exceeded its timeout. c.mu is held.
 func (c *Check) isOverdue() bool { return c.inFlight != nil && c.inFlight.overdue }
 
-// wall removes the monotonic reading, so that times compare by the wall clock only.
+// wall removes t's monotonic clock reading, so that times are compared by the wall clock only.
 var wall = func(t time.Time) time.Time { return t.Round(0) }
 
-// age is how long ago at was, by the clock that shows more: the monotonic one stands still while a machine is
-// suspended, and the other one may be set back.
+// age returns how long ago at was. It uses the clock that shows the longer time, because the monotonic clock
+// stands still while a machine is suspended, and the wall clock can be set back.
 func age(at, now time.Time) time.Duration {
 	return max(now.Sub(at), wall(now).Sub(wall(at)))
 }
 
-// freshUntil returns when the next look after result is due. It is due at once if result expired while
-// another check was waited for, or if Rerun was called. The result of an overdue run does not expire. It is
-// shown again after each freshness time, so that the answer's timestamp is current.
+// freshUntil returns when result is no longer fresh. This is not after now if result expired during the wait
+// for another check, or if Rerun was called. If the run in progress is overdue, freshUntil returns a time one
+// retryAfter from now, so that the timestamp of the answer stays current.
 func (c *Check) freshUntil(result *Result, now time.Time) time.Time {
 	until := result.At.Add(result.serves)
 	if c.isOutdated() {
@@ -156,12 +158,13 @@ func (c *Check) freshUntil(result *Result, now time.Time) time.Time {
 	return now.Add(c.retryAfter())
 }
 
-// dueAfter returns when the check is due again, for a look at now that did not wait for the check.
+// dueAfter returns when the next run of the check is due, for a caller that does not wait for a run in
+// progress.
 func (c *Check) dueAfter(now time.Time) time.Time {
 	if last := c.last.Load(); last != nil && last.At.Add(last.serves).After(now) {
 		return last.At.Add(last.serves)
 	}
-	return now.Add(c.retryAfter()) // it is running
+	return now.Add(c.retryAfter()) // a run is in progress
 }
 
 // retryAfter returns how long the result of a failed run is fresh.
@@ -178,7 +181,7 @@ func (c *Check) overdue() bool {
 	return c.isOverdue()
 }
 
-// latest returns the last result, or after Close an Error. There must be a result.
+// latest returns the last result, or an Error after Close. The check must have a result.
 func (c *Check) latest() *Result {
 	if c.engine.Closed() {
 		return c.closedResult()
@@ -186,7 +189,7 @@ func (c *Check) latest() *Result {
 	return c.last.Load()
 }
 
-// unfinished returns the result for a caller whose own context ended before the run r did.
+// unfinished returns the result for a caller whose context ended before the run r did.
 func (c *Check) unfinished(r *run) *Result {
 	result := &Result{
 		Status: probes.Error, Reason: probes.ReasonTimeout, Err: context.DeadlineExceeded,
@@ -197,8 +200,8 @@ func (c *Check) unfinished(r *run) *Result {
 	return result
 }
 
-// closedResult returns the result of a check after the Engine was closed. It is an Error, so that no old OK
-// stays visible. Its duration is that of the last run.
+// closedResult returns the result of a check after Close. It is an Error, so that callers do not see an old
+// OK. Its Took is that of the last run.
 func (c *Check) closedResult() *Result {
 	at := c.engine.ClosedAt()
 	result := &Result{Status: probes.Error, Reason: probes.ReasonStale, Err: errClosed, At: at, Since: at}
@@ -210,8 +213,8 @@ func (c *Check) closedResult() *Result {
 	return result
 }
 
-// continueIn copies two times from r to next, the result after r: since when the check has this status, and
-// when it was last OK. r may be nil.
+// continueIn copies LastOK from r to next, the result that follows r. If both have the same Status, it copies
+// Since too. r may be nil.
 func (r *Result) continueIn(next *Result) {
 	if r == nil {
 		return
@@ -222,7 +225,7 @@ func (r *Result) continueIn(next *Result) {
 	}
 }
 
-// store makes result the last one, and passes it to the recorders. c.mu is held.
+// store makes result the last result and passes it to the recorders. c.mu is held.
 func (c *Check) store(result *Result, kind RunKind) {
 	result.At = time.Now()
 	result.Since = result.At
@@ -239,8 +242,8 @@ func (c *Check) store(result *Result, kind RunKind) {
 	c.engine.Invalidate()
 }
 
-// report passes the last result to the listener if its status or reason has changed. c.mu is held, so that
-// the calls are in order.
+// report calls the listener if the last result's status or reason is new. c.mu is held, so that the calls are
+// in order.
 func (c *Check) report() {
 	last := c.last.Load()
 	if last.Status == c.reported.status && last.Reason == c.reported.reason {
@@ -256,7 +259,7 @@ func (c *Check) report() {
 	c.engine.queue.add(func() { c.engine.listener.Changed(change) })
 }
 
-// reportInvalid reports to the listener once that the probe breaks the rules of package probes. c.mu is held.
+// reportInvalid calls the listener at the first violation of a rule of package probes. c.mu is held.
 func (c *Check) reportInvalid(err error) {
 	if err == nil || c.reportedInvalid {
 		return
@@ -265,7 +268,7 @@ func (c *Check) reportInvalid(err error) {
 	c.engine.queue.add(func() { c.engine.listener.Invalid(c.Name, err) })
 }
 
-// ended returns a channel that is closed when the run in flight has ended.
+// ended returns a channel that is closed when no run is in progress.
 func (c *Check) ended() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,10 +1,10 @@
-// Package engine runs checks: all that are due side by side, each at most once at a time, each within its
-// timeout, and gives the last result to every caller while it is fresh. It knows probes and nothing of
-// HTTP, of Echo, or of how a result is shown.
+// Package engine runs checks. The checks run concurrently, each within its timeout and with at most one run
+// at a time. Every caller gets the last result as long as it is fresh. The package knows nothing of HTTP, of
+// Echo, or of how a result is shown.
 //
 // A result is fresh for a configured time. The first caller after that time starts a run of the check. A
-// schedule is one more caller. Between two runs an Engine has no goroutine. No lock is held while a probe or
-// a listener is called.
+// schedule, if there is one, is such a caller. Between two runs an Engine has no goroutine. It holds no lock
+// while it calls a probe or a listener.
 package engine
 
 import (
@@ -19,10 +19,10 @@ import (
 // Listener receives the events of the checks, one call at a time and in order. It may call any method of the
 // Engine.
 type Listener interface {
-	// Changed is called for a check's first result, and for every later one whose status or reason is
-	// another.
+	// Changed is called for a check's first result, and for every later result whose status or reason differs
+	// from the one before.
 	Changed(Change)
-	// Invalid is called once for a check whose probe breaks the rules of package probes.
+	// Invalid is called once for a check whose probe breaks a rule of package probes.
 	Invalid(check string, err error)
 }
 
@@ -32,7 +32,7 @@ type Change struct {
 	From   probes.Status // empty for the first result
 	To     probes.Status
 	Reason probes.Reason
-	Lasted time.Duration // how long From, with its reason, lasted; zero for the first result
+	Lasted time.Duration // how long From lasted with its reason; zero for the first result
 	Err    error
 	At     time.Time
 }
@@ -40,19 +40,19 @@ type Change struct {
 // Engine runs a fixed set of checks.
 type Engine struct {
 	checks     []*Check
-	ctx        context.Context // every run's context is below this one
+	ctx        context.Context // the parent of every run's context
 	cancel     context.CancelFunc
 	generation atomic.Uint64
-	queue      CallQueue // of the listener's calls
+	queue      CallQueue // the calls of the listener
 	listener   Listener
-	recorders  atomic.Pointer[[]*func(Run)] // nil: none
+	recorders  atomic.Pointer[[]*func(Run)] // nil if there are none
 	closedAt   atomic.Pointer[time.Time]    // nil before Close
 
 	scheduleMu sync.Mutex // guards schedule
 	schedule   *time.Timer
 }
 
-// New returns an Engine for these checks. The caller has validated the configurations.
+// New returns an Engine. The caller must have validated the configurations.
 func New(configs []Config, listener Listener) *Engine {
 	e := &Engine{listener: listener}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
@@ -67,27 +67,27 @@ func New(configs []Config, listener Listener) *Engine {
 // Checks returns the checks in the order of their configurations.
 func (e *Engine) Checks() []*Check { return e.checks }
 
-// Generation changes whenever the answer to Collect may have: what was made from a Collection of this
-// generation is still true while Generation says the same, and Due has not come.
+// Generation changes when a result changes. Whatever was made from a Collection stays true until its Due, as
+// long as Generation returns the Collection's generation.
 func (e *Engine) Generation() uint64 { return e.generation.Load() }
 
-// Collection is one answer to Collect.
+// Collection is what Collect returns.
 type Collection struct {
-	Results    []*Result // one for each check that was asked for, in that order; never nil
-	Until      time.Time // when the first of these results is fresh no longer, and in a second at the latest
-	Due        time.Time // when the next look is due: Until, or before it, when another check is due
+	Results    []*Result // one for each requested check, in the order of the request; never nil
+	Until      time.Time // when the first of these results is no longer fresh, but at most a second from now
+	Due        time.Time // when to call Collect again: Until, or earlier if a check not in shown is due
 	Generation uint64
-	Whole      bool // false if the caller's context ended before a run; then only for this caller
+	Whole      bool // false if ctx ended before a run did; then no other caller may get it
 }
 
-// Collect is a look: it runs every check that has no fresh result, and returns the results of shown, some or
-// all of Checks. It waits only for the runs of shown. If ctx ends first, Collect returns and the runs go on.
-// It never takes longer than the longest timeout of shown.
+// Collect runs every check that has no fresh result. It returns the results of the checks in shown, which is
+// all or a part of Checks, and waits for their runs only. It does not wait longer than the longest timeout of
+// shown, unless the process was stopped meanwhile. If ctx ends first, Collect returns and the runs continue.
 func (e *Engine) Collect(ctx context.Context, shown []*Check) Collection {
 	now := time.Now()
 	c := Collection{Generation: e.Generation(), Results: make([]*Result, len(shown)), Whole: true}
-	var waits []*run              // only if there is one to wait for
-	for i, check := range shown { // all are started before one is waited for
+	var waits []*run              // nil if there is no run to wait for
+	for i, check := range shown { // starts all runs before it waits for any
 		var due *run
 		if c.Results[i], due = check.ask(now); due != nil {
 			if waits == nil {
@@ -100,7 +100,7 @@ func (e *Engine) Collect(ctx context.Context, shown []*Check) Collection {
 		e.renew()
 	}
 	if e.queue.pending() {
-		go e.queue.flush() // not here, because a listener that hangs must not delay the caller
+		go e.queue.flush() // in a goroutine, because a listener that hangs must not delay the caller
 	}
 	if waits != nil {
 		c.await(ctx, e, shown, waits)
@@ -110,10 +110,10 @@ func (e *Engine) Collect(ctx context.Context, shown []*Check) Collection {
 	return c
 }
 
-// until sets how long the results are fresh.
+// until sets c.Until and c.Due.
 func (c *Collection) until(now time.Time, e *Engine, shown []*Check) {
 	c.Until = now.Add(time.Second)
-	if e.Closed() { // no result is fresh, and none changes
+	if e.Closed() { // no result is fresh, and no result changes any more
 		c.Due = c.Until
 		return
 	}
@@ -128,7 +128,7 @@ func (c *Collection) until(now time.Time, e *Engine, shown []*Check) {
 	}
 }
 
-// renew runs every check whose result is not fresh. It waits for none.
+// renew starts a run of every check whose result is not fresh, and waits for none of these runs.
 func (e *Engine) renew() {
 	now := time.Now()
 	for _, check := range e.checks {
@@ -143,7 +143,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// Last returns the last results, however old, and runs nothing. A result is nil if there is none yet.
+// Last returns the last results, however old, and runs nothing. The result of a check without one is nil.
 func (e *Engine) Last(checks []*Check) Collection {
 	c := Collection{Generation: e.Generation(), Results: make([]*Result, len(checks)), Whole: true}
 	c.Until = time.Now().Add(time.Second)
@@ -154,8 +154,8 @@ func (e *Engine) Last(checks []*Check) Collection {
 	return c
 }
 
-// await fills in the results that had to be waited for, and reads the others once more, so that all are of
-// one generation.
+// await waits for the runs in waits and fills in their results. It also reads the other results again, so
+// that all results belong to one generation.
 func (c *Collection) await(ctx context.Context, e *Engine, checks []*Check, waits []*run) {
 	unfinished := make([]*Result, len(checks))
 	for i, wait := range waits {
@@ -173,22 +173,23 @@ func (c *Collection) await(ctx context.Context, e *Engine, checks []*Check, wait
 	}
 }
 
-// Enqueue puts a call into the order of the listener's, and returns at once.
+// Enqueue adds call to the queue of the listener's calls, and returns immediately.
 func (e *Engine) Enqueue(call func()) { e.queue.Add(call) }
 
-// Flush waits, for at most limit, until all calls of the listener that are queued have returned. It reports
-// whether they have. No further call of the listener begins after that.
+// Flush waits until all queued calls of the listener have returned, but not longer than limit, and reports
+// whether they have. Afterwards no further call of the listener begins.
 func (e *Engine) Flush(limit time.Duration) bool { return e.queue.Close(limit) }
 
-// Invalidate begins the next Generation. Call it when something else has changed that answers are made from.
+// Invalidate begins the next Generation. A caller that makes answers from Collections and from other data
+// must call Invalidate when the other data have changed.
 func (e *Engine) Invalidate() { e.generation.Add(1) }
 
-// Done is closed when the Engine is.
+// Done returns a channel that Close closes.
 func (e *Engine) Done() <-chan struct{} { return e.ctx.Done() }
 
-// Close ends the schedule, cancels all runs and waits for them to end, but not longer than limit: a probe
-// that ignores its context goes on. It returns the names of the checks that still run. Afterwards no other
-// check runs, and every result is an Error with ReasonStale.
+// Close ends the schedule, cancels all runs and waits for them to end, but not longer than limit, because a
+// probe can ignore its context. It returns the names of the checks that still run. Afterwards no run starts,
+// and every result is an Error with ReasonStale.
 func (e *Engine) Close(limit time.Duration) []string {
 	now := time.Now()
 	e.closedAt.CompareAndSwap(nil, &now)
@@ -223,5 +224,5 @@ func isDone(ended <-chan struct{}) bool {
 // Closed reports whether Close was called.
 func (e *Engine) Closed() bool { return e.ctx.Err() != nil }
 
-// ClosedAt returns when Close was called first. It may be called once Closed is true.
+// ClosedAt returns when Close was first called. It must not be called before Closed returns true.
 func (e *Engine) ClosedAt() time.Time { return *e.closedAt.Load() }

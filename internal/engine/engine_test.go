@@ -22,7 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// journal is a Listener that writes down what it hears.
+// journal is a Listener that records its calls.
 type journal struct {
 	mu      sync.Mutex
 	changes []engine.Change
@@ -41,7 +41,7 @@ func (j *journal) Invalid(check string, err error) {
 	j.invalid = append(j.invalid, fmt.Sprintf("%s: %v", check, err))
 }
 
-// reasons are the words that the listener heard, in order.
+// reasons returns the status and reason of each change, in order.
 func (j *journal) reasons() []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -52,7 +52,7 @@ func (j *journal) reasons() []string {
 	return words
 }
 
-// script is a probe whose runs do what the test says, and are counted.
+// script is a probe that calls the function do and counts its runs.
 type script struct {
 	runs atomic.Int64
 	do   func(_ context.Context, run int64) probes.Result
@@ -72,7 +72,7 @@ var (
 	broken = probes.Result{Status: probes.Error, Err: syscall.ECONNREFUSED}
 )
 
-// runsInFlight counts the goroutines that run a check.
+// runsInFlight returns the number of goroutines that run a check.
 func runsInFlight() int {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
@@ -147,7 +147,7 @@ func TestTimeoutComesWhetherOrNotTheProbeHeedsItsContext(t *testing.T) {
 		assert.Equal(t, timeout, time.Since(began))
 		assert.Equal(t, 1, runsInFlight(), "the overdue run alone")
 
-		for range 50 { // nobody waits for an overdue run, and none is added to it
+		for range 50 { // no caller waits for the overdue run, and no second run starts
 			time.Sleep(freshness)
 			began := time.Now()
 			result := collect(e)[0]
@@ -208,7 +208,8 @@ func TestALateFailureReplacesTheTimeout(t *testing.T) {
 		result := collect(e)[0]
 		assert.Equal(t, probes.ReasonAuthenticationFailed, result.Reason)
 		assert.Equal(t, 3*time.Second, result.Took)
-		// In the runs that follow the answer says timeout again while it is the latest that is known; the log stays quiet.
+		// In later runs the result is a timeout until the late failure arrives. The listener is not called for
+		// that.
 		for range 40 {
 			time.Sleep(500 * time.Millisecond)
 			assert.Equal(t, probes.Error, collect(e)[0].Status)
@@ -251,7 +252,8 @@ func TestATimeoutAfterLateFailuresIsToldInTheEnd(t *testing.T) {
 	}
 }
 
-// Only the timeout that follows a late failure may wait: one that follows a failure in time is another reason.
+// The call of the listener may be delayed only if a timeout follows a late failure. A timeout after a failure
+// in time is a change of the reason.
 func TestATimeoutAfterAFailureInTimeIsToldAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, j := start(t, &script{do: func(_ context.Context, run int64) probes.Result {
@@ -278,7 +280,7 @@ func TestTheRunsContextEndsWithTheRun(t *testing.T) {
 	})
 }
 
-// A database that always needs 900 ms is red throughout: the success that comes late must not turn it green for a moment.
+// A database that always needs 900 ms is always an error. Its late success must not become a result.
 func TestAlwaysTooSlowIsRedThroughout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := after(900*time.Millisecond, fine)
@@ -420,7 +422,7 @@ func TestDetailsThatCannotBeShownAreLeftOut(t *testing.T) {
 		e, j := start(t, after(0, probes.Result{Status: probes.OK, Details: details}))
 		for range 2 {
 			result := collect(e)[0]
-			details[0] = slog.Int("pending_tasks", 99) // the result keeps a copy
+			details[0] = slog.Int("pending_tasks", 99) // must not change the result, which has a copy
 			assert.Equal(t, []slog.Attr{slog.Int("pending_tasks", 3), slog.Bool("read_only", true)}, result.Details)
 		}
 		synctest.Wait()
@@ -470,7 +472,7 @@ func TestChanges(t *testing.T) {
 	})
 }
 
-// ears is a Listener made of a function.
+// ears is a Listener that calls a function for each change.
 type ears func(engine.Change)
 
 func (f ears) Changed(c engine.Change) { f(c) }
@@ -637,12 +639,12 @@ func TestFlushTellsWhatHasHappened(t *testing.T) {
 	})
 }
 
-// A result serves for its freshness, and what was made of it for a second at most.
+// Until is the end of the result's freshness, or a second from now if that is earlier.
 func TestUntilWhenACollectionServes(t *testing.T) {
 	const ms = time.Millisecond
 	tests := map[string]struct {
 		takes, freshness, other, wait time.Duration
-		want                          time.Duration // after the second look
+		want                          time.Duration // after the second call of Collect
 	}{
 		"the rest of the freshness":             {0, time.Second, 0, 400 * ms, 600 * ms},
 		"a second of a longer one":              {0, 10 * time.Second, 0, 400 * ms, time.Second},

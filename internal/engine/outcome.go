@@ -12,24 +12,25 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// outcome is a probe's result in which every rule of package probes holds.
+// outcome is a probe's result after every violation of the rules of package probes was corrected.
 type outcome struct {
 	status  probes.Status
 	reason  probes.Reason
 	details []slog.Attr
 	err     error
-	invalid error // the violations of probes.Result's rules, which were corrected
+	invalid error // the violations of probes.Result's rules, before they were corrected
 }
 
 var errClosed = errors.New("the health checks are closed")
 
-// exited is the outcome of a probe that never returned: it called runtime.Goexit, as a test's FailNow does.
+// exited is the outcome of a probe that called runtime.Goexit, as the FailNow method of a test does.
 var exited = outcome{
 	status: probes.Error, reason: probes.ReasonFailed,
 	err: errors.New("the probe called runtime.Goexit instead of returning a result"),
 }
 
-// call asks the probe. The errors' own methods run in here as well, and their panics are the probe's.
+// call calls the probe and turns a panic into an outcome. It also calls the methods of the probe's error,
+// because they are the application's code too and can panic.
 func call(ctx context.Context, probe probes.Probe) (o outcome) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -40,11 +41,11 @@ func call(ctx context.Context, probe probes.Probe) (o outcome) {
 	return judge(probe.Check(ctx))
 }
 
-// judge holds a probe's result to the rules.
+// judge applies the rules of package probes to a probe's result.
 func judge(result probes.Result) outcome {
 	o := outcome{status: result.Status, reason: result.Reason, err: result.Err}
 	if o.err != nil {
-		_ = o.err.Error() // if it hangs or panics, it must be here
+		_ = o.err.Error() // called here, because here a panic is recovered and a hang is limited by the timeout
 	}
 	var invalid []error
 	switch {
@@ -82,7 +83,7 @@ func reasonOf(o outcome) probes.Reason {
 	return probes.ReasonFailed
 }
 
-// allowed copies those of details that may be shown, and says what is wrong with the others.
+// allowed returns a copy of the details that follow the rules, and an error that describes the others.
 func allowed(details []slog.Attr) ([]slog.Attr, error) {
 	var good []slog.Attr
 	var errs []error
@@ -110,7 +111,7 @@ func (o outcome) result(took time.Duration) *Result {
 	return &Result{Status: o.status, Reason: o.reason, Details: o.details, Err: o.err, Took: took}
 }
 
-// withSlow returns r. If r is OK and took longer than limit, it becomes a Warning. Zero means no limit.
+// withSlow returns r. An OK that took longer than limit becomes a Warning first. Zero means no limit.
 func (r *Result) withSlow(limit time.Duration) *Result {
 	if limit > 0 && r.Status == probes.OK && r.Took > limit {
 		r.Status, r.Reason = probes.Warning, probes.ReasonSlow

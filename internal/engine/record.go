@@ -5,31 +5,31 @@ import (
 	"time"
 )
 
-// Run is a result at the moment when it is found.
+// Run is what Record passes to its function: a result and how it came about.
 type Run struct {
 	Check  int // the index in Checks
 	Result *Result
 	Kind   RunKind
-	At     time.Time // of Overdue when it was found, otherwise Result.At
+	At     time.Time // Result.At; for Overdue, when the run was found to be still in progress
 }
 
 // RunKind says how a Run came about.
 type RunKind int
 
 const (
-	// Ended is a run that has ended, or that has just exceeded its timeout. Each run is Ended once.
+	// Ended is a run that has ended, or that has just exceeded its timeout. Each run is recorded as Ended once.
 	Ended RunKind = iota
-	// Overdue is a run that exceeded its timeout before and still has not ended. It is recorded at most once in
-	// each freshness time, when a look finds it.
+	// Overdue is a run that exceeded its timeout earlier and is still in progress. It is recorded when a caller
+	// or the schedule asks for the check's result, but at most once in each RetryAfter.
 	Overdue
-	// Late is the end of a failed run that exceeded its timeout before. The failure was already recorded
-	// then. Only the reason is new.
+	// Late is the end of a failed run that had exceeded its timeout. The failure was already recorded as Ended.
+	// Only the reason is new.
 	Late
 )
 
-// Record calls f for each Run from now on: in order for one check, at once for several. f must return at once
-// and must not call the Engine, because a lock is held. Repeated use is additive. The returned function ends
-// it.
+// Record calls f for each later Run. The calls for one check are in order. The calls for several checks may
+// be concurrent. f must return immediately and must not call the Engine, because a lock is held during the
+// call. Further calls of Record add further functions. The returned function removes f.
 func (e *Engine) Record(f func(Run)) (remove func()) {
 	recorder := &f
 	e.changeRecorders(func(all []*func(Run)) []*func(Run) { return append(all, recorder) })
@@ -40,7 +40,8 @@ func (e *Engine) Record(f func(Run)) (remove func()) {
 	}
 }
 
-// changeRecorders replaces the list, which is never changed itself.
+// changeRecorders replaces the list of recorders by a changed copy, because other goroutines may be reading
+// the list.
 func (e *Engine) changeRecorders(change func([]*func(Run)) []*func(Run)) {
 	for {
 		old := e.recorders.Load()

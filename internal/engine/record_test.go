@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// recorded is what is to be told of a run.
+// recorded has the fields of a Run that the tests compare.
 type recorded struct {
 	check  int
 	status probes.Status
@@ -22,7 +22,7 @@ type recorded struct {
 	kind   RunKind
 }
 
-// record returns where the runs are collected.
+// record collects the Runs of e in the returned slice.
 func record(e *Engine) *[]recorded {
 	var mu sync.Mutex
 	var runs []recorded
@@ -53,7 +53,7 @@ func TestEachRunIsRecorded(t *testing.T) {
 		}, noListener{})
 		defer e.Close(time.Second)
 		runs, again := record(e), record(e)
-		for range 2 { // a fresh result is no run
+		for range 2 { // the result stays fresh, so there is only one run
 			e.Collect(t.Context(), e.Checks())
 		}
 		time.Sleep(time.Second)
@@ -68,7 +68,8 @@ func TestEachRunIsRecorded(t *testing.T) {
 	})
 }
 
-// A run that hangs is recorded at its timeout, and then once in each freshness time in which there is a look.
+// A run that hangs is recorded at its timeout. Later it is recorded once in each freshness time in which
+// Collect is called.
 func TestOverdueRunsAreRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		end := make(chan struct{})
@@ -83,7 +84,7 @@ func TestOverdueRunsAreRecorded(t *testing.T) {
 			e.Collect(t.Context(), e.Checks())
 			time.Sleep(500 * time.Millisecond)
 		}
-		time.Sleep(4 * time.Second) // no look
+		time.Sleep(4 * time.Second) // no call of Collect
 		close(end)
 		synctest.Wait()
 		second := time.Second
@@ -96,7 +97,7 @@ func TestOverdueRunsAreRecorded(t *testing.T) {
 	})
 }
 
-// A late success, and what ends after Close, are no results.
+// A success after the timeout is not recorded, and neither is a run that ends after Close.
 func TestWhatIsNoResultIsNotRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := probes.Func(func(context.Context) error {

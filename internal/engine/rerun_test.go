@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// After Rerun has returned, Recent has no result of a call that began before, whenever the new call ends.
+// After Rerun, Recent must not return the result of a probe call that began before, whenever the new call
+// ends.
 func TestRecentAfterRerun(t *testing.T) {
 	var status atomic.Value
 	status.Store(probes.OK)

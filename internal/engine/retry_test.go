@@ -11,13 +11,13 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// A failure serves for RetryAfter, and everything else for Freshness.
+// The result of a failed run is fresh for RetryAfter, and any other result for Freshness.
 func TestRetryAfter(t *testing.T) {
 	warning := probes.Result{Status: probes.Warning, Reason: "expires_soon"}
 	tests := map[string]struct {
 		config engine.Config
 		result func(run int64) probes.Result
-		runs   int64 // in an hour, a minute and a second
+		runs   int64 // the number of runs in an hour, a minute and a second
 	}{
 		"well":                  {engine.Config{}, func(int64) probes.Result { return fine }, 2},
 		"a warning":             {engine.Config{}, func(int64) probes.Result { return warning }, 2},
@@ -49,7 +49,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// failsIn returns what fails in this run alone. The damped one is well before it.
+// failsIn returns a function that fails in one run only.
 func failsIn(bad int64) func(run int64) probes.Result {
 	return func(run int64) probes.Result {
 		if run == bad {
@@ -59,7 +59,8 @@ func failsIn(bad int64) func(run int64) probes.Result {
 	}
 }
 
-// A run that hangs counts as one more failure each RetryAfter, or a threshold would hide it for hours.
+// A run that hangs counts as one more failure each RetryAfter. Otherwise FailureThreshold would hide it for
+// hours.
 func TestRetryAfterOfWhatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})

@@ -7,32 +7,32 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// pauseTolerance is how late a timer must be to show that the process was stopped: by SIGSTOP, a debugger, a
-// frozen control group or a CPU quota. On a busy machine a timer is usually less late. If it is later, that
-// does no harm.
+// pauseTolerance is the delay of a timer that counts as proof that the process was stopped by SIGSTOP, a
+// debugger, a frozen control group or a CPU quota. The timers of a busy machine are usually less late. If one
+// is later, the run only gets more time.
 const pauseTolerance = 100 * time.Millisecond
 
 // rerunDelay is the time between a run whose result is outdated and the next one. It limits the load of a
 // probe that calls Rerun in each call.
 const rerunDelay = 100 * time.Millisecond
 
-// run is one call of the probe, or two if the process was stopped during the first one, and one more for each
-// Rerun in the meantime.
+// run is a run of a check. It calls the probe once. It calls the probe once more if the process was stopped
+// during a call that failed, and once more after each Rerun during the run.
 type run struct {
-	asked   time.Time // when it was started
+	asked   time.Time // when the run was started
 	timer   *time.Timer
-	settled chan struct{} // closed when there is an outcome for those who wait: a result, or the timeout
+	settled chan struct{} // closed when waiting callers get a result: the run has ended or timed out
 	ended   chan struct{} // closed when the probe has returned
 
 	// The check's mutex guards the fields below.
 
-	began    time.Time // when the call began
-	deadline time.Time // when the call is overdue
-	overdue  bool      // the deadline came before the outcome
-	paused   bool      // the process was stopped during the call
-	repeated bool      // it is the second call
-	counted  int       // how many failures were counted for it since it is overdue
-	reruns   uint64    // the value of the check's reruns when the call began
+	began    time.Time // when the probe call began
+	deadline time.Time // when the probe call is overdue
+	overdue  bool      // the deadline passed before the probe returned
+	paused   bool      // the process was stopped during the probe call, and extend has moved the deadline
+	repeated bool      // repeat has started a second probe call
+	counted  int       // how many failures stillOverdue has counted for this run
+	reruns   uint64    // the value of the check's reruns when the probe call began
 }
 
 // start starts a run. c.mu is held.
@@ -46,7 +46,7 @@ func (c *Check) start(now time.Time) *run {
 	return r
 }
 
-// await waits until r has an outcome, and then returns nil. If ctx ends first, it returns the result for an
+// await waits until r is settled, and then returns nil. If ctx ends first, it returns the result of an
 // unfinished run.
 func (r *run) await(ctx context.Context, c *Check) *Result {
 	select {
@@ -55,15 +55,16 @@ func (r *run) await(ctx context.Context, c *Check) *Result {
 	case <-ctx.Done():
 	}
 	select {
-	case <-r.settled: // if both happened at once, use the outcome
+	case <-r.settled: // both happened: the run's result is better
 		return nil
 	default:
 		return c.unfinished(r)
 	}
 }
 
-// execute calls the probe. Its context outlives the timeout: one that ends at the first slow answer makes a
-// driver close the application's connection, and RabbitMQ says that a password is wrong only after 3 s.
+// execute calls the probe. The probe's context ends later than the timeout, for two reasons. A context that
+// ended at the first slow answer would make a driver close the application's connection. And RabbitMQ reports
+// a wrong password only after 3 s.
 func (c *Check) execute(r *run) {
 	ctx, cancel := context.WithTimeout(c.ctx, c.limit())
 	defer cancel()
@@ -72,10 +73,10 @@ func (c *Check) execute(r *run) {
 	outcome = call(ctx, c.Probe)
 }
 
-// limit is how long after its start a run's own context ends.
+// limit returns how long the context of a probe call lasts.
 func (c *Check) limit() time.Duration { return max(5*time.Second, c.Timeout+time.Second) }
 
-// finish takes the outcome of a call, and makes room for the next run.
+// finish ends a run with the outcome of its probe call, unless the probe must be called again.
 func (c *Check) finish(r *run, outcome outcome) {
 	c.mu.Lock()
 	now := time.Now()
@@ -88,7 +89,8 @@ func (c *Check) finish(r *run, outcome outcome) {
 	c.inFlight = nil
 	if !c.engine.Closed() {
 		c.record(r, outcome, now)
-		c.known.Store(r.reruns) // last, or an old result could pass for one of this call
+		// This must follow record. Otherwise isFresh could take the older last result for a result of this call.
+		c.known.Store(r.reruns)
 		c.reportInvalid(outcome.invalid)
 		if c.isOutdated() { // Rerun started no run, because this one was in flight
 			time.AfterFunc(rerunDelay, func() { c.renew(time.Now(), 0) })
@@ -102,15 +104,16 @@ func (c *Check) finish(r *run, outcome outcome) {
 	c.engine.queue.flush()
 }
 
-// pausedUntil reports whether the process was stopped during a call that is not overdue: the timer has come
-// late, or still not come.
+// pausedUntil reports whether the process was stopped during a probe call. This is so if the timer was much
+// too late, or has not fired although the deadline is long past. For an overdue run the answer has no meaning.
 func (r *run) pausedUntil(now time.Time) bool {
 	return r.paused || now.Sub(r.deadline) >= pauseTolerance
 }
 
-// outdated reports whether the probe must be called once more, because Rerun was called after the call began.
-// The run keeps its deadline. If a call that takes twice as long as the last one would exceed it, the outcome
-// is used although it is outdated. Otherwise frequent calls of Rerun would cause a timeout. c.mu is held.
+// outdated reports whether the probe must be called again, because Rerun was called after the probe call
+// began. The run keeps its deadline. If a call that takes twice as long as the last one would exceed the
+// deadline, the outcome is used although it is outdated. Otherwise frequent calls of Rerun would cause a
+// timeout. c.mu is held.
 func (c *Check) outdated(r *run, now time.Time) bool {
 	reruns, took := c.reruns.Load(), now.Sub(r.began)
 	if reruns == r.reruns || r.overdue || now.Add(2*took).After(r.deadline) || c.engine.Closed() {
@@ -120,9 +123,9 @@ func (c *Check) outdated(r *run, now time.Time) bool {
 	return true
 }
 
-// repeat reports whether the probe has to be called once more: it failed while the process was stopped, and
-// its limits went by without it. The second call has the timeout, or what is left of the time that extend
-// gave. c.mu is held.
+// repeat reports whether the probe must be called again because it failed while the process was stopped. The
+// probe's own time limits may have passed during the stop. The second call gets the whole timeout, or the
+// rest of the time that extend gave. c.mu is held.
 func (c *Check) repeat(r *run, outcome outcome, now time.Time) bool {
 	if outcome.status != probes.Error || r.overdue || r.repeated || !r.pausedUntil(now) || c.engine.Closed() {
 		return false
@@ -135,9 +138,9 @@ func (c *Check) repeat(r *run, outcome outcome, now time.Time) bool {
 	return true
 }
 
-// record makes a result of an outcome. One that comes after the timeout never turns the check green, or a
-// dependency that is always a bit too slow would flap; but a late failure's own reason says more than that
-// it took long.
+// record makes a result of a probe's outcome and stores it. A success after the timeout is not stored:
+// otherwise a dependency that is always slightly too slow would alternate between OK and Error. A failure
+// after the timeout is stored, because its reason says more than ReasonTimeout.
 func (c *Check) record(r *run, outcome outcome, now time.Time) {
 	took := now.Sub(r.began)
 	paused := r.pausedUntil(now)
@@ -150,28 +153,28 @@ func (c *Check) record(r *run, outcome outcome, now time.Time) {
 		c.report()
 		return
 	}
-	if !r.overdue { // the timer is a bit late itself
+	if !r.overdue { // the deadline has passed, but the timer has not fired yet
 		c.store(c.applyThresholds(timedOut(c.Timeout)), Ended)
 	}
 	if outcome.status == probes.Error {
 		result := outcome.result(took)
-		result.Status, result.late = c.last.Load().Status, true // it was counted as a failure when it was due
+		result.Status, result.late = c.last.Load().Status, true // the timeout counted as the failure
 		c.store(result, Late)
 	}
-	c.engine.Invalidate() // the check is due again when its result has served its time
+	c.engine.Invalidate() // the check is no longer overdue, and so Collection.Due is another
 	c.report()
 }
 
-// expire is called when the timeout comes before the probe's answer. It is called once more at the end of the
-// run's context if overrun has set the timer again.
+// expire is called by the timer at the timeout of a run in progress. If overrun set the timer again, expire
+// is also called at the end of the run's context.
 func (c *Check) expire(r *run) {
 	c.mu.Lock()
 	now := time.Now()
 	switch {
-	case c.inFlight != r: // it ended in this moment
+	case c.inFlight != r: // the run has just ended
 	case r.overdue:
 		c.report()
-	case now.Before(r.deadline): // the first call ended in this moment, and the second one has its time
+	case now.Before(r.deadline): // the run has just got a second probe call with a later deadline
 	case c.extend(r, now):
 	default:
 		c.overrun(r)
@@ -180,8 +183,8 @@ func (c *Check) expire(r *run) {
 	c.engine.queue.flush()
 }
 
-// extend gives a call more time if the process was stopped: as much as the timer is late, but no more than
-// the timeout. c.mu is held.
+// extend gives a probe call more time if the process was stopped: as much as the timer was late, but no more
+// than the timeout. It does so once in a run and reports whether it did. c.mu is held.
 func (c *Check) extend(r *run, now time.Time) bool {
 	if r.paused || !r.pausedUntil(now) {
 		return false
@@ -192,9 +195,9 @@ func (c *Check) extend(r *run, now time.Time) bool {
 	return true
 }
 
-// overrun gives all waiting callers a timeout. If the last failure came late too, and only the reason is new,
-// overrun does not call the listener yet. Otherwise a failure that always comes late would change the reason
-// twice in every run. c.mu is held.
+// overrun gives all waiting callers a timeout. It calls the listener later if the last failure was late too
+// and only the reason has changed. Otherwise a failure that is always late would change the reason twice in
+// every run. c.mu is held.
 func (c *Check) overrun(r *run) {
 	r.overdue = true
 	defer close(r.settled)

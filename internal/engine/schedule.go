@@ -6,10 +6,10 @@ import (
 	"github.com/echo-probes/echohealth/internal/duration"
 )
 
-// Schedule starts looks at an interval: the first after delay, the next after each interval, 10 % more or
-// less. A look runs every check whose result would not stay fresh until the next look's runs have ended. It
-// also calls also, which must return soon. Between two looks there is a timer and no goroutine. Close ends
-// it. Call it once.
+// Schedule runs the checks without a caller: first after delay, then after each interval, which varies by 10
+// %. Each time it runs every check whose result would not stay fresh until the runs of the next time have
+// ended, and then calls also. also must return soon. Between two times Schedule has a timer and no goroutine.
+// Close ends the schedule. Schedule must be called at most once.
 func (e *Engine) Schedule(delay, interval time.Duration, also func()) {
 	e.scheduleMu.Lock()
 	defer e.scheduleMu.Unlock()
@@ -28,7 +28,7 @@ func (e *Engine) look(interval time.Duration, also func()) {
 	e.queue.flush()
 }
 
-// arrange sets the timer for the next look, unless the Engine is closed.
+// arrange sets the timer for the next call of look. It returns false if the Engine is closed.
 func (e *Engine) arrange(next time.Duration) bool {
 	e.scheduleMu.Lock()
 	defer e.scheduleMu.Unlock()

@@ -21,7 +21,7 @@ type noListener struct{}
 func (noListener) Changed(Change)        {}
 func (noListener) Invalid(string, error) {}
 
-// heard is a Listener that keeps the words.
+// heard is a Listener that records the status and reason of each change.
 type heard struct{ words []string }
 
 func (h *heard) Changed(c Change)    { h.words = append(h.words, string(c.To)+" "+string(c.Reason)) }
@@ -47,7 +47,7 @@ func (s *switchable) Check(ctx context.Context) probes.Result {
 	return probes.Result{Status: probes.OK}
 }
 
-// hanging is a probe of which every run but the first hangs until it is released.
+// hanging is a probe whose first run succeeds. Each later run hangs until release is closed.
 type hanging struct {
 	runs    atomic.Int64
 	release chan struct{}
@@ -84,7 +84,8 @@ func (e *Engine) state() string {
 	return strings.TrimSpace(string(result.Status) + " " + string(result.Reason))
 }
 
-// A look runs what is due, whether or not there is a schedule: it adds runs for when there is no look, and that is all.
+// Collect runs the checks without a fresh result, with a schedule as without. The schedule only adds runs at
+// times when Collect is not called.
 func TestAScheduleOnlyAddsRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := &switchable{}
@@ -111,7 +112,8 @@ func TestAScheduleOnlyAddsRuns(t *testing.T) {
 	})
 }
 
-// A freshness longer than the interval gives answers that never wait: a scheduled look renews what would not last.
+// If the freshness is longer than the interval, Collect never waits, because the schedule renews each result
+// before it expires.
 func TestALongFreshnessNeverWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := &switchable{}
@@ -138,7 +140,7 @@ func TestTheScheduleHeedsAFreshness(t *testing.T) {
 	})
 }
 
-// A result that lasts until the runs of the next look have ended is not renewed.
+// The schedule does not renew a result that is fresh until the next scheduled runs have ended.
 func TestTheScheduleRunsNothingTooSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := &switchable{}
@@ -168,7 +170,7 @@ func TestTheScheduleLooksAtTheRest(t *testing.T) {
 	})
 }
 
-// Another check is shown: what is due runs all the same, and is not waited for.
+// Collect also runs a check that is not shown, but does not wait for it.
 func TestALookRunsEverythingAndWaitsForWhatIsShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shown, other := &switchable{}, &switchable{}
@@ -212,9 +214,9 @@ func TestALookRunsEverythingAndWaitsForWhatIsShown(t *testing.T) {
 	})
 }
 
-// The process was stopped for 4 s with a run in flight: the dependency had no time to answer, and has it afterwards.
+// The process was stopped for 4 s during a run. The dependency had no time to answer and gets it afterwards.
 func TestAStoppedProcessIsNoTimeout(t *testing.T) {
-	// stop is as if the process had been stopped for d: what is due meanwhile comes late.
+	// stop has the same effect as stopping the process for d during a run: the run's timer fires too late.
 	stop := func(c *Check, d time.Duration) *run {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -282,7 +284,7 @@ func TestAStoppedProcessIsNoTimeout(t *testing.T) {
 			for _, down := range []bool{false, true} {
 				e, probe, listener := start(t, 500*time.Millisecond)
 				probe.down.Store(down)
-				stop(e.checks[0], 350*time.Millisecond) // it is 50 ms late
+				stop(e.checks[0], 350*time.Millisecond) // the timer is 50 ms late
 				want := "error timeout"
 				if down {
 					want = "error connection_refused"
@@ -301,7 +303,7 @@ func TestAStoppedProcessIsNoTimeout(t *testing.T) {
 			began := time.Now()
 			r := stop(e.checks[0], timeout+pauseTolerance)
 			e.checks[0].expire(r)
-			e.checks[0].expire(r) // too early
+			e.checks[0].expire(r) // too early, so nothing may happen
 			assert.Equal(t, "error timeout", e.state())
 			assert.Equal(t, pauseTolerance, time.Since(began), "no more than it lasted")
 		})
@@ -478,7 +480,7 @@ func TestSinceWhenClosed(t *testing.T) {
 	})
 }
 
-// What is said to a caller who leaves continues what is known of the check.
+// The result for a caller whose context ended must have the Since and LastOK of the check.
 func TestSinceOfAnUnfinishedRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := &switchable{}
@@ -509,8 +511,8 @@ func TestSinceOfAnUnfinishedRun(t *testing.T) {
 	})
 }
 
-// While a machine is suspended its monotonic clock stands still; the wall clock tells afterwards. The old result is then no answer: a new one
-// is waited for.
+// While a machine is suspended its monotonic clock stands still, but its wall clock does not. The result from
+// before must not be used, and Collect must wait for a new one.
 func TestAClockThatJumpsIsNotGreen(t *testing.T) {
 	now := time.Now()
 	assert.True(t, now.Equal(wall(now)))
@@ -536,7 +538,7 @@ func TestAClockThatJumpsIsNotGreen(t *testing.T) {
 		assert.Equal(t, "error connection_refused", e.state())
 
 		probe.down.Store(false)
-		wall = before // and back: what is younger than the clock says is as old as the monotonic one says
+		wall = before // the clock is set back: the age by the monotonic clock is used
 		time.Sleep(2 * time.Hour)
 		assert.Equal(t, "ok", e.state())
 	})
@@ -587,7 +589,7 @@ func TestBetweenTwoRunsThereIsNoGoroutine(t *testing.T) {
 func TestDamping(t *testing.T) {
 	tests := map[string]struct {
 		failures, successes int
-		found, published    string // o, w or e for each run
+		found, published    string // one letter for each run: o for OK, w for Warning, e for Error
 	}{
 		"none":                                  {0, 0, "oeoeeo", "oeoeeo"},
 		"three failures make an error":          {3, 1, "oeeoeeeo", "owwowweo"},
@@ -627,7 +629,8 @@ func TestDamping(t *testing.T) {
 	}
 }
 
-// A dependency that hangs turns red, though its failures are damped: its one run counts as a failure each period.
+// A dependency that hangs becomes an Error in spite of FailureThreshold, because each freshness time of its
+// only run counts as a failure.
 func TestAHungDependencyIsNotToleratedForEver(t *testing.T) {
 	for _, every := range []time.Duration{0, interval} {
 		synctest.Test(t, func(t *testing.T) {
@@ -657,7 +660,7 @@ func TestAHungDependencyIsNotToleratedForEver(t *testing.T) {
 	}
 }
 
-// Nobody has asked for ten periods: each of them was a failure.
+// Collect is not called for ten freshness times. Each of them counts as a failure.
 func TestAHungDependencyCountsWhileNobodyAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := newHanging()
@@ -676,7 +679,7 @@ func TestAHungDependencyCountsWhileNobodyAsks(t *testing.T) {
 	})
 }
 
-// However often it is looked at meanwhile, a period is one failure.
+// A freshness time counts as one failure, however often Collect is called in it.
 func TestAHungDependencyFailsOnceAPeriod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := newHanging()
@@ -694,7 +697,7 @@ func TestAHungDependencyFailsOnceAPeriod(t *testing.T) {
 	})
 }
 
-// A schedule finds it out by itself.
+// The schedule finds a hung dependency without a call of Collect.
 func TestAHungDependencyIsToldOfWhenNobodyAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := newHanging()
@@ -706,7 +709,7 @@ func TestAHungDependencyIsToldOfWhenNobodyAsks(t *testing.T) {
 	})
 }
 
-// With damping a late failure's reason replaces the timeout, and its status stays what it was.
+// With FailureThreshold, the reason of a late failure replaces the timeout, but the status does not change.
 func TestALateFailureIsDampedAsTheTimeoutWas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := &switchable{}
@@ -725,13 +728,14 @@ func TestALateFailureIsDampedAsTheTimeoutWas(t *testing.T) {
 	})
 }
 
-// changes is a Listener that keeps what it hears, with the time.
+// changes is a Listener that sends each change to a channel.
 type changes struct{ heard chan Change }
 
 func (c changes) Changed(change Change) { c.heard <- change }
 func (changes) Invalid(string, error)   {}
 
-// What is kept quiet of a failure that always comes late is its reason, never its status.
+// If a failure is always late, the listener is not called for a new reason. It must be called for a new
+// status.
 func TestAStatusIsToldAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe, listener := &switchable{}, changes{make(chan Change, 100)}

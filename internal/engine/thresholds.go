@@ -7,10 +7,10 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// applyThresholds counts result and returns the result to publish. While the last published result is not an
-// Error, fewer than FailureThreshold failures in a row are published as Warnings. While it is an Error, fewer
-// than SuccessThreshold successes in a row are still published as Errors. The first result of all is
-// published unchanged. The caller must hold c.mu.
+// applyThresholds counts result and returns the result to publish. If the last published result is not an
+// Error, fewer than FailureThreshold failures in a row are published as Warnings. If it is an Error, fewer
+// than SuccessThreshold successes in a row are published as Errors. The first result of a check is published
+// unchanged. c.mu is held.
 func (c *Check) applyThresholds(result *Result) *Result {
 	last := c.last.Load()
 	if result.Status == probes.Error {
@@ -28,14 +28,15 @@ func (c *Check) applyThresholds(result *Result) *Result {
 	return result
 }
 
-// tolerates reports whether the failures so far are few enough to be a Warning. A check that has never
-// succeeded is not tolerated: it has no last result, or an Error.
+// tolerates reports whether the failures in a row are too few for an Error. It returns false if the check has
+// never succeeded, because then the last result is an Error, or there is none.
 func (c *Check) tolerates(last *Result) bool {
 	return last != nil && last.Status != probes.Error && c.failures < c.FailureThreshold
 }
 
-// stillOverdue returns the result of a run that is overdue. Each freshness time of such a run is one more
-// failure, or FailureThreshold would tolerate a dependency that hangs for ever. The caller must hold c.mu.
+// stillOverdue returns the last result of a check whose run is overdue. It counts one more failure for each
+// retryAfter that the run is overdue. Otherwise FailureThreshold would tolerate a dependency that hangs
+// forever. c.mu is held.
 func (c *Check) stillOverdue(now time.Time) *Result {
 	r, last := c.inFlight, c.last.Load()
 	periods := int(now.Sub(r.deadline) / c.retryAfter())

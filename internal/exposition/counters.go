@@ -9,12 +9,12 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Bounds are the upper bounds of the buckets of a run's duration, in seconds, without the last one, +Inf.
+// Bounds are the upper bounds, in seconds, of the histogram's buckets, except the last bound, which is +Inf.
 var Bounds = [...]float64{.001, .005, .025, .1, .25, .5, 1, 2.5, 5}
 
 // Histogram counts durations. Its zero value is empty.
 type Histogram struct {
-	Buckets [len(Bounds)]uint64 // how many were at most as long as the bound of the same index
+	Buckets [len(Bounds)]uint64 // Buckets[i] counts the durations up to Bounds[i]
 	Count   uint64
 	Sum     float64 // in seconds
 }
@@ -28,7 +28,7 @@ func (h *Histogram) observe(d time.Duration) {
 	h.Sum += seconds
 }
 
-// Counters count the runs of all components. They implement snapshot.Recorder.
+// Counters counts the runs of all components. It implements snapshot.Recorder.
 type Counters struct {
 	mu     sync.Mutex // guards counts
 	counts []counts   // one for each component
@@ -36,19 +36,19 @@ type Counters struct {
 
 // counts holds the counters of one component.
 type counts struct {
-	last    probes.Status         // of the last run; empty before the first
-	checks  [len(statuses)]uint64 // by status
+	last    probes.Status         // the status of the last run; empty before the first run
+	checks  [len(statuses)]uint64 // the number of runs by status, in the order of statuses
 	changes uint64
 	took    Histogram
 }
 
 var statuses = [...]probes.Status{probes.OK, probes.Warning, probes.Error}
 
-// NewCounters returns counters for so many components.
+// NewCounters returns counters for this number of components.
 func NewCounters(components int) *Counters { return &Counters{counts: make([]counts, components)} }
 
-// Record counts a run. A late failure was counted when it exceeded its timeout. The first result of a
-// component is not counted as a change.
+// Record counts a run. It does not count a late failure, because it counted the same run when the run
+// exceeded its timeout. It does not count a component's first result as a change.
 func (c *Counters) Record(run snapshot.Run) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write testdata anew")
 
 var noon = time.Date(2026, 11, 28, 12, 0, 0, 250e6, time.UTC)
 
-// whole is a snapshot in which every family has a series.
+// whole returns a snapshot in which every family has a series.
 func whole() *snapshot.Snapshot {
 	return &snapshot.Snapshot{
 		Start: noon.Add(-time.Hour), Version: "1.2.3", Status: "degraded", Ready: true, Phase: "running",
@@ -68,7 +68,7 @@ func whole() *snapshot.Snapshot {
 	}
 }
 
-// counted are the counters after some runs of whole's components.
+// counted returns counters after some runs of the components of whole.
 func counted() *exposition.Counters {
 	c := exposition.NewCounters(5)
 	for _, run := range []snapshot.Run{
@@ -103,7 +103,7 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// What is not known has no series, and a family without one no head.
+// An unknown value has no series, and a family without a series has no HELP and TYPE.
 func TestNothingIsKnown(t *testing.T) {
 	s := &snapshot.Snapshot{
 		Status: "unhealthy", Start: noon,
@@ -129,7 +129,7 @@ func TestTheRulesForNames(t *testing.T) {
 	}
 }
 
-// What is allocated does not grow with the number of series.
+// The number of allocations must not grow with the number of series.
 func TestAllocations(t *testing.T) {
 	c, s := counted(), whole()
 	b := c.Append(nil, exposition.OpenMetrics, s)
@@ -159,11 +159,11 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-// line is a line of either format. A label's value may hold anything that is escaped.
+// line matches a line of either format. A label's value may contain anything that is escaped.
 var line = regexp.MustCompile(`^(# (HELP|TYPE) [a-z_]+ .+|# EOF|` +
 	`[a-z_]+(\{([a-z]+="([^"\\\n]|\\[\\"n])*",?)+\})? ([-+0-9.e]+|\+Inf))$`)
 
-// Whatever a version or a name is, it stays in its label, and every line is one of the format.
+// Any version and any name must stay inside its label, and every line must match the format.
 func FuzzLabels(f *testing.F) {
 	f.Add("1.0", "database", "timeout")
 	f.Add("a\"b\\c\nd", "\xff\xfe", "{}")

@@ -1,6 +1,6 @@
 // Package exposition defines the metrics and writes them in the formats of Prometheus. The health endpoints
-// and the collectors for the client libraries of Prometheus and OpenTelemetry use the same table Families, so
-// that all export the same metrics.
+// and the collectors for the client libraries of Prometheus and OpenTelemetry all use the table Families, so
+// that they export the same metrics.
 package exposition
 
 import (
@@ -12,9 +12,9 @@ import (
 // Type is the type of a family in Prometheus's data model.
 type Type string
 
-// The types that are used. A set of states is a gauge of 0 or 1 for each state, because Prometheus's text
-// format has no other type for it. Its average over time is the share of the time, and no number has to be
-// agreed on.
+// These are the types that Families uses. A set of states has a gauge for each state, which is 0 or 1,
+// because Prometheus's text format has no type for a set. The average of such a gauge is the share of the
+// time in that state.
 const (
 	TypeGauge     Type = "gauge"
 	TypeCounter   Type = "counter"
@@ -23,7 +23,7 @@ const (
 
 // Family is a metric with all its series.
 type Family struct {
-	Name   string // of a counter with the suffix _total
+	Name   string // with the suffix _total if it is a counter
 	Type   Type
 	Help   string
 	Labels []string
@@ -40,14 +40,14 @@ func Lookup(name string) *Family {
 	panic("exposition: there is no family " + name)
 }
 
-// MaxLabels is how many labels a family has at most.
+// MaxLabels is the largest number of labels of a family.
 const MaxLabels = 3
 
 // Series is one series of a family.
 type Series struct {
-	Labels    [MaxLabels]string // the values of Family.Labels
+	Labels    [MaxLabels]string // the values of the labels in Family.Labels, in the same order
 	Value     float64
-	Histogram *Histogram // instead of Value, if the family has TypeHistogram; it must not be kept
+	Histogram *Histogram // used instead of Value for TypeHistogram; emit must not keep it
 }
 
 // source holds the data that the series are made from.
@@ -56,11 +56,11 @@ type source struct {
 	counts []counts // one for each component
 }
 
-// Read calls emit for each series, family by family in the order of Families. s must have the components
-// that c was made for.
+// Read calls emit for each series, one family after the other in the order of Families. s must have the
+// components that NewCounters was called for.
 func (c *Counters) Read(s *snapshot.Snapshot, emit func(*Family, Series)) {
 	c.mu.Lock()
-	counts := slices.Clone(c.counts) // emit is foreign code, which must not run with the lock held
+	counts := slices.Clone(c.counts) // a copy, because emit must not be called with the lock held
 	c.mu.Unlock()
 	from := &source{Snapshot: s, counts: counts}
 	var family *Family
@@ -71,7 +71,7 @@ func (c *Counters) Read(s *snapshot.Snapshot, emit func(*Family, Series)) {
 	}
 }
 
-// Families are all metrics, in the order in which they are written.
+// Families has all metrics, in the order of output.
 var Families = [...]Family{
 	{
 		Name: "echohealth_status", Type: TypeGauge, Labels: []string{"status"},

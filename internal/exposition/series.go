@@ -9,7 +9,7 @@ import (
 	"github.com/echo-probes/echohealth/internal/snapshot"
 )
 
-// The functions of Families.
+// These are the functions that Families has in the field each.
 
 func status(s *source, emit func(Series)) { oneOf(emit, s.Status, "healthy", "degraded", "unhealthy") }
 
@@ -118,7 +118,7 @@ func diskSize(s *source, emit func(Series)) {
 	}
 }
 
-// The details of package celeryprobe that are metrics. That of a queue is followed by the queue's name.
+// These details of package celeryprobe are metrics. queueDetail is a prefix, which the queue's name follows.
 const (
 	workersDetail = "workers"
 	pendingDetail = "pending_tasks"
@@ -157,7 +157,7 @@ func celeryQueues(s *source, emit func(Series)) {
 	}
 }
 
-// notAfterDetail is the detail of package certprobe that is a metric.
+// notAfterDetail is a detail of package certprobe. It is a metric.
 const notAfterDetail = "not_after"
 
 func certificateNotAfter(s *source, emit func(Series)) {
@@ -178,7 +178,7 @@ func buildInfo(s *source, emit func(Series)) {
 
 func startTime(s *source, emit func(Series)) { emit(Series{Value: seconds(s.Start)}) }
 
-// oneOf emits a series for each state: 1 for the present one, 0 for the others.
+// oneOf emits a series for each state: 1 for the present state, 0 for the others.
 func oneOf(emit func(Series), present string, states ...string) {
 	for _, state := range states {
 		emit(Series{Labels: [MaxLabels]string{state}, Value: oneIf(state == present)})
@@ -192,19 +192,19 @@ func oneIf(is bool) float64 {
 	return 0
 }
 
-// of emits the component's only series.
+// of emits a series whose only label is the component's name.
 func of(component snapshot.Component, emit func(Series), value float64) {
 	emit(Series{Labels: [MaxLabels]string{component.Name}, Value: value})
 }
 
-// at emits a point in time, unless there was none.
+// at emits t as a Unix time in seconds, unless t is zero.
 func at(component snapshot.Component, emit func(Series), t time.Time) {
 	if !t.IsZero() {
 		of(component, emit, seconds(t))
 	}
 }
 
-// known emits a figure, unless it is absent.
+// known emits a figure if it is known.
 func known(emit func(Series), figure snapshot.Figure) {
 	if figure.Known {
 		emit(Series{Value: figure.Value})

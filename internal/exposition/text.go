@@ -28,7 +28,7 @@ func (f Format) ContentType() string {
 	return "text/plain; version=0.0.4; charset=utf-8"
 }
 
-// Append appends all metrics to b. A family without a series is left out.
+// Append appends all metrics to b. It leaves out the families that have no series.
 func (c *Counters) Append(b []byte, f Format, s *snapshot.Snapshot) []byte {
 	var begun *Family
 	c.Read(s, func(family *Family, series Series) {
@@ -44,7 +44,8 @@ func (c *Counters) Append(b []byte, f Format, s *snapshot.Snapshot) []byte {
 	return b
 }
 
-// appendHead writes what is said of a family. OpenMetrics names a counter without its suffix here.
+// appendHead writes the lines HELP and TYPE of a family. In them OpenMetrics requires a counter's name
+// without the suffix _total.
 func (f Format) appendHead(b []byte, family *Family) []byte {
 	name := family.Name
 	if f == OpenMetrics {
@@ -79,13 +80,13 @@ func (f Format) appendHistogram(b []byte, family *Family, series Series) []byte 
 	return f.appendValue(b, float64(h.Count))
 }
 
-// bounds are Bounds as values of the label le.
+// bounds holds the values of the label le for Bounds. OpenMetrics requires a decimal point in them.
 var bounds = [...][len(Bounds)]string{
 	Text:        {"0.001", "0.005", "0.025", "0.1", "0.25", "0.5", "1", "2.5", "5"},
 	OpenMetrics: {"0.001", "0.005", "0.025", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0"},
 }
 
-// appendName writes a series' name and labels, with the label le unless it is empty.
+// appendName writes a series' name and labels. If le is not empty, it adds the label le.
 func appendName(b []byte, family *Family, suffix string, series Series, le string) []byte {
 	b = append(append(b, family.Name...), suffix...)
 	separator := byte('{')
@@ -105,10 +106,10 @@ func appendName(b []byte, family *Family, suffix string, series Series, le strin
 	return append(b, ' ')
 }
 
-// appendEscaped writes a label's value. One byte that is not valid UTF-8 would make Prometheus refuse the
-// whole answer.
+// appendEscaped writes a label's value and replaces bytes that are not valid UTF-8. One such byte would make
+// Prometheus refuse the whole answer.
 func appendEscaped(b []byte, value string) []byte {
-	for _, r := range value { // range yields U+FFFD for an invalid byte
+	for _, r := range value { // for an invalid byte, r is U+FFFD
 		switch r {
 		case '\\':
 			b = append(b, `\\`...)

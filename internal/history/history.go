@@ -1,6 +1,6 @@
-// Package history keeps what the checks found, in memory that is fixed when it starts: the last hour by the
-// second, the last day by the minute, and the last changes. It does not import Health and runs no check. A
-// time without a run has no data.
+// Package history records the results of the checks: the last hour with a resolution of a second, the last
+// day with a resolution of a minute, and the last changes. It allocates its memory at the start and never
+// more. It runs no check. A time without a run has no data.
 package history
 
 import (
@@ -14,21 +14,21 @@ import (
 )
 
 const (
-	// MinWindow is the shortest window that can be asked for.
+	// MinWindow is the shortest window that Report accepts.
 	MinWindow = time.Minute
-	// MaxWindow is the longest window that can be asked for.
+	// MaxWindow is the longest window that Report accepts.
 	MaxWindow = 24 * time.Hour
 
-	fineWindow = time.Hour // up to this window the columns are made from seconds
+	fineWindow = time.Hour // a window up to this length has columns made from seconds
 	maxColumns = 120
 	maxChanges = 500
 
-	// The rings hold a column more than a window, because the last column is the present one.
+	// The rings have room for one more column than the longest window, because the last column has only begun.
 	secondSlots = int((fineWindow + fineWindow/maxColumns) / time.Second)
 	minuteSlots = int((MaxWindow + 15*time.Minute) / time.Minute)
 )
 
-// History is a snapshot.Recorder. Make one with New.
+// History holds the history of all components. It implements snapshot.Recorder.
 type History struct {
 	components []snapshot.Component
 
@@ -36,43 +36,43 @@ type History struct {
 	clock   clock
 	tracks  []track // one for each component
 	changes []change
-	next    int // in changes, of which it is a ring
+	next    int // the index in changes to write next, because changes is a ring
 }
 
-// track holds the history of one component. The number of a slot is its distance from the start of the
-// History. The slots are kept in rings.
+// track holds the history of one component. Its slots are seconds and minutes. They are numbered from the
+// start of the History and kept in ring buffers.
 type track struct {
 	seconds []second
 	minutes []minute
-	at      int64 // the second of the last run; the slots after it are not cleared yet
+	at      int64 // the second of the last run; the slots after it still hold older data
 	begun   bool  // there was a run
 
 	status  probes.Status
 	reason  probes.Reason
-	changed time.Duration // since when the status and the reason are these
-	late    bool          // the reason is that of a late failure
-	last    int           // its last change in changes; -1: none, or it is overwritten
+	changed time.Duration // when status or reason last changed
+	late    bool          // a late failure has set the reason
+	last    int           // the index of its last change in changes; -1 if there is none or it was overwritten
 }
 
 // minute sums up the runs of one minute.
 type minute struct {
-	count     [len(statuses)]uint16 // by status
-	incidents uint8                 // how often it became an error
-	sum, max  float32               // of the response times, in ms
+	count     [len(statuses)]uint16 // how many runs had each status
+	incidents uint8                 // how often the status changed to Error
+	sum, max  float32               // the sum and the maximum of the response times, in ms
 }
 
 var statuses = [...]probes.Status{probes.OK, probes.Warning, probes.Error}
 
 // change is a change of a component's status or reason.
 type change struct {
-	at        time.Duration // by the clock
-	after     time.Duration // how long the state before it lasted; 0 for the first
+	at        time.Duration // when the change happened, as a time of clock
+	after     time.Duration // how long the state before lasted; 0 for the first change
 	component int
 	from, to  probes.Status
 	reason    probes.Reason
 }
 
-// New returns a History of these components that begins now. All its memory is allocated here.
+// New returns a History of these components. It begins at now. New allocates all the memory that it needs.
 func New(components []snapshot.Component, now time.Time) *History {
 	h := &History{
 		components: components, clock: clock{last: now}, tracks: make([]track, len(components)),
@@ -84,7 +84,8 @@ func New(components []snapshot.Component, now time.Time) *History {
 	return h
 }
 
-// Record adds a run. A late failure was recorded when it exceeded its timeout: it replaces the reason.
+// Record adds a run. A late failure was recorded before, when it exceeded its timeout. It only replaces the
+// reason.
 func (h *History) Record(run snapshot.Run) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -102,7 +103,8 @@ func (h *History) Record(run snapshot.Run) {
 	h.addChange(t, run, at)
 }
 
-// replaceReason gives the last change the reason of a late failure, which says more than that it took long.
+// replaceReason sets the reason of the last change to that of a late failure, which says more than
+// ReasonTimeout.
 func (h *History) replaceReason(t *track, run snapshot.Run) {
 	if run.Status != t.status {
 		return
@@ -120,7 +122,7 @@ func (h *History) addChange(t *track, run snapshot.Run, at time.Duration) {
 	}
 	t.status, t.reason, t.changed, t.late = run.Status, run.Reason, at, false
 	if c.from == "" && c.to == probes.OK {
-		return // a first result that is OK is not a change
+		return // a first result is a change only if it is not OK
 	}
 	t.last = h.next
 	if len(h.changes) < maxChanges {
@@ -135,7 +137,8 @@ func (h *History) addChange(t *track, run snapshot.Run, at time.Duration) {
 	h.next = (h.next + 1) % maxChanges
 }
 
-// clearUntil forgets what the slots up to second held in the round of the rings before.
+// clearUntil makes second the current slot. It clears the slots between the last current slot and second,
+// because they still hold data of the rings' previous round.
 func (t *track) clearUntil(second int64) {
 	if !t.begun {
 		t.begun, t.at = true, second
@@ -146,7 +149,7 @@ func (t *track) clearUntil(second int64) {
 	t.at = max(t.at, second)
 }
 
-// clearRing zeroes the slots after from, up to to.
+// clearRing clears the slots after from up to and including to.
 func clearRing[T any](ring []T, from, to int64) {
 	if to-from >= int64(len(ring)) {
 		clear(ring)
@@ -157,7 +160,7 @@ func clearRing[T any](ring []T, from, to int64) {
 	}
 }
 
-// add puts a run into the slots of the present.
+// add adds a run to the current second and the current minute.
 func (t *track) add(run snapshot.Run) {
 	took := float32(run.Took.Seconds() * 1e3)
 	s := &t.seconds[t.at%int64(len(t.seconds))]
@@ -175,8 +178,9 @@ func (t *track) add(run snapshot.Run) {
 	}
 }
 
-// clock counts the time that has passed. It never goes back. If the wall clock has moved further than the
-// monotonic one, the machine was suspended or its clock was set. The difference has no data.
+// clock counts the time that has passed, and never goes back. If the wall clock advanced more than the
+// monotonic clock, because the machine was suspended or the wall clock was set, it uses the wall clock. The
+// time of the suspension then has no data.
 type clock struct {
 	last time.Time
 	now  time.Duration // since the start

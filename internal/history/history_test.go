@@ -17,7 +17,7 @@ import (
 
 var begin = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
-// after is a time after begin, without a monotonic reading.
+// after returns the time d after begin, without a monotonic reading.
 func after(d time.Duration) time.Time { return begin.Add(d) }
 
 func components(n int) []snapshot.Component {
@@ -28,12 +28,12 @@ func components(n int) []snapshot.Component {
 	return of
 }
 
-// run is a run of the first component.
+// run returns a run of the first component.
 func run(at time.Duration, status probes.Status, reason probes.Reason) snapshot.Run {
 	return snapshot.Run{Status: status, Reason: reason, Took: 10 * time.Millisecond, At: after(at)}
 }
 
-// letters are the columns of the i-th component as they are in JSON.
+// letters returns the columns of the i-th component in the form of the JSON.
 func letters(r Report, i int) string {
 	var b strings.Builder
 	for _, column := range r.Components[i].Columns {
@@ -47,7 +47,7 @@ func TestMinuteBySeconds(t *testing.T) {
 	h.Record(run(2*time.Second, probes.OK, ""))
 	h.Record(run(5*time.Second, probes.Warning, probes.ReasonSlow))
 	h.Record(run(6*time.Second, probes.Error, probes.ReasonTimeout))
-	h.Record(run(6*time.Second+time.Millisecond, probes.OK, "")) // the worst of a second is shown
+	h.Record(run(6*time.Second+time.Millisecond, probes.OK, "")) // the worst status of a second counts
 	r := h.Report(time.Minute, "", after(9*time.Second))
 	assert.Equal(t, time.Second, r.Step)
 	assert.Equal(t, begin, r.Since)
@@ -88,7 +88,7 @@ func TestADayByMinutes(t *testing.T) {
 	assert.Empty(t, other.Changes)
 }
 
-// A result is the present one for as long as it serves: a check that runs each hour is no gap of 59 minutes.
+// A result counts for the check's interval. A check that runs once an hour must have no gap of 59 minutes.
 func TestARareCheckIsNoGap(t *testing.T) {
 	of := components(1)
 	of[0].Interval = time.Hour
@@ -99,11 +99,11 @@ func TestARareCheckIsNoGap(t *testing.T) {
 	now := after(5*time.Hour + 30*time.Minute)
 	assert.NotContains(t, letters(h.Report(time.Hour, "", now), 0), "-")
 	assert.NotContains(t, letters(h.Report(5*time.Hour, "", now), 0), "-")
-	late := after(8 * time.Hour) // no look for two hours
+	late := after(8 * time.Hour) // no run for three hours
 	assert.Equal(t, strings.Repeat("-", 120), letters(h.Report(time.Hour, "", late), 0))
 }
 
-// What exceeds its timeout is an error then, and as long as there is a look. A late failure names the reason.
+// A check that exceeds its timeout is an error from then on. A late failure replaces the reason.
 func TestAHungCheck(t *testing.T) {
 	h := New(components(1), begin)
 	h.Record(run(0, probes.OK, ""))
@@ -116,7 +116,7 @@ func TestAHungCheck(t *testing.T) {
 	late := run(10*time.Second, probes.Error, probes.ReasonConnectionLost)
 	late.Kind = snapshot.Late
 	h.Record(late)
-	h.Record(run(11*time.Second, probes.Error, probes.ReasonTimeout)) // the next run, which is not over yet
+	h.Record(run(11*time.Second, probes.Error, probes.ReasonTimeout)) // the next run, still in progress
 	late.At = after(12 * time.Second)
 	h.Record(late)
 	h.Record(run(13*time.Second, probes.Error, probes.ReasonReadOnly))
@@ -143,7 +143,8 @@ func TestOnlyTheLastChangesAreKept(t *testing.T) {
 	h.Record(late)
 }
 
-// A late failure of one component never changes another one's entry, however often the ring went round.
+// A late failure of a component must not change a change of another component, however often the ring of
+// changes was overwritten.
 func TestALateFailureOfAnOldChange(t *testing.T) {
 	h := New(components(2), begin)
 	h.Record(run(0, probes.Error, probes.ReasonTimeout))
@@ -159,8 +160,8 @@ func TestALateFailureOfAnOldChange(t *testing.T) {
 	}
 }
 
-// The machine was suspended, or its clock was set forward: there is no data. A clock that is set back changes
-// nothing but the times that are shown.
+// If the machine was suspended or its clock was set forward, that time has no data. If the clock was set
+// back, only the times in the report change.
 func TestTheClock(t *testing.T) {
 	start := time.Now()
 	c := clock{last: start}
@@ -195,7 +196,7 @@ func TestSecond(t *testing.T) {
 	assert.Equal(t, newSecond(probes.Error, 800), newSecond(probes.Error, 1).worse(newSecond(probes.OK, 800)))
 }
 
-// All memory is there from the start: 27 KB a check, and 36 KB for the changes.
+// New allocates all memory: 27 KB for each check, and 36 KB for the changes.
 func TestMemory(t *testing.T) {
 	of := components(1)
 	perCheck := secondSlots + minuteSlots*int(unsafe.Sizeof(minute{})) + int(unsafe.Sizeof(track{}))
@@ -210,7 +211,7 @@ func TestMemory(t *testing.T) {
 	}))
 }
 
-// model is a history that forgets nothing.
+// model is a simple history that keeps every run.
 type model struct {
 	clock clock
 	runs  []modelRun
@@ -221,7 +222,7 @@ type modelRun struct {
 	snapshot.Run
 }
 
-// column is what the model says of the time from from to to.
+// column returns the code of the worst status between from and to.
 func (m *model) column(from, to time.Duration) (code int) {
 	for _, r := range m.runs {
 		if r.at >= from && r.at < to {
@@ -240,19 +241,19 @@ func slicesIndex(status probes.Status) int {
 	return -1
 }
 
-// check plays runs at random moments, some of them before the last one, and compares every window with the
-// model.
+// check records runs at random times, some of them earlier than the run before, and compares the report of
+// every window with the model.
 func check(t *testing.T, seed uint64, moves []byte) {
 	of := components(1)
-	of[0].Interval = time.Nanosecond // nothing is carried on
+	of[0].Interval = time.Nanosecond // so that a slot without a run has no data
 	h, m := New(of, begin), &model{clock: clock{last: begin}}
 	random := rand.New(rand.NewPCG(seed, 1))
 	at := time.Duration(0)
 	for _, move := range moves {
 		switch {
-		case move < 10: // set back
+		case move < 10: // the clock is set back
 			at -= time.Duration(random.Int64N(int64(time.Hour)))
-		case move < 15: // suspended
+		case move < 15: // the machine is suspended
 			at += time.Duration(random.Int64N(int64(30 * time.Hour)))
 		default:
 			at += time.Duration(move) * 100 * time.Millisecond

@@ -8,7 +8,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// letter is a status in a string of columns.
+// letter returns the letter for a status in the JSON.
 func letter(status probes.Status) byte {
 	if status == "" {
 		return '-'
@@ -16,8 +16,9 @@ func letter(status probes.Status) byte {
 	return status[0]
 }
 
-// Append appends r as JSON. It is a column for each figure, and not an object for each moment, which would
-// be six times as long. Names and reasons are of letters that need no escape.
+// Append appends r as JSON. The JSON has an array for each figure of a component. An object for each column
+// would make it six times as long. Names and reasons need no escape, because they consist of letters, digits,
+// dots, underscores and hyphens only.
 func (r Report) Append(b []byte) []byte {
 	b = append(b, `{"instance":"`...)
 	b = append(append(b, r.Instance...), `",`...)

@@ -8,13 +8,13 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Report is the history of a window, in columns of equal length. The last column contains the present.
+// Report is the history of a window, in columns of equal length. The present is in the last column.
 type Report struct {
 	Instance   string // a random name of the process; the caller fills it in
 	Made       time.Time
 	Since      time.Time // when the History began
 	Window     time.Duration
-	Step       time.Duration // of a column
+	Step       time.Duration // the length of a column
 	From       time.Time     // the beginning of the first column
 	Components []Component
 	Changes    []Change // oldest first
@@ -24,11 +24,12 @@ type Report struct {
 type Component struct {
 	Name         string
 	Columns      []Column
-	Availability Figure // the share of the results that were ok or warning
-	Incidents    int    // how often it became an error
+	Availability Figure // the share of results that were ok or warning, as the mean of all minutes
+	Incidents    int    // how often the status changed to error
 }
 
-// Column is the worst status of a part of the window, empty without data, and the response times.
+// Column is a part of the window. It has the worst status, which is empty without data, and the response
+// times.
 type Column struct {
 	Status probes.Status
 	AvgMS  Figure
@@ -42,19 +43,19 @@ type Figure = snapshot.Figure
 type Change struct {
 	At        time.Time
 	Component string
-	From      probes.Status // empty if it was unknown
+	From      probes.Status // empty for the first change
 	To        probes.Status
-	After     time.Duration // how long the state before it lasted
+	After     time.Duration // how long From lasted with its reason; 0 for the first change
 	Reason    probes.Reason
 }
 
-// steps are the lengths that a column may have. The last one is the longest that the rings have room for.
+// steps are the possible lengths of a column. The rings have room for the last and longest one.
 var steps = [...]time.Duration{
 	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 30 * time.Second,
 	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute,
 }
 
-// stepFor returns the shortest step of which no more than maxColumns make up the window.
+// stepFor returns the shortest step that divides the window into at most maxColumns columns.
 func stepFor(window time.Duration) time.Duration {
 	for _, step := range steps {
 		if window <= maxColumns*step {
@@ -64,8 +65,8 @@ func stepFor(window time.Duration) time.Duration {
 	return steps[len(steps)-1]
 }
 
-// Report returns what is known of the window that ends now: of the component with this name, or of all if
-// it is empty. The window must be from MinWindow to MaxWindow.
+// Report returns the history of the window that ends now. It has the component with this name, or all
+// components if the name is empty. The window must be from MinWindow to MaxWindow.
 func (h *History) Report(window time.Duration, component string, now time.Time) Report {
 	tracks, changes, at := h.copy(component, now)
 	wall := func(t time.Duration) time.Time { return now.Add(t - at) }
@@ -89,8 +90,9 @@ func (h *History) Report(window time.Duration, component string, now time.Time) 
 	return r
 }
 
-// copy returns what is kept of a component, or of all, and the changes in their order. Record waits
-// meanwhile, and readiness for it, so what takes longer than a copy must not happen under the lock.
+// copy returns a copy of the component's track, or of all tracks, and of the changes in their order. The
+// report is made from the copy, because Record waits for the lock, and the readiness endpoint waits for
+// Record.
 func (h *History) copy(component string, now time.Time) ([]track, []change, time.Duration) {
 	tracks := make([]track, len(h.tracks))
 	h.mu.Lock()
@@ -102,23 +104,23 @@ func (h *History) copy(component string, now time.Time) ([]track, []change, time
 			tracks[i] = t
 		}
 	}
-	next := min(h.next, len(h.changes)) // a ring that is not full begins at 0
+	next := min(h.next, len(h.changes)) // if the ring is not full, the oldest change is at 0
 	if len(h.changes) < maxChanges {
 		next = 0
 	}
 	return tracks, slices.Concat(h.changes[next:], h.changes[:next]), at
 }
 
-// plan says which slots the columns are made from.
+// plan describes which slots each column consists of.
 type plan struct {
-	unit    time.Duration // of a slot: a second or a minute
-	slots   int64         // of a column
-	first   int64         // slot
-	now     int64         // slot
+	unit    time.Duration // the length of a slot: a second or a minute
+	slots   int64         // the number of slots in a column
+	first   int64         // the first slot of the first column
+	now     int64         // the current slot
 	columns int
 }
 
-// newPlan places the columns so that their borders stay where they are while time goes on.
+// newPlan begins each column at a multiple of its length. Thus the columns of two reports agree.
 func newPlan(window, now time.Duration) plan {
 	step := stepFor(window)
 	p := plan{unit: time.Second, columns: int((window + step - 1) / step)}
@@ -134,16 +136,17 @@ func newPlan(window, now time.Duration) plan {
 func (p plan) step() time.Duration { return time.Duration(p.slots) * p.unit }
 func (p plan) from() time.Duration { return time.Duration(p.first) * p.unit }
 
-// slot is a second or a minute.
+// slot is the data of a second or a minute.
 type slot struct {
-	code     int // the index in statuses plus 1, 0 without data
+	code     int // the index in statuses plus 1; 0 without data
 	count    float64
-	sum, max float64 // of the response times, in ms
+	sum, max float64 // the sum and the maximum of the response times, in ms
 }
 
 func (t *track) report(of snapshot.Component, p plan) Component {
 	c := Component{Name: of.Name, Columns: make([]Column, p.columns)}
-	// A result is the present one for its interval. If a slot has several, its worst one stands for them.
+	// A slot without a run has the status of the last slot with a run, if that is at most one interval ago. The
+	// status of a slot with several runs is the worst one.
 	code, served := t.before(p.from(), of.Interval)
 	for column := range c.Columns {
 		var all slot
@@ -162,7 +165,8 @@ func (t *track) report(of snapshot.Component, p plan) Component {
 	return c
 }
 
-// before returns the code of the last minute with data before from. It is valid until served.
+// before returns the status code of the last minute with data before from. The code is valid until the time
+// served.
 func (t *track) before(from, interval time.Duration) (code int, served time.Duration) {
 	end := int64(from / time.Minute)
 	for i := end - 1; i >= 0 && i > end-int64(len(t.minutes)); i-- {
@@ -197,7 +201,7 @@ func (t *track) slot(unit time.Duration, i int64) slot {
 	return s
 }
 
-// at returns the i-th slot of a ring whose last one is last.
+// at returns the i-th slot of a ring whose newest slot is last. ok is false if the ring does not hold it.
 func at[T any](ring []T, i, last int64) (slot T, ok bool) {
 	if i < 0 || i > last || i <= last-int64(len(ring)) {
 		return slot, false
@@ -223,8 +227,8 @@ func (s slot) column() Column {
 	return c
 }
 
-// availability returns the share of results that were not an Error, and the number of incidents, in the
-// minutes that overlap with the window.
+// availability returns the share of results that were not an Error, and the number of incidents. It includes
+// the whole minute in which the window begins.
 func (t *track) availability(p plan) (share Figure, incidents int) {
 	var up, all float64
 	for i := int64(p.from() / time.Minute); i <= t.at/60; i++ {
@@ -234,7 +238,7 @@ func (t *track) availability(p plan) (share Figure, incidents int) {
 		}
 		well := float64(m.count[0]) + float64(m.count[1])
 		if runs := well + float64(m.count[2]); runs > 0 {
-			up, all = up+well/runs, all+1 // each minute has the same weight, however many runs it had
+			up, all = up+well/runs, all+1 // a mean of minutes, so that a minute with more runs does not count more
 		}
 		incidents += int(m.incidents)
 	}

@@ -7,19 +7,19 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// second is the worst status and the longest response time of a second, in one byte: two bits are the
-// status, 0 for none, and six the response time on a logarithmic scale.
+// second holds the worst status and the longest response time of a second in one byte. Two bits are the
+// status, which is 0 without data. Six bits are the response time on a logarithmic scale.
 type second byte
 
-// The scale begins at scaleStart ms, and each of its levels is scaleStep longer than the one before: its 64
-// levels reach to 60 s. Level 0 is shorter than the start.
+// The scale of response times has 64 levels. Level 0 is below scaleStart ms. Level 1 begins there, and the
+// upper bound of each level is scaleStep times that of the level before. The last level ends at about 60 s.
 const (
 	scaleStart = 0.05
 	scaleStep  = 1.2494
-	logStep    = 0.22266344 // its natural logarithm
+	logStep    = 0.22266344 // the natural logarithm of scaleStep
 )
 
-// levels are the middles of the levels.
+// levels are the response times, in ms, in the middle of each level.
 var levels = func() (ms [64]float32) {
 	for level := 1; level < len(ms); level++ {
 		ms[level] = float32(scaleStart * math.Exp((float64(level)-.5)*logStep))
@@ -37,7 +37,7 @@ func newSecond(status probes.Status, ms float32) second {
 
 func (s second) code() int { return int(s >> 6) }
 
-// ms is the response time, as the middle of its level.
+// ms returns the response time, rounded to the middle of its level.
 func (s second) ms() float32 {
 	return levels[s&63]
 }

@@ -1,6 +1,6 @@
-// Package limitedconn bounds how much a server may send in answer to one call. The drivers of Redis and
-// AMQP assemble answers of any size: without a bound, a server that is broken, or that is another one than
-// expected, could take the application's memory.
+// Package limitedconn limits how much a server may send in answer to one call. The drivers of Redis and AMQP
+// collect answers of any size. Without a limit, a broken server, or a server with another protocol, could use
+// up the application's memory.
 package limitedconn
 
 import (
@@ -9,11 +9,11 @@ import (
 	"sync/atomic"
 )
 
-// MaxRead is how many bytes a call may read. It suffices for the answers of ten thousand Celery workers
-// with a few queues each.
+// MaxRead is the number of bytes that a call may read. Ten thousand Celery workers with a few queues each
+// send less.
 const MaxRead = 32 << 20
 
-// ErrTooMuch is the error of Read beyond the limit.
+// ErrTooMuch is the error of a Read that exceeds the limit.
 var ErrTooMuch = fmt.Errorf("the server sent more than %d MB in answer to one call", MaxRead>>20)
 
 // Conn is a connection that reads at most MaxRead bytes between two calls of Reset.
@@ -22,17 +22,18 @@ type Conn struct {
 	left atomic.Int64
 }
 
-// New returns conn with the limit. Its first call may read MaxRead bytes.
+// New returns conn with the limit. MaxRead bytes may be read before the first Reset.
 func New(conn net.Conn) *Conn {
 	c := &Conn{Conn: conn}
 	c.Reset()
 	return c
 }
 
-// Reset begins a call.
+// Reset begins a new call, which may read MaxRead bytes again.
 func (c *Conn) Reset() { c.left.Store(MaxRead) }
 
-// Read returns an error with the bytes that exceed the limit, and with all later ones.
+// Read returns the bytes that it has read. If they exceed the limit, it returns ErrTooMuch too, and so do all
+// later calls until Reset.
 func (c *Conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if c.left.Add(-int64(n)) < 0 && err == nil {

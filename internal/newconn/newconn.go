@@ -1,6 +1,6 @@
-// Package newconn finds out whether new connections can still be made while a kept one works. After a
-// password was rotated, a certificate has expired or the server has no room left, a kept connection answers
-// as before, and the application fails as soon as it needs another one.
+// Package newconn finds out whether a new connection can still be made. A kept connection does not show this:
+// it continues to work after a password was changed, a certificate has expired or the server has reached its
+// limit of connections. The application fails as soon as it needs a new connection.
 package newconn
 
 import (
@@ -17,50 +17,51 @@ import (
 )
 
 const (
-	// Default is how often a Tester connects where the probe's option does not say otherwise.
+	// Default is the time between two attempts if the option of the probe is not used.
 	Default = time.Minute
 
-	// attemptLimit bounds one attempt. RabbitMQ names a wrong password only after 3 s.
+	// attemptLimit limits one attempt. It must be longer than 3 s, because RabbitMQ reports a wrong password
+	// only then.
 	attemptLimit = 10 * time.Second
 )
 
-// Tester makes a new connection now and then, at most one at a time, in a goroutine of its own: no check
-// waits for it.
+// Tester makes a new connection at intervals, one at a time. It does so in its own goroutine, so that no
+// check waits for it.
 type Tester struct {
-	every   time.Duration // 0 or less: never
+	every   time.Duration // 0 or less: no attempts
 	connect func(context.Context) error
-	ctx     context.Context // parent of the attempts' contexts; ends with Close
+	ctx     context.Context // the parent of the attempts' contexts; Close cancels it
 	cancel  context.CancelFunc
 
-	mu      sync.Mutex // guards the rest
-	due     time.Time  // of the next attempt; zero before the first check
-	attempt *attempt   // nil while none is in flight
-	err     error      // of the last attempt
+	mu      sync.Mutex // guards the fields below
+	due     time.Time  // when the next attempt is due; zero before the first check
+	attempt *attempt   // nil if none is in progress
+	err     error      // the error of the last attempt
 }
 
-// attempt is one attempt in flight.
+// attempt is an attempt in progress.
 type attempt struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
 	deadline time.Time
-	done     chan struct{} // closed at its end
+	done     chan struct{} // closed when connect has returned
 }
 
-// overdue reports whether connect has not returned although its time is over: there are drivers that do not
-// heed a context.
+// overdue reports whether connect has not returned by the deadline, because a driver ignores its context.
 func (a *attempt) overdue() bool {
 	return a != nil && !time.Now().Before(a.deadline)
 }
 
-// New returns a Tester that calls connect once per every, 10 % more or less, beginning that long after the
-// first check. Zero turns it off. Connect must make a new connection, log in, close the connection, and
-// return when its context ends.
+// New returns a Tester that calls connect at intervals of every, plus or minus 10 %. The first call is one
+// interval after the first check. If every is 0, the Tester never calls connect. connect must make a new
+// connection, log in, and close the connection. It must return when its context ends.
 func New(every time.Duration, connect func(context.Context) error) *Tester {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Tester{every: every, connect: connect, ctx: ctx, cancel: cancel}
 }
 
-// Validate returns an error unless d is 0, or at least 1 ms and at most a year. Call names the option.
+// Validate returns an error unless d is 0, or at least 1 ms and at most a year. call is the name of the
+// option, for the error.
 func Validate(call string, d time.Duration) error {
 	if d == 0 || d >= time.Millisecond && d <= duration.Longest {
 		return nil
@@ -69,10 +70,10 @@ func Validate(call string, d time.Duration) error {
 		call, d, duration.Longest)
 }
 
-// Apply takes the result of a check on the kept connection, starts an attempt if one is due, and returns the
-// result to report. The attempt has the values of ctx, but not its cancellation. An OK becomes a Warning if
-// the last attempt failed, with its error. While the check itself fails, Apply starts no attempt and forgets
-// the last one.
+// Apply returns the result to report for the result of a check on the kept connection. If the last attempt
+// failed or is overdue, an OK becomes a Warning with the attempt's error. Apply also starts an attempt if one
+// is due. The attempt has the values of ctx, but not its cancellation. If result is an Error, Apply cancels
+// an attempt in progress and forgets the error of the last attempt.
 func (t *Tester) Apply(ctx context.Context, result probes.Result) probes.Result {
 	if t.every <= 0 {
 		return result
@@ -81,7 +82,7 @@ func (t *Tester) Apply(ctx context.Context, result probes.Result) probes.Result 
 	defer t.mu.Unlock()
 	if result.Status == probes.Error {
 		if t.err != nil {
-			t.err, t.due = nil, time.Now() // whether it still fails is to be known soon
+			t.err, t.due = nil, time.Now() // the next attempt is due immediately, because its error was forgotten
 		}
 		if t.attempt != nil {
 			t.attempt.cancel()
@@ -102,7 +103,7 @@ func (t *Tester) Apply(ctx context.Context, result probes.Result) probes.Result 
 	return result
 }
 
-// startIfDue is called with t.mu held.
+// startIfDue starts an attempt if one is due. t.mu is held.
 func (t *Tester) startIfDue(values context.Context, now time.Time) {
 	switch {
 	case t.due.IsZero():
@@ -128,7 +129,8 @@ func (t *Tester) run(a *attempt) {
 	}
 }
 
-// call contains a panic, of one of the application's hooks for one: it would end the process.
+// call calls connect. It recovers from a panic, for example of an application's hook, which would otherwise
+// end the process.
 func (t *Tester) call(ctx context.Context) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -138,7 +140,8 @@ func (t *Tester) call(ctx context.Context) (err error) {
 	return t.connect(ctx)
 }
 
-// Close ends the attempt in flight, waits for it up to limit, and lets no other begin.
+// Close cancels the attempt in progress and waits for its end, but not longer than limit. No attempt begins
+// after Close.
 func (t *Tester) Close(limit time.Duration) {
 	t.cancel()
 	t.mu.Lock()

@@ -16,7 +16,7 @@ import (
 
 var ok = probes.Result{Status: probes.OK}
 
-// server is what the tests connect to.
+// server is the server in these tests, with a connect function for Testers.
 type server struct {
 	attempts, open atomic.Int32
 	err            error
@@ -35,7 +35,7 @@ func (s *server) connect(ctx context.Context) error {
 	}
 }
 
-// look checks each second for d and returns the last result.
+// look calls Apply each second for the duration d, and returns the last result.
 func look(t *Tester, d time.Duration) (result probes.Result) {
 	for range d / time.Second {
 		result = t.Apply(context.Background(), ok)
@@ -129,7 +129,7 @@ func TestOneAtATimeAndBounded(t *testing.T) {
 	})
 }
 
-// A driver that does not heed its context is asked nothing else meanwhile, and what it holds up is no secret.
+// If a driver ignores its context, no second attempt begins meanwhile, and the result is a Warning.
 func TestAConnectThatIgnoresItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, hang := new(server), make(chan error)
@@ -192,7 +192,7 @@ func TestZeroIsNever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(server)
 		assert.Equal(t, ok, look(New(0, s.connect), time.Hour))
-		assert.Equal(t, ok, look(New(-time.Hour, s.connect), time.Hour)) // Validate refuses it
+		assert.Equal(t, ok, look(New(-time.Hour, s.connect), time.Hour)) // Validate refuses this value
 		assert.Zero(t, s.attempts.Load())
 	})
 }
@@ -208,7 +208,7 @@ func TestValidate(t *testing.T) {
 		"NewConnectionEvery(60ns): the duration must be 0, for never, or at least 1ms and at most 8760h0m0s (a year)")
 }
 
-// A connect that ignores its context is reported, also where a failed check has ended the attempt.
+// A connect that ignores its context is reported, even if a failed check has canceled the attempt.
 func TestAnAttemptThatIsCancelledAndHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
@@ -222,7 +222,7 @@ func TestAnAttemptThatIsCancelledAndHangs(t *testing.T) {
 	})
 }
 
-// After an outage it is found out soon whether what failed before it still does.
+// After a failed check the next attempt begins soon, if the last one had failed.
 func TestAnAttemptSoonAfterAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{err: syscall.ECONNREFUSED}

@@ -1,6 +1,7 @@
 package page
 
-// colour is that of the badge, with enough contrast to white.
+// colour returns the badge's colour for a status. The contrast to the white text is high enough to be
+// readable.
 func colour(status string) string {
 	switch status {
 	case "healthy":
@@ -13,7 +14,7 @@ func colour(status string) string {
 	return "#57606a"
 }
 
-// AppendBadge appends an SVG image with the status, for READMEs and dashboards.
+// AppendBadge appends an SVG image that shows the status, for READMEs and dashboards.
 func AppendBadge(b []byte, status string) []byte {
 	return append(b, `<svg xmlns="http://www.w3.org/2000/svg" width="124" height="20" role="img" `+
 		`aria-label="health: `+status+`">`+

@@ -1,11 +1,11 @@
-// Package page writes the status page: one HTML document without a request to another origin. Its first
-// paint shows the state without JavaScript; the script then asks the endpoints beside it. It knows nothing
-// of a Health.
+// Package page writes the status page, which is one HTML document that requests nothing from another origin.
+// The HTML shows the state without JavaScript. The page's script then requests the health endpoints to keep
+// the state current. The package does not depend on Health.
 package page
 
 import (
 	"crypto/sha256"
-	_ "embed" // the files
+	_ "embed" // for the files in assets
 	"encoding/base64"
 	"encoding/json"
 	"strings"
@@ -21,9 +21,9 @@ var style string
 //go:embed assets/page.js
 var script string
 
-// Policy returns the value of the header Content-Security-Policy: it allows only this style, this script and
-// requests to the page's own origin. It is a function and not a variable, because every program would compute
-// a variable at its start.
+// Policy returns the value of the header Content-Security-Policy. It allows only the page's style and script,
+// and requests to the page's own origin. Policy is not a variable, because every program would compute that
+// at its start.
 func Policy() string {
 	return "default-src 'none'; script-src '" + hash(script) + "'; style-src '" + hash(style) + "'; " +
 		"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -34,29 +34,29 @@ func hash(text string) string {
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// Component holds what the page shows of a check or a system metric besides its state.
+// Component holds the settings of a check or a system metric that the page shows.
 type Component struct {
 	System   bool    `json:"system,omitempty"`
-	Switch   bool    `json:"switch,omitempty"`   // the application turns it off and on by itself
+	Switch   bool    `json:"switch,omitempty"`   // the application switches it on and off
 	Gating   bool    `json:"gating,omitempty"`   // readiness depends on it
-	Warning  float64 `json:"warning,omitempty"`  // a threshold in percent; 0: none
-	Critical float64 `json:"critical,omitempty"` // likewise
+	Warning  float64 `json:"warning,omitempty"`  // the threshold of a warning in percent; 0: none
+	Critical float64 `json:"critical,omitempty"` // the threshold of an error in percent; 0: none
 }
 
-// Page is the page of one service. It is never changed.
+// Page is the status page of a service. It is never changed.
 type Page struct{ tail string }
 
-// New returns the page of a service with these components, by their names.
+// New returns the page of a service with these components. The keys are the components' names.
 func New(components map[string]Component) *Page {
-	config, _ := json.Marshal(map[string]any{ // there is nothing that can't be encoded
+	config, _ := json.Marshal(map[string]any{ // it cannot fail for these types
 		"components": components, "reasons": meanings, "base": "BASE",
 	})
 	return &Page{tail: `<script id="config" type="application/json">` + string(config) + "</script>\n" +
 		"<script>" + script + "</script>\n"}
 }
 
-// Append appends the document for what is known now. base leads from the page's own address to the prefix
-// of the endpoints.
+// Append appends the document for the state s. base is the path of the endpoints, relative to the page's
+// address.
 func (p *Page) Append(b []byte, s *snapshot.Snapshot, base string) []byte {
 	w := document{b}
 	bad := problems(s)
@@ -87,7 +87,7 @@ func (p *Page) Append(b []byte, s *snapshot.Snapshot, base string) []byte {
 	return w.text
 }
 
-// document is a text that grows.
+// document collects the text of the page.
 type document struct{ text []byte }
 
 func (d *document) add(parts ...string) {
@@ -96,7 +96,7 @@ func (d *document) add(parts ...string) {
 	}
 }
 
-// tools need the script, which shows them.
+// tools is hidden until the script shows it, because it does not work without the script.
 const tools = `<section id="tools" class="tools" aria-label="Controls" hidden>
 <label>Window <select id="window">
 <option value="1h">1 hour</option><option value="24h">24 hours</option></select></label>
@@ -110,8 +110,8 @@ const tools = `<section id="tools" class="tools" aria-label="Controls" hidden>
 </section>
 `
 
-// escape makes text fit for an element and for an attribute. Package html does the same, but has a table of
-// about 2,000 named characters, which makes every program 65 KB larger.
+// escape returns text escaped for an element or an attribute. It does not use package html, whose table of
+// 2,000 named characters would make every program 65 KB larger.
 func escape(text string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;").Replace(text)
 }
@@ -140,14 +140,14 @@ func problems(s *snapshot.Snapshot) []problem {
 	return append(errs, warnings...)
 }
 
-// isOff reports whether the application has switched the component off. Once the Health is closed nothing is
-// known of it.
+// isOff reports whether the application has switched the component off. After the Health was closed it
+// returns false, because the state is not known then.
 func isOff(c snapshot.Component, state snapshot.State) bool {
 	return c.Switch && state.Status == probes.Error && state.Reason != probes.ReasonStale
 }
 
-// switchedOff reports whether the service is unhealthy only because the application has switched it off. An
-// optional switch leaves it degraded.
+// switchedOff reports whether the service is unhealthy only because the application has switched components
+// off. It returns false if these are all optional, because then the service is degraded.
 func switchedOff(s *snapshot.Snapshot) bool {
 	off := false
 	for i, c := range s.Components {
@@ -172,7 +172,7 @@ func title(s *snapshot.Snapshot, bad []problem) string {
 	return mark + " " + bad[0].name + " " + string(bad[0].reason) + " – health"
 }
 
-// offGlyph stands before what is switched off.
+// offGlyph marks a component or service that is switched off.
 const offGlyph = "○"
 
 func glyph(status string) string {
@@ -211,8 +211,8 @@ func writeBanner(w *document, s *snapshot.Snapshot, bad []problem) {
 	w.add(escape(strings.Join(parts, " · ")), "</p></header>\n")
 }
 
-// writeGroups writes the groups with links to the cards of their checks. Without groups the section is
-// hidden: the script may meet another instance that has some.
+// writeGroups writes the groups with links to the cards of their checks. If there are none, the section is
+// written but hidden, because the script may get groups from another instance of the service.
 func writeGroups(w *document, groups []snapshot.Group) {
 	hidden := ""
 	if len(groups) == 0 {
@@ -238,7 +238,7 @@ func writeGroups(w *document, groups []snapshot.Group) {
 	w.add("</ul></section>\n")
 }
 
-// writeCards writes the cards of the dependencies or of the system, the worst first.
+// writeCards writes the cards of the dependencies, or those of the system, ordered from error to ok.
 func writeCards(w *document, id, heading string, s *snapshot.Snapshot, system bool) {
 	w.add(`<section aria-labelledby="h-`, id, `"><h2 id="h-`, id, `">`, heading, `</h2><ul id="`, id,
 		`" class="cards">`, "\n")

@@ -19,7 +19,7 @@ import (
 
 var since = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
-// document is the page of a service with a Redis that fails and a name that must be escaped.
+// document returns the page of a service with a failing Redis and a name that must be escaped.
 func document() string {
 	p := page.New(map[string]page.Component{
 		"redis": {}, "cpu": {System: true, Warning: 90}, "</script>": {Gating: true},
@@ -35,7 +35,7 @@ func document() string {
 	}, `./"</script>`))
 }
 
-// Without JavaScript the page says what is wrong, and since when.
+// Without JavaScript the page shows which check fails, and since when.
 func TestTheFirstPaint(t *testing.T) {
 	d := document()
 	visible, _, _ := strings.Cut(d, `<script id="config"`)
@@ -48,7 +48,8 @@ func TestTheFirstPaint(t *testing.T) {
 	assert.Less(t, strings.Index(visible, "<h3>redis"), strings.Index(visible, "<h3>a&lt;b"), "the worst is first")
 }
 
-// The groups have their state and lead to their checks. Without groups there is nothing to be seen of them.
+// The page shows each group's state with links to the group's checks. Without groups it shows nothing of
+// them.
 func TestTheFirstPaintOfGroups(t *testing.T) {
 	paint := func(groups ...snapshot.Group) string {
 		return string(page.New(nil).Append(nil, &snapshot.Snapshot{
@@ -68,7 +69,8 @@ func TestTheFirstPaintOfGroups(t *testing.T) {
 	assert.Contains(t, paint(), `<section aria-labelledby="h-groups" hidden>`)
 }
 
-// What the application has switched off is not down, unless something else is.
+// If the service is unhealthy only because the application has switched a component off, the page shows the
+// service as switched off.
 func TestTheFirstPaintOfASwitch(t *testing.T) {
 	off := snapshot.State{Status: probes.Error, Reason: "maintenance", Since: since}
 	stale := snapshot.State{Status: probes.Error, Reason: probes.ReasonStale, Since: since}
@@ -101,7 +103,7 @@ func TestTheFirstPaintOfASwitch(t *testing.T) {
 	}
 }
 
-// The policy allows exactly the style and the script of the document.
+// The policy must allow the style and the script of the document, and nothing else.
 func TestThePolicy(t *testing.T) {
 	d := document()
 	for _, element := range []string{"style", "script"} {
@@ -114,7 +116,7 @@ func TestThePolicy(t *testing.T) {
 	assert.NotRegexp(t, `<[^>]+\son[a-z]+=`, d)
 }
 
-// What comes from outside the program can't end the script or an element.
+// Text from outside the program must not end the script or an element.
 func TestTheConfiguration(t *testing.T) {
 	config := regexp.MustCompile(`(?s)<script id="config" type="application/json">(.*?)</script>`).FindStringSubmatch(document())
 	require.Len(t, config, 2)
@@ -129,7 +131,7 @@ func TestTheConfiguration(t *testing.T) {
 	assert.True(t, got.Components["</script>"].Gating)
 }
 
-// Every reason that we have has a meaning.
+// Every reason of package probes must have a meaning.
 func TestMeanings(t *testing.T) {
 	source, err := os.ReadFile("../../probes/reason.go")
 	require.NoError(t, err)

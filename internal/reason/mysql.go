@@ -9,17 +9,17 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// byMySQL returns the reason for an error of a MySQL or MariaDB server. The drivers' errors have no method
-// that gives the number, so only the text and the type's name remain.
+// byMySQL returns the reason for an error of a MySQL or MariaDB server. It reads the error's text and the
+// name of its type, because the drivers' errors have no method that returns the number.
 func byMySQL(err error, text string) probes.Reason {
 	number, state, message := cutMySQLError(text)
 	switch {
 	case state == "" && !isMySQLError(err):
-		return "" // programs of other kinds number their errors too
+		return "" // "Error 1049: ..." can be the text of any other program
 	case number == optionPreventsStatement && !strings.Contains(message, "read-only"):
-		return probes.ReasonMisconfigured // by another option, such as --skip-grant-tables
+		return probes.ReasonMisconfigured // an option other than read_only, such as --skip-grant-tables
 	case strings.Contains(message, "No space left on device"):
-		return probes.ReasonOutOfResources // a part of several errors of files and storage engines
+		return probes.ReasonOutOfResources // errors with several numbers have this text
 	}
 	for _, known := range mySQLNumbers {
 		if slices.Contains(known.numbers, number) {
@@ -29,19 +29,19 @@ func byMySQL(err error, text string) probes.Reason {
 	return bySQLAnswer(state, "")
 }
 
-// isMySQLError reports whether err is of the type that go-sql-driver/mysql and its forks have.
+// isMySQLError reports whether err has the type MySQLError of go-sql-driver/mysql or of a fork.
 func isMySQLError(err error) bool {
 	return strings.HasSuffix(reflect.TypeOf(err).String(), ".MySQLError")
 }
 
-// cutMySQLError finds "Error 1049 (42000): message" in text, or "Error 1049: message" at its beginning, which
-// an old server or driver writes, and a server that refuses a connection at once. The state is empty without
-// it, and if there is neither.
+// cutMySQLError finds "Error 1049 (42000): message" anywhere in text, or "Error 1049: message" at its
+// beginning. The second form comes from an old server or driver, and from a server that refuses a connection
+// before the login. With the second form, and if it finds neither, it returns an empty state.
 func cutMySQLError(text string) (number uint16, state, message string) {
 	for at := range len(text) {
 		rest, ok := strings.CutPrefix(text[at:], "Error ")
 		if !ok {
-			rest, ok = strings.CutPrefix(text[at:], "ERROR ") // go-mysql-org/go-mysql
+			rest, ok = strings.CutPrefix(text[at:], "ERROR ") // the spelling of go-mysql-org/go-mysql
 		}
 		if !ok {
 			continue
@@ -66,10 +66,10 @@ func isState(s string) bool { return strings.TrimLeft(s, digits+"ABCDEFGHIJKLMNO
 
 const optionPreventsStatement = 1290
 
-// mySQLNumbers are the errors of the servers, and those of the client library, which a proxy may pass on. If
-// MySQL and MariaDB use a number differently, no query of a check can cause the error with the other meaning.
-// An error that is not in the list gets its reason by the class of its SQLSTATE. The lists:
-// https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html and
+// mySQLNumbers maps error numbers to reasons. It has numbers of servers, and numbers of the client library,
+// which a proxy may pass on. MySQL and MariaDB use some numbers differently. The table has the meaning that a
+// query of a check can cause. A number that is not in the table gets its reason from its SQLSTATE. The
+// numbers: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html and
 // https://mariadb.com/kb/en/mariadb-error-codes/
 var mySQLNumbers = []struct {
 	reason  probes.Reason
@@ -83,42 +83,42 @@ var mySQLNumbers = []struct {
 		3118, 3955, 4150, 4151, // the account is locked
 	}},
 	{probes.ReasonPermissionDenied, []uint16{
-		1044,                   // database
-		1142, 1143, 1227, 1370, // table, column, operation, routine
+		1044,                   // access to the database is denied
+		1142, 1143, 1227, 1370, // access to a table, column, operation or routine is denied
 		1129, // the host has caused too many connection errors
 	}},
-	{probes.ReasonNotFound, []uint16{1049, 1146}}, // database, table
+	{probes.ReasonNotFound, []uint16{1049, 1146}}, // the database or the table does not exist
 	{probes.ReasonTooManyConnections, []uint16{1040, 1203, 1226}},
 	{probes.ReasonReadOnly, []uint16{optionPreventsStatement, 1036, 1792, 1836, 1874, 3989}},
 	{probes.ReasonOutOfResources, []uint16{
-		1021, 1114, 3019, 4139, // disk, table, undo log, index file
-		1037, 1038, 1041, 1257, 3015, 3044, 3170, 4081, 4082, // memory
-		1135, 1206, 1461, 1637, // threads, locks, prepared statements, transactions
+		1021, 1114, 3019, 4139, // a disk, table, undo log or index file is full
+		1037, 1038, 1041, 1257, 3015, 3044, 3170, 4081, 4082, // no memory is left
+		1135, 1206, 1461, 1637, // too many threads, locks, prepared statements or transactions
 	}},
 	{probes.ReasonDependencyStarting, []uint16{
-		1053, 3032, 3168, // shutdown, offline mode, not available
+		1053, 3032, 3168, // the server shuts down, is in offline mode, or is not available
 		1047, // Galera: the node is not ready
 	}},
 	{probes.ReasonTimeout, []uint16{
-		1205, 3572, // lock
-		1317, 1969, 3024, // statement
-		1159, 1161, 9001, // network; 9001 is ProxySQL's
+		1205, 3572, // waiting for a lock took too long
+		1317, 1969, 3024, // the statement took too long or was interrupted
+		1159, 1161, 9001, // the network was too slow; 9001 is ProxySQL's number
 	}},
 	{probes.ReasonConnectionLost, []uint16{
-		1152, 1184, 1927, 3169, 4031, // aborted, killed, idle for too long
+		1152, 1184, 1927, 3169, 4031, // the connection was aborted, killed, or idle for too long
 		2006, 2013, 2055,
 	}},
 	{probes.ReasonConnectionRefused, []uint16{2002, 2003}},
 	{probes.ReasonHostNotFound, []uint16{2005}},
 	{probes.ReasonTLSError, []uint16{2026, 3159}},
 	{probes.ReasonMisconfigured, []uint16{
-		1043, 1153, // handshake, packet
+		1043, 1153, // bad handshake, packet too large
 		1046,                         // the connection string names no database
-		1115, 1193, 1231, 1273, 1298, // its character set, variable, value, collation, time zone
+		1115, 1193, 1231, 1273, 1298, // unknown character set, variable, value, collation, time zone
 	}},
 }
 
-// mySQLTexts are errors of go-sql-driver/mysql itself.
+// mySQLTexts are the texts of errors that go-sql-driver/mysql itself makes.
 var mySQLTexts = []word{
 	{"invalid connection", probes.ReasonConnectionLost},
 	{"bad connection", probes.ReasonConnectionLost},

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// MySQLError is the type of go-sql-driver/mysql, as far as it shows.
+// MySQLError has the name and the text of go-sql-driver/mysql's type.
 type MySQLError struct {
 	number         uint16
 	state, message string
@@ -95,7 +95,7 @@ func TestMySQL(t *testing.T) {
 		if test.want != "failed" {
 			assert.Equal(t, test.want, reason.Of(wrapped), "what a server says comes first: %v", wrapped)
 		}
-		if test.state != "" { // enough to know it by the text alone
+		if test.state != "" { // with a SQLSTATE the text is enough, whatever the type
 			copied := fmt.Errorf("orders: %v", err)
 			assert.Equal(t, test.want, reason.Of(copied), "%v", copied)
 		}
@@ -147,7 +147,7 @@ func TestTextsOfDatabaseDrivers(t *testing.T) {
 	}
 }
 
-// A text that only looks like a database's is none.
+// A text that only resembles a database's error must not be recognized.
 func TestTextsOfOtherPrograms(t *testing.T) {
 	for _, text := range []string{
 		"Error 1053: The service did not respond to the start or control request in a timely fashion", // Windows
@@ -161,7 +161,7 @@ func TestTextsOfOtherPrograms(t *testing.T) {
 	} {
 		assert.Equal(t, probes.ReasonFailed, reason.Of(errors.New(text)), text)
 	}
-	// The state of the server that answered counts, not what its message quotes.
+	// The SQLSTATE of the server's own error counts, not one that its message quotes.
 	quoting := quotingError{"HV000", "mysql_fdw: Error 1045 (28000): Access denied"}
 	assert.Equal(t, probes.ReasonFailed, reason.Of(quoting))
 	assert.Equal(t, probes.ReasonFailed, reason.Of(quotingError{"XX000", "plperl: database is locked"}))
@@ -173,7 +173,7 @@ type quotingError struct{ state, text string }
 func (e quotingError) Error() string    { return "ERROR: " + e.text + " (SQLSTATE " + e.state + ")" }
 func (e quotingError) SQLState() string { return e.state }
 
-// Errors of the file system, which a database in a file runs into too.
+// These errors of the file system can also come from a database in a file.
 func TestFileSystem(t *testing.T) {
 	for errno, want := range map[syscall.Errno]probes.Reason{
 		syscall.ENOSPC: "out_of_resources", syscall.EDQUOT: "out_of_resources", syscall.EROFS: "read_only",

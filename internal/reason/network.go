@@ -8,9 +8,9 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// byDNS distinguishes a name that does not exist from a name server that can't be reached, or that can't
-// answer now. In the second case nobody knows whether the name exists. Package net keeps only the text of an
-// error of the operating system.
+// byDNS returns host_not_found only if the name server answered that the name does not exist. If the name
+// server can't be reached or can't answer now, the name may exist. Two errors of the operating system are
+// recognized by their text, because package net keeps nothing else of them.
 func byDNS(dns *net.DNSError) probes.Reason {
 	switch {
 	case dns.IsTimeout:
@@ -32,8 +32,8 @@ func byErrno(errno syscall.Errno) probes.Reason {
 	return ""
 }
 
-// errnos has the numbers of Windows' socket errors too. No other system uses these numbers, and on Windows
-// the constants of package syscall are numbers that the system never returns.
+// errnos includes the numbers of Windows' socket errors, from 10024 on. No other system uses these numbers.
+// The constants of package syscall have other values on Windows, which Windows never returns.
 var errnos = []struct {
 	errno  syscall.Errno
 	reason probes.Reason
@@ -58,7 +58,7 @@ var errnos = []struct {
 
 	{syscall.EROFS, probes.ReasonReadOnly},
 
-	// Of this process or its machine: no disk space, file descriptor, port, buffer or memory is left.
+	// These are errors of this machine: no disk space, file descriptor, port, buffer or memory is left.
 	{syscall.ENOSPC, probes.ReasonOutOfResources},
 	{syscall.EDQUOT, probes.ReasonOutOfResources},
 	{syscall.EMFILE, probes.ReasonOutOfResources},

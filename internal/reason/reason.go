@@ -1,7 +1,7 @@
-// Package reason names an error: it turns an error into the one word that may be shown outside. It is the
-// only place that maps errors to reasons for all dependencies alike. It imports no driver: it recognizes a
-// server's answer by a method of the driver's error (SQLState, RedisError) or by its text (MySQL, SQLite).
-// For an error that it can't recognize, the driver's own probe gives the reason with probes.Fail.
+// Package reason maps an error to a reason, which is a single word that may be shown to clients. The errors
+// of all dependencies are mapped here. The package imports no driver. It recognizes a server's error by a
+// method of the driver's error (SQLState, RedisError) or by the text (MySQL, SQLite). If it can't recognize
+// an error of a dependency, the probe for that dependency must set the reason with probes.Fail.
 package reason
 
 import (
@@ -18,9 +18,10 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Of returns the word for err, and "" for nil. A reason that probes.Warn or probes.Fail gave comes first; if
-// it is not valid, Of returns ReasonFailed. Otherwise Of returns the reason of the error with the highest
-// rank in err's tree. A server's answer may exist only in err's text.
+// Of returns the reason of err, and "" for nil. A reason that probes.Warn or probes.Fail has set takes
+// precedence. If that reason is not valid, Of returns ReasonFailed. Without one, Of returns the reason of the
+// error with the highest rank in err's tree. If no error in the tree has the rank of a server's answer, Of
+// also searches err's text.
 func Of(err error) probes.Reason {
 	if err == nil {
 		return ""
@@ -42,9 +43,9 @@ func Of(err error) probes.Reason {
 	return best.reason
 }
 
-// rank orders the causes in one tree of errors. The cause with the highest rank decides. The first constant
-// is the highest rank. An error may join several causes, such as one for each host of a database. The answer
-// of one host explains more than the silence of another.
+// rank orders the causes in a tree of errors, beginning with the highest rank. The cause with the highest
+// rank decides. A tree can have several causes, because some drivers join the errors of several hosts. An
+// answer of a host explains more than a timeout of another.
 type rank int
 
 const (
@@ -62,14 +63,14 @@ const (
 	none
 )
 
-// cause is the reason of one error of a tree, with its rank.
+// cause is the reason of an error in the tree, with the error's rank.
 type cause struct {
 	rank   rank
 	reason probes.Reason
 }
 
-// findIn replaces c with the cause of the highest rank in err's tree, if that is higher than c's. Between
-// equal ranks the first in the order of errors.Is wins.
+// findIn replaces c with the cause of the highest rank in err's tree, if that rank is higher than c's. The
+// tree is searched in the order of errors.Is. Of several causes with the same rank the first one is taken.
 func (c *cause) findIn(err error) {
 	for err != nil {
 		if found := causeOf(err); found.rank < c.rank {
@@ -89,7 +90,7 @@ func (c *cause) findIn(err error) {
 	}
 }
 
-// causeOf returns the cause that err itself states, without the errors that it wraps.
+// causeOf returns the cause of err itself, without the errors that it wraps.
 func causeOf(err error) cause {
 	switch e := err.(type) {
 	case interface{ SQLState() string }:
@@ -106,7 +107,7 @@ func causeOf(err error) cause {
 	case *net.DNSError:
 		return cause{nameFailure, byDNS(e)}
 	case *net.OpError:
-		// A UNIX socket that is missing means that its server is: PostgreSQL removes its own when it stops.
+		// The UNIX socket does not exist. PostgreSQL removes its socket when it stops, so no server is running.
 		if e.Op == "dial" && errors.Is(e, fs.ErrNotExist) {
 			return cause{socketMissing, probes.ReasonConnectionRefused}
 		}
@@ -118,7 +119,7 @@ func causeOf(err error) cause {
 	return causeOfCommon(err)
 }
 
-// causeOfCommon knows the errors that have a value or a method, and no type of their own.
+// causeOfCommon recognizes errors by a value or a method instead of a type.
 func causeOfCommon(err error) cause {
 	timeout, ok := err.(interface{ Timeout() bool })
 	switch {
@@ -134,8 +135,9 @@ func causeOfCommon(err error) cause {
 	return causeOfText(err)
 }
 
-// causeOfText knows the errors of drivers that have nothing but a text. It does not read the text of an error
-// that wraps others, which repeats theirs, or that gives its SQLSTATE, whose text may quote another database.
+// causeOfText recognizes drivers' errors that have only a text. It skips an error that wraps others, because
+// its text repeats theirs. It skips an error with a SQLSTATE, because its text can quote an error of another
+// database.
 func causeOfText(err error) cause {
 	switch err.(type) {
 	case interface{ Unwrap() error }, interface{ Unwrap() []error }, interface{ SQLState() string }:
@@ -153,7 +155,7 @@ func causeOfText(err error) cause {
 	return cause{rank: none}
 }
 
-// is works like errors.Is, but only for err, not for the errors that it wraps.
+// is works like errors.Is, but does not examine the errors that err wraps.
 func is(err, target error) bool {
 	matcher, ok := err.(interface{ Is(error) bool })
 	return err == target || ok && matcher.Is(target)

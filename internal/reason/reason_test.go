@@ -25,7 +25,7 @@ type sqlError string
 func (e sqlError) Error() string    { return "server said " + string(e) }
 func (e sqlError) SQLState() string { return string(e) }
 
-// loginTrigger is the error of a login that a trigger refuses, as pgx shows it.
+// loginTrigger has the form of pgx's error for a login that a trigger refuses.
 type loginTrigger struct{}
 
 func (loginTrigger) Error() string    { return "FATAL: not at night (SQLSTATE P0001)" }
@@ -205,7 +205,7 @@ func TestReason(t *testing.T) {
 		{fmt.Errorf("query %s: %w", strings.Repeat("x", 1<<20), errors.New("sql: database is closed")), "client_closed"},
 		{fmt.Errorf("%w: %s", errors.New("sql: database is closed"), strings.Repeat("x", 1<<20)), "client_closed"},
 
-		// The order: what one host's server said explains more than that another host was silent.
+		// The answer of a host's server has a higher rank than the timeout of another host.
 		{errors.Join(dialError(syscall.ECONNREFUSED), sqlError("28P01")), "authentication_failed"},
 		{errors.Join(context.DeadlineExceeded, dialError(syscall.ECONNREFUSED)), "connection_refused"},
 	}
@@ -214,7 +214,7 @@ func TestReason(t *testing.T) {
 	}
 }
 
-// A certificate explains more than that another host refused the connection.
+// An invalid certificate of a host has a higher rank than a refused connection to another host.
 func TestReasonOfTLSComesFirst(t *testing.T) {
 	for _, err := range []error{
 		&tls.CertificateVerificationError{Err: io.EOF}, tls.RecordHeaderError{}, tls.AlertError(42),
@@ -225,7 +225,8 @@ func TestReasonOfTLSComesFirst(t *testing.T) {
 	}
 }
 
-// The texts of PgBouncer 1.18 to 1.25 for its clients, and those of PostgreSQL that 1.18 passes on.
+// These are texts that PgBouncer 1.18 to 1.25 sends to its clients, and texts of PostgreSQL that 1.18 passes
+// on.
 func TestReasonOfPooler(t *testing.T) {
 	tests := map[probes.Reason][]string{
 		probes.ReasonAuthenticationFailed: {

@@ -6,7 +6,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// readText is for errors that have only a fixed text, or whose text says more than the wrapped error.
+// readText sets c's reason by the text of the whole error, if the text says more than the errors in the tree.
 func (c *cause) readText(text string) {
 	text = ends(text)
 	reason := lookIn(text, answerTexts)
@@ -18,14 +18,14 @@ func (c *cause) readText(text string) {
 	}
 }
 
-// word is the reason for a code or a text. Tables of words are slices. A map would need 4 KB of code to build
-// it at the start.
+// word is the reason for a code or a text. The tables of words are slices, because a map would need 4 KB of
+// code for its initialization.
 type word struct {
 	text   string
 	reason probes.Reason
 }
 
-// lookUp returns the reason for code.
+// lookUp returns the reason of the word whose text equals code.
 func lookUp(table []word, code string) probes.Reason {
 	for _, w := range table {
 		if w.text == code {
@@ -35,7 +35,7 @@ func lookUp(table []word, code string) probes.Reason {
 	return ""
 }
 
-// lookIn returns the reason for the first of the texts that is in text.
+// lookIn returns the reason of the first word of table that text contains.
 func lookIn(text string, table []word) probes.Reason {
 	for _, w := range table {
 		if strings.Contains(text, w.text) {
@@ -45,14 +45,14 @@ func lookIn(text string, table []word) probes.Reason {
 	return ""
 }
 
-// answerTexts are the errors of pgx for a server that does not match target_session_attrs.
+// answerTexts are texts of pgx's errors for a server that does not match target_session_attrs.
 var answerTexts = []word{
 	{"read only connection", probes.ReasonReadOnly},
 	{"server is in standby mode", probes.ReasonReadOnly},
 }
 
-// lookFor returns the reason for the first entry of table that text contains as a separate part. An entry in
-// the middle of a sentence does not count.
+// lookFor returns the reason of the first word of table that text contains as a separate part: after the
+// beginning or ": ", and before the end, ":", "." or " (".
 func lookFor(text string, table []word) probes.Reason {
 	for _, w := range table {
 		before, after, found := strings.Cut(text, w.text)
@@ -67,22 +67,22 @@ func lookFor(text string, table []word) probes.Reason {
 var texts = []word{
 	{"cannot parse `", probes.ReasonMisconfigured}, // pgx: the connection string, or a file that it names
 	{"sql: database is closed", probes.ReasonClientClosed},
-	{"closed pool", probes.ReasonClientClosed}, // puddle, below pgxpool
+	{"closed pool", probes.ReasonClientClosed}, // puddle, the pool that pgxpool uses
 	{"redis: client is closed", probes.ReasonClientClosed},
 	{"redis: connection pool timeout", probes.ReasonPoolSaturated},
 	{"redis: connection pool exhausted", probes.ReasonPoolSaturated},
 	{"driver: bad connection", probes.ReasonConnectionLost},
-	{"server refused TLS connection", probes.ReasonTLSError},      // pgx
-	{"SSL is not enabled on the server", probes.ReasonTLSError},   // lib/pq
-	{"server gave HTTP response to HTTPS", probes.ReasonTLSError}, // net/http
-	{"tls: ", probes.ReasonTLSError},                              // alerts are of an unexported type
+	{"server refused TLS connection", probes.ReasonTLSError},      // from pgx
+	{"SSL is not enabled on the server", probes.ReasonTLSError},   // from lib/pq
+	{"server gave HTTP response to HTTPS", probes.ReasonTLSError}, // from net/http
+	{"tls: ", probes.ReasonTLSError},                              // a tls.alert, whose type is not exported
 }
 
-// maxText is how many bytes of a text are searched.
+// maxText is the number of bytes of a text that are searched.
 const maxText = 16 << 10
 
-// ends returns the part of text to search. This is the whole text, or the beginning and the end of a long
-// text: the text of a wrapped error may be at either end.
+// ends returns the part of text that is searched: all of a short text, and the beginning and the end of a
+// long one, because the text of a wrapped error can be at either end.
 func ends(text string) string {
 	if len(text) <= maxText {
 		return text

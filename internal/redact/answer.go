@@ -6,19 +6,19 @@ import (
 	"unicode/utf8"
 )
 
-// answerQuotes holds the texts before and after a quotation of the client's data in a server's answer,
-// without white space. If end is empty, the quotation goes up to the end of the line.
+// answerQuotes has the texts before and after the place in which a server's error quotes data of the client.
+// White space next to that place is left out. If end is empty, the quoted data ends with the line.
 var answerQuotes = []struct{ begin, end string }{
-	{"args beginning with:", ""}, // of Redis, all of these
+	{"args beginning with:", ""}, // from Redis, and so are the next four
 	{"nknown subcommand", "'. Try "},
 	{"subcommand or wrong number of arguments for", "'. Try "},
 	{"ACL SETUSER modifier", "': "},
 	{"HELLO option", ""},
-	{"syntax to use near", " at line "}, // of MySQL
+	{"syntax to use near", " at line "}, // from MySQL
 }
 
-// quotations finds the client's data that a server quotes because it does not understand them. This may be a
-// password, for example if AUTH was renamed.
+// quotations finds the data of the client that a server quotes in an error. The data can be a password, for
+// example if the command AUTH was renamed and the server does not know it any more.
 func (s *search) quotations() {
 	for _, answer := range answerQuotes {
 		done := 0
@@ -37,8 +37,8 @@ func (s *search) quotations() {
 	}
 }
 
-// sasl finds the passwords in SASL's answers: as PLAIN sends them, \x00user\x00password, and the same in
-// base64 behind the name of the mechanism, as in SMTP's AUTH PLAIN.
+// sasl finds the passwords of SASL logins: the form of the mechanism PLAIN, \x00user\x00password, and base64
+// text that follows the name of a mechanism, as in SMTP's AUTH PLAIN.
 func (s *search) sasl() {
 	each(s.text, "\x00", func(at int) {
 		user, _, found := strings.Cut(s.text[at+1:min(len(s.text), at+1+maxHost)], "\x00")
@@ -56,8 +56,8 @@ func (s *search) sasl() {
 	}
 }
 
-// isBase64Text reports whether word is a text in base64, with NULs or without. A word that only looks like
-// base64 is hardly ever.
+// isBase64Text reports whether word is the base64 form of a text, which can contain NUL bytes. An ordinary
+// word rarely is, because its decoded bytes are not a valid text.
 func isBase64Text(word string) bool {
 	word = strings.TrimRight(word, quotes+`\.,;:)]}>`)
 	if len(word) < 8 || len(word) > maxSASL {
@@ -68,5 +68,5 @@ func isBase64Text(word string) bool {
 	return err == nil && utf8.Valid(text) && strings.IndexFunc(string(text), isControl) < 0
 }
 
-// maxSASL is more than a name and a password have in base64.
+// maxSASL is longer than a user name and a password in base64.
 const maxSASL = 1 << 10

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// Servers quote what they were sent.
+// Servers quote data of the client in their errors.
 func TestMaskAnswers(t *testing.T) {
 	checkMasked(t, []masking{
 		{"ERR unknown command 'auth', with args beginning with: 's3cret'",
@@ -68,7 +68,7 @@ func TestMaskAnswersLeavesProse(t *testing.T) {
 	})
 }
 
-// The texts are those of a real server, to which a password is sent that it does not expect.
+// The texts come from a real server, which gets a password where it does not expect one.
 func TestMaskRedisAnswers(t *testing.T) {
 	server := testserver.NewRedis(t, "--rename-command", "AUTH", "", "--rename-command", "SET", "AUTHORIZE")
 	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Protocol: 2})

@@ -2,11 +2,11 @@ package redact
 
 import "strings"
 
-// maxEncodings is the number of encodings of a text that the search decodes. Two are needed, for example, for
-// a URL in the query of a URL's query.
+// maxEncodings is how many layers of encoding the search removes. A URL in the query of a URL that is itself
+// in a query has two.
 const maxEncodings = 2
 
-// encoded decodes the text and finds the secrets in the result.
+// encoded searches the decoded text for secrets. depth is the number of layers of encoding to remove.
 func (s *search) encoded(depth int) {
 	text, places := decode(s.text)
 	if depth == 0 || places == nil {
@@ -20,8 +20,8 @@ func (s *search) encoded(depth int) {
 	}
 }
 
-// decode returns text with one layer of escapes removed. places holds the position in text of each decoded
-// byte and of the end. It is nil if there is no escape.
+// decode returns text with one layer of escapes removed. places holds, for each byte of decoded and for its
+// end, the position in text. It is nil if text has no escape.
 func decode(text string) (decoded string, places []int) {
 	if strings.IndexByte(text, '%') < 0 && strings.IndexByte(text, '\\') < 0 {
 		return text, nil
@@ -39,12 +39,12 @@ func decode(text string) (decoded string, places []int) {
 	return string(plain), append(places, len(text))
 }
 
-// escapes holds the prefixes of the two digits of an escape: in URLs, in JSON, and in Go's quotes.
+// escapes holds what precedes the two hexadecimal digits of an escape: in a URL, in JSON, and in a Go string.
 var escapes = []string{"%", `\u00`, `\x`}
 
-// unescape returns the first byte that text stands for, and the length of its escape.
+// unescape returns the first byte of the decoded text, and the length of its escape in text.
 func unescape(text string) (c byte, length int) {
-	if strings.HasPrefix(text, `\/`) { // of JSON
+	if strings.HasPrefix(text, `\/`) { // an escape of JSON
 		return '/', 2
 	}
 	for _, escape := range escapes {
@@ -58,7 +58,7 @@ func unescape(text string) (c byte, length int) {
 	return text[0], 1
 }
 
-// digit is the value of a hexadecimal digit, -1 of anything else.
+// digit returns the value of a hexadecimal digit, and -1 for any other byte.
 func digit(c byte) int {
 	value := strings.IndexByte("0123456789abcdefABCDEF", c)
 	if value > 0xf {

@@ -2,8 +2,8 @@ package redact
 
 import "strings"
 
-// flags finds the passwords in the arguments of a command: --password x, "--password", "x", and -p x behind a
-// -u. --password=x is found as any other value is.
+// flags finds the passwords in the arguments of a command: after --password, also if both are quoted, and
+// after -p if the line has a -u. The method values finds --password=x.
 func (s *search) flags() {
 	each(s.text, "-", func(at int) {
 		if at > 0 && strings.IndexByte(spaces+quotes+"[({", s.text[at-1]) < 0 {
@@ -22,8 +22,8 @@ func (s *search) flags() {
 	})
 }
 
-// hideArgument hides the argument that follows a flag on the same line, unless the next word is not an
-// argument.
+// hideArgument hides the argument that follows a flag on the same line. It does nothing if isNone returns
+// true for the next word.
 func (s *search) hideArgument(flagEnd int, isNone func(word string) bool) {
 	at := flagEnd
 	if at < len(s.text) && isQuote(s.text[at]) {
@@ -36,19 +36,20 @@ func (s *search) hideArgument(flagEnd int, isNone func(word string) bool) {
 	}
 }
 
-// isAboutFlag reports whether word goes on with a sentence: "--password is required".
+// isAboutFlag reports whether word continues a sentence about the flag, as in "--password is required".
 func isAboutFlag(word string) bool {
 	const words = " a an and are as at by can cannot flag for from has in is must needs not of on option or " +
 		"requires the to was with without "
 	return strings.Contains(words, " "+strings.TrimRight(word, ",;:.)")+" ")
 }
 
-// isPortOrPath reports whether word, behind a -p, is more likely one of these than a password.
+// isPortOrPath reports whether the word after -p is more likely a port or a path than a password.
 func isPortOrPath(word string) bool {
 	return word[0] == '/' || '0' <= word[0] && word[0] <= '9' && isPort(word)
 }
 
-// hasUser reports whether a -u is before at on its line, so that -p means a password, not a port or path.
+// hasUser reports whether -u or --user precedes the position at on its line. Then -p is followed by a
+// password, and otherwise by a port or a path.
 func (s *search) hasUser(at int) bool {
 	line := s.text[max(0, at-maxHost):at]
 	line = line[strings.LastIndexByte(line, '\n')+1:]

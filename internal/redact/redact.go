@@ -1,4 +1,4 @@
-// Package redact makes an error's text fit for a log: it masks the passwords and shortens a long text. It
+// Package redact makes the text of an error fit for a log: it masks passwords and shortens long texts. It
 // imports only the standard library.
 package redact
 
@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	maxText = 8 << 10  // bytes of a logged error: a probe may have put a whole answer into it
-	maxWork = 16 << 10 // bytes that are searched for passwords, which bounds the cost of a huge text
+	maxText = 8 << 10  // the limit in bytes of a logged text: an error can contain a whole answer
+	maxWork = 16 << 10 // the limit in bytes of the searched part, because a huge text would take long
 )
 
-// Error returns err's text as Text does; empty for nil. An error whose Error method panics, such as a typed
-// nil pointer, is named by its type.
+// Error returns Text of err's text, and "" for nil. If err's Error method panics, as that of a typed nil
+// pointer may, Error returns a text with err's type.
 func Error(err error) (text string) {
 	if err == nil {
 		return ""
@@ -28,18 +28,18 @@ func Error(err error) (text string) {
 	return Text(err.Error())
 }
 
-// Text replaces the passwords in text by ***: in URLs (scheme://user:password@host), MySQL's DSNs
-// (user:password@tcp(host)/), key=value pairs, JSON, SQL, flags of commands, cookies, private keys, and
-// credentials of HTTP and SASL, in the fragments of them that parsers and servers quote, and percent-encoded
-// or escaped forms of all these. In doubt it masks a word too many: a character that could be part of a
-// password does not end the password. Text over 8 KiB is cut, and marked as cut.
+// Text returns text with *** in place of each password. It finds passwords in URLs
+// (scheme://user:password@host), DSNs of MySQL (user:password@tcp(host)/), key=value pairs, JSON, SQL, flags
+// of commands, cookies, private keys, and credentials of HTTP and SASL. It also finds them in the fragments
+// of these that parsers and servers quote, and in percent-encoded or escaped forms. In doubt Text masks too
+// much: a character that could be a part of a password does not end the password. A text over 8 KiB is cut
+// and marked as cut.
 //
-// Text searches for each kind of secret in the whole text, whatever else was found, so that no secret hides
+// Text searches the whole text for each kind of secret, so that a secret that it has found cannot hide
 // another. It searches twice as much text as it returns, because a secret at the cut may be recognized only
-// by the text after it.
+// by the text after the cut.
 //
-// It is written by hand because package regexp would make every program that imports this module 256 KB
-// larger.
+// Text does not use package regexp, which would make every program that imports this module 256 KB larger.
 func Text(text string) string {
 	s := search{text: text[:min(len(text), maxWork)]}
 	s.all()
@@ -47,16 +47,17 @@ func Text(text string) string {
 	return show(text, s.found)
 }
 
-// search is for the secrets in a text.
+// search is the search for the secrets in a text.
 type search struct {
 	text  string
 	found []span
 
-	// The last searches for white space, \n, the end of a list's item, and each kind of quote.
+	// These hold the last searches for white space, for \n, for the end of a list's item, and for each kind of
+	// quote.
 	word, line, list stretch
 	quotes           map[quote]*stretch
 
-	atEnd, at int // the last search for @ ended at atEnd and found the last one at at
+	atEnd, at int // the last search of lastAt: its end, and the position of the @ that it found
 }
 
 func (s *search) all() {
@@ -72,17 +73,19 @@ func (s *search) all() {
 	s.privateKeys()
 }
 
-// span is a secret's place in the text.
+// span is the place of a secret in the text.
 type span struct{ from, to int }
 
-// byPlace is for package sort, which every program has already: slices.SortFunc would be another 12 KB.
+// byPlace implements sort.Interface. Every program contains package sort already, and slices.SortFunc would
+// add 12 KB.
 type byPlace []span
 
 func (p byPlace) Len() int           { return len(p) }
 func (p byPlace) Less(i, j int) bool { return p[i].from < p[j].from }
 func (p byPlace) Swap(i, j int)      { p[i], p[j] = p[j], p[i] }
 
-// hide, wordEnd and lineEnd are called from many places. Inlining them would make every program 8 KB larger.
+// hide must not be inlined, and neither must wordEnd and lineEnd. They have many callers, and inlining them
+// would make every program 8 KB larger.
 //
 //go:noinline
 func (s *search) hide(from, to int) {
@@ -91,7 +94,7 @@ func (s *search) hide(from, to int) {
 	}
 }
 
-// show returns text with *** in place of the secrets. It cuts a long text.
+// show returns text with *** in place of the secrets, and cuts a long text.
 func show(text string, secrets []span) string {
 	sort.Sort(byPlace(secrets))
 	end := runeStart(text, maxText)
@@ -115,7 +118,7 @@ func show(text string, secrets []span) string {
 	return shown[:runeStart(shown, maxText)] + "… (cut)"
 }
 
-// runeStart returns the last position, not after at, at which a cut does not split a character.
+// runeStart returns the largest position up to at where a cut does not split a character.
 func runeStart(text string, at int) int {
 	if at >= len(text) {
 		return len(text)

@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// masking is a text, and what it is when its secrets are masked.
+// masking is a text, and the same text after masking.
 type masking struct{ in, want string }
 
-// checkMasked is for texts whose secrets begin with s3 or end with cret.
+// checkMasked checks texts whose secrets begin with s3 or end with cret.
 func checkMasked(t *testing.T, tests []masking) {
 	t.Helper()
 	for _, test := range tests {
@@ -26,7 +26,7 @@ func checkMasked(t *testing.T, tests []masking) {
 	}
 }
 
-// checkUnmasked is for texts with no secret, which stay readable.
+// checkUnmasked checks texts without a secret. They must not change.
 func checkUnmasked(t *testing.T, texts []string) {
 	t.Helper()
 	for _, text := range texts {
@@ -198,7 +198,7 @@ func TestMaskCuts(t *testing.T) {
 	assert.NotContains(t, huge, "s3")
 }
 
-// Wherever a text is cut, nothing of a secret is left at its end.
+// At whatever position a text is cut, no part of a secret may remain before the cut.
 func TestMaskAtTheCut(t *testing.T) {
 	for _, secret := range []string{
 		"amqp://app:s3crets3cret@host/", "dsn root:s3crets3cret@/app", "password='s3cret s3cret'",
@@ -217,7 +217,7 @@ func TestMaskAtTheCut(t *testing.T) {
 	}
 }
 
-// The parsers of URLs quote what they could not read, the password too.
+// Parsers of URLs quote the part that they could not parse, which can be the password.
 func TestMaskURLErrors(t *testing.T) {
 	for _, password := range []string{"s3cret", "s3/cret", "s3%cret", "s3?c#ret", "s3 cret", `s3"cret`, "s3@cret", "s3:cret", "s3\x7fcret", "s3[cret"} {
 		for _, format := range []string{"amqp://app:%s@host:5672/", "redis://app:%s@host:bad/0", "amqp://app:%s@ho st/"} {
@@ -230,7 +230,7 @@ func TestMaskURLErrors(t *testing.T) {
 	}
 }
 
-// planted are the forms in which FuzzMask hides a password, which stands for %s.
+// planted has the forms in which FuzzMask hides a password. %s is the place of the password.
 var planted = []string{
 	"amqp://app:%s@host:5672/vhost", "redis://:%s@host", `"postgres://app:%s@host/app"`,
 	"app:%s@tcp(host:3306)/app", "root:%s@/app", "root:%s@(host)",
@@ -246,7 +246,7 @@ var planted = []string{
 	"docker login -u app -p %s ", "\x00app\x00%s ", "Cookie: a=%s\n", "Server=x;Password=a %s b;User=y",
 }
 
-// A password in any of the forms is hidden, whatever is around it.
+// A password in any of these forms must be masked, whatever surrounds it.
 func FuzzMask(f *testing.F) {
 	for i, form := range planted {
 		f.Add("", "", byte(i))
@@ -274,8 +274,8 @@ func FuzzMask(f *testing.F) {
 	})
 }
 
-// BenchmarkMask has the texts that are the most work: much of them looks like the beginning of a secret. They
-// are longer than what is searched.
+// BenchmarkMask has the texts that take the longest: most of the text resembles the beginning of a secret.
+// They are longer than the part that is searched.
 func BenchmarkMask(b *testing.B) {
 	for _, part := range []string{
 		"x", "dial tcp 10.0.0.1:5432: connect: connection refused\n", "a://b:", `"a://b:c`, "a://b@",

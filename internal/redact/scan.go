@@ -7,7 +7,7 @@ const (
 	quotes = "\"'`"
 )
 
-// each calls f with the places of part in text.
+// each calls f with each position of part in text.
 func each(text, part string, f func(at int)) {
 	for at := 0; ; at += len(part) {
 		i := strings.Index(text[at:], part)
@@ -19,7 +19,7 @@ func each(text, part string, f func(at int)) {
 	}
 }
 
-// eachFold is each without regard to the case of ASCII letters. part is in lower case.
+// eachFold is like each, but ignores the case of ASCII letters. part must be in lower case.
 func eachFold(text, part string, f func(at int)) {
 	for i := 0; i+len(part) <= len(text); i++ {
 		if text[i]|0x20 == part[0] && strings.EqualFold(text[i:i+len(part)], part) {
@@ -28,14 +28,14 @@ func eachFold(text, part string, f func(at int)) {
 	}
 }
 
-// quote is a quotation mark and the number of backslashes before it. There is one backslash if the quoted
-// text is inside another quoted text, and more at deeper levels.
+// quote is a quotation mark and the number of backslashes before it. A quotation inside a quoted text has one
+// backslash. Deeper levels have more.
 type quote struct {
 	mark  byte
 	depth int
 }
 
-// quoteAt returns the quote at position at, and the position of its content.
+// quoteAt returns the quote at the position at, and the position of the quoted content.
 func quoteAt(text string, at int) (q quote, content int, ok bool) {
 	end := skip(text, at, `\`)
 	if end == len(text) || !isQuote(text[end]) {
@@ -44,7 +44,7 @@ func quoteAt(text string, at int) (q quote, content int, ok bool) {
 	return quote{text[end], end - at}, end + 1, true
 }
 
-// quoteBefore returns the quote that ends at at.
+// quoteBefore returns the quote that ends at the position at.
 func quoteBefore(text string, at int) (q quote, ok bool) {
 	if at == 0 || !isQuote(text[at-1]) {
 		return quote{}, false
@@ -53,9 +53,9 @@ func quoteBefore(text string, at int) (q quote, ok bool) {
 	return quote{text[at-1], at - 1 - len(rest)}, true
 }
 
-// closing returns the position of the closing quote for the content that begins at at. Without such a quote
-// it returns the end of text. A quote inside a word closes nothing: it is a part of the content that was not
-// escaped.
+// closing returns the position of the quote that ends the content, or the end of text if there is none. The
+// content begins at the position at. A quote inside a word is ignored, because the content may contain a
+// quote that was not escaped.
 func (s *search) closing(at int, q quote) int {
 	if s.quotes == nil {
 		s.quotes = make(map[quote]*stretch)
@@ -85,13 +85,14 @@ func (s *search) findClosing(at int, q quote) int {
 	return len(s.text)
 }
 
-// isDoubled reports whether the quote at at is the first of two quotes that mean one quote, as in SQL.
+// isDoubled reports whether the quote at the position at is the first of a pair that stands for a single
+// quote, as in SQL.
 func (s *search) isDoubled(at int, q quote) bool {
 	return q.depth == 0 && at+2 < len(s.text) && s.text[at+1] == q.mark
 }
 
-// endsWord reports whether something can end before text: there is nothing, white space or punctuation,
-// perhaps behind a few further closing quotes and brackets.
+// endsWord reports whether a word can end before text. That is so if nothing, white space or punctuation
+// follows, after any closing quotes and brackets.
 func endsWord(text string, escaped bool) bool {
 	const few = 16
 	rest := strings.TrimLeft(text[:min(len(text), few)], quotes+")]}")
@@ -101,7 +102,7 @@ func endsWord(text string, escaped bool) bool {
 	return strings.IndexByte(spaces+",;:.&>|", rest[0]) >= 0 || escaped && rest[0] == '\\'
 }
 
-// wordEnd returns the position of the next white space without a backslash before it.
+// wordEnd returns the position of the next white space that has no backslash before it, or the end of text.
 //
 //go:noinline
 func (s *search) wordEnd(at int) int {
@@ -127,7 +128,7 @@ func (s *search) lineEnd(at int) int {
 	return s.line.end(at, func(at int) int { return s.next(at, "\n") })
 }
 
-// next returns the next place of part, or the end of text.
+// next returns the position of the next part in text, or the end of text.
 func (s *search) next(at int, part string) int {
 	if i := strings.Index(s.text[at:], part); i >= 0 {
 		return at + i
@@ -147,11 +148,13 @@ func (s *search) lastAt(from, to int) int {
 	return s.at
 }
 
-// stretch is the range of the last search. A search that begins inside it has the same end. Without this, a
-// text that contains only beginnings would be searched to its end from each of them.
+// stretch is the range of a search, which makes a second search unnecessary: a search that begins in the
+// range has the same end. Without it a text with many beginnings and no end would be searched to its end from
+// each beginning.
 type stretch struct{ from, to int }
 
-// end returns the end of a search that begins at at. It calls find only if it does not know this end yet.
+// end returns the end of a search that begins at the position at. It calls find only if that position is
+// outside the range of the last search.
 func (s *stretch) end(at int, find func(at int) int) int {
 	if !s.has(at) {
 		*s = stretch{at, find(at)}
@@ -161,8 +164,8 @@ func (s *stretch) end(at int, find func(at int) int) int {
 
 func (s *stretch) has(at int) bool { return s.from <= at && at < s.to }
 
-// closingQuote returns the position of the quote that ends a text in the format of strconv.Quote. The content
-// begins at at. Without such a quote it returns the end of text.
+// closingQuote returns the position of the quote that ends a text in the format of strconv.Quote, or the end
+// of text if there is none. The content of the quotes begins at the position at.
 func closingQuote(text string, at int) int {
 	for i := at; i < len(text); i++ {
 		switch text[i] {
@@ -175,7 +178,7 @@ func closingQuote(text string, at int) int {
 	return len(text)
 }
 
-// skip returns the first position from at on whose byte is not in bytes.
+// skip returns the first position from at on whose byte is not in bytes, or the end of text.
 func skip(text string, at int, bytes string) int {
 	for at < len(text) && strings.IndexByte(bytes, text[at]) >= 0 {
 		at++

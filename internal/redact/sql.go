@@ -2,13 +2,13 @@ package redact
 
 import "strings"
 
-// sql finds the passwords in statements: PASSWORD 'x', and IDENTIFIED BY 'x'.
+// sql finds the passwords in SQL statements, after PASSWORD and after IDENTIFIED BY.
 func (s *search) sql() {
 	for i := range len(s.text) {
 		if c := s.text[i]; c != '\'' && c != '"' {
 			continue
 		}
-		before := strings.TrimSuffix(s.text[max(0, i-2*maxKey):i], "E") // of PostgreSQL's E'x'
+		before := strings.TrimSuffix(s.text[max(0, i-2*maxKey):i], "E") // PostgreSQL has strings of the form E'x'
 		name := strings.TrimRight(before, spaces+"(")
 		if k := keyBefore(name); name != before && k.kind == certain && !k.quoted {
 			s.hideValue(i, 0)
@@ -17,8 +17,8 @@ func (s *search) sql() {
 	eachFold(s.text, "identified", s.hideIdentification)
 }
 
-// hideIdentification hides the value after IDENTIFIED BY, IDENTIFIED BY PASSWORD, and IDENTIFIED WITH plugin
-// BY or AS. "Identified by its name" is prose.
+// hideIdentification hides the value after IDENTIFIED BY, after IDENTIFIED BY PASSWORD, and after BY or AS in
+// IDENTIFIED WITH plugin. It does not hide prose such as "Identified by its name".
 func (s *search) hideIdentification(at int) {
 	begin := at + len("identified")
 	clause := s.text[begin:min(len(s.text), begin+2*maxKey)]

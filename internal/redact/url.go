@@ -2,9 +2,9 @@ package redact
 
 import "strings"
 
-// urls finds the text between scheme://user: and the last @ that can belong to the URL. The URL ends at the
-// closing quote or at the next white space, whichever comes later. Without a colon, the text before the @ may
-// be a token.
+// urls finds the passwords in URLs: the text between scheme://user: and the last @ that can belong to the
+// URL. The URL ends at its closing quote or at the next white space, whichever comes later. If there is no
+// colon before the @, all the text before the @ may be a token.
 func (s *search) urls() {
 	each(s.text, "://", func(separator int) {
 		user := separator + len("://")
@@ -13,7 +13,7 @@ func (s *search) urls() {
 			end = s.closing(user, q)
 		}
 		colon := user + strings.IndexAny(s.text[user:end], ":@/")
-		switch s.text[colon] { // without a match: the / before user
+		switch s.text[colon] { // without a match this is the / before user
 		case '@':
 			s.hide(user, user+strings.LastIndexByte(s.text[user:s.authorityEnd(user)], '@'))
 		case ':':
@@ -25,8 +25,9 @@ func (s *search) urls() {
 	})
 }
 
-// hideURLPassword hides the password that begins at from. White space and quotes may be part of a password
-// that was not escaped. Then the @ comes later in the line, and the text up to it is hidden.
+// hideURLPassword hides the password that begins at from and ends before an @. If there is no @ before end,
+// the password may contain white space or quotes that were not escaped. Then it ends at the last @ of the
+// line.
 func (s *search) hideURLPassword(from, end int) {
 	to := s.lastAt(from, end)
 	if to < 0 && !isPort(s.text[from:]) {
@@ -35,12 +36,13 @@ func (s *search) hideURLPassword(from, end int) {
 	s.hide(from, to)
 }
 
-// urlLineEnd returns the position of the end of the line, or of the next URL if that comes first.
+// urlLineEnd returns the end of the line, or the position of the next "://" if that comes first.
 func (s *search) urlLineEnd(at int) int {
 	return min(s.next(at, "://"), s.lineEnd(at))
 }
 
-// authorityEnd returns the end of the authority of a URL.
+// authorityEnd returns the end of the URL's authority (user, password and host), which contains the position
+// at.
 func (s *search) authorityEnd(at int) int {
 	if i := strings.IndexAny(s.text[at:], spaces+quotes+"/?#"); i >= 0 {
 		return at + i
@@ -48,7 +50,8 @@ func (s *search) authorityEnd(at int) int {
 	return len(s.text)
 }
 
-// isPort reports whether text is empty, or begins with a port rather than a password.
+// isPort reports whether text is empty, or begins with a port number before a delimiter or the end. Otherwise
+// text begins with a password.
 func isPort(text string) bool {
 	digits := 0
 	for digits < len(text) && '0' <= text[digits] && text[digits] <= '9' {
@@ -64,12 +67,12 @@ func schemeStart(text string, end int) int {
 	return end
 }
 
-// parserQuotes holds texts of net/url that come before a quotation. The quotation may be a part of a
+// parserQuotes holds the texts of net/url's errors before a quotation. The quoted text can be a part of a
 // password.
 var parserQuotes = []string{`invalid port "`, `invalid URL escape "`, `invalid character "`}
 
-// urlErrors finds the texts that net/url quotes in its errors. Such a text may be a part of a password. It
-// need not contain the @ that ends a password, because net/url cuts a URL at the first #.
+// urlErrors finds the passwords in the URLs and parts of URLs that net/url quotes in its errors. The quoted
+// text may lack the @ after the password, because net/url cuts a URL at the first #.
 func (s *search) urlErrors() {
 	for _, begin := range parserQuotes {
 		each(s.text, begin, func(at int) {
@@ -95,11 +98,10 @@ func (s *search) urlErrors() {
 	})
 }
 
-// userinfo finds passwords before an @ in words without a scheme. Such a word is a DSN of MySQL's driver,
-// such as user:password@tcp(host)/, or the rest of a URL that a parser has cut at a character of the
-// password.
+// userinfo finds passwords before an @ in words without a scheme: in DSNs of MySQL's driver, such as
+// user:password@tcp(host)/, and in the rest of a URL that a parser has cut at a character of the password.
 func (s *search) userinfo() {
-	word, rest, colon := 0, 0, -1 // begin of the word, of its part after the last quote, and its first colon
+	word, rest, colon := 0, 0, -1 // the word's beginning, the end of its last quote, its first colon
 	for i := range len(s.text) {
 		switch s.text[i] {
 		case ' ', '\t', '\r', '\n':
@@ -128,7 +130,8 @@ func (s *search) hideUserinfo(from, colon, at int) {
 	}
 }
 
-// isURLUser reports whether the text between from and at follows the scheme of a URL. Then urls handles it.
+// isURLUser reports whether the text between from and at is the user and password of a URL. The method urls
+// hides these.
 func (s *search) isURLUser(from, at int) bool {
 	if !strings.HasSuffix(s.text[:from], "://") {
 		return false
@@ -137,7 +140,7 @@ func (s *search) isURLUser(from, at int) bool {
 	return colon >= 0 && s.text[from+colon] == ':'
 }
 
-// maxHost limits how many bytes of an address are examined.
+// maxHost is the number of bytes of an address that are examined.
 const maxHost = 255
 
 // isMySQLAddress reports whether text begins with /database or network(address).
@@ -149,7 +152,7 @@ func isMySQLAddress(text string) bool {
 	return i < len(text) && (text[i] == '(' || i == 0 && text[i] == '/')
 }
 
-// isHostPort reports whether text begins with host:digit.
+// isHostPort reports whether text begins with a host, a colon and a digit.
 func isHostPort(text string) bool {
 	colon := strings.IndexByte(text, ':')
 	if strings.HasPrefix(text, "[") {

@@ -2,8 +2,8 @@ package redact
 
 import "strings"
 
-// values finds the values of keys that name a secret, as in password=x, "token": "x" and Authorization:
-// Bearer x.
+// values finds the values of keys that name a secret, as in password=x, "token": "x" and "Authorization:
+// Bearer x".
 func (s *search) values() {
 	for i := range len(s.text) {
 		c := s.text[i]
@@ -23,18 +23,18 @@ func (s *search) values() {
 	}
 }
 
-// kind says how certainly a key names a secret.
+// kind is how certain it is that the value of a key is a secret.
 type kind int
 
 const (
 	harmless      kind = iota
-	likely             // not in plain prose, such as "unexpected token: x"
-	certain            // in plain prose too
-	authorization      // the same, and the value may begin with a scheme, which is not a secret
-	cookies            // the value is a list of name=value; "cookie: not found" is prose
+	likely             // a secret except in prose, as in "unexpected token: x"
+	certain            // a secret, also in prose
+	authorization      // a secret, also in prose, perhaps after the name of a scheme, which is not secret
+	cookies            // a list of name=value; "cookie: not found" is prose
 )
 
-// keys holds the ends of the names of secrets, in lower case and without - and _.
+// keys holds the last words of the keys that name a secret, in lower case and without "-" and "_".
 var keys = []struct {
 	end  string
 	kind kind
@@ -46,18 +46,19 @@ var keys = []struct {
 	{"authorization", authorization}, {"cookie", cookies}, {"cookies", cookies},
 }
 
-// key is the name before a delimiter.
+// key is a name before "=" or ":".
 type key struct {
 	kind     kind
 	quoted   bool
-	compound bool // such as client_secret, clientSecret or X-Auth-Token, which prose does not contain
-	after    byte // the last byte before the name that is not blank; 0 if there is none
+	compound bool // like client_secret, clientSecret and X-Auth-Token, and therefore not prose
+	after    byte // the last byte before the name, without blanks; 0 if there is none
 }
 
 // maxKey is longer than every entry of keys.
 const maxKey = 24
 
-// keyBefore reads the key at the end of text. Its quotes may be escaped, in JSON that is quoted itself.
+// keyBefore reads the key at the end of text. It may be quoted. If the key is in JSON that is itself quoted,
+// a backslash precedes the quotes.
 func keyBefore(text string) key {
 	var k key
 	text = strings.TrimRight(text[max(0, len(text)-2*maxKey):], " \t")
@@ -72,15 +73,16 @@ func keyBefore(text string) key {
 		}
 	}
 	switch {
-	case end == "pass", k.compound && strings.HasSuffix(end, "pass"): // but no compass
+	case end == "pass", k.compound && strings.HasSuffix(end, "pass"): // not "compass"
 		k.kind = likely
-	case end == "sig" && strings.IndexByte("?&;", k.after) >= 0: // of Azure's URLs, but no signal
+	case end == "sig" && strings.IndexByte("?&;", k.after) >= 0: // in a query of Azure's URLs
 		k.kind = likely
 	}
 	return k
 }
 
-// read returns the last letters, in lower case, of the name at the end of text. It sets compound and after.
+// read returns the letters of the name at the end of text, in lower case and at most maxKey of them. It sets
+// k.compound and k.after.
 func (k *key) read(text string) string {
 	var name [maxKey]byte
 	begin, first, capitals := len(name), byte(0), false
@@ -90,14 +92,15 @@ func (k *key) read(text string) string {
 		case '_', '-', '.':
 			k.compound = true
 		default:
-			if c >= 'A' { // no digit
+			if c >= 'A' { // a letter, not a digit
 				begin--
 				name[begin] = c | 0x20
 				first, capitals = c, capitals || c <= 'Z'
 			}
 		}
 	}
-	// clientSecret is a compound name, BearerToken is not: Go's errors begin like that.
+	// A capital inside a name makes it compound, as in clientSecret. BearerToken is not compound, because errors
+	// of Go begin in this way.
 	k.compound = k.compound || capitals && first >= 'a'
 	if before := strings.TrimRight(text[:i+1], " \t"); before != "" {
 		k.after = before[len(before)-1]
@@ -107,12 +110,12 @@ func (k *key) read(text string) string {
 
 func isNameByte(c byte) bool { return c == '_' || isSchemeByte(c) }
 
-// hideValue hides the value after a delimiter. A value in quotes or braces ends with them. Any other value
-// ends at the next white space or at end, whichever is later, because almost any other character can be part
-// of a password. The value may begin on the next line.
+// hideValue hides the value that begins at the position at, or after white space there. A value in quotes or
+// braces ends with these. Any other value ends at the next white space or at end, whichever is later, because
+// almost any other character can be a part of a password.
 func (s *search) hideValue(at, end int) {
 	from := skip(s.text, at, spaces)
-	begin := skip(s.text, from, spaces+"=>[(") // of =>, ==, and a list
+	begin := skip(s.text, from, spaces+"=>[(") // "=>", "==" and the beginning of a list
 	if q, content, quoted := quoteAt(s.text, begin); quoted {
 		closing := s.closing(content, q)
 		s.hide(from, max(min(closing+1, len(s.text)), s.bracketsEnd(from, begin, closing)))
@@ -126,8 +129,8 @@ func (s *search) hideValue(at, end int) {
 	s.hide(from, max(end, s.wordEnd(begin)))
 }
 
-// bracketsEnd returns the end of the word after end if a list began between from and begin. Without a list it
-// returns 0.
+// bracketsEnd returns the end of the word at end if a bracket opens between from and begin, so that the whole
+// list is hidden. Otherwise it returns 0.
 func (s *search) bracketsEnd(from, begin, end int) int {
 	if strings.ContainsAny(s.text[from:begin], "[(") {
 		return s.wordEnd(end)
@@ -136,7 +139,7 @@ func (s *search) bracketsEnd(from, begin, end int) int {
 }
 
 // listItemEnd returns the end of a value in a list of "Key=value;" items, such as an ADO connection string.
-// Such a value may contain blanks. It returns 0 if there is no such list.
+// Such a value can contain blanks. If k is not in such a list, it returns 0.
 func (s *search) listItemEnd(delimiter int, k key) int {
 	if s.text[delimiter] != '=' {
 		return 0
@@ -145,7 +148,7 @@ func (s *search) listItemEnd(delimiter int, k key) int {
 	switch end := s.list.end(delimiter, s.findItemEnd); {
 	case end < line:
 		return end
-	case k.after == ';': // the last item: only a quote separates it from the text after the list
+	case k.after == ';': // the last item, which ends at a quote or with the line
 		for end = delimiter + 1; end < line && (!isQuote(s.text[end]) || !endsWord(s.text[end+1:], false)); {
 			end++
 		}
@@ -154,8 +157,8 @@ func (s *search) listItemEnd(delimiter int, k key) int {
 	return 0
 }
 
-// findItemEnd returns the position of the next ; that ends an item. If there is none, it returns the end of
-// the line.
+// findItemEnd returns the position of the next semicolon that ends a list item, or the end of the line if
+// there is none.
 func (s *search) findItemEnd(at int) int {
 	end := s.lineEnd(at)
 	for {
@@ -173,8 +176,8 @@ func (s *search) findItemEnd(at int) int {
 // maxListKey is longer than every key of a connection string.
 const maxListKey = 40
 
-// endsList reports whether the ; before text ends an item: text is empty, or begins with the next item or
-// with a quote.
+// endsList reports whether the semicolon before text ends a list item. It does if nothing, the next item or a
+// quote follows.
 func endsList(text string) bool {
 	text = strings.TrimLeft(text, " \t")
 	if text == "" || isQuote(text[0]) {
@@ -185,7 +188,7 @@ func endsList(text string) bool {
 	return found && strings.IndexFunc(name, isOther) < 0
 }
 
-// hideCookies hides the list of name=value after Cookie: or Set-Cookie:, up to the end of the line.
+// hideCookies hides the list of name=value after Cookie: or Set-Cookie: up to the end of the line.
 func (s *search) hideCookies(delimiter int) {
 	from := skip(s.text, delimiter+1, " \t[")
 	_, _, quoted := quoteAt(s.text, from)
@@ -197,7 +200,7 @@ func (s *search) hideCookies(delimiter int) {
 	}
 }
 
-// hideAuthorization hides the credentials after "Authorization:", with or without quotes.
+// hideAuthorization hides the credentials after "Authorization:". They may be quoted.
 func (s *search) hideAuthorization(at int) {
 	begin := skip(s.text, at, spaces+"=>[(")
 	if _, _, quoted := quoteAt(s.text, begin); quoted {
@@ -207,8 +210,8 @@ func (s *search) hideAuthorization(at int) {
 	s.hide(s.authorizationValue(begin))
 }
 
-// authorizationValue returns the bounds of the credentials. With a known scheme, as in "Bearer x", these are
-// x. Otherwise they are the whole of "SSWS x" or "x".
+// authorizationValue returns the bounds of the credentials. For "Bearer x" and other known schemes this is x
+// only. For "SSWS x", whose scheme is not known, it is the whole text, as for a single word.
 func (s *search) authorizationValue(at int) (from, to int) {
 	end := s.wordEnd(at)
 	if end-at > maxKey {
@@ -226,9 +229,9 @@ func (s *search) authorizationValue(at int) (from, to int) {
 	return at, s.wordEnd(next)
 }
 
-// credentials finds the credentials after the scheme of an Authorization header if the header's name is
-// missing. They must be too long for a word of prose. "Basic authentication" is prose, because base64
-// contains capitals.
+// credentials finds credentials that follow the scheme of an Authorization header without the header's name.
+// It ignores a text that is too short for them. It also ignores a text in small letters after "basic", as in
+// "Basic authentication", because credentials in base64 contain capitals.
 func (s *search) credentials() {
 	for _, scheme := range []string{"bearer", "basic"} {
 		eachFold(s.text, scheme, func(at int) {
@@ -246,8 +249,8 @@ func (s *search) credentials() {
 	}
 }
 
-// privateKeys finds the text between the first and the last line of a PEM block, however the lines are
-// joined.
+// privateKeys finds the text between the first and the last line of a PEM block. It does not rely on line
+// ends, because the lines may have been joined.
 func (s *search) privateKeys() {
 	done := 0
 	each(s.text, "-----BEGIN ", func(at int) {
@@ -261,8 +264,8 @@ func (s *search) privateKeys() {
 	})
 }
 
-// maxHeader is more than the first line of a PEM block has.
+// maxHeader is longer than the first line of a PEM block.
 const maxHeader = 64
 
-// isWord reports whether text consists of small letters and hyphens.
+// isWord reports whether text consists of lower-case letters and hyphens.
 func isWord(text string) bool { return strings.Trim(text, "abcdefghijklmnopqrstuvwxyz-") == "" }

@@ -19,7 +19,7 @@ func TestMaskNames(t *testing.T) {
 
 func TestMaskValues(t *testing.T) {
 	checkMasked(t, []masking{
-		// ADO's connection strings.
+		// connection strings of ADO
 		{"Server=db;Password=s3 c ret;User Id=app", "Server=db;Password=***;User Id=app"},
 		{"Password=s3 c ret;User Id=app", "Password=***;User Id=app"},
 		{"Password = s3 c;ret ; User Id = app", "Password = ***; User Id = app"},

@@ -10,11 +10,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Conn keeps a client for the checks of one probe. It closes the client at the first failure, so that no
-// later check is affected by an earlier one. Every call ends with its context, and with Close.
+// Conn keeps a client for the checks of one probe. It closes the client at the first failure, so that a
+// failure cannot affect later checks. Every call ends when its context ends, and when Close is called.
 type Conn struct {
 	newClient func(ctx context.Context, o *ownClient) redis.UniversalClient
-	sentinel  *sentinel // nil without Sentinel
+	sentinel  *sentinel // nil if the application's client does not use Sentinel
 	ctx       context.Context
 	cancel    context.CancelFunc
 	node      atomic.Bool
@@ -29,13 +29,13 @@ type call = func(ctx context.Context, client redis.UniversalClient) error
 // ownClient is a client that only the checks use.
 type ownClient struct {
 	redis.UniversalClient
-	cancel context.CancelFunc     // ends its dials, which go-redis leaves running in the background
-	server atomic.Pointer[string] // the address of the master; nil without a sentinel
+	cancel context.CancelFunc     // ends the client's dials, because Close does not
+	server atomic.Pointer[string] // the address of the master; nil without Sentinel, or if not connected
 }
 
 func (o *ownClient) close() {
 	o.cancel()
-	_ = o.Close() // the only error is that it is already closed
+	_ = o.Close() // it can only fail if the client is closed already
 }
 
 func newConn() *Conn {
@@ -43,8 +43,9 @@ func newConn() *Conn {
 	return &Conn{ctx: ctx, cancel: cancel}
 }
 
-// Do calls f with the kept client, and keeps it. If f fails on a client from an earlier call, Do calls f
-// again with a new client, because the old connection may have ended with a restart.
+// Do calls f with the kept client, or with a new one. It keeps the client if f succeeds. If f fails with the
+// kept client, Do calls f again with a new client, because the server may have been restarted since the last
+// call.
 func (c *Conn) Do(ctx context.Context, f call) error {
 	if kept := c.usable(ctx); kept != nil {
 		if err := c.run(ctx, kept, f, c.keep); err == nil || ctx.Err() != nil {
@@ -63,13 +64,13 @@ func (c *Conn) Once(ctx context.Context, f call) error {
 	return c.run(ctx, o, f, c.keep)
 }
 
-// Fresh calls f with a new client, and closes the client.
+// Fresh calls f with a new client, and then closes the client.
 func (c *Conn) Fresh(ctx context.Context, f call) error {
 	return c.run(ctx, c.open(), f, (*ownClient).close)
 }
 
-// run calls f, and then done if f succeeded. When ctx or the Conn ends, run closes the client, which ends
-// every call of f. go-redis itself observes a deadline at most, and never a cancellation.
+// run calls f, and then done if f succeeded. When ctx ends or c is closed, run closes the client, so that f's
+// calls return. It must do so because go-redis does not react to a canceled context.
 func (c *Conn) run(ctx context.Context, o *ownClient, f call, done func(*ownClient)) error {
 	bound, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -90,16 +91,16 @@ func (c *Conn) run(ctx context.Context, o *ownClient, f call, done func(*ownClie
 	case c.ctx.Err() != nil:
 		return ErrClosed
 	case ctx.Err() != nil:
-		return c.sentinel.cause(c.ctx, o, ctx.Err()) // err may only say that the client was closed
+		return c.sentinel.cause(c.ctx, o, ctx.Err()) // not err, which may only say that the client was closed
 	}
 	return err
 }
 
-// ErrClosed is the error of calls after Close.
+// ErrClosed is the error of calls during and after Close.
 var ErrClosed = probes.Fail(probes.ReasonClientClosed, errors.New("the probe is closed"))
 
-// ClusterNode reports whether the server may be a cluster node. Only a server that answers HELLO says what
-// it is.
+// ClusterNode reports whether the server may be a node of a cluster. It also returns true if the server did
+// not answer HELLO, because only the answer has the server's mode.
 func (c *Conn) ClusterNode() bool { return c.node.Load() }
 
 func (c *Conn) open() *ownClient {
@@ -109,7 +110,7 @@ func (c *Conn) open() *ownClient {
 	return o
 }
 
-// usable returns the kept client unless Sentinel has replaced its master.
+// usable returns the kept client. It returns nil if there is none, or if Sentinel reports another master.
 func (c *Conn) usable(ctx context.Context) *ownClient {
 	kept := c.take()
 	if kept != nil && c.sentinel.replaced(ctx, c.ctx, kept) {
@@ -119,7 +120,8 @@ func (c *Conn) usable(ctx context.Context) *ownClient {
 	return kept
 }
 
-// take returns the kept client, or nil if there is none or another call uses it.
+// take returns the kept client and removes it from c. It returns nil if there is none, or if another call
+// uses it.
 func (c *Conn) take() *ownClient {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -140,7 +142,7 @@ func (c *Conn) keep(o *ownClient) {
 	}
 }
 
-// Close ends the calls in flight and closes the kept client.
+// Close ends the calls in progress and closes the kept client.
 func (c *Conn) Close() {
 	c.cancel()
 	if kept := c.take(); kept != nil {

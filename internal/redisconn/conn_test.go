@@ -17,8 +17,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// frozen returns Conns with a kept client, of a server that has stopped since. The settings of the
-// application's client must make no difference.
+// frozen returns Conns with a kept client of a server that is then frozen. The application's clients have
+// ContextTimeoutEnabled, which must make no difference.
 func frozen(t *testing.T) map[string]*redisconn.Conn {
 	t.Helper()
 	busPort := strconv.Itoa(testserver.FreePort(t))
@@ -49,7 +49,7 @@ func frozen(t *testing.T) map[string]*redisconn.Conn {
 
 type ask = func(context.Context, func(context.Context, redis.UniversalClient) error) error
 
-// Each call would take go-redis 5 s.
+// A call must end with its context. go-redis alone would need 5 s for each.
 func TestCallsEnd(t *testing.T) {
 	for name, conn := range frozen(t) {
 		before := goleak.IgnoreCurrent()

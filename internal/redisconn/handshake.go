@@ -11,9 +11,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// handshake is a hook that records what a server says at login, and the error that it sends before it closes
-// the connection. go-redis treats any error to HELLO as that of an old server and continues, so that only
-// the closed connection would be left as the error.
+// handshake is a hook of go-redis for the command HELLO at the login. It records the server's mode, and makes
+// some error replies fatal. go-redis would take any error reply for that of an old server and continue. The
+// error of the call would then only be that the server closed the connection.
 type handshake struct{ node *atomic.Bool }
 
 var rejections = []struct {
@@ -21,7 +21,7 @@ var rejections = []struct {
 	reason probes.Reason
 }{
 	{"ERR max number of clients", probes.ReasonTooManyConnections},
-	{"DENIED ", probes.ReasonPermissionDenied}, // protected mode
+	{"DENIED ", probes.ReasonPermissionDenied}, // the server runs in protected mode
 }
 
 func (h handshake) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
@@ -37,8 +37,8 @@ func (h handshake) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		}
 		for _, h := range rejections {
 			if strings.HasPrefix(err.Error(), h.reply) {
-				// Two layers, because go-redis removes the outer one. No %w for err, because go-redis would
-				// treat it as a reply and continue.
+				// The error is wrapped twice, because go-redis removes the outer layer. err itself is not wrapped,
+				// because go-redis would recognize a reply and continue.
 				return fmt.Errorf("hello: %w", probes.Fail(h.reason, errors.New(err.Error())))
 			}
 		}

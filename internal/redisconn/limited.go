@@ -8,11 +8,12 @@ import (
 	"github.com/echo-probes/echohealth/internal/limitedconn"
 )
 
-// limitedConn is a connection that limits the size of an answer: an element of a list may have 512 MB.
+// limitedConn is a connection that limits the size of an answer. Redis itself allows 512 MB for each element
+// of a list.
 type limitedConn struct{ *limitedconn.Conn }
 
-// limit returns conn with a limit. The result must stay a syscall.Conn if conn is one, because go-redis uses
-// that to test whether the server has closed a connection without TLS.
+// limit returns conn with the limit. If conn is a syscall.Conn, the result is too, because go-redis needs
+// this to find out whether the server has closed a connection without TLS.
 func limit(conn net.Conn) net.Conn {
 	l := limitedConn{limitedconn.New(conn)}
 	if raw, ok := conn.(syscall.Conn); ok {
@@ -24,11 +25,11 @@ func limit(conn net.Conn) net.Conn {
 	return l
 }
 
-// SetReadDeadline also resets the limit. go-redis calls it before it reads the answer to a call.
+// SetReadDeadline also resets the limit, because go-redis calls it before it reads the answer to a call.
 func (l limitedConn) SetReadDeadline(t time.Time) error {
 	l.Reset()
 	return l.Conn.SetReadDeadline(t)
 }
 
-// NetConn lets go-redis reach the connection below TLS.
+// NetConn gives go-redis the connection below TLS.
 func (l limitedConn) NetConn() net.Conn { return l.Conn.Conn }

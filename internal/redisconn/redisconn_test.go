@@ -25,7 +25,7 @@ func newConn(t *testing.T, addr string) *redisconn.Conn {
 
 func ping(ctx context.Context, client redis.UniversalClient) error { return client.Ping(ctx).Err() }
 
-// A list of any size may be on the server, whoever put it there.
+// A list on the server can have any size, because other clients write it.
 func TestAnswersAreBounded(t *testing.T) {
 	server := testserver.NewRedis(t)
 	proxy := testserver.NewProxy(t, server.Addr())
@@ -46,7 +46,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	for range 3 {
 		push(element)
 	}
-	for range 3 { // more than the limit, but not in one answer
+	for range 3 { // more than the limit in all, but not in one answer
 		require.NoError(t, conn.Do(t.Context(), read))
 		require.Len(t, list, 3)
 	}
@@ -56,7 +56,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	require.NoError(t, conn.Do(t.Context(), ping), "the next answer comes over another connection")
 }
 
-// A connection that the server has closed is noticed before it is used, as with any client of go-redis's.
+// As with any client of go-redis, a connection that the server has closed is replaced before its use.
 func TestClosedConnectionIsNoticed(t *testing.T) {
 	server := testserver.NewRedis(t)
 	conn := newConn(t, server.Addr())

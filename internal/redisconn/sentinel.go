@@ -14,32 +14,35 @@ import (
 )
 
 const (
-	// masterEvery is the time after which the Sentinels are asked again for the address of the master.
+	// masterEvery is the time after which the Sentinels are asked for the master's address again.
 	masterEvery = 2 * time.Second
 
-	// masterWait limits how long a call waits for the answer, and masterLimit how long the answer may take.
+	// masterWait limits how long a call waits for the Sentinels' answer. masterLimit limits how long the answer
+	// may take.
 	masterWait  = 100 * time.Millisecond
 	masterLimit = 10 * time.Second
 )
 
-// sentinel asks the Sentinels of a client from redis.NewFailoverClient or NewFailoverClusterClient, through
-// functions of that client. For the first kind it knows the master's address: after a failover the old master
-// may answer for ten more seconds, so a kept connection to it proves nothing. For both it knows why no
-// Sentinel answered: with go-redis's defaults that takes 1.7 s, longer than most checks may.
+// sentinel asks the Sentinels of a client from redis.NewFailoverClient or redis.NewFailoverClusterClient. It
+// calls the client's own dialer or its function ClusterSlots. For a NewFailoverClient it finds out the
+// master's address, because after a failover a kept connection to the old master can work for ten more
+// seconds. For both it records why no Sentinel answered, because go-redis's defaults take 1.7 s for this
+// error, which is longer than the timeout of most checks.
 type sentinel struct {
-	question func(ctx context.Context) (net.Addr, error) // the address is nil for a cluster's client
+	question func(ctx context.Context) (net.Addr, error) // asks once; a cluster's client has no address
 
-	mu     sync.Mutex // guards the rest
-	asked  time.Time  // of the last question
+	mu     sync.Mutex // guards the fields below
+	asked  time.Time  // when the last question ended
 	asking bool
-	master string // the address; "" before it is known
-	failed error  // of the last question or dial; nil if it was answered
+	master string // the master's address; "" if not yet known
+	failed error  // the error of the last question or dial; nil if it succeeded
 }
 
-// newSentinel returns nil for a client of another kind. Only the dialer can ask. It also dials the master, so
-// each question costs the master one connection, on which nothing is sent (with TLS the handshake).
+// newSentinel returns nil if the client does not use Sentinel. Only the client's dialer can ask the
+// Sentinels, and it also dials the master. So each question makes one connection to the master, on which
+// nothing is sent except the handshake of TLS.
 func newSentinel(app *redis.Options) *sentinel {
-	if app.Addr != "FailoverClient" { // the address that go-redis gives to no other client
+	if app.Addr != "FailoverClient" { // go-redis gives only failover clients this address
 		return nil
 	}
 	return &sentinel{question: func(ctx context.Context) (net.Addr, error) {
@@ -52,7 +55,8 @@ func newSentinel(app *redis.Options) *sentinel {
 	}}
 }
 
-// newClusterSentinel returns nil if the client asks the cluster's nodes for the slots.
+// newClusterSentinel returns nil if the client does not use Sentinel: its ClusterSlots is not set, and it
+// asks the cluster's nodes.
 func newClusterSentinel(app *redis.ClusterOptions) *sentinel {
 	if app.ClusterSlots == nil {
 		return nil
@@ -63,7 +67,8 @@ func newClusterSentinel(app *redis.ClusterOptions) *sentinel {
 	}}
 }
 
-// dialer returns the application's dialer for o. It records the address that o is connected to.
+// dialer returns a function that calls the application's dialer and records the address that o is connected
+// to.
 func (s *sentinel) dialer(o *ownClient,
 	app *redis.Options) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -81,8 +86,9 @@ func (s *sentinel) dialer(o *ownClient,
 	}
 }
 
-// slots returns the application's function for the slots, and records its error. The result returns when its
-// context ends: go-redis's own function waits for a lock that another call may hold until it gives up.
+// slots returns a function that calls the application's ClusterSlots and records its error. The function
+// returns when its context ends. ClusterSlots itself would not, because it waits for a lock that another call
+// can hold longer.
 func (s *sentinel) slots(app *redis.ClusterOptions) func(context.Context) ([]redis.ClusterSlot, error) {
 	return func(ctx context.Context) ([]redis.ClusterSlot, error) {
 		done := make(chan struct{})
@@ -107,8 +113,8 @@ func (s *sentinel) slots(app *redis.ClusterOptions) func(context.Context) ([]red
 	}
 }
 
-// learn takes the answer to a question. A failed dial shows the master's address too. A failure because ctx
-// has ended shows nothing.
+// learn records the result of a question or a dial. The error of a failed dial has the master's address too.
+// A failure after the end of ctx is not recorded.
 func (s *sentinel) learn(ctx context.Context, master net.Addr, err error) {
 	if err != nil && ctx.Err() != nil {
 		return
@@ -125,11 +131,12 @@ func (s *sentinel) learn(ctx context.Context, master net.Addr, err error) {
 	}
 }
 
-// noSentinel reports whether no Sentinel answered. Then err holds the failed dials of the Sentinels.
+// noSentinel reports whether err means that no Sentinel answered. The failed dials in err are then those of
+// the Sentinels.
 func noSentinel(err error) bool { return strings.HasPrefix(err.Error(), "redis: all sentinels ") }
 
-// cause returns err, or the last failure if o was not connected before its deadline. If that failure is too
-// old, the next call has a new one.
+// cause returns err, or the error of the last question if o was not connected before the deadline. It also
+// starts a question if one is due. The next call gets the new error.
 func (s *sentinel) cause(parent context.Context, o *ownClient, err error) error {
 	if s == nil || o.server.Load() != nil || !errors.Is(err, context.DeadlineExceeded) {
 		return err
@@ -143,8 +150,9 @@ func (s *sentinel) cause(parent context.Context, o *ownClient, err error) error 
 	return err
 }
 
-// replaced reports whether the master is no longer the server that o is connected to. It asks if the last
-// question is too old, and waits briefly for the answer. A later answer is for the next call.
+// replaced reports whether o is connected to a server that is not the master any more. If a question is due,
+// replaced starts it and waits for the answer, but only briefly. An answer that comes later is used by the
+// next call.
 func (s *sentinel) replaced(ctx, parent context.Context, o *ownClient) bool {
 	server := o.server.Load()
 	if s == nil || server == nil {
@@ -168,7 +176,7 @@ func (s *sentinel) replaced(ctx, parent context.Context, o *ownClient) bool {
 	return *server != s.master
 }
 
-// ask starts a question if one is due. The channel is closed when it is answered.
+// ask starts a question if one is due. It then returns a channel that is closed when the question has ended.
 func (s *sentinel) ask(parent context.Context) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,14 +195,14 @@ func (s *sentinel) ask(parent context.Context) <-chan struct{} {
 	return done
 }
 
-// askOnce ignores a panic of the application's function, as go-redis does.
+// askOnce asks one question. It ignores a panic of the application's function, as go-redis does.
 func (s *sentinel) askOnce(parent context.Context) {
 	defer func() { _ = recover() }()
 	ctx, cancel := context.WithTimeout(parent, masterLimit)
 	defer cancel()
 	master, err := s.question(ctx)
 	if err != nil && ctx.Err() != nil {
-		err = nil // the last failure is not the cause any more
+		err = nil // the question got no answer, and an older error may not be the cause any more
 	}
 	s.learn(ctx, master, err)
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// within calls conn with so much time, and returns what the call took and the reason of its error.
+// within calls conn with a timeout of limit. It returns how long the call took and the reason of its error.
 func within(t *testing.T, limit time.Duration, conn *redisconn.Conn) (time.Duration, probes.Reason) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -27,7 +27,8 @@ func within(t *testing.T, limit time.Duration, conn *redisconn.Conn) (time.Durat
 	return time.Since(start), reason.Of(err)
 }
 
-// A question about the Sentinels that nothing answers has no cause, whatever an earlier one had.
+// If the Sentinels do not answer a question, the error of an earlier question must not be reported as the
+// cause.
 func TestAnOldCauseIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var silent atomic.Bool
@@ -64,7 +65,7 @@ func TestAnOldCauseIsForgotten(t *testing.T) {
 	})
 }
 
-// The application's function for the slots may ignore its context, and may panic.
+// The application's ClusterSlots may ignore its context, and may panic.
 func TestSlotsEndWithTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var panics atomic.Bool

@@ -18,7 +18,7 @@ func (r *run) Done() <-chan struct{}        { return r.done }
 func (r *run) Result() probes.Result        { return r.result }
 func (r *run) Answers(asked time.Time) bool { return r.answers(asked) }
 
-// Join returns the run in flight, or starts one.
+// Join returns the run in progress, or starts one.
 func (r *Runner) Join(ctx context.Context, minTime time.Duration,
 	observe func(context.Context) probes.Result) *Run {
 	return r.join(ctx, Question{Observe: observe, MinTime: minTime})

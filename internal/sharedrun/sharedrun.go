@@ -1,6 +1,6 @@
-// Package sharedrun shares one run of a database's observation among all checks that wait for it. A run has
-// its own goroutine and its own context, because drivers close a connection when the context of its query
-// ends: a check that times out must not end the run.
+// Package sharedrun shares one run of a database observation among all checks that wait for it. A run has its
+// own goroutine and context, because it must continue if a check times out: drivers close a connection when
+// the context of its query ends.
 package sharedrun
 
 import (
@@ -15,24 +15,25 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Question describes the run that a check asks a Runner for.
+// Question describes the run that a check needs.
 type Question struct {
 	// Observe makes the run. Its context has the values of the check's context.
 	Observe func(context.Context) probes.Result
 
-	// MinTime is how long a run may take at least. A check whose context ends later extends it.
+	// MinTime is the shortest timeout of a run. If the context of the check that starts the run ends later, the
+	// run may take until then.
 	MinTime time.Duration
 
-	// Unanswered returns the result of a check whose context has ended with this error.
+	// Unanswered returns the result of a check whose context has ended. Its argument is the context's error.
 	Unanswered func(error) probes.Result
 
-	// Early is asked once in each run that has lasted for EarlyAfter, whether there is a result already. It
-	// may be nil.
+	// Early is called when a check has waited for a run for EarlyAfter. If it returns true, its result is the
+	// check's. It may be nil.
 	Early      func() (probes.Result, bool)
 	EarlyAfter time.Duration
 }
 
-// early returns a channel that has a value when Early is due.
+// early returns a channel that receives a value after EarlyAfter. The channel is nil without Early.
 func (q Question) early() <-chan time.Time {
 	if q.Early == nil {
 		return nil
@@ -43,37 +44,37 @@ func (q Question) early() <-chan time.Time {
 // run is one observation of a database.
 type run struct {
 	began  time.Time
-	done   chan struct{} // closed at the end
-	result probes.Result // valid after done
+	done   chan struct{} // closed at the end of the run
+	result probes.Result // set before done is closed
 }
 
-// answers reports whether the finished run answers a check that began at asked. A failure always does. A
-// success of a run that began before the check does not: the run may have taken any time, and a database that
-// answers after 6 s would seem fast to a check that began after 5 s.
+// answers reports whether the finished run has a result for a check that began at asked. An error always
+// counts. A success counts only if the run began after the check. Otherwise the database could seem faster
+// than it is: if it needs 6 s, a check that began 5 s after the run would measure 1 s.
 func (r *run) answers(asked time.Time) bool {
 	return r.result.Status == probes.Error || !r.began.Before(asked)
 }
 
 // Runner executes at most one run at a time.
 type Runner struct {
-	ctx     context.Context // parent of the runs' contexts; ends with Close
+	ctx     context.Context // the parent of the runs' contexts; Close cancels it
 	cancel  context.CancelFunc
-	cleanup func() // called after the last run, perhaps more than once
+	cleanup func() // called after the last run, perhaps several times
 
 	mu     sync.Mutex // guards run and closed
-	run    *run       // nil when none is in flight
+	run    *run       // nil if no run is in progress
 	closed bool
 }
 
-// New returns a Runner without a run. It calls cleanup after the last run, perhaps more than once.
+// New returns a Runner. After Close and the last run it calls cleanup, perhaps several times.
 func New(cleanup func()) *Runner {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Runner{ctx: ctx, cancel: cancel, cleanup: cleanup}
 }
 
-// Check returns the result of the run in flight, or of a new one: if there is no run in flight, or if that
-// run began before the check and its result is not an error. If ctx ends first, Check returns q.Unanswered's
-// result, and the run stays in flight for the next check. After Close the result is an error with
+// Check returns the result of a run. It waits for the run in progress, if there is one. If this run began
+// before the check and succeeds, Check waits for a second run. If ctx ends first, Check returns
+// q.Unanswered's result, and the run continues for the next check. After Close the result is an error with
 // ReasonClientClosed.
 func (r *Runner) Check(ctx context.Context, q Question) probes.Result {
 	early := q.early()
@@ -99,15 +100,15 @@ func (r *Runner) Check(ctx context.Context, q Question) probes.Result {
 	}
 }
 
-// join returns the run in flight. If there is none, join starts one. The run may take until the deadline of
-// ctx, but at least q.MinTime. Its context has the values of ctx, but not its cancellation. Join returns nil
-// after Close.
+// join returns the run in progress. If there is none, join starts one. The new run may take until the
+// deadline of ctx, but at least q.MinTime. Its context has the values of ctx, but not its cancellation. After
+// Close, join returns nil if no run is in progress.
 func (r *Runner) join(ctx context.Context, q Question) *run {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.run == nil && !r.closed {
 		r.run = &run{began: time.Now(), done: make(chan struct{})}
-		deadline, _ := ctx.Deadline() // the zero time without one: then MinTime holds
+		deadline, _ := ctx.Deadline() // without a deadline this is the zero time, and MinTime is used
 		go r.execute(ctx, r.run, max(q.MinTime, time.Until(deadline)), q.Observe)
 	}
 	return r.run
@@ -120,11 +121,12 @@ func (r *Runner) execute(values context.Context, run *run, limit time.Duration,
 	defer r.finish(run)
 	run.result = observe(basecontext.With(ctx, values))
 	if r.ctx.Err() != nil {
-		r.cleanup() // Close may have returned before the end of this run
+		r.cleanup() // Close may have returned during this run, without the cleanup
 	}
 }
 
-// finish ends a run. It contains a panic, for example of an application's hook, which would end the process.
+// finish ends a run. It recovers from a panic of the run, for example of an application's hook, which would
+// otherwise end the process.
 func (r *Runner) finish(run *run) {
 	if v := recover(); v != nil {
 		err := fmt.Errorf("panic: %v\n%s", v, debug.Stack())
@@ -136,7 +138,8 @@ func (r *Runner) finish(run *run) {
 	close(run.done)
 }
 
-// Close cancels the run in flight and waits for its end, but no longer than limit. No run begins after Close.
+// Close cancels the run in progress and waits for its end, but not longer than limit. No run begins after
+// Close.
 func (r *Runner) Close(limit time.Duration) {
 	r.mu.Lock()
 	run := r.run

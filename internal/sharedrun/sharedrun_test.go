@@ -18,7 +18,7 @@ func TestChecksShareOneRun(t *testing.T) {
 		runner := sharedrun.New(func() { cleanups.Add(1) })
 		observe := func(ctx context.Context) probes.Result {
 			runs.Add(1)
-			<-ctx.Done() // at the limit
+			<-ctx.Done() // until the run's timeout
 			return probes.Result{Status: probes.OK}
 		}
 		began := time.Now()
@@ -38,7 +38,7 @@ func TestChecksShareOneRun(t *testing.T) {
 	})
 }
 
-// A run may take as long as the check that began it, where that is longer.
+// A run may take until the deadline of the check that started it, if that is later than MinTime.
 func TestHowLongARunMayTake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		runner := sharedrun.New(func() {})
@@ -60,7 +60,7 @@ func TestCloseWithoutARunCleansUp(t *testing.T) {
 	assert.Equal(t, 1, cleanups)
 }
 
-// A failure answers every check. A success answers only the checks that began before the run.
+// Every check gets a failure. Only the checks that began before the run get its success.
 func TestWhichChecksARunAnswers(t *testing.T) {
 	asked := time.Now()
 	tests := map[string]struct {
@@ -106,7 +106,8 @@ func TestCloseDoesNotWaitForARunThatIgnoresItsContext(t *testing.T) {
 	})
 }
 
-// A check gets what Early has, once for each run, and otherwise waits for the run or for its own end.
+// A check gets the result of Early, which is called once for each run. Otherwise it waits for the run's end
+// or its own.
 func TestEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		runner := sharedrun.New(func() {})
@@ -133,7 +134,7 @@ func TestEarly(t *testing.T) {
 		assert.Equal(t, probes.Warning, runner.Check(t.Context(), question).Status)
 		assert.Equal(t, time.Second, time.Since(began))
 
-		// The run of that check is in flight for another second, and the next one for two.
+		// The run of the last check continues for another second. The next run takes two seconds.
 		time.Sleep(500 * time.Millisecond)
 		known, asked, began = false, 0, time.Now()
 		assert.Equal(t, probes.OK, runner.Check(t.Context(), question).Status)

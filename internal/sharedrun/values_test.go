@@ -12,7 +12,7 @@ import (
 
 type key string
 
-// with returns a context that has ended, and the values.
+// with returns a context that has ended and has these values.
 func with(values ...string) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -22,7 +22,7 @@ func with(values ...string) context.Context {
 	return ctx
 }
 
-// What a check's context says, such as the check's name, is seen by the hooks and tracers of the client.
+// Hooks and tracers of the client must get the values of a check's context, such as the check's name.
 func TestARunHasTheValuesOfTheCheckThatStartedIt(t *testing.T) {
 	runner := sharedrun.New(func() {})
 	defer runner.Close(time.Second)

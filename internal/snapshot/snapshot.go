@@ -1,6 +1,5 @@
-// Package snapshot has the two things that metrics, history and the page are made from: a picture of all
-// that is known now, and each run of a check as it ends. It knows nothing of who makes them or of who reads
-// them.
+// Package snapshot defines the data that metrics, history and the status page are made from: the present
+// state, and the result of each run of a check. It knows neither who makes these data nor who reads them.
 package snapshot
 
 import (
@@ -17,25 +16,25 @@ type Snapshot struct {
 	Status     string    // healthy, degraded or unhealthy
 	Ready      bool
 	Phase      string      // starting, running or draining; empty once the Health is closed
-	Components []Component // of all snapshots of one Health the same
-	States     []State     // one for each of Components
+	Components []Component // the same in all snapshots of a Health
+	States     []State     // one for each component, in the same order
 	Groups     []Group
 	System     System
 }
 
-// Component is a check or a system metric, and what is fixed of it.
+// Component holds the settings of a check or a system metric. They never change.
 type Component struct {
 	Name        string
 	System      bool          // it is a system metric
-	Critical    bool          // an error of it makes the service unhealthy
-	Switch      bool          // the application turns it off and on by itself
-	Celery      bool          // its details are those of package celeryprobe
-	Certificate bool          // its details are those of package certprobe
-	Timeout     time.Duration // of one run; zero for a system metric
-	Interval    time.Duration // the shortest time between two runs; zero for a system metric
+	Critical    bool          // its error makes the service unhealthy
+	Switch      bool          // the application switches it on and off
+	Celery      bool          // its probe is from package celeryprobe
+	Certificate bool          // its probe is from package certprobe
+	Timeout     time.Duration // the timeout of one run; zero for a system metric
+	Interval    time.Duration // its freshness, or the schedule's interval if longer; zero for a system metric
 }
 
-// Group is a part of the service.
+// Group is a part of the service with its own readiness.
 type Group struct {
 	Name   string
 	Ready  bool
@@ -48,37 +47,37 @@ type State struct {
 	Reason  probes.Reason
 	Took    time.Duration
 	At      time.Time // when the result was found
-	Since   time.Time // since when it has had this Status
-	LastOK  time.Time // zero before the first OK
+	Since   time.Time // when Status became what it is
+	LastOK  time.Time // when it was last OK; zero before the first OK
 	Details []slog.Attr
 }
 
-// System holds the measurements of the machine or the container. A figure that could not be measured is
-// absent.
+// System holds the measurements of the machine or the container. A Figure that could not be measured is not
+// Known.
 type System struct {
-	CPURatio    Figure // 0 to 1
+	CPURatio    Figure // 0 to 1, the share of the CPUs in use
 	MemoryUsed  Figure // bytes
 	MemorySize  Figure // bytes
 	Connections Figure
 	Disks       []Disk
 }
 
-// Disk is the file system of one path.
+// Disk holds the measurements of the file system that contains a path.
 type Disk struct {
 	Name       string
 	Used, Size Figure // bytes
 }
 
-// Figure is a number that may be absent.
+// Figure is a number that may be unknown.
 type Figure struct {
 	Value float64
 	Known bool
 }
 
-// Known returns a Figure that is present.
+// Known returns a Figure with this value.
 func Known[N ~int | ~uint64 | ~float64](value N) Figure { return Figure{float64(value), true} }
 
-// Run is a result of a component at the moment when it is found.
+// Run is what Record receives: a result of a component and how it came about.
 type Run struct {
 	Component int // the index in Snapshot.Components
 	Status    probes.Status
@@ -92,15 +91,17 @@ type Run struct {
 type Kind int
 
 const (
-	// Ended is a run that has ended, or that has just exceeded its timeout. Each run is Ended once.
+	// Ended is a run that has ended, or that has just exceeded its timeout. Each run is recorded as Ended once.
 	Ended Kind = iota
-	// Overdue is a run that exceeded its timeout before and is still not over. It is recorded at most once in
-	// each freshness time, and only if something asks for the check.
+	// Overdue is a run that exceeded its timeout earlier and is still in progress. It is recorded when a caller
+	// or the schedule asks for the check's result, but at most once in each RetryAfter.
 	Overdue
-	// Late is the failure of a run that was recorded before, when it exceeded its timeout. Only Reason is new.
+	// Late is the end of a failed run that had exceeded its timeout. The failure was already recorded as Ended.
+	// Only Reason is new.
 	Late
 )
 
-// Recorder receives each Run. The runs of one component arrive in order; the runs of different components may
-// arrive at the same time. Record must return at once and must not call the Health, because a lock is held.
+// Recorder receives each Run. The runs of one component arrive in order. The runs of several components may
+// arrive concurrently. Record must return immediately and must not call the Health, because a lock is held
+// during the call.
 type Recorder interface{ Record(Run) }
