@@ -142,7 +142,7 @@ func (s *Sample) repeated(now time.Time) *Sample {
 	repeated := *s
 	repeated.At, repeated.Age, repeated.Disks = now, now.Sub(s.At), slices.Clone(s.Disks)
 	for i := range repeated.Disks {
-		if disk := &repeated.Disks[i]; disk.Err == nil {
+		if disk := &repeated.Disks[i]; disk.Err == nil || disk.Age > 0 { // else there never was an answer
 			disk.Age += repeated.Age
 		}
 	}

@@ -90,6 +90,20 @@ func errorsOf(s *Sample) []error {
 	return errs
 }
 
+// The age of a file system's last answer grows in a repeated sample, whether or not the answer is an error.
+func TestAgeOfARepeatedSample(t *testing.T) {
+	at := time.Now()
+	first := &Sample{At: at, Disks: []Disk{
+		{Name: "fine", Age: time.Millisecond}, {Name: "gone", Age: time.Second, Err: fs.ErrNotExist}, {Name: "silent", Err: ErrPending},
+	}}
+	var ages []time.Duration
+	for _, disk := range first.repeated(at.Add(5 * time.Second)).Disks {
+		ages = append(ages, disk.Age)
+	}
+	assert.Equal(t, []time.Duration{5001 * time.Millisecond, 6 * time.Second, 0}, ages)
+	assert.Equal(t, time.Second, first.Disks[1].Age, "a sample never changes")
+}
+
 // Whichever file hangs, the first caller waits for maxWait, later ones do not wait, and the figures have an age.
 func TestSystemThatHangs(t *testing.T) {
 	for _, file := range []string{

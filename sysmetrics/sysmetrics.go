@@ -183,7 +183,7 @@ type Disk struct {
 
 	// Age is how old the file system's last answer was when the sample was complete. The answer is either the
 	// figures or Err. Age is normally under a millisecond, and longer after a late answer. It is 0 if there
-	// never was an answer. If Err is nil, Age includes Sample.Age. It is valid even if Err is set.
+	// never was an answer. Age includes Sample.Age, and is valid even if Err is set.
 	Age time.Duration
 
 	// Stuck is true if the file system has not answered a call of an earlier sample for at least 100 ms, as with
