@@ -21,7 +21,7 @@ type InFlight struct {
 	current atomic.Int64
 }
 
-// Middleware goes behind that of the health checks, whose own requests it must not count.
+// Middleware counts a request. Add it after the health middleware, so that it does not count health requests.
 func (f *InFlight) Middleware(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		f.current.Add(1)
@@ -41,15 +41,15 @@ func (f *InFlight) Check(context.Context) probes.Result {
 	return result
 }
 
-// Tenants asks the same of many: a database for each customer, a shard, a region.
+// Tenants checks many dependencies of one kind, such as a database for each customer.
 type Tenants struct {
 	Names []string
 	Ask   func(ctx context.Context, name string) error
 }
 
-// Check asks all of them, eight at a time.
+// Check calls Ask for all names, at most eight at a time.
 func (p *Tenants) Check(ctx context.Context) probes.Result {
-	// One that hangs must not make the whole check a timeout.
+	// This is below the check's timeout. Otherwise one tenant that hangs would make the whole check time out.
 	ctx, cancel := context.WithTimeout(ctx, 600*time.Millisecond)
 	defer cancel()
 	errs := make([]error, len(p.Names))
@@ -74,7 +74,7 @@ func (p *Tenants) Check(ctx context.Context) probes.Result {
 	return p.judge(errs)
 }
 
-// judge makes one that is down a warning: this replica serves the others.
+// judge returns a warning if some tenants are down, because this replica still serves the others.
 func (p *Tenants) judge(errs []error) probes.Result {
 	down := 0
 	for _, err := range errs {
@@ -84,20 +84,20 @@ func (p *Tenants) judge(errs []error) probes.Result {
 	}
 	result := probes.Result{
 		Status:  probes.OK,
-		Err:     errors.Join(errs...), // the names are in the log alone
+		Err:     errors.Join(errs...), // the log has the names, an answer does not
 		Details: []slog.Attr{slog.Int("tenants", len(errs)), slog.Int("tenants_down", down)},
 	}
 	switch down {
 	case 0:
 	case len(errs):
-		result.Status = probes.Error // with the reason that fits
+		result.Status = probes.Error // the reason is derived from Err
 	default:
 		result.Status, result.Reason = probes.Warning, "tenants_down"
 	}
 	return result
 }
 
-// fileProbe is off while the file exists.
+// fileProbe fails as long as the file exists.
 func fileProbe(path string) probes.Func {
 	return func(context.Context) error {
 		_, err := os.Stat(path)

@@ -22,10 +22,10 @@ func kafkaProbe(client *kgo.Client) probes.Func {
 
 func consume(ctx context.Context, client *kgo.Client, alive *probes.Heartbeat, handle func(*kgo.Record)) {
 	for ctx.Err() == nil {
-		poll, cancel := context.WithTimeout(ctx, time.Second) // an idle consumer beats too
+		poll, cancel := context.WithTimeout(ctx, time.Second) // so that an idle consumer beats too
 		fetches := client.PollFetches(poll)
 		cancel()
 		fetches.EachRecord(handle)
-		alive.Beat() // when the records of this poll are handled
+		alive.Beat() // all records of this poll have been handled
 	}
 }

@@ -12,7 +12,8 @@ import (
 
 func mongoProbe(client *mongo.Client) probes.Func {
 	return func(ctx context.Context) error {
-		// Without this the driver looks for a server until the check is over, and the word is timeout.
+		// Without this limit the driver would search for a server until the check times out, and the reason
+		// would be timeout.
 		ctx, cancel := context.WithTimeout(ctx, 600*time.Millisecond)
 		defer cancel()
 		err := client.Ping(ctx, readpref.Primary())

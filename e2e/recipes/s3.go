@@ -11,13 +11,13 @@ import (
 )
 
 func bucketProbe(client *s3.Client, bucket string) probes.Func {
-	once := func(o *s3.Options) { o.RetryMaxAttempts = 1 } // by default three, with pauses
+	once := func(o *s3.Options) { o.RetryMaxAttempts = 1 } // the default is three attempts, with pauses
 	return func(ctx context.Context) error {
 		request := &s3.ListObjectsV2Input{Bucket: &bucket, MaxKeys: aws.Int32(1)}
 		_, err := client.ListObjectsV2(ctx, request, once)
 		answer, ok := errors.AsType[smithy.APIError](err)
 		if !ok {
-			return err // nil too
+			return err // it may be nil
 		}
 		switch answer.ErrorCode() {
 		case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken":

@@ -16,12 +16,12 @@ func smtpProbe(address, user, password string) probes.Func {
 	return func(ctx context.Context) error {
 		err := logIn(ctx, address, host, smtp.PlainAuth("", user, password, host))
 		if err != nil && ctx.Err() != nil {
-			return ctx.Err() // not that of the connection, which it has closed
+			return ctx.Err() // err is only the consequence: logIn closes the connection when ctx ends
 		}
 		answer, ok := errors.AsType[*textproto.Error](err)
 		switch {
 		case !ok:
-			return err // nil too
+			return err // it may be nil
 		case answer.Code == 530, answer.Code == 534, answer.Code == 535:
 			return probes.Fail(probes.ReasonAuthenticationFailed, err)
 		case answer.Code == 421:
@@ -31,14 +31,14 @@ func smtpProbe(address, user, password string) probes.Func {
 	}
 }
 
-// logIn sends no mail. PlainAuth refuses to send a password to another host without TLS.
+// logIn authenticates and sends no mail. PlainAuth sends no password without TLS, except to localhost.
 func logIn(ctx context.Context, address, host string, auth smtp.Auth) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() }) // net/smtp knows no context
+	stop := context.AfterFunc(ctx, func() { conn.Close() }) // net/smtp takes no context
 	defer stop()
 	client, err := smtp.NewClient(conn, host)
 	if err != nil {
