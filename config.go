@@ -25,29 +25,29 @@ type config struct {
 	version       string
 	gated         bool // there is a startup gate
 	drainDelay    time.Duration
-	interval      time.Duration // of the schedule; zero: none
+	interval      time.Duration // of WithBackground; zero: not used
 	onChange      []func(Change)
 	guards        []Guard
 	public        []Endpoint // nil: all
 	aliases       map[string]Endpoint
 	features      []feature
-	later         []func(names map[string]bool) []error // validate what depends on the checks' names
+	later         []func(names map[string]bool) []error // validations that need the names of all checks
 	heartbeats    []heartbeat                           // of WithLiveness
 	withoutSystem bool
-	systemOptions []string // those that were used and make no sense beside WithoutSystemMetrics
+	systemOptions []string // used options that contradict WithoutSystemMetrics
 	disks         []sysmetrics.DiskPath
 
 	cpu, memory, disk, connections levels
 }
 
-// feature is an endpoint that an option adds. The rest of the package does not name it, so that the linker
-// leaves it out of programs that do not use the option.
+// feature is an endpoint that an option adds. Only that option refers to the endpoint's code, so that the
+// linker leaves the code out of programs that do not use the option.
 type feature struct {
 	endpoint Endpoint
-	add      any // a func(*monitor, *router, *notifier) any. New calls it. A config must not know these types.
+	add      any // a func(*monitor, *router, *notifier) any that New calls; config must not name these types
 }
 
-// addFeature adds a feature once.
+// addFeature adds a feature, unless an option has already added the endpoint.
 func (c *config) addFeature(e Endpoint, add any) {
 	if !c.has(e) {
 		c.features = append(c.features, feature{e, add})
@@ -61,7 +61,8 @@ func (c *config) has(e Endpoint) bool {
 	})
 }
 
-// heartbeat is a *probes.Heartbeat. By this name it would be linked into every program.
+// heartbeat is implemented by *probes.Heartbeat. If config named that type, it would be linked into every
+// program.
 type heartbeat interface {
 	probes.Probe
 	Deadline(from time.Time) time.Time
@@ -80,7 +81,7 @@ type checkConfig struct {
 	failureThreshold, successThreshold int
 }
 
-// configure applies the options, and returns all that is wrong with them.
+// configure applies the options. Its error joins all errors of the options.
 func configure(opts []Option) (*config, error) {
 	c := &config{
 		prefix:      "/api/health",
@@ -109,7 +110,7 @@ func configure(opts []Option) (*config, error) {
 	return c, nil
 }
 
-// validate checks what depends on more than one option.
+// validate applies the rules that concern more than one option.
 func (c *config) validate() error {
 	names := map[string]bool{}
 	errs := c.validateChecks(names)
@@ -126,7 +127,7 @@ func (c *config) validate() error {
 	return errors.Join(errs...)
 }
 
-// validateChecks also fills in the defaults of the checks, and their names.
+// validateChecks validates the checks, sets their defaults, and adds their names to names.
 func (c *config) validateChecks(names map[string]bool) (errs []error) {
 	for i := range c.checks {
 		check := &c.checks[i]
@@ -144,7 +145,8 @@ func (c *config) validateChecks(names map[string]bool) (errs []error) {
 	return errs
 }
 
-// validateNames checks the names of checks that an option was given. consists is the beginning of the rule.
+// validateNames validates names of checks that an option was given. consists begins the rule in the error,
+// such as "readiness depends on".
 func validateNames(call, consists string, given []string, names map[string]bool) (errs []error) {
 	for i, name := range given {
 		if !names[name] {
@@ -158,8 +160,8 @@ func validateNames(call, consists string, given []string, names map[string]bool)
 	return errs
 }
 
-// validateFeatures returns an error for each endpoint that an option names but no option has added, and for a
-// public page whose data is not public.
+// validateFeatures returns an error for each endpoint of WithPublic that needs an option which is missing,
+// and for a public page whose data is not public.
 func (c *config) validateFeatures() (errs []error) {
 	if c.has(Badge) && c.isPublic(Index) && (!c.isPublic(Detailed) || !c.isPublic(History)) {
 		errs = append(errs,
@@ -171,7 +173,7 @@ func (c *config) validateFeatures() (errs []error) {
 	return errs
 }
 
-// validateOffer returns an error for an endpoint that no option has added.
+// validateOffer returns an error if the endpoint needs an option which is missing.
 func (c *config) validateOffer(e Endpoint) error {
 	if e.option() == "" || c.has(e) {
 		return nil
@@ -198,7 +200,7 @@ func (c *config) validateAliases() (errs []error) {
 	return errs
 }
 
-// complete fills in the defaults of a check: those of its probe, and then the service's.
+// complete sets the unset values of a check to its probe's defaults, and the rest to those of the service.
 func (c *config) complete(check *checkConfig) error {
 	err := check.applyDefaults()
 	if check.timeout == 0 {
@@ -214,7 +216,7 @@ func (c *config) complete(check *checkConfig) error {
 	return err
 }
 
-// applyDefaults fills in what the probe sets where the options have set nothing.
+// applyDefaults takes from the probe's Defaults the values that no option has set.
 func (c *checkConfig) applyDefaults() error {
 	defaults, err := defaultsOf(c.probe)
 	if err != nil {
@@ -227,7 +229,7 @@ func (c *checkConfig) applyDefaults() error {
 	return nil
 }
 
-// call names a check's option in an error.
+// call returns the check's option as errors quote it.
 func (c *checkConfig) call() string {
 	if c.option == "WithCheck" {
 		return fmt.Sprintf("WithCheck(%q)", c.name)
@@ -288,7 +290,7 @@ func (c *config) isPublic(e Endpoint) bool {
 	return c.public == nil || slices.Contains(c.public, e) || e.isGroup() && slices.Contains(c.public, Groups)
 }
 
-// longestTimeout returns the longest timeout of the checks, zero without one.
+// longestTimeout returns the longest timeout of the checks, or zero if there are no checks.
 func (c *config) longestTimeout() (longest time.Duration) {
 	for i := range c.checks {
 		longest = max(longest, c.checks[i].timeout)
