@@ -21,7 +21,7 @@ type answerer interface {
 // each request.
 type cachedAnswer struct {
 	monitor *monitor
-	checks  []*engine.Check // that the answer shows
+	checks  []*engine.Check // the checks that the answer shows
 	metrics bool            // the answer shows the system metrics too
 
 	// restsInDrain is true for readiness, which shows the last results and runs no check while the service

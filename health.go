@@ -120,7 +120,7 @@ func (h *Health) Ready(ctx context.Context) bool {
 	return h.monitor.phase().ready(results)
 }
 
-// Alive returns what /live/ answers: false only while a heartbeat of WithLiveness is late.
+// Alive returns what /live/ answers: false only while a loop of WithLiveness hangs.
 func (h *Health) Alive() bool { return h.monitor.alive() }
 
 // Check returns what /checks/NAME/ answers. It is a look, as Report is, but waits only for this check. The

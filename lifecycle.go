@@ -61,7 +61,7 @@ func (h *Health) startDraining() {
 // v5:
 //
 //	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-//	context.AfterFunc(ctx, stop) // a second signal ends the process, as it would without us
+//	context.AfterFunc(ctx, stop) // a second signal ends the process, as it does without NotifyContext
 //	err := echo.StartConfig{Address: ":8000"}.Start(h.DrainContext(ctx), e)
 //
 // The context has the values of parent. If Close is called during the drain delay, the context ends

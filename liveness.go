@@ -22,9 +22,9 @@ import (
 // after New or, with WithStartupGate, one maximum after MarkStarted. The time during which the process itself
 // was stopped, for example by SIGSTOP, does not count.
 //
-// Each change is logged. The record names the check whose probe is the heartbeat. If there is none, it has
-// the heartbeat's number among the arguments. Repeated use is additive. No heartbeat, a nil heartbeat, a
-// heartbeat that is given twice and one with a maximum under 1 ms are errors.
+// Each change is logged. The record names the check whose probe is the heartbeat, or else the heartbeat's
+// number, such as "heartbeat 2". Repeated use is additive. No heartbeat, a nil heartbeat, a heartbeat that is
+// given twice and one with a maximum under 1 ms are errors.
 func WithLiveness(heartbeats ...*probes.Heartbeat) Option {
 	heartbeats = slices.Clone(heartbeats)
 	return func(c *config) error {
@@ -69,7 +69,7 @@ type loop struct {
 	step     time.Duration // the longest time between two calls of look
 	due      time.Time     // when timer should fire
 	deadline time.Time     // when the loop counts as hanging, unless it beats before
-	since    time.Time     // when the loop last began to hang or to recover
+	since    time.Time     // when stuck last changed, or else the time of New
 }
 
 func newLiveness(c *config, m *monitor, n *notifier) *liveness {
@@ -122,7 +122,7 @@ const (
 
 	// minStep is the shortest step. A step is a tenth of the heartbeat's maximum, but not less than minStep. It
 	// must be short because a late timer shows a stop of the process only from the time on when the timer was
-	// due. Up to one step of the stop before that is wrongly counted as time in which the loop hangs.
+	// due. The part of the stop before that, up to one step, is wrongly counted as time that the loop took.
 	minStep = time.Second
 
 	// recoveryPoll is the time between two calls of look while a loop hangs, so that its recovery is logged

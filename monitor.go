@@ -43,7 +43,7 @@ type dependency struct {
 // group holds the checks of one WithGroup.
 type group struct {
 	name   string
-	names  []string // of its checks
+	names  []string // the names of its checks
 	checks []*engine.Check
 }
 
@@ -159,8 +159,8 @@ func (m *monitor) close(limit time.Duration) []string {
 	return running
 }
 
-// overall returns the status of the service. checks are those of the dependencies and then the metrics. One
-// without a result counts as an Error.
+// overall returns the status of the service. checks are those of the dependencies and then the metrics. A
+// check or a metric without a result counts as an Error.
 func (m *monitor) overall(checks []Check, phase phase) Status {
 	status := Healthy
 	if phase == closed {

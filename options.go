@@ -193,8 +193,8 @@ func WithDisk(name, path string) Option {
 // WithoutSystemMetrics removes cpu, memory, the disks, connections and process from the answers. None of them
 // is measured. WithDisk and the options that set thresholds of metrics are errors together with this option.
 //
-// No other option affects process. It is a warning when more than 80 % of the open files that the process may
-// have are in use.
+// No other option affects the metric process, which is a warning when more than 80 % of the open files that
+// the process may have are in use.
 func WithoutSystemMetrics() Option {
 	return func(c *config) error {
 		c.withoutSystem = true
@@ -372,9 +372,9 @@ func WithAlias(path string, e Endpoint) Option {
 // The variable that receives the result of New may still be unset when f is called. Pass a function that
 // needs the Health to Health.OnChange instead.
 //
-// A change is found only when the check runs. Without WithBackground that takes a request or a call; see
-// Health. If a check flaps, the log sums up its changes, but f gets every one. Repeated use is additive. A
-// nil function is an error.
+// A change is found only when the check runs. Without WithBackground a check runs only because of a request
+// or a call (see Health). If a check flaps, the log sums up its changes, but f gets every one. Repeated use
+// is additive. A nil function is an error.
 func WithOnChange(f func(Change)) Option {
 	return func(c *config) error {
 		if f == nil {

@@ -63,7 +63,7 @@ type Check struct {
 	metric bool // it is a metric, which has no response time
 }
 
-// System reports whether it is a system metric, not a check that an option added.
+// System reports whether c is a system metric, not a check that an option added.
 func (c Check) System() bool { return c.metric }
 
 // Change is the argument of the functions of WithOnChange and OnChange. They are called for the first result

@@ -237,9 +237,9 @@ func (f figure) above(level string, threshold float64) error {
 // decimal writes a number without an exponent.
 func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
-// diskFigures returns the percentages that are compared with the thresholds. That of the inodes is one of
-// them because without a free inode no file can be created. A read-only image has none, because it is always
-// full and nothing is written to it.
+// diskFigures returns the percentages that are compared with the thresholds: the used blocks and the used
+// inodes. Without a free inode no file can be created, even if blocks are free. For a read-only image there
+// are none, because an image is always full and nothing is written to it.
 func diskFigures(disk sysmetrics.Disk) []figure {
 	if disk.ReadOnly && disk.FreeBytes == 0 {
 		return nil
@@ -255,9 +255,9 @@ func diskFigures(disk sysmetrics.Disk) []figure {
 // oldAge is the age of its figures from which on a metric shows age_seconds.
 const oldAge = 5 * time.Second
 
-// markStale adds the age of its figures to the last metric of m if they are old. If stuck is true, their
-// source does not answer, and markStale also makes the metric a warning. If only the age is high, it does
-// not, because there may just have been no look for a long time.
+// markStale adds age_seconds to the metric that was added last if its figures are old. If stuck is true, the
+// source of the figures does not answer, and markStale also makes the metric a warning. It does not warn only
+// because of the age, because there may have been no look for a long time.
 func (m *metrics) markStale(stuck bool, age time.Duration) {
 	check := &m.checks[len(m.checks)-1]
 	if len(check.Details) > 0 && (age >= oldAge || stuck && age > 0) {

@@ -13,8 +13,8 @@ type Defaults struct {
 	FreshFor time.Duration
 
 	// RetryAfter is how long the result of a run that failed is fresh, if that is shorter than FreshFor. Without
-	// it, one lost packet is an error for as long as FreshFor. It needs FreshFor. A duration under 1 ms or over
-	// a year is an error at construction of the health checks.
+	// it, one lost packet is an error for as long as FreshFor. If it is set, FreshFor must be set too. A
+	// duration under 1 ms or over a year is an error at construction of the health checks.
 	RetryAfter time.Duration
 
 	// Optional makes the check optional, as the check option Optional does. Readiness does not depend on the

@@ -71,8 +71,9 @@ type Result struct {
 	// that CheckDetail rejects, and those after the first MaxDetails.
 	Details []slog.Attr
 
-	// Err is the whole error, for the log. The only answers that show it are those of echohealth.ShowErrors. An
-	// Err with OK counts as Error with ReasonFailed, because the two contradict each other.
+	// Err is the whole error, for the log. The only answers that show it are those of a handler with
+	// echohealth.ShowErrors. An Err with OK counts as Error with ReasonFailed, because the two contradict each
+	// other.
 	Err error
 }
 

@@ -1,7 +1,7 @@
 package probes
 
 // Reason is one word for why a check is not OK. It must match [a-z][a-z0-9_]{0,31}. Every client that may see
-// the check sees it, so a custom reason must not contain a host, a user, a path or another secret.
+// the check sees its reason, so a custom reason must not contain a host, a user, a path or another secret.
 type Reason string
 
 // The reasons of this module. A custom check may use other words.
@@ -19,7 +19,7 @@ const (
 	ReasonPermissionDenied     Reason = "permission_denied"     // the user is known, but not allowed
 	ReasonNotFound             Reason = "not_found"             // no such database, vhost, queue or path
 	ReasonTooManyConnections   Reason = "too_many_connections"  // the server's limit of connections is reached
-	ReasonReadOnly             Reason = "read_only"             // it refuses writes: a standby, a replica, a mount
+	ReasonReadOnly             Reason = "read_only"             // it refuses writes: a standby, replica, mount
 	ReasonOutOfResources       Reason = "out_of_resources"      // no memory, disk, files or ports left
 	ReasonDependencyStarting   Reason = "dependency_starting"   // it starts, loads, recovers or stops
 	ReasonBrokerBlocked        Reason = "broker_blocked"        // its memory or disk alarm blocks messages
@@ -27,7 +27,7 @@ const (
 
 	// The application's own client reported the problem.
 	ReasonPoolSaturated Reason = "pool_saturated" // every pooled connection is in use, the dependency answers
-	ReasonPoolStuck     Reason = "pool_stuck"     // the same, and the application has long got none
+	ReasonPoolStuck     Reason = "pool_stuck"     // the same, and the application gets none of them
 	ReasonClientClosed  Reason = "client_closed"  // the application closed its client
 
 	// Celery.
