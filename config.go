@@ -200,7 +200,8 @@ func (c *config) validateAliases() (errs []error) {
 	return errs
 }
 
-// complete sets the unset values of a check to its probe's defaults, and the rest to those of the service.
+// complete sets the unset values of a check: from the Defaults of its probe, or else from the options for all
+// checks.
 func (c *config) complete(check *checkConfig) error {
 	err := check.applyDefaults()
 	if check.timeout == 0 {

@@ -15,9 +15,9 @@ import (
 // the service starts or drains. WithGuard applies. Health.Available reports in code whether no check of the
 // group is an Error. A check may be in several groups. Groups have no effect on readiness.
 //
-// The name must follow the rules of WithCheck and must not be that of a check. A group must have at least
-// one check. An unknown check, a check that is given twice and a second group with the same name are
-// errors. Another name adds a group.
+// The name must follow the rules of WithCheck and must not be that of a check. A group must have at least one
+// check. An unknown check, a check that is given twice and a second group with the same name are errors. Each
+// use with another name adds a group.
 func WithGroup(name string, checks ...string) Option {
 	checks = slices.Clone(checks)
 	return func(c *config) error {

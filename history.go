@@ -85,7 +85,7 @@ type HistoryColumn struct {
 	Average, Longest time.Duration // response times; zero for a metric, and without data
 }
 
-// MarshalJSON returns what /history/ answered when the report was made. Later changes of the fields have no
+// MarshalJSON returns the answer of /history/ at the time of the report. Later changes of the fields have no
 // effect.
 func (r HistoryReport) MarshalJSON() ([]byte, error) { return r.report.Append(nil), nil }
 

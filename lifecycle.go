@@ -56,9 +56,9 @@ func (h *Health) startDraining() {
 	}
 }
 
-// DrainContext returns a context that ends one drain delay after parent. In between readiness is 503, as
-// during Drain. It is for servers that shut down as soon as their context ends, such as StartConfig of Echo
-// v5:
+// DrainContext returns a context that ends one drain delay after parent has ended. In between readiness is
+// 503, as during Drain. It is for servers that shut down as soon as their context ends, such as StartConfig
+// of Echo v5:
 //
 //	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 //	context.AfterFunc(ctx, stop) // a second signal ends the process, as it does without NotifyContext

@@ -89,8 +89,8 @@ func (m *monitor) named(names []string) (checks []*engine.Check) {
 	return checks
 }
 
-// alive returns what /live/ answers. Only a running service can be stuck: otherwise its loops may not have
-// begun, or may have ended.
+// alive returns what /live/ answers. It is always true while the service starts, drains or is closed, because
+// its loops may not have begun yet, or may have ended.
 func (m *monitor) alive() bool { return m.stuck == nil || m.phase() != running || !m.stuck() }
 
 func (m *monitor) phase() phase {

@@ -52,7 +52,7 @@ func newNotifier(logger *slog.Logger, functions []func(Change)) *notifier {
 	return n
 }
 
-// watch sets the monitor. n is its listener.
+// watch sets the monitor that n reports on. n is the listener of its engine.
 func (n *notifier) watch(m *monitor) {
 	n.monitor = m
 	n.changes = changelog.New(n.log, m.engine.Enqueue)
@@ -115,7 +115,7 @@ func (n *notifier) reportCheck(change engine.Change) {
 	n.call(Change(change))
 }
 
-// state is a status with its reason, as one word.
+// state returns a status and its reason as one word.
 func state(status probes.Status, reason probes.Reason) string {
 	if reason == "" {
 		return string(status)

@@ -22,7 +22,7 @@ func runAll(overdue context.Context, n int, call, late func(i int) error) error 
 		case <-overdue.Done():
 		}
 		select {
-		case err := <-result: // the call returned when overdue ended
+		case err := <-result: // the call returned at the same moment
 			errs = append(errs, err)
 		default:
 			errs = append(errs, late(i))

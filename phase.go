@@ -26,7 +26,7 @@ func (p phase) word() string {
 	return ""
 }
 
-// name is the phase's name; empty for closed.
+// name returns the phase's name; empty for closed.
 func (p phase) name() string {
 	if p == running {
 		return "running"

@@ -75,8 +75,8 @@ func makeRoutes(m *monitor, errors bool) map[string]*route {
 	return routes
 }
 
-// below returns the part of path after the prefix, or the endpoint of an alias as such a part. It reports
-// whether path is the prefix, below it, or an alias. /api/healthy is none of these.
+// below returns the part of path after the prefix. For an alias it returns the part that the endpoint has,
+// such as "/ready". It also reports whether path belongs to the health endpoints: /api/healthy does not.
 func (r *router) below(path string) (string, bool) {
 	if rest, ok := strings.CutPrefix(path, r.prefix); ok && (rest == "" || rest[0] == '/') {
 		return rest, true

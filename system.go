@@ -126,8 +126,8 @@ func (s *system) renew() {
 	})
 }
 
-// close ends the use of renew. It waits for a measurement that renew has started, which is not longer than
-// one of read.
+// close makes renew start no further measurement, and waits for one that is running. It takes no longer than
+// read.
 func (s *system) close() {
 	s.mu.Lock()
 	s.closed = true
@@ -186,7 +186,7 @@ func (s *system) judge(sample *sysmetrics.Sample) *metrics {
 type figure struct {
 	value float64
 	unit  string
-	of    string // what the value is; an error's text has it after the value
+	of    string // follows the value in an error, such as "of the CPU is in use"
 }
 
 // add adds a metric and judges it by the worst of its figures. If it can't be read, it is a warning. If it

@@ -21,8 +21,8 @@ const (
 type service struct {
 	kind     kind
 	name     string
-	endpoint echohealth.Endpoint // of the group or the check
-	checks   []string            // of a group or a check
+	endpoint echohealth.Endpoint // the endpoint that shows the group or the check
+	checks   []string            // the checks of the group, or the check itself
 }
 
 type kind int
