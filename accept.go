@@ -6,8 +6,8 @@ import (
 )
 
 // prefers reports whether a request's Accept headers name the media type wanted, and give it at least the
-// quality of other. A type that only a wildcard covers is not named. If versions are given, wanted must
-// have one of them, or none. See RFC 9110, section 12.5.1.
+// quality of other. A wildcard such as */* does not name a type. If versions are given, the header's
+// parameter version for wanted must be one of them or absent. See RFC 9110, section 12.5.1.
 func prefers(accept []string, wanted, other string, versions ...string) bool {
 	var w, o preference
 	for _, header := range accept {
@@ -26,7 +26,8 @@ func prefers(accept []string, wanted, other string, versions ...string) bool {
 	return w.quality > 0 && w.quality >= o.quality
 }
 
-// preference is the quality of a media type by the most specific element that covers it.
+// preference is the quality that Accept headers give a media type. Their most specific element for the type
+// decides.
 type preference struct {
 	specificity int
 	quality     float64
@@ -38,8 +39,8 @@ func (p *preference) take(specificity int, quality float64) {
 	}
 }
 
-// specificity is 3 for the media type itself, 2 for its type with any subtype, 1 for any type, and 0 for
-// others.
+// specificity returns how exactly an element of an Accept header matches media: 3 for the media type itself,
+// 2 for its type with any subtype, 1 for */*, and 0 for no match.
 func specificity(element, media string) int {
 	kind, _, _ := strings.Cut(media, "/")
 	switch prefix, ok := strings.CutSuffix(element, "/*"); {
@@ -71,8 +72,9 @@ func parseParameters(parameters string) (quality float64, version string) {
 	return quality, version
 }
 
-// parseQuality returns 0 for what is not 0 or 1 with at most three decimals. It is written by hand because
-// strconv.ParseFloat would make a program that does not use it otherwise 6 KB larger.
+// parseQuality parses a quality from 0 to 1 with at most three decimals, and returns 0 for any other text. It
+// does not call strconv.ParseFloat, because a program that does not use that function otherwise would become
+// 6 KB larger.
 func parseQuality(value string) float64 {
 	whole, decimals, _ := strings.Cut(value, ".")
 	if whole != "0" && whole != "1" || len(decimals) > 3 {

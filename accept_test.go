@@ -30,7 +30,7 @@ func TestPrefersOpenMetrics(t *testing.T) {
 		{"application/openmetrics-text;q=0.5,*/*;q=0.6", false},
 		{"application/openmetrics-text;q=0.5,*/*;q=0.6,text/plain;q=0.1", true},
 		{"text/plain;version=0.0.4;q=0.5,application/openmetrics-text;q=0.001,*/*;q=0.1", false},
-		// Prometheus 2.42 and 3.
+		// The header of Prometheus 2.42, and that of Prometheus 3.
 		{"application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75," +
 			"text/plain;version=0.0.4;q=0.5,*/*;q=0.1", true},
 		{"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;" +
@@ -47,7 +47,7 @@ func TestPrefersOpenMetrics(t *testing.T) {
 	assert.False(t, prefers(nil, "application/openmetrics-text", "text/plain"))
 }
 
-// A browser names HTML; curl, probes and programs do not.
+// A browser's Accept header names HTML. The headers of curl, of probes and of programs do not.
 func TestPrefersHTML(t *testing.T) {
 	for accept, want := range map[string]bool{
 		"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8": true,

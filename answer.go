@@ -5,14 +5,14 @@ import (
 	"strconv"
 )
 
-// answer is a finished answer. It is never changed, so that any number of requests may be given the same.
+// answer is a complete HTTP answer. It is never changed, so any number of requests may share it.
 type answer struct {
 	status int
 	body   []byte
-	length []string // the value of Content-Length, ready to be put into a header
+	length []string // the value of Content-Length, as an http.Header stores it
 
-	contentType []string // likewise
-	policy      []string // that of Content-Security-Policy; nil: none
+	contentType []string // the value of Content-Type
+	policy      []string // the value of Content-Security-Policy; nil: no such header
 }
 
 func newAnswer(status int, body []byte) *answer {

@@ -15,8 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fileGraph returns for each file of a folder which other files of the folder it uses: what it names is
-// declared there.
+// fileGraph returns, for each file of a folder, the other files of the folder whose declarations it names.
 func fileGraph(t *testing.T, folder string) map[string]map[string]bool {
 	t.Helper()
 	fset := token.NewFileSet()
@@ -33,7 +32,7 @@ func fileGraph(t *testing.T, folder string) map[string]map[string]bool {
 		files, graph[filepath.Base(name)] = append(files, file), map[string]bool{}
 	}
 	info := &types.Info{Uses: map[*ast.Ident]types.Object{}}
-	// Without an importer what other packages declare stays unknown. Files of one package don't depend on it.
+	// Without an importer, the types of other packages stay unknown. They are not needed here.
 	config := types.Config{Error: func(error) {}}
 	pkg, _ := config.Check(folder, fset, files, info)
 	for ident, object := range info.Uses {
@@ -51,7 +50,7 @@ func fileOf(fset *token.FileSet, pos token.Pos) string {
 	return filepath.Base(fset.Position(pos).Filename)
 }
 
-// reach returns what can be reached from a file.
+// reach returns the files that a file uses, directly or through other files.
 func reach(graph map[string]map[string]bool, from string) map[string]bool {
 	seen := map[string]bool{}
 	var visit func(string)
@@ -80,8 +79,8 @@ func filesInACycle(t *testing.T, folder string) []string {
 	return cyclic
 }
 
-// Files that use each other in a cycle can only be understood together. The options set the config, which
-// applies them.
+// Files that use each other in a cycle can be understood only together. Only options.go and config.go may do
+// so.
 func TestFilesInACycle(t *testing.T) {
 	require.Greater(t, len(fileGraph(t, ".")["health.go"]), 3, "the test sees what a file uses")
 	assert.Subset(t, []string{"config.go", "options.go"}, filesInACycle(t, "."))
@@ -98,7 +97,8 @@ func TestFilesOfTheCommandInACycle(t *testing.T) {
 	}
 }
 
-// What is known of the service does not know who asks, and neither knows Health.
+// The files that hold the state of the service must not use those that answer or report. Only some of the
+// latter use Health.
 func TestWhoKnowsWhom(t *testing.T) {
 	graph := fileGraph(t, ".")
 	for _, file := range []string{"monitor.go", "phase.go", "report.go", "system.go"} {

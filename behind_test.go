@@ -22,8 +22,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The functions below are the Go blocks of docs/behind-and-beside.md, and the tests are what the page says
-// of them.
+// The functions below are the Go blocks of docs/behind-and-beside.md. The tests prove the statements of that
+// page.
 
 func healthFirst(e *echo.Echo, health *echohealth.Health) {
 	e.Pre(health.Middleware, middleware.HTTPSRedirect()) // Pre, because a redirect is there too
@@ -100,7 +100,7 @@ func TestBehindTheHealthMiddleware(t *testing.T) {
 	assert.Equal(t, http.StatusMovedPermanently, get(e, "/hello").Code)
 }
 
-// What the middlewares of Echo do to a health answer if they come first.
+// This is what a middleware of Echo does to a health answer if it is registered before the health middleware.
 func TestBesideTheHealthMiddleware(t *testing.T) {
 	limiter := middleware.RateLimiter(middleware.NewRateLimiterMemoryStoreWithConfig(
 		middleware.RateLimiterMemoryStoreConfig{Rate: 1e-9, Burst: 1}))
@@ -111,7 +111,7 @@ func TestBesideTheHealthMiddleware(t *testing.T) {
 		first  echo.MiddlewareFunc
 		twice  bool
 		code   int
-		body   string // a part of it
+		body   string // a part of the body
 		header string
 	}{
 		"rate limiter":   {limiter, true, http.StatusTooManyRequests, "rate limit exceeded", ""},
@@ -159,7 +159,7 @@ func TestGzipFirst(t *testing.T) {
 	assert.Contains(t, string(text), `"status":"ready"`)
 }
 
-// preflight is what a browser asks before it sends a token to another origin.
+// preflight sends the request that a browser sends before it sends a token to another origin.
 func preflight(e *echo.Echo, path string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodOptions, path, nil)
 	r.Header.Set(echo.HeaderOrigin, "https://dashboard.example")
@@ -193,7 +193,7 @@ func TestCORS(t *testing.T) {
 	assert.Equal(t, 405, preflight(last, "/api/health/live/").Code)
 }
 
-// A prober without a client certificate gets in by the plain port alone.
+// A prober without a client certificate is refused by the TLS port and served by the plain port.
 func TestMutualTLS(t *testing.T) {
 	h := newHealth(t, quiet, echohealth.WithDatabase(well))
 	e, _ := service(h.Middleware)
@@ -215,7 +215,7 @@ func TestMutualTLS(t *testing.T) {
 	assert.Equal(t, 200, response.StatusCode)
 }
 
-// A stream would keep Shutdown until its context ends.
+// A stream that is not ended makes Shutdown wait until its context ends.
 func TestStreams(t *testing.T) {
 	for name, test := range map[string]struct {
 		register func(*echo.Echo)
@@ -238,7 +238,7 @@ func TestStreams(t *testing.T) {
 			defer response.Body.Close()
 			limit := time.Minute
 			if test.want != nil {
-				limit = 700 * time.Millisecond // the drain of 300 ms, and some
+				limit = 700 * time.Millisecond // longer than the drain of 300 ms
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
@@ -247,7 +247,7 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// A WriteTimeout below a check's timeout costs the answer.
+// If the WriteTimeout is below a check's timeout, the client gets no answer.
 func TestWriteTimeout(t *testing.T) {
 	e, _ := service()
 	longerWriteTimeout(e)

@@ -12,20 +12,20 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// answerer gives the present answer of one path.
+// answerer returns the current answer of one path.
 type answerer interface {
 	answer(ctx context.Context) *answer
 }
 
-// cachedAnswer is an answer that is made from checks. It is written once for each new state and not once
-// for each request.
+// cachedAnswer answers with the state of checks. It writes an answer once for each new state, not once for
+// each request.
 type cachedAnswer struct {
 	monitor *monitor
-	checks  []*engine.Check // that it shows
-	metrics bool            // it shows the system metrics too
+	checks  []*engine.Check // the checks that the answer shows
+	metrics bool            // the answer shows the system metrics too
 
-	// restsInDrain is for readiness: while the service drains it says so, beside the last results, and runs
-	// nothing.
+	// restsInDrain is true for readiness, which shows the last results and runs no check while the service
+	// drains.
 	restsInDrain bool
 
 	write func(view) *answer
@@ -33,14 +33,14 @@ type cachedAnswer struct {
 	cached atomic.Pointer[cached]
 
 	// writing is held while an answer is written, so that only one of many concurrent requests writes it. No
-	// probe runs under it.
+	// probe runs while writing is held.
 	writing sync.Mutex
 }
 
 // view holds the data that an answer is made from.
 type view struct {
 	phase   phase
-	results []*engine.Result // one for each of checks; with restsInDrain nil if there is none yet
+	results []*engine.Result // one for each of checks; with restsInDrain nil for a check without a result
 	metrics *metrics         // nil if they are not shown
 }
 
@@ -50,7 +50,7 @@ type cached struct {
 	view       view
 	generation uint64
 	due        time.Time // when the next look is due
-	until      time.Time // when the answer has to be written anew; not before due
+	until      time.Time // when the answer must be written again; not before due
 }
 
 // serves reports whether the answer is still up to date. It checks the wall clock too, because the monotonic
@@ -85,7 +85,7 @@ func (p *cachedAnswer) collect(ctx context.Context) engine.Collection {
 	return p.monitor.look(ctx, p.checks)
 }
 
-// publish returns the answer for v, which another request may have written in the meantime.
+// publish stores and returns an answer for v, unless another request has already stored one.
 func (p *cachedAnswer) publish(c engine.Collection, v view) *cached {
 	p.writing.Lock()
 	defer p.writing.Unlock()
@@ -94,7 +94,7 @@ func (p *cachedAnswer) publish(c engine.Collection, v view) *cached {
 		return last
 	}
 	next := &cached{view: v, generation: c.Generation, due: c.Due, until: c.Until}
-	if last != nil && last.view.same(v) && time.Now().Before(last.until) { // the answer shows no change
+	if last != nil && last.view.same(v) && time.Now().Before(last.until) { // nothing that it shows has changed
 		next.answer, next.until = last.answer, last.until
 		if next.until.Before(next.due) {
 			next.due = next.until
@@ -110,7 +110,7 @@ func (v view) same(w view) bool {
 	return v.phase == w.phase && v.metrics == w.metrics && slices.Equal(v.results, w.results)
 }
 
-// readyAnswer is readiness with the checks that it depends on: those of a group, or of the service.
+// readyAnswer answers with readiness and the checks that it depends on: those of the service or of a group.
 func readyAnswer(m *monitor, checks []*engine.Check, showErrors bool) answerer {
 	return &cachedAnswer{monitor: m, checks: checks, restsInDrain: true, write: func(v view) *answer {
 		code, body := readyHead(v)
@@ -141,7 +141,7 @@ func readyHead(v view) (int, []byte) {
 	return code, appendHead(nil, readyWord(ready), time.Now())
 }
 
-// detailedAnswer shows everything.
+// detailedAnswer answers with all checks and metrics.
 func detailedAnswer(m *monitor, showErrors bool) answerer {
 	return &cachedAnswer{monitor: m, checks: m.checks, metrics: true, write: func(v view) *answer {
 		var errs []error
@@ -179,7 +179,7 @@ func singleAnswer(check Check, err error, showErrors bool) *answer {
 	return newAnswer(status, check.append(nil, err))
 }
 
-// known are the checks that have a result, and their errors.
+// known returns the checks that have a result, and the errors of these results.
 func (v view) known(checks []*engine.Check) (known []Check, errs []error) {
 	for i, result := range v.results {
 		if result != nil {
@@ -189,7 +189,7 @@ func (v view) known(checks []*engine.Check) (known []Check, errs []error) {
 	return known, errs
 }
 
-// clockAnswer is an answer that depends on no check. It is written once a second.
+// clockAnswer is an answer that depends on no check. It is written again when the second or the code changes.
 type clockAnswer struct {
 	state  func() (code int, status string)
 	cached atomic.Pointer[clockCached]
@@ -197,7 +197,7 @@ type clockAnswer struct {
 
 type clockCached struct {
 	answer *answer
-	second int64 // of the wall clock
+	second int64 // the Unix time at which it was written
 }
 
 func (p *clockAnswer) answer(context.Context) *answer {

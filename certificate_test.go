@@ -21,8 +21,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A certificate is watched once an hour, warns, expires, is renewed, and never gates readiness unless it is
-// told to. Its expiry is a metric.
+// The check of a certificate runs once an hour. It is a warning before the expiry, an error after it, and OK
+// after a renewal. Readiness depends on it only if WithReadiness names it. The time of expiry is a metric.
 func TestCertificate(t *testing.T) {
 	for _, gates := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Each probe learns for which check it runs, and no request's context has the name.
+// The context of a run has the name of its check. The context of a request has no name.
 func TestCheckNameOfARun(t *testing.T) {
 	var mu sync.Mutex
 	var seen []string

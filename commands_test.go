@@ -32,7 +32,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// elsewhere are the beginnings of the commands that are not run here, and why.
+// elsewhere maps the beginnings of commands that are not run here to the reason.
 var elsewhere = map[string]string{
 	"go get github.com/echo-probes/echohealth": "it installs",
 	"make test":                           "it runs this test",
@@ -48,9 +48,9 @@ var elsewhere = map[string]string{
 	"redis-cli ACL SETUSER ":              "celeryprobe's tests of permissions do the same",
 }
 
-// TestCommands runs the commands in the documents' consoles. "go run ." starts the last whole program above it, "curl" is a request to it,
-// so is the command of this module, and its answer has to be what stands below. A command that is none of these and not in elsewhere is an error: either it is harmless, and
-// something here should run it, or it isn't, and should say why.
+// TestCommands runs the commands in the documents' consoles. "go run ." starts the last whole program above
+// it. "curl" and the command of this module send a request to that program, and the answer must match the
+// text below the command. Any other command must be in elsewhere, with the reason why it is not run.
 func TestCommands(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds programs")
@@ -70,7 +70,7 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// The README's answers are those of real servers: all is well, and then Redis is stopped.
+// The README's answers are those of real servers, first with all of them running and then with Redis stopped.
 func TestReadmeCommands(t *testing.T) {
 	service, stopRedis := readmeService(t)
 	for _, c := range commands(readFile(t, "README.md")) {
@@ -92,7 +92,7 @@ func TestReadmeShowsAdvice(t *testing.T) {
 	require.Contains(t, strings.Join(strings.Fields(readFile(t, "README.md")), " "), record)
 }
 
-// readmeService is what the README's first block makes.
+// readmeService starts the service of the README's first block.
 func readmeService(t *testing.T) (address string, stopRedis func()) {
 	t.Helper()
 	postgres, redisServer, rabbit := testserver.NewPostgres(t), testserver.NewRedis(t), testserver.NewRabbitMQ(t)
@@ -120,7 +120,7 @@ func readmeService(t *testing.T) (address string, stopRedis func()) {
 	return server.Listener.Addr().String(), sync.OnceFunc(func() { redisServer.Stop(t) })
 }
 
-// consume declares Celery's queue, and is the worker that consumes it.
+// consume declares Celery's queue and consumes it as a worker does.
 func consume(t *testing.T, url string) {
 	t.Helper()
 	conn, err := amqp.Dial(url)
@@ -134,7 +134,7 @@ func consume(t *testing.T, url string) {
 	require.NoError(t, err)
 }
 
-// command is a line of a console, what stands below it, and the last whole program above it.
+// command is a line of a console, with the text below it and the last whole program above it.
 type command struct {
 	line    string
 	output  []string
@@ -143,7 +143,7 @@ type command struct {
 
 var block = regexp.MustCompile("(?ms)^```(go|console)\n(.*?)^```$")
 
-// commands are the lines of all consoles that begin with a prompt.
+// commands returns the lines of all consoles that begin with a prompt.
 func commands(text string) []command {
 	var found []command
 	program := ""
@@ -169,7 +169,7 @@ func commands(text string) []command {
 
 var goRun = regexp.MustCompile(`^((?:[A-Z_]+=\S+ )*)go run \.$`)
 
-// run does what the command says, and returns the address of the service that the next one asks.
+// run runs the command, and returns the address of the service for the next command.
 func (c command) run(t *testing.T, service string) string {
 	t.Helper()
 	if match := goRun.FindStringSubmatch(c.line); match != nil {
@@ -192,7 +192,7 @@ func (c command) run(t *testing.T, service string) string {
 	return service
 }
 
-// start builds and starts a document's program, on a port of its own.
+// start builds and starts a document's program on a free port.
 func start(t *testing.T, program string, environment []string) (address string) {
 	t.Helper()
 	require.Contains(t, program, `":8000"`, "there is no program above, or it listens elsewhere")
@@ -221,10 +221,11 @@ func start(t *testing.T, program string, environment []string) (address string) 
 	return address
 }
 
-// patience is how long an answer may differ from the document's: results serve for a second, and servers stop when they like.
+// patience is how long an answer may differ from the documented one, because results are fresh for a second
+// and servers stop with a delay.
 const patience = 10 * time.Second
 
-// ask makes the request that the curl command stands for, until the answer is the documented one.
+// ask repeats the request of the curl command until the answer is the documented one.
 func (c command) ask(t *testing.T, service string) {
 	t.Helper()
 	require.NotEmpty(t, service, "%s: nothing serves it", c.line)
@@ -238,7 +239,8 @@ func (c command) ask(t *testing.T, service string) {
 	t.Errorf("%s\nanswers\n%s\nbut the document says\n%s", c.line, got, strings.Join(c.output, "\n"))
 }
 
-// healthcheck runs the module's own command, of which the last word is the URL, until it says what is documented.
+// healthcheck repeats the module's own command until its output is the documented one. Its last argument is
+// the URL.
 func (c command) healthcheck(t *testing.T, arguments, service string) {
 	t.Helper()
 	require.NotEmpty(t, service, "%s: nothing serves it", c.line)
@@ -255,7 +257,7 @@ func (c command) healthcheck(t *testing.T, arguments, service string) {
 	t.Errorf("%s\nsays\n%s\nbut the document says\n%s", c.line, &got, strings.Join(c.output, "\n"))
 }
 
-// answerTo is the answer as curl shows it, with the headers always, and in the order of their names.
+// answerTo returns the answer as curl prints it, always with the headers, sorted by their names.
 func answerTo(t *testing.T, line, service string) string {
 	t.Helper()
 	client := http.Client{
@@ -279,7 +281,7 @@ func answerTo(t *testing.T, line, service string) string {
 	return strings.Join(append(lines, string(body)), "\n")
 }
 
-// curl understands as much of curl's command line as the documents use.
+// curl makes the request of a curl command. It knows only the flags that the documents use.
 func curl(t *testing.T, line, service string) *http.Request {
 	t.Helper()
 	method, url, body := http.MethodGet, "", ""
@@ -323,7 +325,7 @@ func curl(t *testing.T, line, service string) *http.Request {
 
 var word = regexp.MustCompile(`'[^']*'|"[^"]*"|[^\s'"]+`)
 
-// split cuts a command line into its words, and takes their quotes off.
+// split returns the words of a command line without their quotes.
 func split(line string) []string {
 	words := word.FindAllString(line, -1)
 	for i := range words {
@@ -339,8 +341,8 @@ var (
 	span       = regexp.MustCompile(`for (\d+[dhms])+`)
 )
 
-// pattern is what the answer has to match: the headers that are shown, among others and in any order of curl's, and the whole body if one is
-// shown. Times and numbers may be others, and an ellipsis stands for anything.
+// pattern returns the pattern that the answer must match. It has the shown headers, in any order and among
+// others, and the whole body if one is shown. Times and numbers may differ, and an ellipsis matches anything.
 func (c command) pattern() *regexp.Regexp {
 	var headers []string
 	body := ""
@@ -367,8 +369,9 @@ func (c command) pattern() *regexp.Regexp {
 	return regexp.MustCompile(text)
 }
 
-// general is the pattern for a documented line: any time, any duration after "for", any number, anything for an ellipsis, and the rest as
-// it is. Where the machine is measured, the service may also be degraded: the machine may be busy.
+// general returns the pattern for a documented line. Any time, any duration after "for" and any number match
+// those of the line, and anything matches an ellipsis. If the line has the metric cpu and the status healthy,
+// degraded matches too, because the machine may be busy.
 func general(line string) string {
 	measured := strings.Contains(line, `"cpu":`)
 	line = moment.ReplaceAllString(regexp.QuoteMeta(line), `"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`)
@@ -401,7 +404,8 @@ func TestPatternOfAnAnswer(t *testing.T) {
 
 var jsonBlock = regexp.MustCompile("(?ms)^```json\n(.*?)^```$")
 
-// What the documents show as JSON is JSON; a member alone is one of an object.
+// Every JSON block in the documents must be valid JSON. A block with a single member is completed to an
+// object.
 func TestDocumentsHoldJSON(t *testing.T) {
 	for _, page := range documents(t) {
 		for _, match := range jsonBlock.FindAllStringSubmatch(readFile(t, page), -1) {

@@ -24,29 +24,29 @@ type config struct {
 	version       string
 	gated         bool // there is a startup gate
 	drainDelay    time.Duration
-	interval      time.Duration // of the schedule; zero: none
+	interval      time.Duration // of WithBackground; zero: not used
 	onChange      []func(Change)
 	guards        []Guard
 	public        []Endpoint // nil: all
 	aliases       map[string]Endpoint
 	features      []feature
-	rules         []func(names map[string]bool) []error // of options, about others and the names of checks
+	rules         []func(names map[string]bool) []error // validate what depends on other options
 	heartbeats    []heartbeat                           // of WithLiveness
 	withoutSystem bool
-	systemOptions []string // those that were used and make no sense beside WithoutSystemMetrics
+	systemOptions []string // used options that contradict WithoutSystemMetrics
 	disks         []sysmetrics.DiskPath
 
 	cpu, memory, disk, connections levels
 }
 
-// feature is an endpoint that an option adds. The rest of the package does not name it, so that the linker
-// leaves it out of programs that do not use the option.
+// feature is an endpoint that an option adds. Only that option refers to the endpoint's code, so that the
+// linker leaves the code out of programs that do not use the option.
 type feature struct {
 	endpoint Endpoint
-	add      any // a func(*monitor, *router, *notifier) any. New calls it. A config must not know these types.
+	add      any // a func(*monitor, *router, *notifier) any that New calls; config must not name these types
 }
 
-// addFeature adds a feature once.
+// addFeature adds a feature, unless an option has already added the endpoint.
 func (c *config) addFeature(e Endpoint, add any) {
 	if !c.has(e) {
 		c.features = append(c.features, feature{e, add})
@@ -60,7 +60,8 @@ func (c *config) has(e Endpoint) bool {
 	})
 }
 
-// heartbeat is a *probes.Heartbeat. By this name it would be linked into every program.
+// heartbeat is implemented by *probes.Heartbeat. If config named that type, it would be linked into every
+// program.
 type heartbeat interface {
 	probes.Probe
 	Deadline(from time.Time) time.Time
@@ -79,7 +80,7 @@ type checkConfig struct {
 	failureThreshold, successThreshold int
 }
 
-// configure applies the options, and returns all that is wrong with them.
+// configure applies the options. Its error joins all errors of the options.
 func configure(opts []Option) (*config, error) {
 	c := &config{
 		prefix:      "/api/health",
@@ -108,7 +109,7 @@ func configure(opts []Option) (*config, error) {
 	return c, nil
 }
 
-// validate checks what depends on more than one option.
+// validate applies the rules that concern more than one option.
 func (c *config) validate() error {
 	names := map[string]bool{}
 	errs := c.validateChecks(names)
@@ -122,7 +123,7 @@ func (c *config) validate() error {
 	return errors.Join(errs...)
 }
 
-// validateChecks also fills in the defaults of the checks, and their names.
+// validateChecks validates the checks, sets their defaults, and adds their names to names.
 func (c *config) validateChecks(names map[string]bool) (errs []error) {
 	for i := range c.checks {
 		check := &c.checks[i]
@@ -140,7 +141,8 @@ func (c *config) validateChecks(names map[string]bool) (errs []error) {
 	return errs
 }
 
-// validateNames checks the names of checks that an option was given. consists is the beginning of the rule.
+// validateNames validates names of checks that an option was given. consists begins the rule in the error,
+// such as "readiness depends on".
 func validateNames(call, consists string, given []string, names map[string]bool) (errs []error) {
 	for i, name := range given {
 		if !names[name] {
@@ -154,7 +156,7 @@ func validateNames(call, consists string, given []string, names map[string]bool)
 	return errs
 }
 
-// validateOffer returns an error for an endpoint that no option has added.
+// validateOffer returns an error if the endpoint needs an option which is missing.
 func (c *config) validateOffer(e Endpoint) error {
 	if e.option() == "" || c.has(e) {
 		return nil
@@ -177,7 +179,8 @@ func (c *config) validateAlias(path string, e Endpoint) (errs []error) {
 	return errs
 }
 
-// complete fills in the defaults of a check: those of its probe, and then the service's.
+// complete sets the unset values of a check: from the Defaults of its probe, or else from the options for all
+// checks.
 func (c *config) complete(check *checkConfig) error {
 	err := check.applyDefaults()
 	if check.timeout == 0 {
@@ -193,7 +196,7 @@ func (c *config) complete(check *checkConfig) error {
 	return err
 }
 
-// applyDefaults fills in what the probe sets where the options have set nothing.
+// applyDefaults takes from the probe's Defaults the values that no option has set.
 func (c *checkConfig) applyDefaults() error {
 	defaults, err := defaultsOf(c.probe)
 	if err != nil {
@@ -206,7 +209,7 @@ func (c *checkConfig) applyDefaults() error {
 	return nil
 }
 
-// call names a check's option in an error.
+// call returns the check's option as errors quote it.
 func (c *checkConfig) call() string {
 	if c.option == "WithCheck" {
 		return fmt.Sprintf("WithCheck(%q)", c.name)
@@ -267,7 +270,7 @@ func (c *config) isPublic(e Endpoint) bool {
 	return c.public == nil || slices.Contains(c.public, e) || e.isGroup() && slices.Contains(c.public, Groups)
 }
 
-// longestTimeout returns the longest timeout of the checks, zero without one.
+// longestTimeout returns the longest timeout of the checks, or zero if there are no checks.
 func (c *config) longestTimeout() (longest time.Duration) {
 	for i := range c.checks {
 		longest = max(longest, c.checks[i].timeout)

@@ -10,7 +10,8 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Every face keeps the same contract. That of Echo v5 is held to it in echov5.
+// The endpoints keep the same contract in every way to add them. The tests of module echov5 do this for Echo
+// v5.
 func TestContract(t *testing.T) {
 	faces := map[string]func(h *echohealth.Health) http.Handler{
 		"Echo v4, Use": func(h *echohealth.Health) http.Handler {
@@ -55,7 +56,7 @@ func contractApplication() *echo.Echo {
 	return e
 }
 
-// plainApplication is the same on net/http.
+// plainApplication is the same application on net/http.
 func plainApplication(w http.ResponseWriter, r *http.Request) {
 	status, text := http.StatusNotFound, "the application's 404"
 	switch r.URL.Path {

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// chooser is a probe with defaults of its own, which fails.
+// chooser is a failing probe that has the method Defaults.
 type chooser struct {
 	defaults func() probes.Defaults
 	runs     atomic.Int64
@@ -37,7 +37,7 @@ func TestDefaultsOfAProbe(t *testing.T) {
 		defaults probes.Defaults
 		opts     []echohealth.CheckOption
 		more     []echohealth.Option
-		runs     int64 // in 2 minutes
+		runs     int64 // how many runs there are in 2 minutes
 		ready    bool
 		status   echohealth.Status
 	}{

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// known are the packages that the documents' Go blocks may name.
+// known has the packages that the documents' Go blocks may use.
 var known = map[string]string{
 	"bytes": "bytes",
 	"amqp":  "github.com/rabbitmq/amqp091-go", "amqpprobe": module + "/probes/amqpprobe", "celeryprobe": module + "/probes/celeryprobe", "context": "context",
@@ -23,7 +23,7 @@ var known = map[string]string{
 	"sqlprobe": module + "/probes/sqlprobe", "time": "time", "tls": "crypto/tls", "x509": "crypto/x509", "certprobe": module + "/probes/certprobe",
 }
 
-// given are the variables that a block may use without having made them.
+// given has the variables that a block may use although it does not declare them.
 var given = map[string]string{
 	"pool": "*pgxpool.Pool", "rdb": "redis.UniversalClient", "db": "*sql.DB", "health": "*echohealth.Health", "router": "http.Handler",
 	"e": "*echo.Echo", "daysLeft": "func(context.Context) (int, error)", "waitingTasks": "func(context.Context) (int, error)", "conn": "*amqp.Connection",
@@ -34,12 +34,12 @@ var given = map[string]string{
 
 var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 
-// testedElsewhere are the pages whose blocks import what this module does not require: e2e, e2e/recipes and e2e/traces
-// test them.
+// testedElsewhere has the pages whose blocks import packages that this module does not require. The modules
+// e2e, e2e/recipes and e2e/traces test these pages.
 var testedElsewhere = []string{"docs/grpc.md", "docs/recipes.md", "docs/coming-from.md", "docs/traces.md"}
 
-// TestDocumentsCompile builds every Go block of the README, the documents and the packages' own READMEs, and runs
-// those of docs/testing.md, which are tests.
+// TestDocumentsCompile builds every Go block of the README, the documents and the packages' own READMEs. It
+// runs the blocks of docs/testing.md, because they are tests.
 func TestDocumentsCompile(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds every block")
@@ -77,7 +77,8 @@ func TestDocumentsCompile(t *testing.T) {
 	t.Logf("%d blocks, %d of them tests", len(packages), len(tests))
 }
 
-// scratch is a directory in this module, so that what is written there may import it, and which "./..." leaves out.
+// scratch makes a directory in this module, so that code there may import the module. "./..." does not
+// include the directory.
 func scratch(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(".", "_scratch-")
@@ -86,8 +87,9 @@ func scratch(t *testing.T) string {
 	return dir
 }
 
-// program makes a compiling file of a block: a whole file is left as it is; imports with declarations get a package clause;
-// statements get a function around them, the imports that they name, and the variables that they are given.
+// program returns a file that compiles from a block. A whole file is left as it is. Imports with declarations
+// get a package clause. Statements get a function around them, the imports that they use, and the given
+// variables.
 func program(block string) string {
 	if strings.HasPrefix(block, "package ") {
 		return block

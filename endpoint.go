@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Endpoint is one kind of answer: for WithPublic and WithAlias.
+// Endpoint names a kind of answer. WithPublic, WithAlias and Health.Shows take it as an argument.
 type Endpoint string
 
 // The endpoints.
@@ -32,10 +32,10 @@ func Group(name string) Endpoint { return groupPrefix + Endpoint(name) }
 
 const groupPrefix = Groups + "/"
 
-// isGroup reports whether it is the endpoint of one group.
+// isGroup reports whether e is the endpoint of one group.
 func (e Endpoint) isGroup() bool { return strings.HasPrefix(string(e), string(groupPrefix)) }
 
-// option returns the option that adds the endpoint, or "" if it is always there.
+// option returns the option that adds the endpoint, or "" if the endpoint needs no option.
 func (e Endpoint) option() string {
 	if e.isGroup() {
 		return "WithGroup(" + strconv.Quote(string(e[len(groupPrefix):])) + ", …)"

@@ -22,7 +22,8 @@ var (
 	unready   = regexp.MustCompile(`^/api/health/(ready|checks/redis)/?$`)
 )
 
-// FuzzRequest: whatever a request is, the contract says what it is answered, and nobody gets in by a header.
+// FuzzRequest checks that every request gets the answer of the contract, and that no header gets a client
+// past a guard.
 func FuzzRequest(f *testing.F) {
 	const token = "s3cret"
 	h, err := echohealth.New(quiet, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(well), echohealth.WithRedis(failing(syscall.ECONNREFUSED)),
@@ -63,7 +64,7 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// expected is what the contract says.
+// expected returns the status that the contract demands.
 func expected(method, path string, invited bool) int {
 	reads := method == http.MethodGet || method == http.MethodHead
 	switch {
@@ -79,7 +80,7 @@ func expected(method, path string, invited bool) int {
 	return http.StatusOK
 }
 
-// hasToken reads the header as RFC 6750 and RFC 7617 say.
+// hasToken reports whether the header has the token as in RFC 6750 or RFC 7617.
 func hasToken(r *http.Request) bool {
 	_, password, ok := r.BasicAuth()
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
@@ -92,7 +93,7 @@ func isNear(peer string) bool {
 	return err == nil && netip.MustParsePrefix("10.0.0.0/8").Contains(address.Unmap().WithZone(""))
 }
 
-// FuzzOptions: whatever an option is given, New says what is wrong with it, or the Health that comes out of it answers.
+// FuzzOptions checks that New either returns an error for the options, or a Health that answers.
 func FuzzOptions(f *testing.F) {
 	f.Add("redis", "/api/health", "/readyz", "ready", "data", "/", "s3cret", "10.0.0.0/8", "1.4.2", int64(time.Second), int64(time.Second), int64(0), 3, 1, 90.0, 95.0)
 	f.Add("", "", "", "", "", "", "", "", "", int64(0), int64(0), int64(0), 0, 0, 0.0, 0.0)

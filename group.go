@@ -10,14 +10,14 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// WithGroup answers /groups/NAME/ below the prefix as /ready/ is answered, but for exactly these checks: 503
-// while one of them is an Error, and while the service starts or drains. A group is for a part of the
-// service, such as its payments. Health.Available says the same in code. WithGuard applies. A check may be
-// in several groups, and this changes nothing else: readiness does not depend on groups.
+// WithGroup adds a group of checks for a part of the service, such as its payments. /groups/NAME/ below the
+// prefix answers as /ready/ does, but for exactly these checks: 503 while one of them is an Error, and while
+// the service starts or drains. WithGuard applies. Health.Available reports in code whether no check of the
+// group is an Error. A check may be in several groups. Groups have no effect on readiness.
 //
-// The name must follow the rules of WithCheck and must not be that of a check. A group must have at least
-// one check. An unknown check, a check that is given twice and a second group with the same name are
-// errors. Another name adds a group.
+// The name must follow the rules of WithCheck and must not be that of a check. A group must have at least one
+// check. An unknown check, a check that is given twice and a second group with the same name are errors. Each
+// use with another name adds a group.
 func WithGroup(name string, checks ...string) Option {
 	checks = slices.Clone(checks)
 	return func(c *config) error {
@@ -58,7 +58,7 @@ func groupRoute(m *monitor, g *group, showErrors bool) *route {
 	return &route{endpoint: Group(g.name), answerer: readyAnswer(m, g.checks, showErrors)}
 }
 
-// reportGroups judges the groups by the results of all checks.
+// reportGroups returns the state of each group. results are those of m.checks.
 func reportGroups(m *monitor, phase phase, results []*engine.Result) (reports []GroupReport) {
 	for _, g := range m.groups {
 		own := make([]*engine.Result, len(g.checks))
@@ -70,12 +70,13 @@ func reportGroups(m *monitor, phase phase, results []*engine.Result) (reports []
 	return reports
 }
 
-// oldest is the maximum age of a result that available uses, unless the result is fresh for longer: time
-// enough for the run that a call starts to end, even if calls come rarely.
+// oldest is the maximum age of a result that available uses although it is not fresh. A call starts a run and
+// does not wait for it. So even if calls are a minute apart, each can use the result of the run that the
+// previous call started.
 const oldest = time.Minute
 
-// available reports whether no check's last result is an Error. It starts the due runs, and waits for a run
-// only if the check has no result or its result is older than oldest.
+// available reports whether no check's last result is an Error. It starts the due checks. It waits for a
+// check only if the check has no result, or if the result is not fresh and older than oldest.
 func (g *group) available(ctx context.Context, e *engine.Engine) bool {
 	if e.Closed() {
 		return false

@@ -28,14 +28,14 @@ func TestGroups(t *testing.T) {
 	tests := []struct {
 		path string
 		code int
-		body string // a pattern
+		body string // a regular expression
 	}{
 		{"/api/health/groups/payment", 200, `\{"status":"ready",` + timestamp +
 			`,"checks":\{"slow":\{"status":"warning",[^}]*\},"database":\{"status":"ok",[^}]*\}\}\}`},
 		{"/payz", 200, `\{"status":"ready",.*`},
 		{"/api/health/groups/cart", 503, `\{"status":"not_ready",` + timestamp + `,"checks":\{"redis":\{"status":"error",` +
 			`"reason":"connection_refused",[^}]*\},"database":\{"status":"ok",[^}]*\}\}\}`},
-		{"/api/health/ready", 200, `\{"status":"ready",.*`}, // groups change nothing else
+		{"/api/health/ready", 200, `\{"status":"ready",.*`}, // the answers of other endpoints do not change
 		{"/api/health/detailed", 200, `.*,"groups":\{"payment":\{"status":"ready","checks":\["slow","database"\]\},` +
 			`"cart":\{"status":"not_ready","checks":\["redis","database"\]\}\}\}`},
 		{"/api/health/groups", 404, `\{"error":"not_found"\}`},
@@ -61,7 +61,7 @@ func TestGroups(t *testing.T) {
 	assert.False(t, h.Available(t.Context(), "payment"))
 }
 
-// The answers of a group share runs with all others, and run what else is due.
+// Answers of a group use the results of other looks, and start all due checks.
 func TestGroupsShareRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		database, redis := &counting{}, &counting{}
@@ -138,7 +138,7 @@ func TestInvalidGroups(t *testing.T) {
 	}
 }
 
-// Available uses the last results, starts what is due, and waits only where nothing recent is known.
+// Available uses the last results, starts the due checks, and waits only for a check without a recent result.
 func TestAvailable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var down atomic.Bool
@@ -189,7 +189,7 @@ func TestAvailable(t *testing.T) {
 	})
 }
 
-// A hung check costs one wait of its timeout, and nothing from then on.
+// For a check that hangs, the first call of Available waits for the timeout, and later calls do not wait.
 func TestAvailableOfAHungCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})

@@ -14,10 +14,10 @@ import (
 	"github.com/echo-probes/echohealth/internal/redact"
 )
 
-// Guard decides who may see more than live, ready and startup. Allow runs on the goroutine of the request,
-// also for readiness, which shows a refused request only the status. So Allow must return fast, must not do
-// I/O, and must be safe for concurrent use. It is not called for live and startup. A panic in Allow refuses
-// the request, and the first one is logged. If a Guard has a method Validate() error, New calls it.
+// Guard decides which requests may see more than live, ready and startup. Allow is called on the request's
+// goroutine, for every endpoint but live and startup. A refused request for ready gets only the status. Allow
+// must return fast, must not do I/O, and must be safe for concurrent use. A panic in Allow refuses the
+// request, and the first one is logged. If a Guard has a method Validate() error, New calls it.
 type Guard interface {
 	Allow(*http.Request) bool
 }
@@ -48,7 +48,7 @@ func BearerToken(token string) Guard {
 
 type bearerToken struct {
 	invalid error
-	sum     [sha256.Size]byte // of equal length for all tokens, so that not even the length can be timed
+	sum     [sha256.Size]byte // equally long for all tokens, so that a comparison's time hides their length
 }
 
 func validToken(token string) error {
@@ -87,10 +87,10 @@ func (b *bearerToken) takesToken() bool { return true }
 //
 // Behind a proxy the connection comes from the proxy, and any client can write the headers that name the
 // original client. So Networks refuses a request with a forwarding header: Via, Forwarded, X-Real-Ip,
-// X-Forwarded-For and all other headers that begin with X-Forwarded-, and those of the large providers. A
-// proxy that adds none of them passes everyone through with its own address: do not list the address of
-// such a proxy, or a network that contains it. A request over a Unix socket has no address and is refused.
-// No network, and a network that cannot be parsed, are errors of New.
+// X-Forwarded-For and all other headers that begin with X-Forwarded-, and the headers of the large providers.
+// If a proxy adds none of these headers, all its clients appear with the proxy's address. Do not list the
+// address of such a proxy, or a network that contains it. A request over a Unix socket has no address and is
+// refused. No network, and a network that cannot be parsed, are errors of New.
 func Networks(cidrs ...string) Guard {
 	n := &networks{}
 	if len(cidrs) == 0 {
@@ -116,7 +116,7 @@ type networks struct {
 	invalid  error
 }
 
-// forwarding are the headers of proxies that don't begin with X-Forwarded-, as net/http writes them.
+// forwarding has the canonical names of the forwarding headers that do not begin with X-Forwarded-.
 var forwarding = map[string]bool{
 	"Forwarded": true, "Via": true, "X-Real-Ip": true,
 	"X-Original-Forwarded-For": true, "X-Client-Ip": true, "X-Cluster-Client-Ip": true,

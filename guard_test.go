@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// visitor makes a request of somebody.
+// visitor returns a request from the address peer with these headers.
 func visitor(peer string, header ...string) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "/api/health/detailed/", nil)
 	r.RemoteAddr = peer
@@ -154,7 +154,7 @@ func TestGuards(t *testing.T) {
 	}
 }
 
-// as asks for path as somebody.
+// as sends a copy of the request for path.
 func as(handler http.Handler, somebody *http.Request, path string) *httptest.ResponseRecorder {
 	r := somebody.Clone(somebody.Context())
 	r.URL.Path = path
@@ -163,7 +163,7 @@ func as(handler http.Handler, somebody *http.Request, path string) *httptest.Res
 	return w
 }
 
-// What is open to everybody and not public is not there, for friends and others alike.
+// An endpoint that needs no guard and is not public is 404, with and without the token.
 func TestAGuardRefusesNeitherLiveNorStartup(t *testing.T) {
 	h := newHealth(t, echohealth.WithGuard(echohealth.BearerToken("s3cret")), echohealth.WithPublic(echohealth.Ready))
 	for path, code := range map[string]int{"/api/health/live": 404, "/api/health/startup": 404, "/api/health/ready": 200, "/api/health/detailed": 401} {
@@ -171,7 +171,7 @@ func TestAGuardRefusesNeitherLiveNorStartup(t *testing.T) {
 	}
 }
 
-// A guard that panics locks nobody out of what is open to everybody, and live and startup don't even ask it.
+// A guard that panics refuses only what guards protect. Live and startup do not call it.
 func TestBrokenGuards(t *testing.T) {
 	var log logBuffer
 	var asked []string
@@ -263,7 +263,7 @@ func TestAlias(t *testing.T) {
 	assert.Equal(t, 405, request(e, http.MethodPost, "/readyz").Code)
 }
 
-// Some balancers can ask for / and nothing else.
+// Some load balancers can request only the path /.
 func TestAliasOfTheRoot(t *testing.T) {
 	h := newHealth(t, quiet, echohealth.WithRedis(failing(errors.New("down"))),
 		echohealth.WithAlias("/", echohealth.Live), echohealth.WithAlias("/readyz", echohealth.Ready))

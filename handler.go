@@ -10,10 +10,10 @@ import (
 	"sync/atomic"
 )
 
-// TryServe answers r if its path is the prefix, below the prefix, or an alias, and reports whether it did.
-// It does not touch any other request, except that it adds the header "Connection: close" while the service
-// is draining. Adapters to web frameworks call it for every request, so that Shutdown knows through which
-// servers the application's requests come.
+// TryServe answers r if its path is the prefix, below the prefix, or an alias, and reports whether it did. It
+// leaves any other request to the caller, but adds the header "Connection: close" to its answer while the
+// service drains. Adapters for web frameworks must call it for every request, because it also records the
+// http.Server of the application's requests for Shutdown.
 func (h *Health) TryServe(w http.ResponseWriter, r *http.Request) bool {
 	if h.answers(w, r) {
 		return true
@@ -24,7 +24,7 @@ func (h *Health) TryServe(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// answers is TryServe for a server that Shutdown need not wait for.
+// answers does the same as TryServe, but does not record the http.Server for Shutdown.
 func (h *Health) answers(w http.ResponseWriter, r *http.Request) bool {
 	path, ok := h.router.below(r.URL.Path)
 	h.announceDrain(w, r, ok)
@@ -35,7 +35,7 @@ func (h *Health) answers(w http.ResponseWriter, r *http.Request) bool {
 	return ok
 }
 
-// adviseOnServer logs the advice on the server of the first health request. The flag says that there was one.
+// adviseOnServer logs the advice on the server of the first health request. asked records that there was one.
 func (h *Health) adviseOnServer(r *http.Request, asked *atomic.Bool) {
 	if asked.Load() || !asked.CompareAndSwap(false, true) {
 		return
@@ -52,11 +52,13 @@ func (h *Health) Handles(r *http.Request) bool {
 	return ok
 }
 
-// Shows reports whether the middleware would answer this request, were it for this endpoint: the endpoint
-// exists, is one of WithPublic's, and the guards of WithGuard allow the request. Live, ready and startup need
-// no guard's leave. Checks and Groups stand for all of theirs. It is for adapters that show the results over
-// another protocol, and make the request of what they know of their client. r must not be nil. It is safe to
-// call it from any goroutine, and it runs no check.
+// Shows reports whether the middleware would show endpoint e to a client that sends r. It ignores which
+// endpoint the path of r belongs to. The endpoint must exist and be public (see WithPublic), and the guards
+// of WithGuard must allow r. No guard is asked for Live, Ready and Startup. Checks stands for all checks, and
+// Groups for all groups.
+//
+// Shows is for adapters to other protocols, which make r from what they know of their client. r must not be
+// nil. Shows runs no check and may be called from any goroutine.
 func (h *Health) Shows(e Endpoint, r *http.Request) bool {
 	if !h.config.offers(e) || !h.config.isPublic(e) {
 		return false
@@ -64,20 +66,22 @@ func (h *Health) Shows(e Endpoint, r *http.Request) bool {
 	return e == Live || e == Ready || e == Startup || h.router.refusal(r) == nil
 }
 
-// concerns reports whether TryServe could have anything to do for a request. It is small enough to be
-// inlined, so that it costs an application's own request no call.
+// concerns reports whether TryServe must be called for a request. It is small enough to be inlined, so that
+// an application's own request costs no function call.
 func (h *Health) concerns(r *http.Request) bool {
 	return strings.HasPrefix(r.URL.Path, h.prefix) || h.aliased || h.unknownServer(r)
 }
 
-// unknownServer reports whether the server of an application's request is to be noted for Shutdown: that of
-// the first request, of each request over HTTP/2 without TLS, and of each request in the drain.
+// unknownServer reports whether the server of an application's request must be recorded for Shutdown. This
+// holds for the first request, for each request during the drain, and for each request over HTTP/2 without
+// TLS.
 func (h *Health) unknownServer(r *http.Request) bool {
 	return h.serving.looks.Load() || r.ProtoMajor == 2 && r.TLS == nil
 }
 
-// announceDrain asks the client to close its kept-alive connection, so that its next request reaches
-// another instance. An application's own request to upgrade the connection is left to closesUnlessUpgraded.
+// announceDrain asks the client of a draining service to close its kept-alive connection, so that its next
+// request reaches another instance. For an application's own request to upgrade the connection, upgradeWriter
+// does this, because an upgrade must not get the header.
 func (h *Health) announceDrain(w http.ResponseWriter, r *http.Request, ours bool) {
 	if h.monitor.draining.Load() && (ours || !upgrades(r)) {
 		w.Header()["Connection"] = connectionClose
@@ -97,7 +101,7 @@ func (h *Health) closesUnlessUpgraded(r *http.Request) bool {
 	return h.monitor.draining.Load() && upgrades(r)
 }
 
-// ServeHTTP answers the health endpoints, and every other request with 404. Use it for a port of its own.
+// ServeHTTP answers the health endpoints, and every other request with 404. Use it for a separate port.
 // WithGuard and WithPublic apply. For a port that only trusted clients reach, see Private.
 func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !h.answers(w, r) {
@@ -108,9 +112,9 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // PrivateOption configures the handler of Private.
 type PrivateOption func(*private)
 
-// ShowErrors adds the member "error" to each check and metric that is not ok and has an error: the text of
-// the log, with passwords masked, and at most 1 KiB of it. The text may name hosts, users, databases and
-// paths. Only clients that may read the log must reach the port.
+// ShowErrors adds the member "error" to each check and metric that is not ok and has an error. Its text is
+// that of the log, with passwords masked, cut to 1 KiB. The text may name hosts, users, databases and paths.
+// So only clients that may read the log must be able to reach the port.
 func ShowErrors() PrivateOption {
 	return func(p *private) { p.errors = true }
 }
@@ -120,7 +124,7 @@ type private struct {
 	health *Health
 	errors bool
 	routes map[string]*route
-	asked  atomic.Bool // there was a request
+	asked  atomic.Bool // there has been a request
 }
 
 // Private returns a handler that answers all endpoints, regardless of WithGuard and WithPublic, and every
@@ -156,8 +160,8 @@ func (p *private) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	notFound.write(w, r)
 }
 
-// Wrap returns a handler that answers the health endpoints and passes every other request on to next, for
-// any stack of net/http. It panics if next is nil.
+// Wrap returns a handler that answers the health endpoints and passes every other request on to next. Use it
+// with any router of net/http handlers. It panics if next is nil.
 func (h *Health) Wrap(next http.Handler) http.Handler {
 	if next == nil {
 		panic("echohealth: Wrap(nil): the handler must not be nil; a Health is a handler by itself")

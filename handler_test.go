@@ -25,18 +25,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// quiet keeps what a test provokes out of its output.
+// quiet discards the log, so that the failures that a test causes are not in its output.
 var quiet = echohealth.WithLogger(slog.New(slog.DiscardHandler))
 
 const timestamp = `"timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`
 
 func TestPaths(t *testing.T) {
 	h := newHealth(t, quiet, echohealth.WithDatabase(well), echohealth.WithRedis(failing(syscall.ECONNREFUSED)),
-		echohealth.WithCPUThreshold(echohealth.Never, echohealth.Never)) // or a busy machine would change a word
+		echohealth.WithCPUThreshold(echohealth.Never, echohealth.Never)) // a busy machine must not cause a warning
 	tests := []struct {
 		path string
 		code int
-		body string // a pattern
+		body string // a regular expression
 	}{
 		{"/live", 200, `\{"status":"alive",` + timestamp + `\}`},
 		{"/ready", 503, `\{"status":"not_ready",` + timestamp + `,"checks":\{` +
@@ -90,7 +90,7 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// withoutLength removes what may differ between two answers: a figure may have a digit more a second later.
+// withoutLength removes Content-Length, because a figure may have one more digit a second later.
 func withoutLength(h http.Header) { h.Del("Content-Length") }
 
 func TestPathsThatAreNotOurs(t *testing.T) {
@@ -141,7 +141,7 @@ func TestMembersOfACheck(t *testing.T) {
 	})
 }
 
-// fixed is a probe that always finds the same, after a while.
+// fixed is a probe that always returns the same result, after a delay.
 type fixed struct {
 	result probes.Result
 	takes  time.Duration
@@ -245,7 +245,7 @@ func TestADocumentIsWrittenOncePerReport(t *testing.T) {
 		first := readyBody(h)
 		time.Sleep(300 * time.Millisecond)
 		assert.Same(t, &first[0], &readyBody(h)[0], "the very same bytes")
-		get(h, "/api/health/detailed") // runs the other check, which is not on the page
+		get(h, "/api/health/detailed") // runs the check of Redis, which the page does not show
 		assert.Same(t, &first[0], &readyBody(h)[0])
 		time.Sleep(time.Second)
 		second := readyBody(h)
@@ -254,7 +254,7 @@ func TestADocumentIsWrittenOncePerReport(t *testing.T) {
 	})
 }
 
-// readyBody returns the bytes that were written, and not a copy of them.
+// readyBody returns the slice itself that the handler writes, not a copy.
 func readyBody(handler http.Handler) []byte {
 	w := &keeping{discard: newDiscard()}
 	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/health/ready", nil))
@@ -271,7 +271,7 @@ func (k *keeping) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// A timestamp says when the report was made: it is never more than a second old, however long the results serve.
+// A timestamp is the time of the report. It is at most a second old, however long the results are fresh.
 func TestTimestampsAreOfTheseDays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
@@ -294,7 +294,8 @@ func TestTimestampsAreOfTheseDays(t *testing.T) {
 	})
 }
 
-// What is due without being shown has the answer looked at anew, and does not make it live longer.
+// If a check is due that an answer does not show, the answer is made again, but its timestamp is still at
+// most a second old.
 func TestATimestampIsASecondOldAtMost(t *testing.T) {
 	for _, takes := range []time.Duration{0, 500 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
@@ -302,7 +303,7 @@ func TestATimestampIsASecondOldAtMost(t *testing.T) {
 			h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(),
 				echohealth.WithDatabase(well, echohealth.FreshFor(10*time.Second)),
 				echohealth.WithRedis(other, echohealth.FreshFor(300*time.Millisecond+takes), echohealth.Optional()))
-			time.Sleep(999 * time.Millisecond) // of the first timestamp the answer shows none
+			time.Sleep(999 * time.Millisecond) // because the timestamp is cut to a second
 			for range 200 {
 				for _, path := range []string{"/api/health/ready", "/api/health/live"} {
 					var body struct{ Timestamp time.Time }
@@ -359,7 +360,7 @@ func runsInFlight() int {
 	return bytes.Count(stacks, []byte("engine.(*Check).execute("))
 }
 
-// The same with real time: 200 requests over a real server.
+// The same in real time, with 200 requests over a real server.
 func TestAHungProbeOverHTTP(t *testing.T) {
 	hang := make(chan struct{})
 	h := newHealth(t, quiet, echohealth.WithRedis(deaf(hang), echohealth.Timeout(200*time.Millisecond)))
@@ -367,7 +368,7 @@ func TestAHungProbeOverHTTP(t *testing.T) {
 	server := httptest.NewServer(h)
 	defer server.Close()
 	client := server.Client()
-	client.Timeout = time.Minute // whoever waited for the check would wait until the end of the test
+	client.Timeout = time.Minute // a request that waits for the probe fails the test
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var slowest time.Duration
@@ -434,7 +435,7 @@ func logTo(w io.Writer) echohealth.Option {
 	return echohealth.WithLogger(slog.New(slog.NewTextHandler(w, nil)))
 }
 
-// Nothing of an error is in an answer but its word, whatever the error says.
+// An answer contains no part of an error but its reason.
 func TestNothingSecretIsAnswered(t *testing.T) { synctest.Test(t, nothingSecretIsAnswered) }
 
 func nothingSecretIsAnswered(t *testing.T) {
@@ -457,7 +458,7 @@ func nothingSecretIsAnswered(t *testing.T) {
 	assert.NotContains(t, log.String(), "s3cret", "but for the password")
 }
 
-// The log, since and last_ok tell of an outage from its beginning to its end.
+// The log, since and last_ok show the beginning and the end of an outage.
 func TestSinceAndLastOK(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down := false

@@ -32,23 +32,24 @@ type Health struct {
 	monitor  *monitor
 	notifier *notifier
 	router   *router
-	features map[Endpoint]any // the state of each feature, by its endpoint
+	features map[Endpoint]any // what feature.add returned, by the feature's endpoint
 
 	countersOnce sync.Once
-	counters     any // those of Metrics, once it was called
+	counters     any // a *exposition.Counters after the first call of Metrics
 	serving      serving
-	asked        atomic.Bool // there was a health request
-	unknownGroup sync.Once   // logs the first
+	asked        atomic.Bool // there has been a health request
+	unknownGroup sync.Once   // logs only the first call with an unknown group
 
-	prefix  string // of config: read on the path of every request
+	prefix  string // a copy of config.prefix, because every request reads it
 	aliased bool   // there are aliases
 
 	closeOnce sync.Once
 	closeErr  error
 }
 
-// New returns a Health with these options. Its error joins the errors of all options. New logs the advice
-// of the probes. No check runs, and no function of WithOnChange is called, before New has returned.
+// New returns a Health with these options. Its error joins the errors of all options. New logs the advice of
+// the probes (see probes.Probe). No check runs, and no function of WithOnChange is called, before New has
+// returned.
 //
 // Call Close when the service ends.
 func New(opts ...Option) (*Health, error) {
@@ -77,7 +78,7 @@ func New(opts ...Option) (*Health, error) {
 	return h, nil
 }
 
-// addFeatures adds the endpoints of the options that have one of their own.
+// addFeatures adds the endpoints that options such as WithHistory add.
 func (h *Health) addFeatures() {
 	for _, feature := range h.config.features {
 		if h.features == nil {
@@ -88,7 +89,8 @@ func (h *Health) addFeatures() {
 	}
 }
 
-// begin starts the schedule after startDelay, and reports a readiness that begins as "starting".
+// begin starts the looks of WithBackground after startDelay. With a startup gate it then also reports that the
+// service is not ready.
 func (h *Health) begin() {
 	if h.monitor.gated {
 		began := time.Now()
@@ -107,20 +109,21 @@ func (h *Health) begin() {
 func (h *Health) Report(ctx context.Context) Report { return h.monitor.now(ctx) }
 
 // Last returns a Report of the last results, however old. It is not a look: it runs nothing and does not
-// wait. A check or metric that has not run has an empty Status, which is treated as an Error.
+// wait. A check or metric that has not run has an empty Status, which counts as an Error in Report.Status and
+// Report.Ready.
 func (h *Health) Last() Report { return h.monitor.last() }
 
 // Ready returns what /ready/ answers. It is a look, as Report is, but waits only for the checks that
 // readiness depends on. If ctx ends first, an unfinished check counts as an Error only in this answer.
 func (h *Health) Ready(ctx context.Context) bool {
 	if h.monitor.phase() == draining {
-		return false // a draining readiness runs nothing
+		return false // during the drain readiness runs no check
 	}
 	results := h.monitor.look(ctx, h.monitor.gating).Results
 	return h.monitor.phase().ready(results)
 }
 
-// Alive returns what /live/ answers: false only while a heartbeat of WithLiveness is late.
+// Alive returns what /live/ answers: false only while a loop of WithLiveness hangs.
 func (h *Health) Alive() bool { return h.monitor.alive() }
 
 // Check returns what /checks/NAME/ answers. It is a look, as Report is, but waits only for this check. The
@@ -129,21 +132,21 @@ func (h *Health) Check(ctx context.Context, name string) (Check, error) {
 	return h.monitor.check(ctx, name)
 }
 
-// Available reports whether no check of a group of WithGroup is an Error. Ask it before work that needs the
-// group, to answer at once instead of after a timeout:
+// Available reports whether no check of a group of WithGroup is an Error. Call it before work that needs the
+// group, so that a request fails immediately instead of after a timeout:
 //
 //	if !health.Available(ctx, "payment") {
 //		return echo.NewHTTPError(http.StatusServiceUnavailable, "payments are not available now")
 //	}
 //
-// It is made for every request: it allocates nothing, uses the last results, and starts the runs that are
-// due without waiting for them. It waits, as Report does, only for a check without a result, and for one
-// whose result is over a minute old and not fresh. Unlike /groups/NAME/ it does not say false while the
-// service starts or drains, because requests are still served then. It is false for an unknown group, which
-// is logged once, and after Close.
+// It is cheap enough for every request: it uses the last results, starts the due checks without waiting for
+// them, and allocates nothing while the results are fresh. It waits for a check only if the check has no
+// result, or if the result is over a minute old and not fresh. Unlike /groups/NAME/, it ignores whether the
+// service starts or drains, because requests are still served then. It is false after Close, and for an
+// unknown group, which is logged once.
 //
-// It is not a substitute for timeouts, or for handling errors: a result may be as old as its freshness, and a
-// check may fail where a request would not. Leave it out if the request fails fast by itself.
+// It does not replace timeouts and error handling. The dependency may have failed since the last result, and
+// a check may fail although a request would succeed. Do not use it if the request fails fast by itself.
 func (h *Health) Available(ctx context.Context, group string) bool {
 	for _, g := range h.monitor.groups {
 		if g.name == group {
@@ -167,15 +170,15 @@ func (h *Health) OnChange(f func(Change)) {
 }
 
 const (
-	runGrace   = time.Second             // how long Close waits for runs that have been cancelled
-	closeGrace = 1500 * time.Millisecond // and then for the probes' own Close, which our own bound by 1 s
-	tellGrace  = 500 * time.Millisecond  // and for the log and the functions of WithOnChange
+	runGrace   = time.Second             // how long Close waits for cancelled runs
+	closeGrace = 1500 * time.Millisecond // how long it then waits for the probes' Close
+	tellGrace  = 500 * time.Millisecond  // how long it then waits for the log and for WithOnChange
 )
 
 // Close cancels all runs and closes what the probes own, but nothing that the application gave them.
-// Afterwards /live/ answers 200, /ready/ answers 503, every check has the reason "stale", and no check
-// runs. Nothing is logged and no function of WithOnChange is called any more, and neither reports that
-// Close made the service not ready.
+// Afterwards /live/ answers 200, /ready/ answers 503, every check has the reason "stale", and no check runs.
+// After Close nothing is logged and no function of WithOnChange is called. The change of readiness that Close
+// causes is not reported either.
 //
 // Close takes at most 3 s. Its error names the probes that still run or failed to close, and says whether
 // the logger or a function of WithOnChange did not return. It wraps ErrLeftAlone if something did not end
@@ -197,8 +200,8 @@ func (h *Health) Close() error {
 // Closed reports whether Close was called.
 func (h *Health) Closed() bool { return h.monitor.engine.Closed() }
 
-// closeProbes closes all probes at once and each of them once. It waits at most closeGrace, because a probe
-// may own a connection to a host that does not answer.
+// closeProbes closes all probes at the same time, and a probe of several checks only once. It waits at most
+// closeGrace, because a probe may own a connection to a host that does not answer.
 func (h *Health) closeProbes() error {
 	closers := h.closers()
 	overdue, cancel := context.WithTimeout(context.Background(), closeGrace)
@@ -246,7 +249,8 @@ func closeProbe(name string, closer io.Closer) error {
 	})
 }
 
-// advise logs the advice of the probes, and which of our own probes have the name of another kind.
+// advise logs the advice of the probes. It also logs a warning if a probe of this module is in the wrong
+// option, such as a Redis probe in WithDatabase.
 func (h *Health) advise() {
 	for _, check := range h.config.checks {
 		for _, line := range append(misplaced(check.name, check.probe), advice(check.probe)...) {
@@ -268,13 +272,13 @@ func advice(probe probes.Probe) (lines []string) {
 	return lines
 }
 
-// kinds are the default names of checks, and the packages of our own probes for each.
+// kinds lists the default names of checks, each with the packages of this module whose probes belong to it.
 var kinds = []struct{ name, packages string }{
 	{"database", "pgxprobe sqlprobe"}, {"redis", "redisprobe"}, {"amqp", "amqpprobe"}, {"celery", "celeryprobe"},
 }
 
-// misplaced returns a line of advice if one of our own probes has the default name of another kind. The
-// compiler accepts every probe in every option.
+// misplaced returns a line of advice if the check has the default name of one kind, and a probe of this
+// module for another kind. The compiler can't find this mistake, because every option takes any probe.
 func misplaced(name string, probe probes.Probe) []string {
 	pkg, _, _ := strings.Cut(strings.TrimPrefix(fmt.Sprintf("%T", probe), "*"), ".")
 	named, placed := false, true

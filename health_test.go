@@ -85,7 +85,7 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// The words of the change log, one line a record.
+// records returns the records of the log, one line each.
 func records(log *logBuffer) []string {
 	var lines []string
 	for line := range strings.Lines(log.String()) {
@@ -192,7 +192,7 @@ func TestAdviceIsLoggedOnce(t *testing.T) {
 	}, records(&log))
 }
 
-// speechless is a probe whose advice panics.
+// speechless is a probe whose method Advise panics.
 type speechless struct{ counting }
 
 func (*speechless) Advise() []string { panic("password=s3cret") }
@@ -280,7 +280,7 @@ func TestCloseWhileManyAsk(t *testing.T) {
 	wg.Wait()
 }
 
-// A database that always needs 900 ms, asked every 250 ms for 30 s, is red throughout.
+// A check whose probe always takes 900 ms, with a look every 250 ms for 30 s, is always an Error.
 func TestADatabaseThatIsAlwaysTooSlowDoesNotFlap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
@@ -295,7 +295,8 @@ func TestADatabaseThatIsAlwaysTooSlowDoesNotFlap(t *testing.T) {
 	})
 }
 
-// A result that grew too old while another check was waited for is shown to those who waited, and to nobody else.
+// A look may wait for one check so long that the result of another check expires. Only this look may show the
+// expired result.
 func TestWaitingForOneCheckKeepsNoOtherGreen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := false
@@ -316,7 +317,7 @@ func TestWaitingForOneCheckKeepsNoOtherGreen(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		get(h, "/api/health/detailed/")
 		broken = true
-		time.Sleep(950 * time.Millisecond) // the second is due, and the first will be while it hangs
+		time.Sleep(950 * time.Millisecond) // second is due, and first will be due while second hangs
 		get(h, "/api/health/detailed/")
 		w := get(h, "/api/health/detailed/")
 		assert.Contains(t, w.Body.String(), `"first":{"status":"error"`)
@@ -337,7 +338,7 @@ func (u unruly) Handle(context.Context, slog.Record) error {
 	panic("a handler")
 }
 
-// What a probe advises is logged after New, so that the logger can do it no harm.
+// Advice is logged after New has returned, so that a logger that panics or hangs can't affect New.
 func TestALoggerThatPanicsOrHangsDoesNotKeepNew(t *testing.T) {
 	hang := make(chan struct{})
 	for _, handler := range []slog.Handler{unruly{slog.DiscardHandler, nil}, unruly{slog.DiscardHandler, hang}} {
@@ -440,7 +441,7 @@ func TestWhatIsLeftAloneCanBeToldApart(t *testing.T) {
 	})
 }
 
-// Every probe fits every option, so that only advice can say that two were mixed up.
+// Every option takes every probe, so only advice can report a probe in the wrong option.
 func TestAProbeUnderTheNameOfAnother(t *testing.T) {
 	var log logBuffer
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", DialerRetries: 1, ContextTimeoutEnabled: true})
@@ -453,7 +454,7 @@ func TestAProbeUnderTheNameOfAnother(t *testing.T) {
 	}, records(&log))
 }
 
-// While Close waits for a probe, what is closed says since when.
+// While Close waits for a probe, the answers of a check and of a metric are already stale, and have since.
 func TestMetricsWhileCloseWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
@@ -473,7 +474,7 @@ func TestMetricsWhileCloseWaits(t *testing.T) {
 	})
 }
 
-// The answers of a closed Health are written once a second, as those of any other.
+// The answers of a closed Health are cached for a second, as those of an open one are.
 func TestAnswersOfAClosedHealthAreCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHealth(t, quiet, echohealth.WithDatabase(well))
@@ -484,7 +485,7 @@ func TestAnswersOfAClosedHealthAreCached(t *testing.T) {
 		for _, path := range paths {
 			before = append(before, get(h, "/api/health"+path).Body.String())
 		}
-		time.Sleep(200 * time.Millisecond) // the next second of the clock
+		time.Sleep(200 * time.Millisecond) // the clock shows the next second
 		for i, path := range paths {
 			assert.Equal(t, before[i], get(h, "/api/health"+path).Body.String())
 			if !raceEnabled {

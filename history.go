@@ -19,11 +19,11 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// WithHistory keeps what the checks and the system metrics found, and answers /history/ below the prefix
-// with it: the last hour by the second, the last 24 hours by the minute, and the last 500 changes. The
-// memory is allocated by New: 36 KB, and 27 KB for each check and metric. It is empty after a restart.
-// WithGuard applies. Without this option the path is 404, and nothing is kept. Repeated use has no further
-// effect.
+// WithHistory keeps the results of the checks and the system metrics, and answers /history/ below the prefix
+// with them: the last hour by the second, the last 24 hours by the minute, and the last 500 changes. New
+// allocates the memory for them: 36 KB, and 27 KB for each check and metric. The history is empty after a
+// restart. WithGuard applies. Without this option the path is 404, and no results are kept. Repeated use has
+// no further effect.
 func WithHistory() Option {
 	return func(c *config) error {
 		c.addFeature(History, func(m *monitor, r *router, _ *notifier) any {
@@ -38,15 +38,15 @@ func WithHistory() Option {
 	}
 }
 
-// keeper answers for the history.
+// keeper answers /history/ and Health.History.
 type keeper struct {
 	monitor    *monitor
 	components []snapshot.Component
 	history    *history.History
-	cached     atomic.Pointer[historyAnswer] // the last one
+	cached     atomic.Pointer[historyAnswer] // the last answer
 }
 
-// historyAnswer is an answer that serves other requests of the same second.
+// historyAnswer is an answer for all requests with these parameters in the same second.
 type historyAnswer struct {
 	window    time.Duration
 	component string
@@ -62,11 +62,11 @@ type HistoryReport struct {
 	Instance    string // a random name of this Health, which differs after a restart
 	GeneratedAt time.Time
 	Since       time.Time     // when the history began
-	Window      time.Duration // that was asked for
-	Step        time.Duration // of a column
-	From        time.Time     // when the first column begins; the last one is the present
+	Window      time.Duration // the argument of History
+	Step        time.Duration // how long a column is
+	From        time.Time     // when the first column begins; the last column is the present one
 	Components  []ComponentHistory
-	Changes     []Change // of the checks and the metrics in the window, oldest first, without Err
+	Changes     []Change // those of checks and metrics in the window, oldest first, without Err
 
 	report history.Report
 }
@@ -75,22 +75,23 @@ type HistoryReport struct {
 type ComponentHistory struct {
 	Name         string
 	Columns      []HistoryColumn
-	Availability float64 // the share of results that were ok or warning; NaN without any
+	Availability float64 // the share of results that were ok or warning; NaN without results
 	Incidents    int     // how often it became an error
 }
 
 // HistoryColumn sums up one step of time.
 type HistoryColumn struct {
 	Status           probes.Status // the worst; empty without data
-	Average, Longest time.Duration // of the response times; zero for a metric, and without data
+	Average, Longest time.Duration // response times; zero for a metric, and without data
 }
 
-// MarshalJSON returns what /history/ answered when the report was made, whatever its fields are now.
+// MarshalJSON returns the answer of /history/ at the time of the report. Later changes of the fields have no
+// effect.
 func (r HistoryReport) MarshalJSON() ([]byte, error) { return r.report.Append(nil), nil }
 
 // History returns what /history/ answers for the window that ends now, which must be from 1 minute to 24
-// hours. It is a look, as Report is. Up to an hour it is made from seconds, and else from minutes. Without
-// WithHistory the error is ErrNoHistory.
+// hours. It is a look, as Report is. A window of up to an hour uses the results by the second, a longer one
+// those by the minute. Without WithHistory the error is ErrNoHistory.
 func (h *Health) History(ctx context.Context, window time.Duration) (HistoryReport, error) {
 	k, ok := h.features[History].(*keeper)
 	if !ok {
@@ -121,7 +122,7 @@ func (k *keeper) report(ctx context.Context, window time.Duration, component str
 	return r
 }
 
-// responder returns who answers a request for the history.
+// responder returns an answerer for this request.
 func (k *keeper) responder(r *http.Request) answerer {
 	return responder(func(context.Context) *answer { return k.respond(r) })
 }
@@ -141,7 +142,7 @@ func (k *keeper) respond(r *http.Request) *answer {
 	return a
 }
 
-// parse reads the parameters. Its errors state the rule, and do not repeat what was sent.
+// parse reads the parameters. Its errors state the rule, and do not quote the query.
 func (k *keeper) parse(query string) (window time.Duration, component string, err error) {
 	values, err := url.ParseQuery(query)
 	if err != nil {

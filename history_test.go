@@ -25,7 +25,8 @@ func TestHistoryIsOffUnlessItIsTurnedOn(t *testing.T) {
 	assert.EqualError(t, err, `echohealth: the endpoint "history" of WithPublic or WithAlias needs WithHistory`)
 }
 
-// An outage of ten seconds, and its end: with the same words as in the answers, and the same figures in code.
+// The history of an outage of ten seconds has the same words as the answers, and History returns the same
+// figures.
 func TestHistory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var down atomic.Bool
@@ -87,7 +88,7 @@ func TestHistory(t *testing.T) {
 
 func TestHistoryWithoutData(t *testing.T) {
 	h := newHealth(t, echohealth.WithHistory(), echohealth.WithDatabase(well))
-	report, err := h.History(t.Context(), 24*time.Hour) // which is a look
+	report, err := h.History(t.Context(), 24*time.Hour) // History is a look
 	require.NoError(t, err)
 	assert.Equal(t, 1.0, report.Components[0].Availability)
 	assert.Equal(t, "cpu", report.Components[1].Name)

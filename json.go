@@ -13,8 +13,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// The answers are written by hand and not by encoding/json, whose maps have no order: checks and their
-// details appear as configured.
+// The answers are not written by encoding/json, because it sorts the keys of a map. Checks and their details
+// must appear in the configured order.
 
 // MarshalJSON returns what /detailed/ answers.
 func (r Report) MarshalJSON() ([]byte, error) { return r.append(nil, nil), nil }
@@ -22,7 +22,7 @@ func (r Report) MarshalJSON() ([]byte, error) { return r.append(nil, nil), nil }
 // MarshalJSON returns what /checks/NAME/ answers.
 func (c Check) MarshalJSON() ([]byte, error) { return c.append(nil, nil), nil }
 
-// append writes the report, with the errors that are to be shown: none, or one for each check.
+// append writes the report. errs has the error to show for each check, or is nil to show no errors.
 func (r Report) append(b []byte, errs []error) []byte {
 	b = appendHead(b, r.Status, r.Timestamp)
 	if r.Phase != "" {
@@ -62,7 +62,7 @@ func readyWord(ready bool) string {
 	return "not_ready"
 }
 
-// appendHead begins an answer; the caller goes on with a comma or closes it.
+// appendHead begins an answer's object. The caller adds further members and closes the object.
 func appendHead[S ~string](b []byte, status S, now time.Time) []byte {
 	b = append(b, `{"status":"`...)
 	b = append(b, status...)
@@ -75,7 +75,7 @@ func appendChecks(b []byte, checks []Check, errs []error) []byte {
 	b = append(b, `,"checks":{`...)
 	first := true
 	for i, check := range checks {
-		if check.Status == "" { // nothing is known of it
+		if check.Status == "" { // it has no result yet
 			continue
 		}
 		if !first {
@@ -121,7 +121,7 @@ func (c Check) append(b []byte, err error) []byte {
 	return append(b, '}')
 }
 
-// maxErrorText is how many bytes of an error are shown at most.
+// maxErrorText is the maximum length in bytes of an error that an answer shows.
 const maxErrorText = 1024
 
 // shorten cuts a text that is too long, between two characters.
@@ -136,8 +136,8 @@ func shorten(text string) string {
 	return text[:end] + "…"
 }
 
-// appendKey begins a further member. Names and keys are of letters that need no escape: the options and
-// probes.CheckDetail make sure of that.
+// appendKey begins a member that is not the first. No name and no key needs an escape, because the options
+// and probes.CheckDetail accept only letters, digits and the characters . _ -.
 func appendKey(b []byte, key string) []byte {
 	b = append(b, `,"`...)
 	b = append(b, key...)
@@ -158,9 +158,9 @@ func appendTime(b []byte, key string, t time.Time) []byte {
 	return append(b, '"')
 }
 
-// appendText writes a member whose value may hold anything.
+// appendText writes a member whose value may need escapes.
 func appendText(b []byte, key, s string) []byte {
-	text, _ := json.Marshal(s) // there is no string that it refuses
+	text, _ := json.Marshal(s) // it fails for no string
 	return append(appendKey(b, key), text...)
 }
 
@@ -181,8 +181,7 @@ func appendDetail(b []byte, v slog.Value) []byte {
 	return append(b, '"')
 }
 
-// appendFloat writes a finite number; one with hundreds of digits is written with an exponent, as
-// encoding/json does.
+// appendFloat writes a finite number as encoding/json does: a very small or very large one with an exponent.
 func appendFloat(b []byte, f float64) []byte {
 	format := byte('f')
 	if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e21) {

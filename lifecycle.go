@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// MarkStarted opens the gate of WithStartupGate: /startup/ answers 200 from now on, and readiness depends
-// on the checks. A second call does nothing, and so does a call without that option.
+// MarkStarted opens the gate of WithStartupGate: /startup/ answers 200 from now on, and readiness depends on
+// the checks. A second call, or a call without that option, does nothing.
 func (h *Health) MarkStarted() {
 	if h.monitor.open() {
 		h.phaseChanged()
@@ -27,9 +27,9 @@ func (h *Health) phaseChanged() {
 // true.
 func (h *Health) Started() bool { return h.monitor.started() }
 
-// Drain makes readiness 503 at once, with "reason":"draining", and waits for the drain delay, so that load
-// balancers stop sending requests. Meanwhile liveness is 200, requests are served, and every answer has the
-// header "Connection: close", so that clients with a kept-alive connection connect to another instance.
+// Drain makes readiness 503 immediately, with "reason":"draining", and waits for the drain delay, so that
+// load balancers stop sending requests. Meanwhile liveness is 200, requests are served, and every answer has
+// the header "Connection: close", so that clients with a kept-alive connection connect to another instance.
 //
 // If ctx ends first, Drain returns an error that wraps its cause. A second call waits for the rest of the
 // delay of the first. A drain cannot be undone.
@@ -37,9 +37,9 @@ func (h *Health) Drain(ctx context.Context) error {
 	h.startDraining()
 	select {
 	case <-h.monitor.drained:
-	case <-h.monitor.engine.Done(): // closed: nothing is to be waited for
+	case <-h.monitor.engine.Done(): // after Close there is nothing to wait for
 	case <-ctx.Done():
-		if h.monitor.isDrained() || h.monitor.engine.Closed() { // both at once: it was not cut
+		if h.monitor.isDrained() || h.monitor.engine.Closed() { // both ended together: not cut short
 			return nil
 		}
 		return fmt.Errorf("echohealth: the drain was cut short: %w", context.Cause(ctx))
@@ -54,20 +54,21 @@ func (h *Health) startDraining() {
 	}
 }
 
-// DrainContext returns a context that ends one drain delay after parent. In between readiness is 503, as
-// during Drain. It is for servers that shut down as soon as their context ends, such as StartConfig of Echo
-// v5:
+// DrainContext returns a context that ends one drain delay after parent has ended. In between readiness is
+// 503, as during Drain. It is for servers that shut down as soon as their context ends, such as StartConfig
+// of Echo v5:
 //
 //	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-//	context.AfterFunc(ctx, stop) // a second signal ends the process, as it would without us
+//	context.AfterFunc(ctx, stop) // a second signal ends the process, as it does without NotifyContext
 //	err := echo.StartConfig{Address: ":8000"}.Start(h.DrainContext(ctx), e)
 //
-// The context has the values of parent. Once parent has ended, Close ends it too.
+// The context has the values of parent. If Close is called during the drain delay, the context ends
+// immediately.
 func (h *Health) DrainContext(parent context.Context) context.Context {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	context.AfterFunc(parent, func() {
 		defer cancel()
-		_ = h.Drain(ctx) // which ends with this function
+		_ = h.Drain(ctx) // no error: ctx ends only after Drain
 	})
 	return ctx
 }
@@ -80,23 +81,26 @@ type Server interface {
 // serverGrace is how long Shutdown waits for a Server after its context has ended.
 const serverGrace = time.Second
 
-// Shutdown ends a service without losing a request: it calls Drain, then Shutdown of all servers side by
-// side, then Close.
+// Shutdown ends a service without losing a request. It calls Drain, then Shutdown of all servers at the same
+// time, then Close.
 //
-// The drain takes at most half of the time that ctx leaves, so that requests in flight have the other half.
-// When ctx ends, for example by a second signal, every wait ends. Shutdown waits at most 1 s more for a
-// Server that ignores ctx, and Close takes at most 3 s. The error joins the cause of ctx, the errors and
-// panics of the servers, and the error of Close. It wraps ErrLeftAlone if something did not end in time. It
-// is not an error that the drain was shortened. If ctx has ended before the call, Shutdown skips the drain
-// delay and returns an error.
+// The drain takes at most half of the time until the deadline of ctx, so that requests in flight have the
+// other half. A drain that is cut to this half is not an error. When ctx ends, for example by a second
+// signal, every wait ends. Shutdown waits at most 1 s more for a Server that ignores ctx, and Close takes at
+// most 3 s. If ctx has ended before the call, Shutdown skips the drain delay and returns an error.
+//
+// The error joins the cause of ctx, the errors and panics of the servers, and the error of Close. It wraps
+// ErrLeftAlone if something did not end in time.
 //
 // The servers must be those that serve: e after e.Start or e.StartTLS, but the *http.Server itself after
-// e.StartServer. If the application's requests came through another *http.Server, Shutdown did not wait for
-// these requests, and its error says so. The same holds for requests over HTTP/2 without TLS after
-// e.StartH2CServer, or behind a handler of golang.org/x/net/http2/h2c: no server waits for them. Use
-// http.Protocols.SetUnencryptedHTTP2 and e.Start instead. Shutdown knows the servers of the first request, of
-// each request over HTTP/2 without TLS, and of each request during the drain. It cannot know which servers a
-// Server of another type shuts down.
+// e.StartServer. If the application's requests came through an *http.Server that was not given, Shutdown did
+// not wait for these requests, and returns an error. It also returns an error after requests over HTTP/2
+// without TLS through e.StartH2CServer or a handler of golang.org/x/net/http2/h2c, because no server waits
+// for such requests. Use http.Protocols.SetUnencryptedHTTP2 and e.Start instead.
+//
+// To find these servers, Shutdown uses the first application request, each request over HTTP/2 without TLS,
+// and each request during the drain. If a Server is neither an *echo.Echo of version 4 nor an *http.Server,
+// Shutdown can't know which *http.Server it shuts down, and then does not report a server that was not given.
 func (h *Health) Shutdown(ctx context.Context, servers ...Server) error {
 	drained := h.drainWithin(ctx)
 	return errors.Join(shutDown(ctx, servers), h.missed(servers), drained, h.Close())
@@ -116,7 +120,7 @@ func (h *Health) missed(servers []Server) error {
 	return h.serving.missed(known, all)
 }
 
-// drainWithin drains for at most half of the time that ctx leaves.
+// drainWithin drains for at most half of the time until the deadline of ctx.
 func (h *Health) drainWithin(ctx context.Context) error {
 	if ctx.Err() != nil {
 		h.startDraining()
@@ -134,7 +138,7 @@ func (h *Health) drainWithin(ctx context.Context) error {
 	return nil
 }
 
-// shutDown shuts the servers down side by side.
+// shutDown shuts all servers down at the same time.
 func shutDown(ctx context.Context, servers []Server) error {
 	overdue, cancel := context.WithCancel(context.Background())
 	defer cancel()

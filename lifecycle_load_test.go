@@ -15,12 +15,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A function of WithOnChange may call what it likes, a Drain that waits too, while changes come from all sides: nothing waits for itself.
+// A function of WithOnChange may call any method, even a Drain that waits, while many checks change. There is
+// no deadlock.
 func TestAListenerThatCallsBack(t *testing.T) {
 	const enough = 10_000
 	var h *echohealth.Health
 	var inside, heard atomic.Int64
-	told := map[string]time.Time{} // by one call at a time, so that it needs no lock
+	told := map[string]time.Time{} // without a lock, because the calls come one at a time
 	listener := func(change echohealth.Change) {
 		assert.EqualValues(t, 1, inside.Add(1), "one call at a time")
 		defer inside.Add(-1)
@@ -54,7 +55,7 @@ func TestAListenerThatCallsBack(t *testing.T) {
 	assert.Contains(t, get(h, "/api/health/ready/").Body.String(), `"reason":"draining"`)
 }
 
-// alternating is a probe that finds something else each time.
+// alternating returns a probe that succeeds and fails in turn.
 func alternating() probes.Func {
 	down := false
 	return func(context.Context) error {

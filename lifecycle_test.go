@@ -44,7 +44,7 @@ func TestStartupGate(t *testing.T) {
 		time.Sleep(90 * time.Second)
 		assert.Equal(t, 503, get(h, "/api/health/ready").Code)
 		assert.Equal(t, 503, get(h, "/api/health/startup").Code)
-		h.MarkStarted() // and the answers of this moment serve no longer
+		h.MarkStarted() // invalidates the cached answers
 		assert.True(t, h.Started())
 		assert.Equal(t, `{"status":"started","timestamp":"2000-01-01T00:01:30Z"}`, get(h, "/api/health/startup").Body.String())
 		assert.Equal(t, 200, get(h, "/api/health/ready").Code)
@@ -187,7 +187,7 @@ func TestDrainContext(t *testing.T) {
 	})
 }
 
-// stopping is a Server that notes when it was shut down.
+// stopping is a Server that records when it was shut down.
 type stopping struct {
 	at    time.Time
 	takes time.Duration
@@ -254,9 +254,9 @@ func TestShutdownWithAFinishedContext(t *testing.T) {
 	})
 }
 
-// Whether the drain has an end to wait for or not: what was not waited for is said.
+// Shutdown with a context that has ended returns an error, even if the drain has no delay to wait for.
 func TestShutdownWithAFinishedContextAndNothingToWaitFor(t *testing.T) {
-	for range 20 { // select chooses at random
+	for range 20 { // select chooses at random if both channels are ready
 		secondSignal := errors.New("second signal")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(secondSignal)
@@ -268,7 +268,7 @@ func TestShutdownWithAFinishedContextAndNothingToWaitFor(t *testing.T) {
 	}
 }
 
-// However short the drain is, it is told of.
+// The drain delay is 5 s by default.
 func TestTheDrainDelayOfTheDefaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics())
@@ -310,13 +310,13 @@ func TestShutdownTellsOfTheDrain(t *testing.T) {
 		h.Report(t.Context())
 		require.NoError(t, h.Shutdown(t.Context()))
 		require.Len(t, records(&log), 1)
-		require.Contains(t, records(&log)[0], `msg="readiness changed" from=`) // ready, or unknown still
+		require.Contains(t, records(&log)[0], `msg="readiness changed" from=`) // from ready or unknown
 		require.Contains(t, records(&log)[0], `to=not_ready`)
 		require.Contains(t, records(&log)[0], `reason=draining`)
 	}
 }
 
-// stubborn is a Server that heeds no context, or panics.
+// stubborn is a Server that ignores its context, or panics.
 type stubborn struct{ hang chan struct{} }
 
 func (s *stubborn) Shutdown(context.Context) error {
@@ -343,7 +343,7 @@ func TestShutdownLeavesAServerAlone(t *testing.T) {
 	})
 }
 
-// A schedule adds runs, for when there is no look, and changes nothing else.
+// WithBackground adds looks when there are no requests, and changes nothing else.
 func TestBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fast, slow := &counting{}, &counting{}
@@ -393,7 +393,7 @@ func TestDampingOfReadiness(t *testing.T) {
 	})
 }
 
-// echoBack makes a request's connection one of another protocol, which sends back what it gets.
+// echoBack upgrades the connection to a protocol that sends back what it receives.
 func echoBack(w http.ResponseWriter, _ *http.Request) {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -405,8 +405,8 @@ func echoBack(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.Copy(conn, buffered)
 }
 
-// A drain does an upgrade no harm, be it by the handler itself or behind a reverse proxy; a request that is not upgraded
-// ends its connection like any other.
+// An upgrade succeeds during a drain, by the handler itself or behind a reverse proxy. A request that is not
+// upgraded gets "Connection: close" like any other.
 func TestADrainAndUpgrades(t *testing.T) {
 	backend := httptest.NewServer(http.HandlerFunc(echoBack))
 	defer backend.Close()
@@ -438,7 +438,7 @@ func TestADrainAndUpgrades(t *testing.T) {
 			},
 		} {
 			if test.name == "after a hint" && face == "Echo" {
-				continue // Echo v4 takes a hint for the answer
+				continue // Echo v4 treats the 1xx hint as the answer
 			}
 			t.Run(test.name+" "+face, func(t *testing.T) {
 				h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithDrainDelay(0))

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// documents are the pages for a reader, those of the nested modules too.
+// documents returns the pages for readers, including those of the nested modules.
 func documents(t *testing.T) []string {
 	t.Helper()
 	var files []string
@@ -44,7 +44,8 @@ var (
 	heading  = regexp.MustCompile(`(?m)^#+ +(.*)$`)
 )
 
-// Every relative link leads to a file, and every anchor to a heading. What is on the network is not asked.
+// Every relative link must lead to a file, and every anchor to a heading. Links to the network are not
+// checked.
 func TestLinks(t *testing.T) {
 	for _, file := range documents(t) {
 		text := inline.ReplaceAllString(fenced.ReplaceAllString(readFile(t, file), ""), "")
@@ -68,7 +69,8 @@ func assertLeads(t *testing.T, file, target string) {
 	assert.Contains(t, anchors(readFile(t, path)), anchor, "%s links %s, where there is no such heading", file, target)
 }
 
-// anchors are the headings as GitHub names them: in lower case, without punctuation, and numbered where they are there twice.
+// anchors returns the anchors that GitHub makes of the headings: in lower case, without punctuation, and
+// numbered if a heading is repeated.
 func anchors(text string) []string {
 	var names []string
 	times := map[string]int{}
@@ -90,7 +92,7 @@ func TestAnchors(t *testing.T) {
 	assert.Equal(t, []string{"withdiskname-path", "whats-new-and-old", "a_b-c", "a_b-c-1"}, anchors(text))
 }
 
-// There is one index, and it has every page.
+// The index must list every page.
 func TestIndexHasEveryPage(t *testing.T) {
 	pages, err := filepath.Glob("docs/*.md")
 	require.NoError(t, err)
@@ -102,7 +104,7 @@ func TestIndexHasEveryPage(t *testing.T) {
 	}
 }
 
-// reasons are the values of package probes' constants of type Reason.
+// reasons returns the values of package probes' constants of type Reason.
 func reasons(t *testing.T) []string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "probes/reason.go", nil, parser.SkipObjectResolution)
@@ -137,7 +139,7 @@ func TestEveryReasonIsExplained(t *testing.T) {
 	}
 }
 
-// options are the names of the functions that return an Option or a CheckOption.
+// options returns the names of the functions that return an Option or a CheckOption.
 func options(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("*.go")

@@ -10,20 +10,21 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// WithLiveness makes /live/ answer 503 while a loop of the process itself hangs: while one of these
-// heartbeats has not beaten for longer than its maximum. Without this option /live/ is always 200.
+// WithLiveness makes /live/ answer 503 while a background loop of the process hangs. A loop hangs if it has
+// not called the Beat of its heartbeat for longer than the heartbeat's maximum. Without this option /live/ is
+// always 200.
 //
-// A failing liveness probe restarts the service. So only a Heartbeat is accepted, and no dependency can
-// cause a restart: a loop that waits for a broker must call Beat while it waits. The maximum must be longer
-// than the longest round of the loop.
+// Kubernetes restarts a service whose liveness probe fails. A restart does not repair a dependency. So only
+// heartbeats are accepted, and a loop that waits for a dependency must call Beat while it waits. The maximum
+// must be longer than the longest round of the loop.
 //
-// While the service starts, drains or is closed, /live/ is 200, whatever the heartbeats say. A loop has the
-// whole maximum for its first beat after New, and after MarkStarted with WithStartupGate. The time for which
-// the process itself was stopped does not count.
+// While the service starts, drains or is closed, /live/ is always 200. The first Beat is due one maximum
+// after New or, with WithStartupGate, one maximum after MarkStarted. The time during which the process itself
+// was stopped, for example by SIGSTOP, does not count.
 //
-// The log has each change, with the name of the check whose probe the heartbeat is too, or else its place
-// among the heartbeats. Repeated use is additive. No heartbeat, a nil heartbeat, a heartbeat that is given
-// twice and one with a maximum under 1 ms are errors.
+// Each change is logged. The record names the check whose probe is the heartbeat, or else the heartbeat's
+// number, such as "heartbeat 2". Repeated use is additive. No heartbeat, a nil heartbeat, a heartbeat that is
+// given twice and one with a maximum under 1 ms are errors.
 func WithLiveness(heartbeats ...*probes.Heartbeat) Option {
 	heartbeats = slices.Clone(heartbeats)
 	return func(c *config) error {
@@ -52,10 +53,10 @@ func WithLiveness(heartbeats ...*probes.Heartbeat) Option {
 	}
 }
 
-// liveness watches loops of the process.
+// liveness watches the loops of WithLiveness.
 type liveness struct{ loops []*loop }
 
-// loop is a loop of the process, which beats.
+// loop watches one loop of the process by its heartbeat.
 type loop struct {
 	name      string
 	heartbeat heartbeat
@@ -65,10 +66,10 @@ type loop struct {
 
 	mu       sync.Mutex // guards the fields below
 	timer    *time.Timer
-	step     time.Duration // at most so long between two looks
-	due      time.Time     // when the timer was to fire
-	deadline time.Time     // when the loop hangs, unless it beats
-	since    time.Time     // since when it has been alive or stuck
+	step     time.Duration // the longest time between two calls of look
+	due      time.Time     // when timer should fire
+	deadline time.Time     // when the loop counts as hanging, unless it beats before
+	since    time.Time     // when stuck last changed, or else the time of New
 }
 
 func newLiveness(c *config, m *monitor, n *notifier) *liveness {
@@ -87,7 +88,8 @@ func newLiveness(c *config, m *monitor, n *notifier) *liveness {
 	return l
 }
 
-// stuck reports whether a loop hangs. One that has beaten since its timer fired last does not.
+// stuck reports whether a loop hangs. It also reads the heartbeat, because loop.stuck stays true after a beat
+// until the next call of look.
 func (l *liveness) stuck() bool {
 	return slices.ContainsFunc(l.loops, func(l *loop) bool {
 		return l.stuck.Load() && time.Now().After(l.heartbeat.Deadline(time.Time{}))
@@ -115,18 +117,20 @@ func (l *loop) start() {
 }
 
 const (
-	// stopTolerance is how late a timer must be to show that the process was stopped, and its loops too.
+	// stopTolerance is how late a timer must fire to show that the process, with its loops, was stopped.
 	stopTolerance = 100 * time.Millisecond
 
-	// minStep is the shortest step. A step is a tenth of the maximum, because a timer shows only the stop of
-	// the process that it fires in or after: what is left of the step before it is not seen.
+	// minStep is the shortest step. A step is a tenth of the heartbeat's maximum, but not less than minStep. It
+	// must be short because a late timer shows a stop of the process only from the time on when the timer was
+	// due. The part of the stop before that, up to one step, is wrongly counted as time that the loop took.
 	minStep = time.Second
 
-	// recoveryPoll is how often a loop that hangs is looked at, so that the log has the time of its recovery.
+	// recoveryPoll is the time between two calls of look while a loop hangs, so that its recovery is logged
+	// soon.
 	recoveryPoll = time.Second
 )
 
-// look is called in each step.
+// look judges the loop and sets the timer for its next call.
 func (l *loop) look() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -139,23 +143,23 @@ func (l *loop) look() {
 	l.timer.Reset(next)
 }
 
-// judge returns the time until the next call of look. l.mu is held.
+// judge updates whether the loop hangs, and returns the time until the next call of look. l.mu is held.
 func (l *loop) judge(now time.Time) time.Duration {
 	l.postpone(now)
 	switch left := l.deadline.Sub(now); {
 	case left >= 0:
 		l.change(false, now)
 		return max(min(left, l.step), time.Millisecond)
-	case l.monitor.phase() == running: // else it may not run yet, or not any more
+	case l.monitor.phase() == running: // in any other phase the loop may not run
 		l.change(true, now)
 	}
 	return recoveryPoll
 }
 
-// postpone moves the deadline after each beat and after the start of the service, and then by the time for
-// which the process was stopped. After a stop a loop needs its maximum at most. A process that is stopped
-// again and again does not hide a loop that hangs, because each stop counts for less than the time that went
-// by. l.mu is held.
+// postpone updates the deadline. The deadline is one maximum after the last beat, or after the start of the
+// service if that is later. If the process was stopped since the last call, postpone adds the time of the
+// stop, but the deadline is at most one maximum from now. Repeated stops can't hide a loop that hangs,
+// because each stop adds less time than has passed since the last call. l.mu is held.
 func (l *loop) postpone(now time.Time) {
 	if due := l.heartbeat.Deadline(l.monitor.startedAt()); due.After(l.deadline) {
 		l.deadline = due
@@ -168,7 +172,7 @@ func (l *loop) postpone(now time.Time) {
 	}
 }
 
-// change reports that the loop hangs, or that it goes on, unless it did so before. l.mu is held.
+// change stores whether the loop hangs, and reports it if that has changed. l.mu is held.
 func (l *loop) change(stuck bool, now time.Time) {
 	if l.stuck.Swap(stuck) == stuck {
 		return

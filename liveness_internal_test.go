@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// stoppable is a loop whose looks are made by the test, as its timer makes them in a process that is stopped.
+// stoppable is a loop whose calls of judge the test makes instead of a timer, as late as in a process that is
+// stopped.
 type stoppable struct {
 	*loop
 	beat *probes.Heartbeat
@@ -28,7 +29,7 @@ func newStoppable(t *testing.T, limit time.Duration) *stoppable {
 	return &stoppable{l, beat}
 }
 
-// run lets time pass, in which the looks are on time.
+// run lets the time d pass and calls judge whenever it is due.
 func (s *stoppable) run(d time.Duration) {
 	for end := time.Now().Add(d); ; {
 		if s.due.After(end) {
@@ -40,7 +41,7 @@ func (s *stoppable) run(d time.Duration) {
 	}
 }
 
-// stop lets time pass without a look, which is made at the end if it was due.
+// stop lets the time d pass as in a stopped process. It calls judge only at the end, if it is due.
 func (s *stoppable) stop(d time.Duration) {
 	time.Sleep(d)
 	if !s.due.After(time.Now()) {
@@ -50,7 +51,7 @@ func (s *stoppable) stop(d time.Duration) {
 
 func (s *stoppable) judged() { s.due = time.Now().Add(s.judge(time.Now())) }
 
-// The time for which the process was stopped is none in which the loop could have beaten.
+// The time during which the process was stopped does not count as time without a beat.
 func TestLivenessOfAStoppedProcess(t *testing.T) {
 	const s = time.Second
 	tests := []struct {

@@ -53,7 +53,7 @@ func TestLiveness(t *testing.T) {
 	})
 }
 
-// loops are the records about liveness, without their times.
+// loops returns the records about liveness, without their times.
 func loops(log *logBuffer) (lines []string) {
 	for line := range strings.Lines(log.String()) {
 		if strings.Contains(line, "liveness") {
@@ -64,7 +64,7 @@ func loops(log *logBuffer) (lines []string) {
 	return lines
 }
 
-// Nobody asks, and it is in the log.
+// A loop that hangs is logged even without a request.
 func TestAHangingLoopIsLoggedByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &logBuffer{}
@@ -94,7 +94,7 @@ func TestLivenessInThePhases(t *testing.T) {
 	})
 }
 
-// No dependency makes live fail, whatever WithLiveness was given.
+// A failing dependency does not make live fail, even with WithLiveness.
 func TestDependenciesDoNotTouchLiveness(t *testing.T) {
 	h := newHealth(t, quiet, echohealth.WithDatabase(failing(assert.AnError)), echohealth.WithLiveness(probes.NewHeartbeat(time.Hour)))
 	assert.Equal(t, 503, get(h, "/api/health/ready/").Code)
@@ -114,7 +114,7 @@ func TestInvalidLiveness(t *testing.T) {
 	}
 }
 
-// A heartbeat counts from the moment when the loop may run: that of New, and of MarkStarted.
+// The first beat is due one maximum after the loop may run, which is after New or after MarkStarted.
 func TestLivenessCountsFromTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &logBuffer{}

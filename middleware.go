@@ -10,9 +10,9 @@
 // without the trailing slash, and passes every other request on.
 //
 // Each check runs in its own goroutine with a timeout, at most once at a time, and every request of the next
-// second uses its result. So no dependency, however broken, delays an answer, and a thousand requests cost
-// one run. An answer gives one word for what is wrong. The log gets the whole error, with passwords masked,
-// once for each change.
+// second uses its result. So a broken dependency delays an answer by no more than the timeout, and a thousand
+// requests cost one run. An answer gives one word for a failure. The log gets the whole error, with passwords
+// masked, once for each change.
 //
 // The probes for PostgreSQL, database/sql, Redis, AMQP, Celery, HTTP and certificates are in the packages
 // below probes, so that a program links only the drivers that it imports. A Probe of your own is a function,
@@ -44,7 +44,7 @@ func Middleware(opts ...Option) echo.MiddlewareFunc {
 //
 // It writes its answers itself and returns nil, so that an HTTPErrorHandler never sees a 503.
 func (h *Health) Middleware(next echo.HandlerFunc) echo.HandlerFunc {
-	// Echo calls this for every request, so it allocates only the function.
+	// Echo calls Middleware for every request, so it allocates only the function.
 	return func(c echo.Context) error {
 		if r := c.Request(); h.concerns(r) {
 			response := c.Response()
@@ -63,7 +63,7 @@ func (h *Health) Middleware(next echo.HandlerFunc) echo.HandlerFunc {
 // authentication or of a rate limiter.
 func (h *Health) Skipper(c echo.Context) bool { return h.Handles(c.Request()) }
 
-// httpServers returns the servers of net/http that server shuts down, and whether they are known.
+// httpServers returns the servers of net/http that server shuts down, and whether it knows them.
 func httpServers(server any) ([]*http.Server, bool) {
 	switch s := server.(type) {
 	case *http.Server:

@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// newHealth is New for options that are right, closed at the end of the test.
+// newHealth calls New with valid options, and closes the Health at the end of the test.
 func newHealth(t testing.TB, opts ...echohealth.Option) *echohealth.Health {
 	t.Helper()
 	h, err := echohealth.New(opts...)
@@ -33,7 +33,7 @@ func newHealth(t testing.TB, opts ...echohealth.Option) *echohealth.Health {
 	return h
 }
 
-// get asks handler, and returns what a client would see.
+// get sends a request for path to handler, and returns the answer.
 func get(handler http.Handler, path string) *httptest.ResponseRecorder {
 	return request(handler, http.MethodGet, path)
 }
@@ -119,7 +119,7 @@ func TestBeforeWhatCouldStopAProbe(t *testing.T) {
 	assert.Equal(t, http.StatusMovedPermanently, get(e, "/hello").Code)
 }
 
-// What the application pays on its own requests, to the byte.
+// The exact cost of the middleware for the application's own requests.
 func TestAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates as well")
@@ -157,8 +157,9 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// allocated is what a call allocates: whole allocations and bytes, on the average of so many that a rendering once a second is
-// nothing. testing.Benchmark says the same, and takes a second for it.
+// allocated returns the allocations and bytes of a call, as whole numbers. They are the averages of so many
+// calls that one more answer written each second does not change them. testing.Benchmark measures the same,
+// but takes a second.
 func allocated(call func()) (allocs, bytes uint64) {
 	const calls = 200_000
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
@@ -172,7 +173,7 @@ func allocated(call func()) (allocs, bytes uint64) {
 	return (after.Mallocs - before.Mallocs) / calls, (after.TotalAlloc - before.TotalAlloc) / calls
 }
 
-// discard is a ResponseWriter that costs nothing.
+// discard is a ResponseWriter that allocates nothing.
 type discard struct{ header http.Header }
 
 func newDiscard() *discard                           { return &discard{header: http.Header{}} }
@@ -189,7 +190,7 @@ func BenchmarkPassThroughUse(b *testing.B) {
 	benchmark(b, e, "/hello")
 }
 
-// The least that any middleware costs in Echo.
+// The cost of a middleware in Echo that does nothing.
 func BenchmarkPassThroughUseNoOp(b *testing.B) {
 	e := echo.New()
 	e.Use(func(next echo.HandlerFunc) echo.HandlerFunc { return func(c echo.Context) error { return next(c) } })
@@ -223,7 +224,8 @@ func benchmark(b *testing.B, handler http.Handler, path string) {
 	}
 }
 
-// A kubelet waits a second for the whole answer: readiness with a check that hangs has to be within it.
+// A kubelet waits a second for the whole answer. Readiness must answer within that time even if a check
+// hangs.
 func TestReadinessAnswersWithinAKubeletsSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
@@ -247,7 +249,7 @@ func TestReadinessAnswersWithinAKubeletsSecond(t *testing.T) {
 	})
 }
 
-// deaf is a probe that heeds no context, and returns when hang is closed.
+// deaf returns a probe that ignores its context and returns when hang is closed.
 func deaf(hang <-chan struct{}) probes.Func {
 	return func(context.Context) error { <-hang; return nil }
 }

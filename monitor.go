@@ -22,27 +22,28 @@ type monitor struct {
 	system       *system // nil without system metrics
 	version      string
 	instance     string        // a random name; empty unless a feature needs it
-	interval     time.Duration // of the schedule; zero: none
+	interval     time.Duration // of WithBackground; zero: not used
 	start        time.Time
 
-	unwatch []func()    // end what watches switches and heartbeats
+	unwatch []func()    // stop watching switches and heartbeats
 	stuck   func() bool // whether a loop of WithLiveness hangs; nil without that option
 
-	// reportGroups is nil without groups, so that the linker leaves it out.
+	// reportGroups is set by WithGroup. It is a field so that the linker leaves the function out of programs
+	// without groups.
 	reportGroups func(*monitor, phase, []*engine.Result) []GroupReport
 }
 
-// dependency is a check with the meaning of its failure.
+// dependency is a check and what its failure means for the service.
 type dependency struct {
 	*engine.Check
 	optional bool // its failure makes the service degraded, not unhealthy
 	gating   bool // readiness depends on it
 }
 
-// group is a part of the service: it is ready if these checks are.
+// group holds the checks of one WithGroup.
 type group struct {
 	name   string
-	names  []string // of its checks
+	names  []string // the names of its checks
 	checks []*engine.Check
 }
 
@@ -66,7 +67,7 @@ func newMonitor(c *config, listener engine.Listener) (*monitor, error) {
 		return m, nil
 	}
 	changed := func(changes []engine.Change) {
-		m.engine.Enqueue(func() { // in the order of the checks' changes
+		m.engine.Enqueue(func() { // in one order with the changes of checks
 			for _, change := range changes {
 				listener.Changed(change)
 			}
@@ -88,8 +89,8 @@ func (m *monitor) named(names []string) (checks []*engine.Check) {
 	return checks
 }
 
-// alive returns what /live/ answers. A loop that has ended because the service stops is not reported as
-// hanging.
+// alive returns what /live/ answers. It is always true while the service starts, drains or is closed, because
+// its loops may not have begun yet, or may have ended.
 func (m *monitor) alive() bool { return m.stuck == nil || m.phase() != running || !m.stuck() }
 
 func (m *monitor) phase() phase {
@@ -99,13 +100,14 @@ func (m *monitor) phase() phase {
 	return m.lifecycle.phase()
 }
 
-// look starts the due checks and the system metrics, and waits only for the checks of shown.
+// look starts the due checks, and a measurement of the system metrics if one is due. It waits only for the
+// checks of shown.
 func (m *monitor) look(ctx context.Context, shown []*engine.Check) engine.Collection {
 	m.renewMetrics()
 	return m.engine.Collect(ctx, shown)
 }
 
-// renewMetrics measures the system metrics if they are due, and does not wait for them.
+// renewMetrics starts a measurement of the system metrics if one is due, and does not wait for it.
 func (m *monitor) renewMetrics() {
 	if m.system != nil && !m.engine.Closed() {
 		m.system.renew()
@@ -114,7 +116,8 @@ func (m *monitor) renewMetrics() {
 
 var noMetrics metrics
 
-// metrics returns the system metrics, none if there are to be none. It measures them if they are due.
+// metrics returns the system metrics, after a measurement if one is due. With WithoutSystemMetrics there are
+// none.
 func (m *monitor) metrics() *metrics {
 	switch {
 	case m.system == nil:
@@ -136,7 +139,7 @@ func (m *monitor) metricNames() []string {
 // Watch is an error. A panic of the function that ends it is passed to listener.
 func (m *monitor) watch(listener engine.Listener) error {
 	for _, check := range m.checks {
-		// Not *probes.Switch, which would link it into every program.
+		// A type assertion to *probes.Switch would link that type into every program.
 		probe, ok := check.Probe.(interface{ Watch(func()) (stop func()) })
 		if !ok {
 			continue
@@ -162,7 +165,7 @@ func (m *monitor) watch(listener engine.Listener) error {
 // close ends all runs, and returns the names of the checks that still run after limit.
 func (m *monitor) close(limit time.Duration) []string {
 	running := m.engine.Close(limit)
-	for _, unwatch := range m.unwatch { // after it: a timer that has fired finds the engine closed
+	for _, unwatch := range m.unwatch { // after engine.Close, so that a timer that has fired does nothing
 		unwatch()
 	}
 	if m.system != nil {
@@ -171,7 +174,8 @@ func (m *monitor) close(limit time.Duration) []string {
 	return running
 }
 
-// overall judges all checks, and the metrics. One of which nothing is known is not well.
+// overall returns the status of the service. checks are those of the dependencies and then the metrics. A
+// check or a metric without a result counts as an Error.
 func (m *monitor) overall(checks []Check, phase phase) Status {
 	status := Healthy
 	if phase == closed {
@@ -194,8 +198,8 @@ func worse(status Status, check probes.Status, optional bool) Status {
 	return Unhealthy
 }
 
-// ready judges the results of the checks that readiness depends on, and the phase. A result is nil if there
-// is none yet.
+// ready reports whether the service is ready in this phase, with these results of the checks that readiness
+// depends on. A check without a result has a nil result and counts as an Error.
 func (p phase) ready(gating []*engine.Result) bool {
 	return p == running && !slices.ContainsFunc(gating, func(r *engine.Result) bool {
 		return r == nil || r.Status == probes.Error
@@ -208,10 +212,10 @@ func (m *monitor) now(ctx context.Context) Report {
 	return m.report(m.phase(), results, m.metrics()).clone()
 }
 
-// last is the same, and runs nothing.
+// last returns the Report of the last results and runs nothing.
 func (m *monitor) last() Report {
 	if m.engine.Closed() {
-		return m.now(context.Background()) // which runs nothing either
+		return m.now(context.Background()) // after Close, now runs nothing
 	}
 	metrics := &noMetrics
 	if m.system != nil {
@@ -235,7 +239,7 @@ func (m *monitor) check(ctx context.Context, name string) (Check, error) {
 	return Check{}, fmt.Errorf("%w: %q", ErrUnknownCheck, name)
 }
 
-// report combines the results of the checks and the metrics. A result is nil if there is none yet.
+// report combines the results of the checks and the metrics. A check without a result has a nil result.
 func (m *monitor) report(phase phase, results []*engine.Result, metrics *metrics) Report {
 	checks := make([]Check, 0, len(results)+len(metrics.checks))
 	for i, result := range results {
@@ -281,7 +285,7 @@ func (m *monitor) ofGating(results []*engine.Result) []*engine.Result {
 	return gating
 }
 
-// newCheck is the state of a check; of one without a result nothing is known but its name.
+// newCheck returns the state of a check. Without a result, only the name is set.
 func newCheck(name string, result *engine.Result) Check {
 	if result == nil {
 		return Check{Name: name}

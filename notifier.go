@@ -17,23 +17,23 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// notifier reports changes to the log and to the application's functions. It is the engine's listener, so
-// that it is called once at a time, in order, and under no lock. The log and the functions have a queue each,
-// so that neither can silence the other, or the engine.
+// notifier reports changes to the log and to the application's functions. It is the engine's listener: the
+// engine makes one call at a time, in order, and holds no lock. The log and the functions have separate
+// queues. So if one of them hangs, it blocks neither the other nor the engine.
 type notifier struct {
 	monitor  *monitor
-	logger   *slog.Logger // nil: slog.Default(), as it is when the record is written
+	logger   *slog.Logger // nil: slog.Default() at the time of each record
 	changes  *changelog.Log
 	reported readiness
 
 	records engine.CallQueue // log records to write
 	dropped atomic.Bool      // records were dropped since the last one was written
 
-	calls     engine.CallQueue // of functions
+	calls     engine.CallQueue // calls of functions to make
 	mu        sync.Mutex       // guards functions
 	functions []func(Change)
 
-	guardPanic sync.Once // logs the first
+	guardPanic sync.Once // logs only the first panic of a guard
 }
 
 // readiness is the last reported readiness.
@@ -52,13 +52,13 @@ func newNotifier(logger *slog.Logger, functions []func(Change)) *notifier {
 	return n
 }
 
-// watch begins to report on m, whose listener n is.
+// watch sets the monitor that n reports on. n is the listener of its engine.
 func (n *notifier) watch(m *monitor) {
 	n.monitor = m
 	n.changes = changelog.New(n.log, m.engine.Enqueue)
 }
 
-// add adds a function to those that are called.
+// add adds a function that is called for every later change.
 func (n *notifier) add(f func(Change)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -89,7 +89,7 @@ func (n *notifier) close(limit time.Duration) error {
 	return errors.Join(errs...)
 }
 
-// Changed reports a change of a check or of a metric, and what it means for readiness.
+// Changed reports a change of a check or of a metric, and the change of readiness if there is one.
 func (n *notifier) Changed(change engine.Change) {
 	n.reportCheck(change)
 	n.reportReadiness(change.At)
@@ -101,8 +101,7 @@ func (n *notifier) Invalid(check string, err error) {
 		slog.String("check", check), slog.String("error", redact.Error(err)))
 }
 
-// reportCheck reports a change of a check or of a metric. That something which was unknown is well is no
-// change.
+// reportCheck reports a change of a check or of a metric. It does not report a first result that is OK.
 func (n *notifier) reportCheck(change engine.Change) {
 	if change.From == "" && change.To == probes.OK {
 		return
@@ -116,7 +115,7 @@ func (n *notifier) reportCheck(change engine.Change) {
 	n.call(Change(change))
 }
 
-// state is a status with its reason, as one word.
+// state returns a status and its reason as one word.
 func state(status probes.Status, reason probes.Reason) string {
 	if reason == "" {
 		return string(status)
@@ -136,8 +135,8 @@ func checkAttrs(change engine.Change) []slog.Attr {
 	return attrs
 }
 
-// reportReadiness reports a change of readiness, once every check that it depends on has a result, or the
-// phase decides. A change from unknown to ready is not reported.
+// reportReadiness reports a change of readiness. While the service runs, it reports nothing until every check
+// that readiness depends on has a result. It does not report a change from unknown to ready.
 func (n *notifier) reportReadiness(at time.Time) {
 	phase := n.monitor.lifecycle.phase()
 	if e := n.monitor.engine; e.Closed() && phase != draining && !at.Before(e.ClosedAt()) {
@@ -149,7 +148,7 @@ func (n *notifier) reportReadiness(at time.Time) {
 	}
 	before := n.reported
 	if at.Before(before.at) {
-		at = before.at // changes of two checks at once may come in the other order
+		at = before.at // the changes of two checks may arrive out of order
 	}
 	now := readiness{known: true, ready: phase == running && len(failing) == 0, at: at}
 	if before.known && before.ready == now.ready {
@@ -162,8 +161,8 @@ func (n *notifier) reportReadiness(at time.Time) {
 	n.tellReadiness(before, now, phase, failing)
 }
 
-// failing are the checks that keep the service from being ready, and whether each that readiness depends on
-// has a result.
+// failing returns the names of the checks that make the service not ready, and whether every check that
+// readiness depends on has a result.
 func (n *notifier) failing() (names []string, known bool) {
 	names, known = []string{}, true
 	for _, check := range n.monitor.gating {
@@ -221,7 +220,7 @@ func readinessAttrs(change Change, failing []string) []slog.Attr {
 	return attrs
 }
 
-// reportLoop reports that a loop of WithLiveness hangs, or that it goes on.
+// reportLoop logs that a loop of WithLiveness hangs, or that it has recovered.
 func (n *notifier) reportLoop(name string, stuck bool, at time.Time, lasted time.Duration) {
 	change := changelog.Change{
 		Subject: "loop " + name, State: "alive", At: at, Level: slog.LevelInfo,
@@ -242,8 +241,7 @@ func opposite(status probes.Status) probes.Status {
 	return probes.OK
 }
 
-// fromTo are the attributes that every change has. Before the first result there is nothing that could have
-// lasted.
+// fromTo returns the log attributes that every change has. lasted is left out if from is unknown.
 func fromTo(from, to string, lasted time.Duration) []slog.Attr {
 	if from == "" {
 		return []slog.Attr{slog.String("from", "unknown"), slog.String("to", to)}
@@ -278,7 +276,8 @@ func (n *notifier) call(change Change) {
 	})
 }
 
-// callOne contains a panic: it would end the process from a goroutine that the application can't see.
+// callOne calls f and recovers from a panic. A panic would otherwise end the process, because f runs on a
+// goroutine of this package.
 func (n *notifier) callOne(f func(Change), change Change) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -295,7 +294,7 @@ func (n *notifier) guardPanicked(v any) {
 	})
 }
 
-// log writes a record soon, and returns at once: a handler may hang.
+// log puts a record into the queue and returns immediately, because the slog handler may hang.
 func (n *notifier) log(level slog.Level, message string, attrs ...slog.Attr) {
 	n.records.Add(func() {
 		if n.dropped.Swap(false) {
@@ -314,11 +313,11 @@ func (n *notifier) write(level slog.Level, message string, attrs ...slog.Attr) {
 	for i, attr := range attrs {
 		args[i] = attr
 	}
-	// LogAttrs would make a program that does not call it itself 8 KB larger.
+	// A call of LogAttrs would make a program 8 KB larger, unless the program calls LogAttrs itself.
 	logger.Log(context.Background(), level, message, args...)
 }
 
-// masked is an error whose text holds no password.
+// masked is an error with the passwords in its text masked.
 type masked struct{ err error }
 
 func mask(err error) error {

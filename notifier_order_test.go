@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Two checks that change at once may be heard of in the other order: nothing has lasted less than no time.
+// The changes of two checks may arrive out of order. A change of readiness must not have a negative duration
+// because of that.
 func TestReadinessIsToldInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []Change
@@ -33,7 +34,7 @@ func TestReadinessIsToldInOrder(t *testing.T) {
 	})
 }
 
-// A change before Close is reported, though the report comes after it.
+// A change before Close is reported, even if the report is made after Close.
 func TestReadinessThatChangedBeforeClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []Change

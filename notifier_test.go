@@ -139,7 +139,7 @@ func TestTheLogSaysWhatItHasLost(t *testing.T) {
 		var log logBuffer
 		logger := hanging{slog.NewTextHandler(&log, nil), make(chan struct{})}
 		opts := []echohealth.Option{echohealth.WithLogger(slog.New(logger)), echohealth.WithoutSystemMetrics(), echohealth.WithReadiness()}
-		for i := range 100 { // so that there are many records, which no summary leaves out
+		for i := range 100 { // so many checks that their records fill the queue
 			opts = append(opts, echohealth.WithCheck(fmt.Sprintf("check%d", i), flapping(errors.New("down"))))
 		}
 		h, err := echohealth.New(opts...)
@@ -155,7 +155,7 @@ func TestTheLogSaysWhatItHasLost(t *testing.T) {
 	})
 }
 
-// The last word is written, whenever it comes: here readiness changes for the third time within a minute.
+// The last state is always logged, even if readiness changes for the third time within a minute.
 func TestTheLastWordOfAFlappingServiceIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
@@ -177,7 +177,7 @@ func TestAFlappingCheckIsSummedUp(t *testing.T) {
 		var log logBuffer
 		h := newHealth(t, logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithReadiness(),
 			echohealth.WithRedis(flapping(errors.New("down")), echohealth.FreshFor(100*time.Millisecond)))
-		for range 10 { // 9 changes, the last of them a failure
+		for range 10 { // there are 9 changes, and the last one is a failure
 			get(h, "/api/health/detailed")
 			time.Sleep(100 * time.Millisecond)
 		}
@@ -194,7 +194,7 @@ func TestAFlappingCheckIsSummedUp(t *testing.T) {
 	})
 }
 
-// An outage is in the log at once, and with its reason, whatever came before it.
+// An outage is logged immediately and with its reason, even soon after another outage.
 func TestAnOutageAfterAnotherOneIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
@@ -249,7 +249,7 @@ func TestCloseWritesTheSummary(t *testing.T) {
 	})
 }
 
-// OnChange may be given a function that needs the Health: it is set by then.
+// A function that is passed to OnChange can use the Health, because New has returned.
 func TestOnChangeAfterNew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reports []string
@@ -264,7 +264,7 @@ func TestOnChangeAfterNew(t *testing.T) {
 	})
 }
 
-// Nothing is told before New has returned, though it has something to tell.
+// No function is called before New has returned, even if a change is reported soon after.
 func TestNothingIsToldBeforeNewReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		changes := make(chan echohealth.Change, 10)
@@ -277,7 +277,7 @@ func TestNothingIsToldBeforeNewReturns(t *testing.T) {
 		synctest.Wait()
 		require.Len(t, changes, 2)
 		told := []echohealth.Change{<-changes, <-changes}
-		if told[0].Check != "" { // which of the two comes first is chance
+		if told[0].Check != "" { // the order of the two is random
 			told[0], told[1] = told[1], told[0]
 		}
 		assert.Equal(t, probes.Reason("starting"), told[0].Reason, "a readiness that begins as starting")

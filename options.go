@@ -21,29 +21,30 @@ type Option func(*config) error
 // WithCheck.
 type CheckOption func(*checkConfig) error
 
-// Never is a threshold that is never crossed. Use it for a level that is not wanted.
+// Never is a threshold that no value exceeds. Use it to switch off the warning or the critical level of a
+// metric.
 const Never = 1<<31 - 1
 
-// WithDatabase adds a check named "database". Its probes are pgxprobe.New and sqlprobe.New. A nil probe and
-// a second check with this name are errors. Use WithCheck for a second database.
+// WithDatabase adds a check named "database". Make its probe with pgxprobe.New or sqlprobe.New. A nil probe
+// and a second check with this name are errors. Use WithCheck for a second database.
 func WithDatabase(p probes.Probe, opts ...CheckOption) Option {
 	return withCheck("WithDatabase", "database", p, opts)
 }
 
-// WithRedis adds a check named "redis". Its probe is redisprobe.New. A nil probe and a second check with
-// this name are errors. Use WithCheck for a second Redis.
+// WithRedis adds a check named "redis". Make its probe with redisprobe.New. A nil probe and a second check
+// with this name are errors. Use WithCheck for a second Redis.
 func WithRedis(p probes.Probe, opts ...CheckOption) Option {
 	return withCheck("WithRedis", "redis", p, opts)
 }
 
-// WithAMQP adds a check named "amqp". Its probes are amqpprobe.New and amqpprobe.FromConn. A nil probe and
-// a second check with this name are errors. Use WithCheck for a second broker.
+// WithAMQP adds a check named "amqp". Make its probe with amqpprobe.New or amqpprobe.FromConn. A nil probe
+// and a second check with this name are errors. Use WithCheck for a second broker.
 func WithAMQP(p probes.Probe, opts ...CheckOption) Option {
 	return withCheck("WithAMQP", "amqp", p, opts)
 }
 
-// WithCelery adds a check named "celery". Its probes are celeryprobe.New and celeryprobe.Redis. A nil probe
-// and a second check with this name are errors. Use WithCheck for a second broker.
+// WithCelery adds a check named "celery". Make its probe with celeryprobe.New or celeryprobe.Redis. A nil
+// probe and a second check with this name are errors. Use WithCheck for a second broker.
 func WithCelery(p probes.Probe, opts ...CheckOption) Option {
 	return withCheck("WithCelery", "celery", p, opts)
 }
@@ -68,9 +69,9 @@ func Timeout(d time.Duration) CheckOption {
 	}
 }
 
-// FreshFor sets how long a result of the check is fresh. A look that finds an older result runs the check
-// again. The default is that of the probe, if it has one (probes.Defaults), and otherwise the duration of
-// WithFreshness. A duration under 1 ms or over a year is an error. The last use wins.
+// FreshFor sets how long a result of the check is fresh. A look (see Health) that finds an older result runs
+// the check again. The default is the freshness that the probe sets (probes.Defaults), or else the duration
+// of WithFreshness. A duration under 1 ms or over a year is an error. The last use wins.
 func FreshFor(d time.Duration) CheckOption {
 	return func(c *checkConfig) error {
 		c.freshness = d
@@ -78,9 +79,9 @@ func FreshFor(d time.Duration) CheckOption {
 	}
 }
 
-// SlowAfter turns an OK that took longer than d into a Warning with the reason "slow". By default no OK is
-// slow. A duration under 1 ms or over a year is an error. So is one that is not below the check's timeout,
-// because it would have no effect. The last use wins.
+// SlowAfter turns an OK that took longer than d into a Warning with the reason "slow". By default there is no
+// such limit. A duration under 1 ms or over a year is an error. A duration that is not below the check's
+// timeout is an error too, because it would have no effect. The last use wins.
 func SlowAfter(d time.Duration) CheckOption {
 	return func(c *checkConfig) error {
 		c.slowAfter = d
@@ -88,9 +89,9 @@ func SlowAfter(d time.Duration) CheckOption {
 	}
 }
 
-// Optional marks a dependency that the service can do without. Readiness does not depend on the check,
-// unless WithReadiness names it, and its failure makes the service degraded instead of unhealthy. A probe may
-// be optional by default (probes.Defaults).
+// Optional marks a dependency that the service can do without. Readiness does not depend on the check, unless
+// WithReadiness names it. A failure of the check makes the service degraded instead of unhealthy. A probe may
+// make its check optional by default (probes.Defaults).
 func Optional() CheckOption {
 	return func(c *checkConfig) error {
 		c.optional = true
@@ -99,9 +100,9 @@ func Optional() CheckOption {
 }
 
 // FailureThreshold publishes the first n-1 failures in a row as a Warning, as the failureThreshold of a
-// Kubernetes probe does. It applies after a first success: a check that never succeeded is an Error at once.
-// An overdue run is counted as one more failure in each freshness time. The default is 1. A number below 1 is
-// an error. The last use wins.
+// Kubernetes probe does. A check that has never succeeded is an Error from its first failure on. A run that
+// continues after its timeout counts as one more failure in each freshness time. The default is 1. A number
+// below 1 is an error. The last use wins.
 func FailureThreshold(n int) CheckOption {
 	return func(c *checkConfig) error {
 		c.failureThreshold = n
@@ -120,8 +121,8 @@ func SuccessThreshold(n int) CheckOption {
 }
 
 // WithCPUThreshold sets the percentages of CPU use above which the metric is a warning and critical. A
-// warning makes the service degraded, a critical level makes it unhealthy, and neither changes readiness.
-// In a container with a quota the percentage is of the quota, and in a cpuset of its processors.
+// warning makes the service degraded, a critical level makes it unhealthy, and neither changes readiness. In
+// a container with a CPU quota 100 % is the quota. In a cpuset 100 % is all processors of the cpuset.
 //
 // Each level must be 0 to 100, or Never, and not a fraction between 0 and 1. The warning level must not
 // exceed the critical one. The default is (90, Never). The last use wins.
@@ -130,7 +131,7 @@ func WithCPUThreshold(warning, critical float64) Option {
 }
 
 // WithMemoryThreshold sets the percentages of memory use above which the metric is a warning and critical. In
-// a container with a limit the percentage is of the limit: memory.max, or memory.high if that is lower.
+// a container with a memory limit 100 % is the limit, which is memory.max, or memory.high if that is lower.
 //
 // Each level must be 0 to 100, or Never, and not a fraction between 0 and 1. The warning level must not
 // exceed the critical one. The default is (90, Never). The last use wins.
@@ -139,9 +140,9 @@ func WithMemoryThreshold(warning, critical float64) Option {
 	return withPercentages("WithMemoryThreshold", warning, critical, memory)
 }
 
-// WithDiskThreshold sets the percentages of disk use above which the metric is a warning and critical. It
-// applies to every disk, and to its blocks and its inodes alike: the larger of the two percentages is used. A
-// read-only file system on which nothing is free, such as an image, is not held to it.
+// WithDiskThreshold sets the percentages of disk use above which the metric is a warning and critical. The
+// thresholds apply to every disk. A disk's use is the larger of two percentages: that of its blocks and that
+// of its inodes. A read-only file system without free space, such as a mounted image, is always OK.
 //
 // Each level must be 0 to 100, or Never, and not a fraction between 0 and 1. The warning level must not
 // exceed the critical one. The default is (90, Never). The last use wins.
@@ -166,13 +167,14 @@ func WithConnectionsThreshold(warning, critical int) Option {
 	}
 }
 
-// WithDisk measures the file system that contains path and shows it under this name. By default there is
-// one disk, named "disk", with the path "/". A second use with the same name replaces the disk, another
-// name adds one. The path must be absolute. It need not exist yet. The name must follow the rules of
-// WithCheck.
+// WithDisk measures the file system that contains path and shows it under this name. By default there is one
+// disk, named "disk", with the path "/". A use with the name of an existing disk replaces that disk. A use
+// with another name adds a disk. The path must be absolute. It need not exist yet. The name must follow the
+// rules of WithCheck.
 //
-// A file system that becomes read-only, or that is unmounted, while the service runs is a warning (read_only,
-// unmounted) until it is writable, or mounted, again. One that is read-only from the start is OK.
+// If the file system becomes read-only while the service runs, the disk is a warning with the reason
+// "read_only" until the file system is writable again. If it is unmounted, the disk is a warning with the
+// reason "unmounted" until it is mounted again. A file system that is read-only from the start is OK.
 func WithDisk(name, path string) Option {
 	return func(c *config) error {
 		c.systemOptions = append(c.systemOptions, "WithDisk")
@@ -188,10 +190,11 @@ func WithDisk(name, path string) Option {
 	}
 }
 
-// WithoutSystemMetrics removes cpu, memory, the disks, connections and process from the answers. None of
-// them is measured. (No other option configures process: it is a warning when more than 80 % of the open
-// files that the process may have are in use.) WithDisk and the thresholds of the metrics are errors beside
-// it.
+// WithoutSystemMetrics removes cpu, memory, the disks, connections and process from the answers. None of them
+// is measured. WithDisk and the options that set thresholds of metrics are errors together with this option.
+//
+// No other option affects the metric process, which is a warning when more than 80 % of the open files that
+// the process may have are in use.
 func WithoutSystemMetrics() Option {
 	return func(c *config) error {
 		c.withoutSystem = true
@@ -210,9 +213,9 @@ func WithPrefix(path string) Option {
 	}
 }
 
-// WithTimeout sets the timeout of the checks without a Timeout of their own. The default is 800 ms, because
-// a kubelet waits 1 s for the whole answer by default. A duration under 1 ms or over a year is an error.
-// The last use wins.
+// WithTimeout sets the timeout of the checks that have no check option Timeout. The default is 800 ms,
+// because a kubelet waits 1 s for the whole answer by default. A duration under 1 ms or over a year is an
+// error. The last use wins.
 func WithTimeout(d time.Duration) Option {
 	return func(c *config) error {
 		c.timeout = d
@@ -220,8 +223,9 @@ func WithTimeout(d time.Duration) Option {
 	}
 }
 
-// WithFreshness sets how long a result is fresh, for the checks without a FreshFor of their own or of their
-// probe. The default is 1 s. A duration under 1 ms or over a year is an error. The last use wins.
+// WithFreshness sets how long a result is fresh. It applies to the checks that have no check option FreshFor
+// and whose probe sets no freshness (probes.Defaults). The default is 1 s. A duration under 1 ms or over a
+// year is an error. The last use wins.
 func WithFreshness(d time.Duration) Option {
 	return func(c *config) error {
 		c.freshness = d
@@ -229,9 +233,9 @@ func WithFreshness(d time.Duration) Option {
 	}
 }
 
-// WithReadiness makes readiness depend on exactly these checks. Without names it depends on no check. By
-// default it depends on every check that is not Optional. An unknown name and a name that is given twice
-// are errors. The last use wins.
+// WithReadiness makes readiness depend on exactly these checks. Without names readiness depends on no check.
+// By default readiness depends on every check that is not Optional. An unknown name and a name that is given
+// twice are errors. The last use wins.
 func WithReadiness(names ...string) Option {
 	names = append([]string{}, names...)
 	return func(c *config) error {
@@ -245,8 +249,8 @@ func WithReadiness(names ...string) Option {
 	}
 }
 
-// WithLogger sets the logger for changes of checks, metrics and readiness. The default is the
-// slog.Default() of the moment of each record. A nil logger is an error. The last use wins.
+// WithLogger sets the logger. It gets the changes of checks, metrics, readiness and liveness, and warnings.
+// The default is slog.Default() at the time of each record. A nil logger is an error. The last use wins.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) error {
 		if l == nil {
@@ -269,14 +273,13 @@ func WithVersion(v string) Option {
 	}
 }
 
-// WithBackground adds a look of its own each interval, 10 % more or less. The first one comes 100 ms after
-// New. Each runs every check whose result would not stay fresh until the next look has ended, and measures
-// the system metrics. A request that finds no fresh result still runs the check and waits for it. For
-// answers that never wait, set WithFreshness or FreshFor to at least 1.1 times the interval plus the
-// timeout.
+// WithBackground makes a look (see Health) after each interval, which varies by up to 10 %. The first look
+// comes 100 ms after New. These looks also run every check whose result would expire before the next look has
+// ended, and measure the system metrics. A request that finds no fresh result still runs the check and waits
+// for it. To avoid that, set WithFreshness or FreshFor to at least 1.1 × interval + timeout.
 //
-// The default is 0, no schedule. A duration over a year, or other than 0 and under 1 ms, is an error. The
-// last use wins.
+// The default is 0, which means no such looks. Any other duration under 1 ms is an error, and so is a
+// duration over a year. The last use wins.
 func WithBackground(interval time.Duration) Option {
 	return func(c *config) error {
 		c.interval = interval
@@ -310,10 +313,10 @@ func WithDrainDelay(d time.Duration) Option {
 	}
 }
 
-// WithGuard protects every endpoint but live, ready and startup. A request that a guard refuses gets 401 if a
-// token would help and 403 otherwise, whether or not the path exists. Readiness shows such a request only the
-// status. All guards must allow a request. Repeated use is additive. No guard, a nil guard and an invalid
-// guard are errors.
+// WithGuard protects every endpoint but live, ready and startup. All guards must allow a request. If every
+// guard that refuses a request accepts a token, the answer is 401, otherwise 403. This does not depend on
+// whether the path exists. A refused request for ready gets an answer with only the status. Repeated use is
+// additive. No guard, a nil guard and an invalid guard are errors.
 func WithGuard(guards ...Guard) Option {
 	guards = append([]Guard{}, guards...)
 	return func(c *config) error {
@@ -322,9 +325,10 @@ func WithGuard(guards ...Guard) Option {
 	}
 }
 
-// WithPublic sets the endpoints that the middleware answers. It answers the others with 404, and only
-// Private serves them. Without names it answers none. By default it answers all. An unknown endpoint is an
-// error. Groups are all groups, and Group(name) is one of them. The last use wins.
+// WithPublic sets the endpoints that the middleware answers. For all others the middleware answers 404, and
+// only Private serves them. By default the middleware answers all endpoints, and with WithPublic() none.
+// Groups stands for all groups, and Group(name) for one group. An unknown endpoint is an error. The last use
+// wins.
 func WithPublic(public ...Endpoint) Option {
 	public = append([]Endpoint{}, public...)
 	return func(c *config) error {
@@ -346,13 +350,13 @@ func WithPublic(public ...Endpoint) Option {
 }
 
 // WithAlias answers an endpoint at a second path, such as "/readyz", with and without a trailing slash. The
-// path must be "/", or follow the rules of WithPrefix, and must not be below the prefix. The endpoint must
-// not be Checks or Groups, which have many paths, and must be one of those of WithPublic. For one group it is
-// Group(name). Repeated use is additive. A path that is given twice is an error.
+// path must be "/", or follow the rules of WithPrefix, and must not be the prefix or below it. The endpoint
+// must not be Checks or Groups, which have many paths. Use Group(name) for one group. The endpoint must be
+// public (see WithPublic). Repeated use is additive. A path that is given twice is an error.
 //
-// The path "/", for balancers that can request no other path, answers only "/" itself. GET and HEAD are
-// answered; as at every path of the health endpoints, any other method gets 405, also where the application
-// has a handler for it.
+// The alias "/" is for load balancers that can request no other path. It affects no path below "/". As at
+// every health endpoint, a method other than GET and HEAD gets 405, even if the application has a handler for
+// that method.
 func WithAlias(path string, e Endpoint) Option {
 	return func(c *config) error {
 		call := fmt.Sprintf("WithAlias(%q, %q)", path, string(e))
@@ -373,17 +377,18 @@ func WithAlias(path string, e Endpoint) Option {
 	}
 }
 
-// WithOnChange calls f for each change of a check, a metric or readiness. The calls come one at a time and
-// in order, on a goroutine that serves no request. No lock is held, so f may call any method of the Health
-// but Close and Shutdown, which would wait for f. While f runs, further changes wait. When more than 1024
-// wait, the oldest are dropped, and the log says so. A panic in f is logged. f is not called before New has
-// returned, or after Close has.
+// WithOnChange calls f for each change of a check, a metric or readiness. The calls come one at a time and in
+// order, on a goroutine that serves no request. No lock is held, so f may call any method of the Health but
+// Close and Shutdown, which would wait for f. While f runs, further changes wait. When more than 1024 wait,
+// the oldest are dropped, and that is logged. A panic in f is logged. f is not called before New has returned
+// or after Close has returned.
 //
 // The variable that receives the result of New may still be unset when f is called. Pass a function that
 // needs the Health to Health.OnChange instead.
 //
-// A check changes when it runs, which without WithBackground takes a look; see Health. f gets every change
-// of a check that flaps, unlike the log. Repeated use is additive. A nil function is an error.
+// A change is found only when the check runs. Without WithBackground a check runs only because of a request
+// or a call (see Health). If a check flaps, the log sums up its changes, but f gets every one. Repeated use
+// is additive. A nil function is an error.
 func WithOnChange(f func(Change)) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -431,7 +436,7 @@ func withPercentages(option string, warning, critical float64, field func(*confi
 	}
 }
 
-// levels are the two thresholds of a metric; they are crossed by more than them.
+// levels are the two thresholds of a metric. A value crosses a threshold if it is greater.
 type levels struct{ warning, critical float64 }
 
 func (l levels) validate(call string) error {
@@ -441,10 +446,10 @@ func (l levels) validate(call string) error {
 	return nil
 }
 
-// percent writes a fraction as the percentage that was meant.
+// percent formats a fraction as the percentage that the user probably meant: 0.9 as 90.
 func percent(fraction float64) string { return fmt.Sprint(math.Round(fraction*1e4) / 1e2) }
 
-// threshold writes a level as the user did.
+// threshold formats a level as in the user's code.
 func threshold(v float64) string {
 	if v == Never {
 		return "Never"

@@ -14,22 +14,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// well is a probe that always finds all well.
+// well is a probe that always succeeds.
 var well = probes.Func(func(context.Context) error { return nil })
 
-// failing is a probe that always fails with err.
+// failing returns a probe that always fails with err.
 func failing(err error) probes.Func {
 	return func(context.Context) error { return err }
 }
 
-// strict is a probe of which the settings are wrong.
+// strict is a probe with invalid settings.
 type strict struct{ probes.Func }
 
 func (strict) Validate() error {
 	return errors.New(`the URL "amqp://app:s3cret@rabbit:5672/" has no vhost`)
 }
 
-// rash is a probe that panics when it is validated.
+// rash is a probe whose method Validate panics.
 type rash struct{ probes.Func }
 
 func (rash) Validate() error { panic("s3cret: password=s3cret") }
@@ -186,7 +186,7 @@ func TestValidOptions(t *testing.T) {
 		echohealth.WithCPUThreshold(0, 1),
 		echohealth.WithCPUThreshold(0, 100),
 		echohealth.WithMemoryThreshold(90, 90),
-		echohealth.WithDiskThreshold(echohealth.Never, 95), // no warning, only the critical level
+		echohealth.WithDiskThreshold(echohealth.Never, 95), // only the critical threshold
 		echohealth.WithConnectionsThreshold(0, echohealth.Never),
 		echohealth.WithDisk("disk", "/tmp"),
 		echohealth.WithDisk("not-mounted-yet", "/nowhere"),

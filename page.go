@@ -11,10 +11,11 @@ import (
 	"github.com/echo-probes/echohealth/internal/snapshot"
 )
 
-// WithPage answers the prefix itself with a status page for clients that prefer text/html, as browsers do;
-// all others get JSON as before. It also answers /badge.svg, and turns WithHistory on. The page asks
-// /detailed/ and /history/, which must be public where Index is. With BearerToken a browser asks for a
-// password, which is the token. Without this option there is no page. Repeated use has no further effect.
+// WithPage answers the prefix itself with a status page for clients that prefer text/html, as browsers do.
+// All other clients still get JSON. WithPage also answers /badge.svg, and turns WithHistory on. The page
+// requests /detailed/ and /history/, which must be public if Index is public. With BearerToken a browser asks
+// for a user name and a password, and the password is the token. Without this option there is no page.
+// Repeated use has no further effect.
 func WithPage() Option {
 	return func(c *config) error {
 		if !c.has(Badge) {
@@ -41,7 +42,7 @@ func (c *config) validatePage() error {
 	return nil
 }
 
-// statusPage answers with the page.
+// statusPage makes the page.
 type statusPage struct {
 	monitor    *monitor
 	prefix     string
@@ -55,7 +56,8 @@ var (
 	imageSVG = []string{"image/svg+xml"}
 )
 
-// route answers with the page, or as json does.
+// route returns the route of the prefix. It answers with the page if the client prefers HTML, and with json
+// otherwise.
 func (p *statusPage) route(json answerer) *route {
 	return &route{endpoint: Index, answerer: json, varies: true, choose: func(r *http.Request) answerer {
 		if !prefers(r.Header["Accept"], "text/html", "application/json") {
@@ -74,8 +76,8 @@ func (p *statusPage) answer(ctx context.Context, path string) *answer {
 	return a
 }
 
-// relative returns how to get from one path to another that ends with a slash. An absolute path would be
-// wrong behind a proxy that strips or adds a part of it.
+// relative returns the relative path from one path to another that ends with a slash. An absolute path would
+// be wrong behind a proxy that strips or adds a part of the path.
 func relative(from, to string) string {
 	dirs := strings.Split(from[:strings.LastIndexByte(from, '/')+1], "/")
 	target := strings.Split(to, "/")
@@ -90,7 +92,7 @@ func relative(from, to string) string {
 	return way
 }
 
-// pageComponents returns what the page shows of each component besides its state.
+// pageComponents returns the settings of each check and metric that the page shows.
 func pageComponents(m *monitor) map[string]page.Component {
 	components := map[string]page.Component{}
 	for _, d := range m.dependencies {
@@ -108,7 +110,7 @@ func pageComponents(m *monitor) map[string]page.Component {
 	return components
 }
 
-// mark is a threshold on a scale; 0 for Never.
+// mark returns a threshold for the page, which uses 0 for Never.
 func mark(threshold float64) float64 {
 	if threshold == Never {
 		return 0

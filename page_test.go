@@ -18,7 +18,7 @@ import (
 
 const acceptOfBrowsers = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
-// browse asks as a browser does.
+// browse sends a request as a browser does.
 func browse(h http.Handler, path string, change ...func(*http.Request)) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	r.Header.Set("Accept", acceptOfBrowsers)
@@ -58,7 +58,7 @@ func TestPage(t *testing.T) {
 	assert.Contains(t, get(h, "/api/health/badge.svg").Body.String(), "unhealthy")
 }
 
-// Behind a balancer the page must tell the instances apart.
+// Behind a load balancer the page must distinguish the instances.
 func TestInstance(t *testing.T) {
 	h := newHealth(t, echohealth.WithPage())
 	var detailed, history struct{ Instance string }
@@ -71,7 +71,7 @@ func TestInstance(t *testing.T) {
 	assert.NotContains(t, get(newHealth(t), "/api/health/detailed/").Body.String(), "instance")
 }
 
-// The addresses that the script asks are relative, so that a proxy may strip or add a part of the path.
+// The script requests relative addresses, so that a proxy may strip or add a part of the path.
 func TestWhereThePageAsks(t *testing.T) {
 	h := newHealth(t, echohealth.WithPage(), echohealth.WithPrefix("/ops/health"),
 		echohealth.WithAlias("/status", echohealth.Index), echohealth.WithAlias("/a/b", echohealth.Index))
@@ -96,7 +96,7 @@ func TestWhoMaySeeThePage(t *testing.T) {
 	}
 }
 
-// ShowErrors shows them at the prefix too.
+// ShowErrors shows errors at the prefix too.
 func TestThePageKeepsThePrivateErrors(t *testing.T) {
 	h := newHealth(t, echohealth.WithPage(), echohealth.WithDatabase(failing(errors.New("its text"))))
 	assert.Contains(t, get(h.Private(echohealth.ShowErrors()), "/api/health/").Body.String(), "its text")
@@ -114,7 +114,7 @@ func TestWhatThePageNeeds(t *testing.T) {
 	assert.EqualError(t, err, `echohealth: the endpoint "badge.svg" of WithPublic or WithAlias needs WithPage`)
 }
 
-// Echo's own middleware sets headers of its own and compresses; the page's policy wins.
+// Echo's own middleware sets headers and compresses. The policy of the page replaces that of the middleware.
 func TestThePageUnderEchosMiddleware(t *testing.T) {
 	h := newHealth(t, echohealth.WithPage(), echohealth.WithDatabase(probes.Func(func(context.Context) error { return nil })))
 	e := echo.New()

@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// runAll makes n calls side by side and returns their errors, in their order. When overdue ends, runAll stops
-// waiting for the calls that have not returned. late returns the error of each such call.
+// runAll makes n calls at the same time and joins their errors in the order of the calls. When overdue ends,
+// runAll stops waiting for the calls that have not returned, and uses late(i) as the error of each such call.
 func runAll(overdue context.Context, n int, call, late func(i int) error) error {
 	results := make([]chan error, n)
 	for i := range results {
@@ -22,7 +22,7 @@ func runAll(overdue context.Context, n int, call, late func(i int) error) error 
 		case <-overdue.Done():
 		}
 		select {
-		case err := <-result: // both at once
+		case err := <-result: // the call returned at the same moment
 			errs = append(errs, err)
 		default:
 			errs = append(errs, late(i))

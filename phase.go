@@ -15,7 +15,7 @@ const (
 	closed
 )
 
-// word returns the reason that the answers give for a phase. It is empty for running.
+// word returns the reason that the answers give for a phase. It is empty for running and closed.
 func (p phase) word() string {
 	switch p {
 	case starting:
@@ -26,7 +26,7 @@ func (p phase) word() string {
 	return ""
 }
 
-// name is the phase's name; empty for closed.
+// name returns the phase's name; empty for closed.
 func (p phase) name() string {
 	if p == running {
 		return "running"
@@ -34,14 +34,13 @@ func (p phase) name() string {
 	return p.word()
 }
 
-// startDelay is the time from the beginning of New to the first background work, so that New has returned
-// before.
+// startDelay is how long New delays its background work, so that New has returned before that work begins.
 const startDelay = 100 * time.Millisecond
 
-// lifecycle is the startup gate and the drain.
+// lifecycle holds the state of the startup gate and of the drain.
 type lifecycle struct {
 	gated    bool                      // there is a startup gate
-	openedAt atomic.Pointer[time.Time] // when it was opened; nil before
+	openedAt atomic.Pointer[time.Time] // when the gate was opened; nil before
 	draining atomic.Bool
 	drained  chan struct{} // closed at the end of the drain delay
 }
@@ -58,7 +57,7 @@ func (l *lifecycle) phase() phase {
 
 func (l *lifecycle) started() bool { return !l.gated || l.openedAt.Load() != nil }
 
-// startedAt returns when the gate was opened; zero before, and without a gate.
+// startedAt returns when the gate was opened. It returns zero before that, and if there is no gate.
 func (l *lifecycle) startedAt() time.Time {
 	if at := l.openedAt.Load(); at != nil {
 		return *at
@@ -66,13 +65,13 @@ func (l *lifecycle) startedAt() time.Time {
 	return time.Time{}
 }
 
-// open opens the gate, and reports whether it was closed.
+// open opens the gate, and reports whether the gate was still closed.
 func (l *lifecycle) open() bool {
 	now := time.Now()
 	return l.gated && l.openedAt.CompareAndSwap(nil, &now)
 }
 
-// drain begins the drain, and reports whether it had not begun.
+// drain begins the drain. It reports false if the drain had already begun.
 func (l *lifecycle) drain(delay time.Duration) bool {
 	if !l.draining.CompareAndSwap(false, true) {
 		return false

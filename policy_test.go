@@ -21,8 +21,9 @@ import (
 
 const module = "github.com/echo-probes/echohealth"
 
-// policy says which packages outside the standard library each package may import: of this module by their paths in it, of others
-// by their modules. What is missing here may import the standard library alone.
+// policy has the packages outside the standard library that each package may import. A package of this module
+// is named by its path in the module, any other by its module. A package without an entry may import only the
+// standard library.
 var policy = map[string][]string{
 	"":                     {"probes", "sysmetrics", "internal/changelog", "internal/duration", "internal/engine", "internal/exposition", "internal/history", "internal/page", "internal/reason", "internal/redact", "internal/snapshot", "github.com/labstack/echo/v4"},
 	"probes":               {},
@@ -51,7 +52,7 @@ var policy = map[string][]string{
 	"deploy/grafana":       {},
 	"internal/redact":      {},
 	"sysmetrics":           {"github.com/shirou/gopsutil/v4", "golang.org/x/sys"},
-	// The command, which imports nothing of the rest.
+	// The command imports no other package of this module.
 	"cmd/healthcheck": {"healthcheck"},
 	"healthcheck": {
 		"healthcheck/internal/conformance", "healthcheck/internal/rollout",
@@ -95,7 +96,7 @@ type listed struct {
 	Standard   bool
 }
 
-// list asks the go command.
+// list runs go list.
 func list(t *testing.T, args ...string) []listed {
 	t.Helper()
 	command := exec.Command("go", append([]string{"list", "-json=ImportPath,Imports,Standard"}, args...)...)
@@ -132,12 +133,12 @@ func allowedImport(may []string, imported string) bool {
 		return slices.Contains(may, strings.TrimPrefix(own, "/"))
 	}
 	if first, _, _ := strings.Cut(imported, "/"); !strings.Contains(first, ".") {
-		return imported != "html/template" && imported != "text/template" // they keep every exported method of the program alive
+		return imported != "html/template" && imported != "text/template" // they make the linker keep every exported method
 	}
 	return slices.ContainsFunc(may, func(m string) bool { return m != "" && (imported == m || strings.HasPrefix(imported, m+"/")) })
 }
 
-// The module grpchealth knows the results as any application does.
+// The module grpchealth must get the results as an application does, without internal packages.
 func TestImportsOfGRPCHealth(t *testing.T) {
 	may := []string{"", "probes", "google.golang.org/grpc"}
 	files, err := filepath.Glob("grpchealth/*.go")
@@ -158,7 +159,7 @@ func TestImportsOfGRPCHealth(t *testing.T) {
 	assert.NotZero(t, checked)
 }
 
-// Whoever imports the root links no driver.
+// A program that imports only the root must not link a driver.
 func TestTheRootLinksNoDriver(t *testing.T) {
 	for _, p := range list(t, "-deps", ".") {
 		for _, driver := range []string{"pgx", "go-redis", "amqp091", "prometheus", "database/sql", "sqlite", "regexp"} {
@@ -167,7 +168,7 @@ func TestTheRootLinksNoDriver(t *testing.T) {
 	}
 }
 
-// The next major version of Echo is a change of one file.
+// Only middleware.go imports Echo, so that a new major version of Echo changes only that file.
 func TestOnlyTheMiddlewareImportsEcho(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)
@@ -183,8 +184,8 @@ func TestOnlyTheMiddlewareImportsEcho(t *testing.T) {
 	}
 }
 
-// The tests that the race detector would spoil run in "make gates", whose list must name each of them: make race
-// alone would skip them for good.
+// Some tests can't run under the race detector. "make gates" must list each of them, because "make race"
+// skips them and they would never run otherwise.
 func TestGatesRunWhatTheRaceDetectorSkips(t *testing.T) {
 	makefile, err := os.ReadFile("Makefile")
 	require.NoError(t, err)
@@ -206,7 +207,8 @@ func TestGatesRunWhatTheRaceDetectorSkips(t *testing.T) {
 	assert.GreaterOrEqual(t, skipped, 5, "it found the tests")
 }
 
-// skippedUnderRace is the tests of a file that is not built with the race detector, and those that ask for it.
+// skippedUnderRace returns the tests of a file that is not built with the race detector, and the tests of any
+// file that use raceEnabled.
 func skippedUnderRace(t *testing.T, file string) (names []string) {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)

@@ -63,7 +63,7 @@ func TestShowErrorsOfMetrics(t *testing.T) {
 	assert.Contains(t, get(private, "/api/health/detailed").Body.String(), `"memory":{"status":"error","reason":"stale"`)
 }
 
-// Whatever an error says, its passwords are masked, its length has a bound, and it is valid JSON.
+// The text of a shown error has its passwords masked, has a maximum length, and is valid JSON.
 func TestShownErrorsAreMaskedAndBounded(t *testing.T) {
 	for text, want := range map[string]string{
 		"redis://:s3cret@cache:6379: refused":       "redis://:***@cache:6379: refused",

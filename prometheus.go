@@ -9,9 +9,10 @@ import (
 )
 
 // WithPrometheus answers /prometheus/ below the prefix with metrics for Prometheus: OpenMetrics 1.0 for a
-// request that prefers it, else text format 0.0.4. WithGuard applies. The answer is always 200, because
-// Prometheus drops every series if it is not. A request runs the due checks, as a request for /detailed/
-// does. Without this option the path is 404, and nothing is counted. Repeated use has no further effect.
+// request that prefers it, else text format 0.0.4. WithGuard applies. The status is always 200, because with
+// any other status Prometheus discards all metrics. A request runs the due checks, as a request for
+// /detailed/ does. Without this option the path is 404, and nothing is counted. Repeated use has no further
+// effect.
 func WithPrometheus() Option {
 	return func(c *config) error {
 		c.addFeature(Prometheus, func(m *monitor, r *router, _ *notifier) any {
@@ -39,7 +40,7 @@ func prometheusRoute(m *monitor, counters *exposition.Counters) *route {
 	}}
 }
 
-// metricsAnswer is all metrics in one format.
+// metricsAnswer answers with all metrics in one format.
 func metricsAnswer(m *monitor, counters *exposition.Counters, format exposition.Format) answerer {
 	components := m.components()
 	contentType := []string{format.ContentType()}
@@ -51,9 +52,9 @@ func metricsAnswer(m *monitor, counters *exposition.Counters, format exposition.
 	}}
 }
 
-// Metrics is for the modules promhealth and otelhealth, which export the metrics of WithPrometheus by the
-// client libraries of Prometheus and OpenTelemetry. It counts from the first call on, or, with
-// WithPrometheus, since New.
+// Metrics returns the metrics of WithPrometheus for the modules promhealth and otelhealth, which export them
+// by the client libraries of Prometheus and OpenTelemetry. With WithPrometheus the counters begin with New,
+// otherwise with the first call of Metrics.
 func (h *Health) Metrics() *exposition.Source {
 	m := h.monitor
 	h.countersOnce.Do(func() {

@@ -26,7 +26,7 @@ const (
 	acceptOpenMetrics = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 )
 
-// scrape asks for the metrics, as Prometheus does.
+// scrape requests the metrics as Prometheus does.
 func scrape(h http.Handler, accept string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, metricsPath, nil)
 	if accept != "" {
@@ -60,7 +60,7 @@ func TestPrometheusFormats(t *testing.T) {
 	assert.Empty(t, get(h, "/api/health/detailed/").Header().Get("Vary"))
 }
 
-// A scrape is a look: it runs what is due, and shares the runs with all others.
+// A scrape is a look. It runs the due checks, and shares the runs with all other looks.
 func TestManyScrapesCostOneRun(t *testing.T) {
 	var runs atomic.Int32
 	release := make(chan struct{})
@@ -83,7 +83,8 @@ func TestManyScrapesCostOneRun(t *testing.T) {
 	assert.EqualValues(t, 1, runs.Load())
 }
 
-// A dependency that hangs delays a scrape by its timeout, once, and each look counts it as one more failure.
+// If a check hangs, the first scrape waits for its timeout and later ones do not. Each further freshness time
+// counts as one more failure.
 func TestScrapesOfAHungCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -139,7 +140,7 @@ func TestPrometheusTellsThePhase(t *testing.T) {
 	assert.Contains(t, scrape(h, "").Body.String(), `echohealth_status{status="unhealthy"} 1`)
 }
 
-// The guard is asked, Private needs none, an alias and WithPublic know the endpoint.
+// The guard applies to /prometheus/ but not to Private. WithAlias and WithPublic accept the endpoint.
 func TestWhoMayScrape(t *testing.T) {
 	h := newHealth(t, echohealth.WithPrometheus(), echohealth.WithGuard(echohealth.BearerToken("s3cret")),
 		echohealth.WithAlias("/metrics", echohealth.Prometheus))
@@ -159,7 +160,7 @@ func TestPrometheusNeedsItsOption(t *testing.T) {
 	assert.EqualError(t, err, `echohealth: the endpoint "prometheus" of WithPublic or WithAlias needs WithPrometheus`)
 }
 
-// No error's text, and nothing that a probe says, gets out.
+// The metrics contain the reason of an error, but not its text.
 func TestPrometheusIsSilent(t *testing.T) {
 	h := newHealth(t, echohealth.WithPrometheus(),
 		echohealth.WithCheck("a", failing(errors.New("dial postgres://app:s3cret@db"))),
@@ -198,7 +199,7 @@ func TestGroupsForPrometheus(t *testing.T) {
 	assert.Empty(t, series(scrape(without, "").Body.String()))
 }
 
-// What the modules promhealth and otelhealth read is what the endpoint answers.
+// The modules promhealth and otelhealth read the same metrics as the endpoint answers.
 func TestMetrics(t *testing.T) {
 	for name, options := range map[string][]echohealth.Option{"alone": nil, "beside": {echohealth.WithPrometheus()}} {
 		h := newHealth(t, append(options, echohealth.WithDatabase(well))...)

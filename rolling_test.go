@@ -21,13 +21,14 @@ import (
 
 const (
 	rollingClients = 100
-	rollingWork    = 5 * time.Millisecond   // what a request takes
+	rollingWork    = 5 * time.Millisecond   // the duration of a request
 	rollingPause   = 50 * time.Millisecond  // between two requests of a client
-	rollingPoll    = 100 * time.Millisecond // how often the balancer asks for readiness
+	rollingPoll    = 100 * time.Millisecond // the time between two requests for readiness
 )
 
-// TestRollingRestart stops one of two instances under load, behind a balancer that knows connections and nothing of requests, while clients
-// keep theirs and never send a request twice: what an instance does at its end is all that can keep a request from being lost.
+// TestRollingRestart stops one of two instances under load. The load balancer works on connections and knows
+// nothing of requests. The clients keep their connections and never send a request twice. So only the
+// behavior of the stopping instance can prevent lost requests.
 func TestRollingRestart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it drains for seconds")
@@ -36,7 +37,7 @@ func TestRollingRestart(t *testing.T) {
 		name     string
 		drain    time.Duration
 		use      []echo.MiddlewareFunc
-		stop     func(ctx context.Context, i *instance) error // what it does on SIGTERM
+		stop     func(ctx context.Context, i *instance) error // called on SIGTERM
 		lossless bool
 	}{
 		{
@@ -83,7 +84,7 @@ func TestRollingRestart(t *testing.T) {
 	}
 }
 
-// keepAlive takes Connection: close from the application's answers.
+// keepAlive removes Connection: close from the application's answers.
 func keepAlive(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		c.Response().Header().Del("Connection")
@@ -128,14 +129,15 @@ func listen(t *testing.T) net.Listener {
 	return listener
 }
 
-// balancer works on layer 4: it gives a new connection to one of the instances that are ready, and then only copies what comes.
+// balancer works on layer 4. It connects each new connection to one of the ready instances, and then only
+// copies bytes.
 type balancer struct {
 	listener  net.Listener
 	instances []*instance
 	transport *http.Transport
 	work      sync.WaitGroup
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards ready
 	ready []string   // addresses
 	turn  int
 }
@@ -168,7 +170,7 @@ func (b *balancer) watch(ctx context.Context) {
 	}
 }
 
-// poll looks who is ready.
+// poll requests readiness from all instances.
 func (b *balancer) poll(ctx context.Context) {
 	var ready []string
 	for _, i := range b.instances {
@@ -204,7 +206,8 @@ func (b *balancer) accept() {
 	}
 }
 
-// connect copies between a client and an instance until either ends the connection. Where the instance refuses it, the client's ends too.
+// connect copies between a client and an instance until either ends the connection. If the instance refuses
+// the connection, connect closes the client's.
 func (b *balancer) connect(client net.Conn) {
 	defer func() { _ = client.Close() }()
 	server, err := net.Dial("tcp", b.next())
@@ -218,7 +221,7 @@ func (b *balancer) connect(client net.Conn) {
 	_, _ = io.Copy(client, server)
 }
 
-// next returns the address of an instance that is ready, each in its turn.
+// next returns the address of a ready instance, in turn.
 func (b *balancer) next() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -229,13 +232,13 @@ func (b *balancer) next() string {
 	return b.ready[b.turn%len(b.ready)]
 }
 
-// load is what the clients do, and what becomes of it.
+// load runs the clients and counts their results.
 type load struct {
 	target  string
 	stop    func()
 	sent    atomic.Int64
 	lost    atomic.Int64 // requests over a kept connection that got no answer
-	refused atomic.Int64 // requests over a new one
+	refused atomic.Int64 // requests over a new connection that got no answer
 	once    sync.Once
 	first   error // the first failure
 }
@@ -259,7 +262,7 @@ func startLoad(t *testing.T, b *balancer) *load {
 	return l
 }
 
-// await waits until so many more requests have been sent.
+// await waits until this number of further requests has been sent.
 func (l *load) await(t *testing.T, more int64) {
 	t.Helper()
 	enough := l.sent.Load() + more
@@ -289,8 +292,9 @@ func (l *load) run(ctx context.Context) {
 	}
 }
 
-// pinned is an HTTP client that keeps its connection until it is told to close it, and sends nothing twice. That of net/http sees most of
-// the connections that end while they are idle, and sends some requests again.
+// pinned is an HTTP client that keeps its connection until an answer has Connection: close, and never sends a
+// request twice. The client of net/http notices most connections that end while they are idle, and repeats
+// some requests.
 type pinned struct {
 	target string
 	conn   net.Conn // nil: not connected

@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// router finds the answer to a request: below the prefix or at an alias, behind the guards.
+// router finds the answer to a request by its path, and asks the guards.
 type router struct {
 	prefix  string
-	aliases map[string]Endpoint // by paths without a trailing slash: that of "/" is empty
+	aliases map[string]Endpoint // by paths without a trailing slash, so "/" is ""
 	public  func(Endpoint) bool
 	guards  []Guard
 	routes  map[string]*route // by paths below the prefix, without a trailing slash
-	added   []string          // those paths of routes that features added
+	added   []string          // the keys of routes that options added
 
-	live, ready *route // of routes
+	live, ready *route // the routes of /live and /ready
 
-	// index, if it is not nil, returns the route of the prefix itself, which answers as json does or with
-	// the page.
+	// index is set by WithPage. It returns the route of the prefix itself, which answers with the page or with
+	// json.
 	index func(json answerer) *route
 
 	guardPanicked func(any)
@@ -29,12 +29,12 @@ type route struct {
 	endpoint Endpoint
 	answerer answerer
 	refused  answerer // the answer to a request that a guard refuses; nil: 401 or 403
-	open     bool     // no guard is asked
+	open     bool     // no guard applies
 
-	// choose, if it is not nil, returns who answers a request instead.
+	// choose, if not nil, returns the answerer for a request. It is used instead of answerer.
 	choose func(*http.Request) answerer
 
-	withErrors *route // what Private has here instead with ShowErrors; nil: the same
+	withErrors *route // the route of Private with ShowErrors; nil: this one
 	varies     bool   // choose looks at the Accept header
 }
 
@@ -56,7 +56,7 @@ func (r *router) add(path string, route *route) {
 	r.added = append(r.added, path)
 }
 
-// makeRoutes returns what is below the prefix; with errors the answers show the checks' errors.
+// makeRoutes returns the routes that need no option. If errors is true, the answers show the checks' errors.
 func makeRoutes(m *monitor, errors bool) map[string]*route {
 	detailed := detailedAnswer(m, errors)
 	routes := map[string]*route{
@@ -75,8 +75,8 @@ func makeRoutes(m *monitor, errors bool) map[string]*route {
 	return routes
 }
 
-// below returns what follows the prefix in path, or stands for an alias, and whether the path is ours:
-// /api/healthy is not.
+// below returns the part of path after the prefix. For an alias it returns the part that the endpoint has,
+// such as "/ready". It also reports whether path belongs to the health endpoints: /api/healthy does not.
 func (r *router) below(path string) (string, bool) {
 	if rest, ok := strings.CutPrefix(path, r.prefix); ok && (rest == "" || rest[0] == '/') {
 		return rest, true
@@ -91,8 +91,8 @@ func (r *router) below(path string) (string, bool) {
 	return "/" + string(endpoint), ok
 }
 
-// route finds what is at a path below the prefix; nil: nothing. The two that are asked all day are found
-// without hashing.
+// route returns the route of a path below the prefix, or nil. The two most frequent ones are found without
+// hashing.
 func (r *router) route(path string) *route {
 	path = strings.TrimSuffix(path, "/")
 	switch path {
@@ -104,8 +104,8 @@ func (r *router) route(path string) *route {
 	return r.routes[path]
 }
 
-// serve answers in the order of the contract: guard, path, method. Live and startup ask no guard, so that
-// one that hangs can't have a service restarted.
+// serve checks the guards first, then the path, then the method. Live and startup ask no guard, because a
+// guard that hangs would make these probes fail, and Kubernetes would restart the service.
 func (r *router) serve(w http.ResponseWriter, request *http.Request, path string) {
 	route := r.route(path)
 	var refusal *answer
@@ -130,8 +130,9 @@ func (r *router) serve(w http.ResponseWriter, request *http.Request, path string
 	}
 }
 
-// refusal returns the answer for a request that a guard refuses, or nil: 401 if a token would open all guards
-// that refuse, else 403. It is the same for what exists and what doesn't.
+// refusal returns nil if all guards allow the request. It returns 401 if every guard that refuses accepts a
+// token, and otherwise 403. It does not depend on the path, so that a refused client can't find out which
+// paths exist.
 func (r *router) refusal(request *http.Request) (refusal *answer) {
 	for _, guard := range r.guards {
 		allowed, panicked := ask(guard, request)

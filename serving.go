@@ -11,22 +11,22 @@ import (
 	"time"
 )
 
-// serving holds the servers through which the application's requests come, so that Shutdown knows whether it
-// was given other ones. Each request has its server in its context. To read it in every request would cost
-// too much.
+// serving records the http.Servers through which the application's requests come, so that Shutdown can report
+// a server that it was not given. The server is in the context of each request. It would cost too much to
+// read it from every request, so only some requests are recorded.
 type serving struct {
-	looks atomic.Bool // each request is to be noted: until one was, and in the drain
-	once  sync.Once   // ends the looking before the drain
+	looks atomic.Bool // requests are recorded: before the first one, and during the drain
+	once  sync.Once   // sets looks to false after the first request, but not after drain
 	seen  sync.Map    // of *http.Server to *seenServer
 }
 
 // seenServer is a server through which requests have come.
 type seenServer struct {
 	address   net.Addr
-	untracked atomic.Bool // requests come over connections of which the server does not know
+	untracked atomic.Bool // requests came over connections that the server does not track
 }
 
-// note remembers the server of a request.
+// note records the server of a request.
 func (s *serving) note(r *http.Request) {
 	s.once.Do(func() { s.looks.Store(false) })
 	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
@@ -43,20 +43,21 @@ func (s *serving) note(r *http.Request) {
 	}
 }
 
-// speaksPlainHTTP2 reports whether the server itself speaks HTTP/2 without TLS. Otherwise a handler has
-// taken the connection away from the server, as that of golang.org/x/net/http2/h2c does.
+// speaksPlainHTTP2 reports whether the server itself speaks HTTP/2 without TLS. If it does not, a handler
+// such as that of golang.org/x/net/http2/h2c has taken over the connection, and the server does not track it.
 func speaksPlainHTTP2(server *http.Server) bool {
 	return server.Protocols != nil && server.Protocols.UnencryptedHTTP2()
 }
 
-// drain has every request noted from now on.
+// drain makes TryServe record every request from now on.
 func (s *serving) drain() {
 	s.once.Do(func() {})
 	s.looks.Store(true)
 }
 
-// missed returns an error for each server with requests that the shutdown of these servers did not wait for.
-// If not all servers that were shut down are known, any may be one of them.
+// missed returns an error for each server whose requests Shutdown did not wait for. known are the servers
+// that were shut down. If all is false, there were others that are not known, and then a server that is
+// missing from known is not an error.
 func (s *serving) missed(known []*http.Server, all bool) error {
 	var errs []error
 	s.seen.Range(func(key, value any) bool {
@@ -75,8 +76,9 @@ func (s *serving) missed(known []*http.Server, all bool) error {
 	return errors.Join(errs...)
 }
 
-// writeTimeoutAdvice returns a line of advice if the server of a request ends an answer before a check of
-// the longest timeout has ended; otherwise it is empty.
+// writeTimeoutAdvice returns a line of advice if the WriteTimeout of the request's server is not above
+// longest, the longest timeout of the checks, because the server could then cut off an answer. Otherwise it
+// returns "".
 func writeTimeoutAdvice(r *http.Request, longest time.Duration) string {
 	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
 	if !ok || server.WriteTimeout <= 0 || server.WriteTimeout > longest {

@@ -12,13 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A server whose WriteTimeout ends before a check does cuts off the answer. The log says so at the first
-// health request through each of the handlers.
+// If a server's WriteTimeout is not above the longest timeout of the checks, it can cut off an answer. The
+// first health request to each handler logs a warning.
 func TestAdviceOnWriteTimeout(t *testing.T) {
 	for name, test := range map[string]struct {
 		writeTimeout time.Duration
-		paths        []string // of the port of the service, and below /private of the private one
-		want         int      // records
+		paths        []string // paths of the service; below /private those of Private
+		want         int      // the number of records
 	}{
 		"shorter":     {500 * time.Millisecond, []string{"/api/health/live", "/api/health/ready"}, 1},
 		"the same":    {2 * time.Second, []string{"/api/health/ready"}, 1},
@@ -43,7 +43,7 @@ func TestAdviceOnWriteTimeout(t *testing.T) {
 				require.NoError(t, err)
 				require.NoError(t, response.Body.Close())
 			}
-			require.NoError(t, h.Close()) // the log is written
+			require.NoError(t, h.Close()) // Close waits until the log is written
 			assert.Equal(t, test.want, strings.Count(log.String(), `msg="health check advice"`), log.String())
 			if test.want > 0 {
 				assert.Contains(t, log.String(), "the WriteTimeout of the http.Server is "+

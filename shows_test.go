@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Shows says what the middleware does.
+// Shows returns what the middleware would decide.
 func TestShows(t *testing.T) {
 	base := []echohealth.Option{
 		quiet, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(well),
@@ -47,7 +47,7 @@ func TestShows(t *testing.T) {
 	}
 }
 
-// Ready says what /ready/ answers, and does not wait for a check that readiness does not depend on.
+// Ready returns what /ready/ answers, and does not wait for a check that readiness does not depend on.
 func TestReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hangs := probes.Func(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })

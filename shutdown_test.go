@@ -19,14 +19,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// served is a service, and the server of its own that it may serve with instead of Echo's.
+// served is a service with an http.Server of its own, which some tests use instead of Echo's.
 type served struct {
 	echo     *echo.Echo
 	health   *echohealth.Health
 	own      *http.Server
 	listener net.Listener
 	scheme   string
-	started  atomic.Int64 // requests
+	started  atomic.Int64 // requests that have begun
 	finished atomic.Int64
 }
 
@@ -62,7 +62,7 @@ func (s *served) work(c echo.Context) error {
 	return c.NoContent(http.StatusOK)
 }
 
-// wrappedServer is a Server of which nothing is known.
+// wrappedServer is a Server of a type that Shutdown does not know.
 type wrappedServer struct{ *http.Server }
 
 func givenEcho(s *served) echohealth.Server    { return s.echo }
@@ -72,7 +72,7 @@ func givenUnknown(s *served) echohealth.Server { return wrappedServer{s.own} }
 func startEcho(s *served) error { return s.echo.Start("") }
 func startOwn(s *served) error  { return s.echo.StartServer(s.own) }
 
-// startTLS is what StartTLS does, with a certificate of package httptest.
+// startTLS does the same as Echo's StartTLS, with a certificate of package httptest.
 func startTLS(s *served) error {
 	other := httptest.NewUnstartedServer(nil)
 	other.StartTLS()
@@ -89,7 +89,7 @@ func startH2C(s *served) error {
 	return err
 }
 
-// startHTTP2 is the way without loss to HTTP/2 without TLS.
+// startHTTP2 serves HTTP/2 without TLS in the way that loses no request.
 func startHTTP2(s *served) error {
 	speakHTTP2WithoutTLS(s.echo)
 	return s.echo.Start("")
@@ -101,7 +101,7 @@ func startOwnHTTP2(s *served) error {
 	return s.echo.StartServer(s.own)
 }
 
-// startWrapped serves with Wrap around an Echo that does not know of it.
+// startWrapped serves with Wrap around an Echo without the health middleware.
 func startWrapped(s *served) error {
 	app := echo.New()
 	app.GET("/work", s.work)
@@ -118,8 +118,8 @@ var shutdowns = map[string]struct {
 	start func(*served) error
 	given func(*served) echohealth.Server
 	tls   bool
-	http2 bool   // the client speaks it, without TLS
-	http1 bool   // a request over HTTP/1.1 has come before
+	http2 bool   // the client uses HTTP/2 without TLS
+	http1 bool   // a request over HTTP/1.1 comes first
 	want  string // the error; empty: no request is lost, and there is no error
 }{
 	"Echo":                             {start: startEcho, given: givenEcho},
@@ -140,7 +140,7 @@ var shutdowns = map[string]struct {
 	},
 }
 
-// Two requests are under way when the service shuts down: Shutdown waits for both, or says that it did not.
+// Two requests are in flight when the service shuts down. Shutdown waits for both, or returns an error.
 func TestShutdownWaitsOrSaysThatItDidNot(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a request takes a second")
@@ -182,7 +182,7 @@ func TestShutdownWaitsOrSaysThatItDidNot(t *testing.T) {
 	}
 }
 
-// ask sends a request, and leaves no connection.
+// ask sends a request and closes its connection.
 func (s *served) ask(t *testing.T, transport *http.Transport, path string) {
 	defer transport.CloseIdleConnections()
 	url := s.scheme + "://" + s.listener.Addr().String() + path
@@ -196,8 +196,8 @@ func (s *served) ask(t *testing.T, transport *http.Transport, path string) {
 	}
 }
 
-// Clients that go on sending over one HTTP/2 connection lose no request in a drain: the server tells them to
-// leave the connection, and the next one is to another instance.
+// Clients that keep sending over one HTTP/2 connection lose no request in a drain. The server makes them
+// close the connection, and they connect to another instance.
 func TestADrainOfHTTP2WithoutTLS(t *testing.T) {
 	s := newServed(t, startHTTP2)
 	var drains atomic.Bool

@@ -10,10 +10,12 @@ import (
 	"github.com/echo-probes/echohealth/sysmetrics"
 )
 
-// switchType names the type of a switch. A type assertion would link the type into programs without a switch.
+// switchType is the type of a switch as %T prints it. A type assertion would link the type into programs
+// without a switch.
 const switchType = "*probes.Switch"
 
-// components returns what is fixed of the checks and of the system metrics, in the order of the answers.
+// components returns the names and settings of the checks and then of the system metrics, in the order of the
+// answers.
 func (m *monitor) components() []snapshot.Component {
 	var components []snapshot.Component
 	for _, d := range m.dependencies {
@@ -32,8 +34,8 @@ func (m *monitor) components() []snapshot.Component {
 	return components
 }
 
-// record lets a recorder be told of each run of a check, and of each measurement of a system metric. The
-// returned function ends it.
+// record passes each run of a check, and each measurement of a system metric, to recorder until remove is
+// called.
 func (m *monitor) record(recorder snapshot.Recorder) (remove func()) {
 	removeChecks := m.engine.Record(func(run engine.Run) {
 		recorder.Record(snapshot.Run{
@@ -59,8 +61,8 @@ var runKinds = [...]snapshot.Kind{
 	engine.Ended: snapshot.Ended, engine.Overdue: snapshot.Overdue, engine.Late: snapshot.Late,
 }
 
-// snapshot returns the same as m.report, for packages that must not know monitor. components is what
-// m.components returned.
+// snapshot returns the data of m.report in a type that other packages may use. components must be the result
+// of m.components.
 func (m *monitor) snapshot(
 	components []snapshot.Component, phase phase, results []*engine.Result, metrics *metrics,
 ) *snapshot.Snapshot {
@@ -89,7 +91,7 @@ func (m *monitor) snapshot(
 	return s
 }
 
-// figures are the numbers of a sample.
+// figures returns the numbers of a sample. Those that could not be read stay unknown.
 func figures(sample *sysmetrics.Sample) snapshot.System {
 	var s snapshot.System
 	if sample.CPU.Err == nil {

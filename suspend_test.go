@@ -9,8 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// earlierByTheWall returns t as it was taken before a suspension of a day: the monotonic clock stood still in it. No
-// function of package time makes such a Time, so its wall seconds are changed in place.
+// earlierByTheWall returns the time at as if it had been taken before a suspension of a day, during which the
+// monotonic clock did not advance. No function of package time makes such a Time, so its wall seconds are
+// changed in place.
 func earlierByTheWall(t *testing.T, at time.Time) time.Time {
 	before := at
 	*(*uint64)(unsafe.Pointer(&before)) -= 24 * 60 * 60 << 30
@@ -19,7 +20,7 @@ func earlierByTheWall(t *testing.T, at time.Time) time.Time {
 	return before
 }
 
-// After a resume the answer of before is not given again.
+// After the machine was suspended, an answer from before the suspension is not used again.
 func TestAnAnswerFromBeforeASuspension(t *testing.T) {
 	c := &cached{due: time.Now().Add(time.Hour)}
 	assert.True(t, c.serves(0))

@@ -14,7 +14,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// A switch takes effect at once, whatever is fresh, and its change is logged though nobody asks.
+// A switch takes effect immediately, even if its last result is fresh. Its change is logged even without a
+// request.
 func TestSwitch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &logBuffer{}
@@ -37,11 +38,11 @@ func TestSwitch(t *testing.T) {
 		assert.Contains(t, log.String(), "not_ready")
 		assert.Equal(t, 1, strings.Count(log.String(), "not_leader"))
 		require.NoError(t, h.Close())
-		rotation.On() // nothing listens any more
+		rotation.On() // has no effect after Close
 	})
 }
 
-// One that is off from the start is found by the first run.
+// If a switch is off from the start, the first run reports it.
 func TestSwitchThatIsOffFromTheStart(t *testing.T) {
 	rotation := probes.NewSwitch()
 	rotation.Off("")
@@ -49,7 +50,8 @@ func TestSwitchThatIsOffFromTheStart(t *testing.T) {
 	assert.Equal(t, probes.Reason("switched_off"), h.Report(t.Context()).Checks[0].Reason)
 }
 
-// After Off has returned no answer is 200, and after On none is 503, whoever else asks.
+// After Off has returned no answer is 200, and after On no answer is 503, even with other concurrent
+// requests.
 func TestSwitchIsAtOnceForEverybody(t *testing.T) {
 	rotation := probes.NewSwitch()
 	h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithCheck("rotation", rotation),
@@ -80,7 +82,7 @@ func TestSwitchIsAtOnceForEverybody(t *testing.T) {
 	others.Wait()
 }
 
-// watched is a probe of one's own that reports its changes, and needs no end of it.
+// watched is a custom probe with the method Watch, which returns no stop function.
 type watched struct {
 	probes.Probe
 	changed func()
@@ -91,7 +93,7 @@ func (w *watched) Watch(changed func()) (stop func()) {
 	return nil
 }
 
-// A probe with the method Watch runs as soon as it reports a change, whatever is fresh.
+// A probe with the method Watch runs as soon as it reports a change, even if its last result is fresh.
 func TestProbeThatReportsItsChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := &counting{}

@@ -16,28 +16,28 @@ import (
 	"github.com/echo-probes/echohealth/sysmetrics"
 )
 
-// system holds the system metrics to their thresholds.
+// system measures the system metrics and compares them with their thresholds.
 type system struct {
 	config  *config
 	sampler *sysmetrics.Sampler
-	changed func([]engine.Change) // called in order, if there are any; it must return at once
+	changed func([]engine.Change) // called in order with at least one change; it must not block
 
-	renewed sync.WaitGroup // the goroutine of renew
+	renewed sync.WaitGroup // waits for the goroutine of renew
 
 	mu       sync.Mutex // guards the fields below
 	last     *metrics
 	recorded []*metricRecorder
-	renewing bool // a goroutine measures for looks that do not wait
+	renewing bool // the goroutine of renew is running
 	closed   bool
 }
 
-// metrics holds the checks that one sample leads to. It must not be changed.
+// metrics holds the results for one sample: a Check for each metric. It must not be changed.
 type metrics struct {
 	sample    *sysmetrics.Sample
 	checks    []Check
 	errs      []error     // one for each of checks, nil if it is OK
 	changedAt []time.Time // one for each of checks: since when it has had its status and its reason
-	at        time.Time   // the sample's At, unless that of an earlier one is later
+	at        time.Time   // the sample's At, or that of the previous sample if it is later
 }
 
 func newSystem(c *config, changed func([]engine.Change)) (*system, error) {
@@ -48,7 +48,7 @@ func newSystem(c *config, changed func([]engine.Change)) (*system, error) {
 	return &system{config: c, sampler: sampler, changed: changed}, nil
 }
 
-// names are the metrics' names in the order of the answers.
+// names returns the metrics' names in the order of the answers.
 func (s *system) names() []string {
 	names := []string{"cpu", "memory"}
 	for _, disk := range s.config.disks {
@@ -90,8 +90,8 @@ func (s *system) percentages(i int) *levels {
 // metricRecorder is called for each metric of a sample.
 type metricRecorder func(i int, check *Check, at time.Time)
 
-// record calls f for each metric of each sample from now on, with s.mu held. Repeated use is additive. The
-// returned function ends it.
+// record calls f for each metric of each later sample, with s.mu held, until remove is called. Repeated use
+// is additive.
 func (s *system) record(f metricRecorder) (remove func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,10 +103,11 @@ func (s *system) record(f metricRecorder) (remove func()) {
 	}
 }
 
-// read returns the metrics, at most a second old. The same pointer means that nothing is new.
+// read returns the metrics, at most a second old. If it returns the same pointer again, there was no new
+// measurement.
 func (s *system) read() *metrics { return s.take(s.sampler.Sample()) }
 
-// renew measures if a measurement is due, without waiting for it. It reports what it finds as any other does.
+// renew starts a measurement if one is due, and does not wait for it. Changes are reported as by read.
 func (s *system) renew() {
 	if s.sampler.Fresh() {
 		return
@@ -125,7 +126,8 @@ func (s *system) renew() {
 	})
 }
 
-// close waits for what renew has begun, which takes no longer than a measurement may.
+// close makes renew start no further measurement, and waits for one that is running. It takes no longer than
+// read.
 func (s *system) close() {
 	s.mu.Lock()
 	s.closed = true
@@ -184,11 +186,11 @@ func (s *system) judge(sample *sysmetrics.Sample) *metrics {
 type figure struct {
 	value float64
 	unit  string
-	of    string // what the value is, in words that follow it
+	of    string // follows the value in an error, such as "of the CPU is in use"
 }
 
-// add judges one metric by the worst of its figures. What can't be read is a warning; what is not there to be
-// read, or not yet, is absent and OK.
+// add adds a metric and judges it by the worst of its figures. If it can't be read, it is a warning. If it
+// does not exist on this system, or is not measured yet, it is OK and has no figures.
 func (m *metrics) add(name string, details []slog.Attr, l levels, err error, figures ...figure) {
 	check := Check{Name: name, Status: probes.OK, Details: details, metric: true}
 	switch {
@@ -208,7 +210,8 @@ func (m *metrics) add(name string, details []slog.Attr, l levels, err error, fig
 	m.errs = append(m.errs, err)
 }
 
-// judge returns the status of the worst figure, the first of several, and which threshold it exceeds.
+// judge returns the status of the worst figure, and an error that names the threshold which that figure
+// exceeds. Of equally bad figures it uses the first.
 func (l levels) judge(figures []figure) (status probes.Status, err error) {
 	status = probes.OK
 	for _, f := range figures {
@@ -234,8 +237,9 @@ func (f figure) above(level string, threshold float64) error {
 // decimal writes a number without an exponent.
 func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
-// diskFigures are the shares that are held to the thresholds. Without free inodes no file can be made,
-// however many blocks are free. An image has nothing free by construction, and nothing is ever written to it.
+// diskFigures returns the percentages that are compared with the thresholds: the used blocks and the used
+// inodes. Without a free inode no file can be created, even if blocks are free. For a read-only image there
+// are none, because an image is always full and nothing is written to it.
 func diskFigures(disk sysmetrics.Disk) []figure {
 	if disk.ReadOnly && disk.FreeBytes == 0 {
 		return nil
@@ -248,12 +252,12 @@ func diskFigures(disk sysmetrics.Disk) []figure {
 	return figures
 }
 
-// oldAge is the age from which a metric shows age_seconds.
+// oldAge is the age of its figures from which on a metric shows age_seconds.
 const oldAge = 5 * time.Second
 
-// markStale adds the age to the last metric if its figures are old. If the source of the figures is stuck, it
-// also makes an OK metric a warning. Old figures are otherwise not a warning, because perhaps there was no
-// look for a long time.
+// markStale adds age_seconds to the metric that was added last if its figures are old. If stuck is true, the
+// source of the figures does not answer, and markStale also makes the metric a warning. It does not warn only
+// because of the age, because there may have been no look for a long time.
 func (m *metrics) markStale(stuck bool, age time.Duration) {
 	check := &m.checks[len(m.checks)-1]
 	if len(check.Details) > 0 && (age >= oldAge || stuck && age > 0) {
@@ -272,7 +276,8 @@ func (m *metrics) warn(reason probes.Reason, err error) {
 	}
 }
 
-// noAnswer is why a metric is stuck; age is that of its figures, zero without any.
+// noAnswer returns the error of a metric that is stuck. age is the age of its figures, or zero if it has
+// none.
 func noAnswer(age time.Duration) error {
 	if age == 0 {
 		return errors.New("no answer")
@@ -280,7 +285,8 @@ func noAnswer(age time.Duration) error {
 	return fmt.Errorf("no answer; the last one is %v old", age.Round(time.Millisecond))
 }
 
-// diff fills in since when each metric is as it is, and returns what changed after before.
+// diff sets the times in the checks of m, and returns the changes since before, which is nil for the first
+// sample.
 func (m *metrics) diff(before *metrics) []engine.Change {
 	var changes []engine.Change
 	now := m.sample.At
@@ -313,7 +319,7 @@ func (m *metrics) diff(before *metrics) []engine.Change {
 	return changes
 }
 
-// stale are the metrics of a Health that was closed at that time, which measures nothing any more.
+// stale returns the metrics of a Health that was closed at the time at. Each is an Error with ReasonStale.
 func (s *system) stale(at time.Time) *metrics {
 	last := s.lastMetrics()
 	m := &metrics{}
@@ -330,8 +336,8 @@ func (s *system) stale(at time.Time) *metrics {
 	return m
 }
 
-// lastMetrics returns the last metrics, however old, and measures nothing. Before the first measurement
-// they are unknown.
+// lastMetrics returns the last metrics, however old, and measures nothing. Before the first measurement their
+// Status is empty.
 func (s *system) lastMetrics() *metrics {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -348,21 +354,21 @@ func (s *system) lastMetrics() *metrics {
 // details collects members of a metric's object.
 type details []slog.Attr
 
-// figure adds a number, unless err says that there is none.
+// figure adds a number, unless err is set.
 func (d *details) figure(key string, value float64, err error) {
 	if err == nil {
 		*d = append(*d, slog.Float64(key, round1(value)))
 	}
 }
 
-// count adds a whole number, unless err says that there is none.
+// count adds a whole number, unless err is set.
 func (d *details) count(key string, n int, err error) {
 	if err == nil {
 		*d = append(*d, slog.Int(key, n))
 	}
 }
 
-// megabytes adds a size, unless err says that there is none.
+// megabytes adds a size in MiB, unless err is set.
 func (d *details) megabytes(key string, bytes uint64, err error) {
 	if err == nil {
 		*d = append(*d, slog.Uint64(key, bytes>>20))
@@ -416,12 +422,13 @@ func processDetails(process sysmetrics.Process) (d details) {
 	return d
 }
 
-// openFilesWarning is how many percent of the limit on open files may be used. The process metric warns
-// when there are more, since connections fail at the limit; it has no critical level, and no option changes
-// it.
+// openFilesWarning is the warning threshold of the process metric: the percentage of the limit on open files
+// that is in use. At the limit, new connections fail. There is no critical threshold, and no option changes
+// this one.
 const openFilesWarning = 80
 
-// openFiles is the percentage of the limit that is in use; without a limit, or without a count, it is zero.
+// openFiles returns the percentage of the limit on open files that is in use. It is zero if the limit or the
+// number of open files is not known.
 func openFiles(process sysmetrics.Process) float64 {
 	if process.OpenFiles.Err != nil || process.MaxOpenFiles.Err != nil || process.MaxOpenFiles.Value == 0 {
 		return 0

@@ -20,11 +20,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The tests of this file make real mounts, in a mount namespace of their own: no other process sees them, and
-// they end with the test's child.
+// The tests of this file make real mounts in a separate mount namespace. No other process sees the mounts,
+// and they end with the test's child process.
 
-// inOwnMounts runs the test once more, in a child with a mount namespace of its own, and returns true in that
-// child alone. It skips the test where that can't be had.
+// inOwnMounts runs the test again in a child process with its own mount namespace, and returns true only in
+// that child. It skips the test if the namespace can't be made.
 func inOwnMounts(t *testing.T) bool {
 	t.Helper()
 	const child = "ECHOHEALTH_TEST_MOUNTS"
@@ -51,14 +51,14 @@ func inOwnMounts(t *testing.T) bool {
 	return false
 }
 
-// run runs a program, and fails the test where it fails.
+// run runs a program, and fails the test if the program fails.
 func run(t *testing.T, name string, args ...string) {
 	t.Helper()
 	output, err := exec.Command(name, args...).CombinedOutput()
 	require.NoError(t, err, "%s %s: %s", name, strings.Join(args, " "), output)
 }
 
-// mountPoint makes a directory and mounts a file system there, where there are arguments for mount.
+// mountPoint makes a directory. If there are arguments for mount, it mounts a file system there.
 func mountPoint(t *testing.T, args ...string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -99,8 +99,9 @@ func (s *diskService) check(t *testing.T, name string) echohealth.Check {
 	return echohealth.Check{}
 }
 
-// becomes waits until the disk has this status and reason, and its figures where it is OK: before its first
-// answer, which may be late on a busy machine, it is OK without them.
+// becomes waits until the disk has this status and reason. If the status is OK, it also waits for the
+// figures, because a disk is OK without figures before its first measurement, which may be late on a busy
+// machine.
 func (s *diskService) becomes(t *testing.T, status probes.Status, reason probes.Reason) echohealth.Check {
 	t.Helper()
 	var last echohealth.Check
@@ -112,7 +113,7 @@ func (s *diskService) becomes(t *testing.T, status probes.Status, reason probes.
 	return last
 }
 
-// stays looks at the disk until it was measured anew.
+// stays checks that the disk has this status and reason, now and after a new measurement.
 func (s *diskService) stays(t *testing.T, status probes.Status, reason probes.Reason) echohealth.Check {
 	t.Helper()
 	before := s.check(t, "data")
@@ -140,7 +141,7 @@ func detail(check echohealth.Check, key string) any {
 	return nil
 }
 
-// systemd's ProcSubset=pid leaves the processes in /proc, and hides the machine.
+// systemd's ProcSubset=pid leaves only the processes in /proc, without the figures of the machine.
 func TestProcWithoutTheMachine(t *testing.T) {
 	if !inOwnMounts(t) {
 		return
@@ -163,13 +164,14 @@ func TestProcWithoutTheMachine(t *testing.T) {
 	assert.Equal(t, echohealth.Healthy, s.health.Report(context.Background()).Status)
 }
 
-// hidepid=2, and systemd's ProtectProc=invisible, hide the processes of others, and none of these figures.
+// hidepid=2 and systemd's ProtectProc=invisible hide the processes of other users, but none of the measured
+// figures.
 func TestProcWithoutOtherProcesses(t *testing.T) {
 	if !inOwnMounts(t) {
 		return
 	}
 	run(t, "mount", "-t", "proc", "-o", "hidepid=2", "proc", "/proc")
-	require.NoError(t, syscall.Setgroups(nil)) // the group of root sees all
+	require.NoError(t, syscall.Setgroups(nil)) // the group root would still see all processes
 	require.NoError(t, syscall.Setgid(65534))
 	require.NoError(t, syscall.Setuid(65534))
 	_, err := os.Stat("/proc/1/stat")
@@ -186,7 +188,7 @@ func TestProcWithoutOtherProcesses(t *testing.T) {
 	}
 }
 
-// A file system without free inodes takes no new file, however many blocks are free.
+// On a file system without free inodes no file can be created, even if it has free blocks.
 func TestDiskWithoutFreeInodes(t *testing.T) {
 	if !inOwnMounts(t) {
 		return
@@ -214,7 +216,7 @@ func TestDiskWithoutFreeInodes(t *testing.T) {
 		"100% of the inodes of the file system of "+dir+" are in use, more than the warning threshold of 90%")
 }
 
-// An image has no free block by construction: squashfs, and an overlay of images alone, as in composefs.
+// An image never has a free block. Examples are squashfs and an overlay of images only, as in composefs.
 func TestDiskThatIsAnImage(t *testing.T) {
 	if !inOwnMounts(t) {
 		return
@@ -260,12 +262,12 @@ func TestDiskThatIsRemountedReadOnly(t *testing.T) {
 	assert.Equal(t, 0.0, detail(check, "percent"))
 	run(t, "mount", "-o", "remount,rw", dir)
 	s.becomes(t, probes.OK, "")
-	run(t, "mount", "-o", "remount,ro,bind", dir) // the mount alone
+	run(t, "mount", "-o", "remount,ro,bind", dir) // only the mount, not the file system
 	s.becomes(t, probes.Warning, probes.ReasonReadOnly)
 	assert.Contains(t, s.logged(t), "the file system of "+dir+" has become read-only")
 }
 
-// What is read-only from the start is so on purpose, as a root with readOnlyRootFilesystem.
+// A disk that is read-only from the start is so on purpose, such as a root with readOnlyRootFilesystem.
 func TestDiskThatIsReadOnlyFromTheStart(t *testing.T) {
 	if !inOwnMounts(t) {
 		return
@@ -276,7 +278,7 @@ func TestDiskThatIsReadOnlyFromTheStart(t *testing.T) {
 	s.stays(t, probes.OK, "")
 }
 
-// noThreshold is for disks of the machine that runs the tests.
+// noThreshold is for tests that measure the disks of the machine, which may be full.
 var noThreshold = echohealth.WithDiskThreshold(echohealth.Never, echohealth.Never)
 
 func TestDiskThatIsUnmounted(t *testing.T) {
@@ -321,7 +323,7 @@ func TestDiskThatIsUnmountedAboveItsPath(t *testing.T) {
 	}
 	s := serviceOf(t, link, noThreshold)
 	s.becomes(t, probes.OK, "")
-	mount() // it comes later
+	mount() // the mount comes later
 	s.stays(t, probes.OK, "")
 	run(t, "umount", dir)
 	s.becomes(t, probes.Warning, probes.ReasonUnmounted)

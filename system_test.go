@@ -31,7 +31,7 @@ func judged(t *testing.T, sample *sysmetrics.Sample, opts ...Option) map[string]
 
 func object(check Check) string { return string(check.append(nil, nil)) }
 
-// fine is a sample of a container in which nothing is remarkable.
+// fine returns a sample of a container in which every metric is OK.
 func fine() *sysmetrics.Sample {
 	return &sysmetrics.Sample{
 		At: time.Now(),
@@ -47,7 +47,8 @@ func fine() *sysmetrics.Sample {
 	}
 }
 
-// machine is the same where there is no container, and no count of what isn't counted there.
+// machine returns a sample of a machine without a container, and without the figures that some systems do not
+// have.
 func machine() *sysmetrics.Sample {
 	sample := fine()
 	sample.CPU.LimitCPUs = 0
@@ -108,7 +109,7 @@ func TestWhatIsLoggedOfAThreshold(t *testing.T) {
 		"1234567 TCP connections are established, more than the warning threshold of 1000000")
 }
 
-// A look that does not show the metrics measures them all the same, and waits for nothing.
+// A look that does not show the metrics still starts their measurement, and does not wait for it.
 func TestMetricsAreRenewedByEveryLook(t *testing.T) {
 	if testing.Short() {
 		t.Skip("metrics serve for a second")
@@ -160,7 +161,7 @@ func TestThresholdsAreCrossedByMoreThanThem(t *testing.T) {
 	assert.Equal(t, probes.Error, judged(t, sample, WithDiskThreshold(Never, 95))["disk"].Status, "without a warning level")
 }
 
-// A disk is judged by its blocks and by its inodes, and the worse of them counts.
+// A disk is judged by its blocks and its inodes. The worse of the two counts.
 func TestInodesCountLikeBlocks(t *testing.T) {
 	for _, test := range []struct {
 		percent, inodes float64
@@ -232,7 +233,7 @@ func TestAStuckDisk(t *testing.T) {
 	assert.Equal(t, probes.Error, judged(t, sample, WithDiskThreshold(90, 95))["disk"].Status, "what it said last is bad enough")
 }
 
-// What /proc and the control groups do not answer, they do not answer for any metric.
+// If /proc or the control groups do not answer, every metric is stuck.
 func TestAStuckSystem(t *testing.T) {
 	sample := machine()
 	sample.Stuck, sample.Age = true, 12340*time.Millisecond
@@ -248,7 +249,7 @@ func TestAStuckSystem(t *testing.T) {
 	assert.Equal(t, probes.Error, judged(t, sample, WithMemoryThreshold(90, 95))["memory"].Status, "what it said last is bad enough")
 }
 
-// Being asked rarely is no fault of the system: old figures say their age, and are no warning.
+// Old figures show their age, but are not a warning, because perhaps there were just no looks.
 func TestOldFigures(t *testing.T) {
 	sample := machine()
 	sample.Age = 30040 * time.Millisecond
@@ -353,8 +354,8 @@ func TestASystemThatHasNotAnsweredYet(t *testing.T) {
 	assert.Equal(t, `{"status":"ok","goroutines":12,"uptime_seconds":1,"heap_mb":0,"max_open_files":0}`, object(checks["process"]))
 }
 
-// What a slow run brings began before what was given meanwhile, and is newer all the same. What comes late from another
-// goroutine is not.
+// A slow measurement begins before a sample that is returned in the meantime, but its sample is newer. A
+// sample with a lower Seq that arrives late is not newer.
 func TestSamplesInTheirOrder(t *testing.T) {
 	var changes []engine.Change
 	c, err := configure(nil)
@@ -397,7 +398,7 @@ func TestASystemThatNeverAnswered(t *testing.T) {
 
 func TestOverall(t *testing.T) {
 	tests := []struct {
-		checks []probes.Status // the second is optional
+		checks []probes.Status // the second check is optional
 		metric probes.Status
 		want   Status
 	}{

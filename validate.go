@@ -24,8 +24,8 @@ func validName(call, name string) error {
 	return nil
 }
 
-// wellFormed reports whether name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}. Package regexp would make every
-// program 256 KB larger.
+// wellFormed reports whether name matches [A-Za-z0-9][A-Za-z0-9._-]{0,63}. It does not use package regexp,
+// which would make every program 256 KB larger.
 func wellFormed(name string) bool {
 	if name == "" || len(name) > 64 || strings.IndexByte("._-", name[0]) >= 0 {
 		return false
@@ -33,10 +33,11 @@ func wellFormed(name string) bool {
 	return strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == ""
 }
 
-// taken are the names of the metrics; those of the disks are looked at when all options are known.
+// taken are the names of the metrics that always exist. validateChecks compares the names with those of the
+// disks.
 var taken = map[string]bool{"cpu": true, "memory": true, "connections": true, "process": true}
 
-// validPath holds a path to the rules that a prefix and an alias have.
+// validPath applies the rules for a prefix and for an alias.
 func validPath(call, path string) error {
 	var rule string
 	switch {
@@ -76,7 +77,7 @@ func atLeastOne(option string, n int) error {
 	return nil
 }
 
-// validProbe refuses nil and a nil pointer, and calls the probe's own Validate if there is one.
+// validProbe returns an error for nil and a nil pointer, and calls the probe's own Validate if there is one.
 func validProbe(call string, p probes.Probe) error {
 	if p == nil {
 		return fmt.Errorf("%s: the probe must not be nil", call)
@@ -99,7 +100,7 @@ func validate(v any) error {
 	return contain(fmt.Sprintf("Validate of %T", v), validator.Validate)
 }
 
-// defaultsOf returns what the method Defaults of p says, if it has one.
+// defaultsOf calls the method Defaults of p, if it has one, and validates the result.
 func defaultsOf(p probes.Probe) (d probes.Defaults, err error) {
 	chooser, ok := p.(interface{ Defaults() probes.Defaults })
 	if !ok || isNil(p) {
@@ -122,7 +123,7 @@ func defaultsOf(p probes.Probe) (d probes.Defaults, err error) {
 	return d, errors.Join(errs...)
 }
 
-// isNil reports whether v is nil, or an interface with a nil pointer in it.
+// isNil reports whether v is nil or a nil pointer.
 func isNil(v any) bool {
 	if v == nil {
 		return true

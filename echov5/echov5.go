@@ -7,12 +7,12 @@
 //		echohealth.WithRedis(redisprobe.New(client)),
 //	))
 //
-// Options, endpoints and answers are those of package echohealth. For a service with a life cycle, From
-// makes the middleware of a Health of echohealth.New. Skipper keeps loggers and authentication away from its
-// requests, and Health.DrainContext is for StartConfig.
+// Options, endpoints and answers are those of package echohealth. A service that drains and shuts down makes
+// a Health with echohealth.New and its middleware with From. Skipper exempts health requests from logging and
+// authentication. Health.DrainContext is for the StartConfig of Echo v5.
 //
-// The middleware allocates nothing for the application's own requests. The package links Echo v4 too,
-// because package echohealth imports it. It is not used.
+// The middleware allocates nothing for the application's own requests. The package links Echo v4 too, because
+// package echohealth imports it, but does not use Echo v4.
 package echov5
 
 import (
@@ -65,8 +65,8 @@ func From(h *echohealth.Health) echo.MiddlewareFunc {
 	}
 }
 
-// upgrade serves a request to upgrade the connection. Wrap gives it a ResponseWriter that, while the service
-// drains, closes the connection unless it is upgraded.
+// upgrade serves a request to upgrade the connection. Wrap passes a ResponseWriter that adds "Connection:
+// close" while the service drains, unless the connection is upgraded.
 func upgrade(h *echohealth.Health, c *echo.Context, next echo.HandlerFunc) (err error) {
 	h.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		c.SetResponse(w)

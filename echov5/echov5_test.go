@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A middleware's Skipper field takes it as it is.
+// The result of Skipper can be assigned to a middleware's Skipper field.
 var _ middleware.Skipper = echov5.Skipper(&echohealth.Health{})
 
 // newHealth returns a Health of valid options that is closed at the end of the test.
@@ -42,7 +42,8 @@ func get(handler http.Handler, path string) *httptest.ResponseRecorder {
 	return w
 }
 
-// application is the one that package contract needs. It counts the calls of its error handler.
+// application returns the application that package contract needs, and the number of calls of its error
+// handler.
 func application() (*echo.Echo, *atomic.Int64) {
 	e := echo.New()
 	e.Logger = slog.New(slog.DiscardHandler)
@@ -174,13 +175,13 @@ func TestAllocations(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			test.echo.GET("/hello", handle)
 			w, r := discard{http.Header{}}, httptest.NewRequest(http.MethodGet, test.path, nil)
-			test.echo.ServeHTTP(w, r) // which may run a check, and writes the answer
+			test.echo.ServeHTTP(w, r) // may run a check and write an answer
 			assert.Zero(t, testing.AllocsPerRun(1000, func() { test.echo.ServeHTTP(w, r) }))
 		})
 	}
 }
 
-// discard is a ResponseWriter that costs nothing.
+// discard is a ResponseWriter that allocates nothing.
 type discard struct{ header http.Header }
 
 func (d discard) Header() http.Header         { return d.header }
@@ -189,14 +190,14 @@ func (d discard) WriteHeader(int)             {}
 
 func BenchmarkPassThrough(b *testing.B) { benchmark(b, echov5.From(newHealth(b))) }
 
-// The least that any middleware costs in Echo v5.
+// The cost of a middleware in Echo v5 that does nothing.
 func BenchmarkPassThroughNoOp(b *testing.B) {
 	benchmark(b, func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c *echo.Context) error { return next(c) }
 	})
 }
 
-// What the same costs with Echo's own adapter for net/http.
+// The cost with Echo's own adapter for net/http instead of From.
 func BenchmarkPassThroughWrapMiddleware(b *testing.B) {
 	benchmark(b, echo.WrapMiddleware(newHealth(b).Wrap))
 }
@@ -213,7 +214,8 @@ func benchmark(b *testing.B, m echo.MiddlewareFunc) {
 	}
 }
 
-// weightBudget is how much larger a stripped service on Echo v5 may become by this package, Echo v4 included.
+// weightBudget is the maximum number of bytes that this package, with Echo v4, may add to a stripped service
+// on Echo v5.
 const weightBudget = 704 << 10
 
 func TestWeight(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What options add is there under Echo v5 too, in each of its forms.
+// The endpoints that options add work under Echo v5 too, with each way to add the middleware.
 func TestFeatures(t *testing.T) {
 	h, err := echohealth.New(echohealth.WithPage(), echohealth.WithPrometheus())
 	require.NoError(t, err)

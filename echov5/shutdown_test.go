@@ -19,14 +19,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// StartConfig shuts its server down at once when its context ends. DrainContext ends after the drain.
+// StartConfig shuts its server down as soon as its context ends. DrainContext ends only after the drain.
 func TestShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const delay = 5 * time.Second
 		h := newHealth(t, echohealth.WithDrainDelay(delay), echohealth.WithoutSystemMetrics())
 		e, _ := application()
 		e.Use(echov5.From(h))
-		signals, terminate := context.WithCancel(t.Context()) // for signal.NotifyContext
+		signals, terminate := context.WithCancel(t.Context()) // in place of signal.NotifyContext
 		pipe := testserver.NewPipe()
 		ended := make(chan error, 1)
 		go func() { ended <- echo.StartConfig{Listener: pipe}.Start(h.DrainContext(signals), e) }()
@@ -82,7 +82,7 @@ func ask(t *testing.T, pipe *testserver.Pipe, path string) reply {
 	return reply{response.StatusCode, string(body), response.Close}
 }
 
-// A drain does an upgrade no harm, and a request that is not upgraded ends its connection like any other.
+// An upgrade succeeds during a drain. A request that is not upgraded gets "Connection: close" like any other.
 func TestADrainAndUpgrades(t *testing.T) {
 	hijack := func(c *echo.Context) error {
 		conn, buffered, err := http.NewResponseController(c.Response()).Hijack()

@@ -16,7 +16,7 @@ import (
 	"google.golang.org/grpc/peer"
 )
 
-// TestAllocations is of the handler, without what gRPC itself allocates for a call.
+// TestAllocations measures only the handler, without the allocations of gRPC itself for a call.
 func TestAllocations(t *testing.T) {
 	h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(well, echohealth.FreshFor(time.Hour)),
 		echohealth.WithRedis(well, echohealth.FreshFor(time.Hour)), echohealth.WithGroup("payment", "database", "redis"))

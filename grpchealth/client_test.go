@@ -14,19 +14,19 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
-	_ "google.golang.org/grpc/health" // the client's health checking
+	_ "google.golang.org/grpc/health" // turns on the client's health checking
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
 )
 
-// replica is one of the servers of a service.
+// replica is one instance of a service.
 type replica struct {
 	health   *echohealth.Health
 	database *switched
 	address  string
 	watches  atomic.Int32
-	calls    atomic.Int32 // of the application
+	calls    atomic.Int32 // calls of the application's methods
 }
 
 const applicationMethod = "/application.Shop/Order"
@@ -45,7 +45,7 @@ func newReplica(t *testing.T) *replica {
 			}
 			return next(s, stream)
 		}),
-		grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error { // the application
+		grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error { // the application's methods
 			r.calls.Add(1)
 			return stream.SendMsg(&grpc_health_v1.HealthCheckResponse{})
 		}))
@@ -55,7 +55,7 @@ func newReplica(t *testing.T) *replica {
 	return r
 }
 
-// shop is a client with health checking on the client's side.
+// shop connects a client with client-side health checking.
 func shop(t *testing.T, replicas ...*replica) *grpc.ClientConn {
 	t.Helper()
 	addresses := manual.NewBuilderWithScheme("replicas")
@@ -89,8 +89,8 @@ func order(t *testing.T, connection *grpc.ClientConn, replicas ...*replica) (cou
 	return counts
 }
 
-// A client that checks its servers' health leaves one that is not ready, comes back to it, and leaves one that
-// drains without a lost call.
+// A client that checks the health of its servers stops using a server that is not ready, uses it again later,
+// and loses no call when a server drains.
 func TestClientSideHealthChecking(t *testing.T) {
 	a, b := newReplica(t), newReplica(t)
 	connection := shop(t, a, b)
@@ -109,7 +109,7 @@ func TestClientSideHealthChecking(t *testing.T) {
 	eventually([2]int32{0, 10}, "a drains")
 	began := time.Now()
 	time.Sleep(3 * time.Second)
-	// It calls at once, then with a backoff that begins with 0.8 s.
+	// The client calls Watch immediately, and then with a backoff that begins with 0.8 s.
 	assert.LessOrEqual(t, float64(a.watches.Load()), 4+2*time.Since(began).Seconds(), "no loop of calls")
 	assert.Equal(t, connectivity.Ready, connection.GetState())
 	assert.Equal(t, [2]int32{0, 10}, order(t, connection, a, b))

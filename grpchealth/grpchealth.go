@@ -3,7 +3,7 @@
 //
 //	grpc_health_v1.RegisterHealthServer(server, grpchealth.New(health))
 //
-// It is a module of its own, so that only a service that imports it links gRPC.
+// The package is a module of its own, so that only a service that imports it links gRPC.
 package grpchealth
 
 import (
@@ -15,14 +15,16 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Liveness is the name of the service that is Health.Alive.
+// Liveness is the name of the service whose status is Health.Alive.
 const Liveness = "liveness"
 
-// maxServices is the most that List answers with: that of grpc-go's own health server.
+// maxServices is the maximum number of services in an answer of List, the same as in grpc-go's own health
+// server.
 const maxServices = 100
 
 // Server implements the service grpc.health.v1.Health. Make one with New, for any number of grpc.Servers. Its
-// methods may be called from any goroutine. It has a goroutine while Watch is called, and none otherwise.
+// methods may be called from any goroutine. It has one goroutine while there are calls of Watch, and none
+// otherwise.
 type Server struct {
 	grpc_health_v1.UnimplementedHealthServer
 	health   *echohealth.Health
@@ -33,15 +35,15 @@ type Server struct {
 
 // New returns a Server that answers for h. These are its services:
 //
-//   - "" is what /ready/ answers, and Liveness what /live/ answers. Every client sees them.
+//   - "" is what /ready/ answers, and Liveness is what /live/ answers. Every client sees them.
 //   - Each group of WithGroup and each check has its own name. A check is SERVING unless it is an Error. A
-//     group or a check called "liveness" can't be asked for, because that name is Liveness.
+//     group or a check with the name "liveness" is not a service, because that name is taken by Liveness.
 //
-// System metrics are not services. A client sees the groups and checks that the middleware would show it, by
-// WithPublic and WithGuard for the endpoints Group and Checks. To every other client they don't exist. The
-// guards are asked when a call begins. Their request has the call's metadata as the header, the address of
-// the client, the state of its TLS connection, and the method as the path, such as
-// /grpc.health.v1.Health/Check.
+// System metrics are not services. A client sees a group or a check only if the middleware would show it
+// under WithPublic and WithGuard; its endpoint is Group(name) or Checks. For any other client the service
+// does not exist. The guards are asked when a call begins. They get an http.Request whose header is the
+// metadata of the call, and whose path is the gRPC method, such as /grpc.health.v1.Health/Check. It has the
+// client's address and the state of the TLS connection.
 //
 // New panics if h is nil.
 func New(h *echohealth.Health) *Server {
@@ -72,7 +74,7 @@ func (s *Server) add(added *service) {
 	}
 }
 
-// find returns the service that a request is for; nil if there is none, or the client must not see it.
+// find returns the service with this name. It returns nil if there is none, or if the client must not see it.
 func (s *Server) find(ctx context.Context, name, method string) *service {
 	found := s.services[name]
 	if found == nil || found.open() || s.health.Shows(found.endpoint, httpRequest(ctx, method)) {
@@ -81,8 +83,9 @@ func (s *Server) find(ctx context.Context, name, method string) *service {
 	return nil
 }
 
-// Check answers for one service. It is a look, which waits only for this service's checks. The error is
-// NOT_FOUND for a service that does not exist, and the error of ctx if ctx ends first.
+// Check returns the status of one service. It is a look (see echohealth.Health) that waits only for this
+// service's checks. The error is NOT_FOUND if the service does not exist, and the error of ctx if ctx ends
+// first.
 func (s *Server) Check(
 	ctx context.Context, r *grpc_health_v1.HealthCheckRequest,
 ) (*grpc_health_v1.HealthCheckResponse, error) {
@@ -97,8 +100,9 @@ func (s *Server) Check(
 	return response(answer), nil
 }
 
-// List answers for all services that the client may see. It is a look, which waits for all checks. The error
-// is RESOURCE_EXHAUSTED if there are more than 100, and the error of ctx if ctx ends first.
+// List returns the status of every service that the client may see. It is a look that waits for all checks.
+// The error is RESOURCE_EXHAUSTED if there are more than 100 of these services, and the error of ctx if ctx
+// ends first.
 func (s *Server) List(
 	ctx context.Context, _ *grpc_health_v1.HealthListRequest,
 ) (*grpc_health_v1.HealthListResponse, error) {

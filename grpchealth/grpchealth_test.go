@@ -50,7 +50,7 @@ func newHealth(t *testing.T, options ...echohealth.Option) *echohealth.Health {
 	return h
 }
 
-// serve serves a Health, and connects a client.
+// serve starts a gRPC server for a Health and connects a client.
 func serve(t *testing.T, h *echohealth.Health) (grpc_health_v1.HealthClient, *grpc.Server) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -78,7 +78,7 @@ func request(service string) *grpc_health_v1.HealthCheckRequest {
 	return &grpc_health_v1.HealthCheckRequest{Service: service}
 }
 
-// words are the answers for services: a status, or a code.
+// words returns the answers for services: each a status or an error code.
 func words(t *testing.T, client grpc_health_v1.HealthClient, services ...string) map[string]string {
 	t.Helper()
 	answers := map[string]string{}
@@ -93,7 +93,7 @@ func words(t *testing.T, client grpc_health_v1.HealthClient, services ...string)
 	return answers
 }
 
-// listed are the answers of List.
+// listed returns the answers of List.
 func listed(t *testing.T, ctx context.Context, client grpc_health_v1.HealthClient) map[string]string {
 	t.Helper()
 	list, err := client.List(ctx, &grpc_health_v1.HealthListRequest{})
@@ -116,7 +116,7 @@ func TestNewOfNil(t *testing.T) {
 	assert.PanicsWithValue(t, "grpchealth: New(nil): the Health must not be nil", func() { grpchealth.New(nil) })
 }
 
-// Check and List say the same, in each phase.
+// Check and List return the same statuses in each phase.
 func TestServices(t *testing.T) {
 	h := newHealth(t, echohealth.WithStartupGate(), echohealth.WithDatabase(well),
 		echohealth.WithRedis(down, echohealth.Optional()), echohealth.WithCheck("queue", warns),
@@ -183,7 +183,7 @@ func TestLiveness(t *testing.T) {
 	assert.Equal(t, want, listed(t, t.Context(), client))
 }
 
-// A check that is called liveness can't be asked for, and gives no one a wrong answer.
+// A check with the name "liveness" has no service, and does not change the service Liveness.
 func TestNameOfLiveness(t *testing.T) {
 	client, _ := serve(t, newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithCheck("liveness", down)))
 	want := map[string]string{"": "NOT_SERVING", grpchealth.Liveness: "SERVING"}
@@ -205,7 +205,7 @@ func TestListIsBounded(t *testing.T) {
 	assert.ErrorContains(t, err, "there are 101 services, and a list must not have more than 100")
 }
 
-// An answer waits for the checks that it depends on alone, and for those side by side.
+// An answer waits only for the checks that it depends on, which run at the same time.
 func TestWhatAnAnswerWaitsFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := probes.Func(func(context.Context) error { time.Sleep(300 * time.Millisecond); return nil })
@@ -226,7 +226,7 @@ func TestWhatAnAnswerWaitsFor(t *testing.T) {
 	})
 }
 
-// A client that goes away is told nothing wrong.
+// A client whose context ends gets an error and not a wrong status.
 func TestDeadline(t *testing.T) {
 	client, _ := serve(t, newHealth(t, echohealth.WithoutSystemMetrics(),
 		echohealth.WithCheck("hung", hung, echohealth.Timeout(10*time.Second)), echohealth.WithGroup("all", "hung")))
@@ -250,7 +250,7 @@ func TestDeadline(t *testing.T) {
 	assert.Equal(t, codes.Canceled, status.Code(err))
 }
 
-// Results are shared with everyone else who asks.
+// Calls share their results with all other looks.
 func TestChecksShareRuns(t *testing.T) {
 	var runs atomic.Int32
 	counts := probes.Func(func(context.Context) error { runs.Add(1); return nil })

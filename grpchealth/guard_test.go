@@ -22,7 +22,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Groups and checks that the middleware would not show do not exist for a client, whichever method it calls.
+// Groups and checks that the middleware would not show do not exist for a client of any method.
 func TestGuards(t *testing.T) {
 	checks := []echohealth.Option{
 		echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(well),
@@ -33,7 +33,7 @@ func TestGuards(t *testing.T) {
 	tests := map[string]struct {
 		options  []echohealth.Option
 		metadata []string
-		want     []string // beside "" and liveness
+		want     []string // in addition to "" and Liveness
 	}{
 		"no guard":              {nil, nil, []string{"payment", "cart", "database"}},
 		"no token":              {[]echohealth.Option{token}, nil, nil},
@@ -87,7 +87,7 @@ func firstOfWatch(t *testing.T, ctx context.Context, client grpc_health_v1.Healt
 	return response.GetStatus()
 }
 
-// A guard sees the call as the HTTP request that it is.
+// A guard gets the HTTP request of the call.
 func TestWhatAGuardSees(t *testing.T) {
 	seen := make(chan *http.Request, 1)
 	guard := echohealth.GuardFunc(func(r *http.Request) bool { seen <- r; return true })
@@ -135,7 +135,7 @@ func TestWhatAGuardSees(t *testing.T) {
 	assert.Empty(t, seen, "no guard is asked for readiness")
 }
 
-// Nothing is known of a client on a Unix socket, so that Networks refuses it, and nor of a call without a connection.
+// A client on a Unix socket and a call without a connection have no address, so Networks refuses both.
 func TestClientsWithoutAnAddress(t *testing.T) {
 	h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(well), echohealth.WithGuard(echohealth.Networks("0.0.0.0/0", "::/0")))
 	socket := filepath.Join(t.TempDir(), "s")

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc/peer"
 )
 
-// httpRequest is a call as a Guard sees it: the HTTP request that it came by.
+// httpRequest returns the HTTP request of a gRPC call, so that a Guard can judge it.
 func httpRequest(ctx context.Context, method string) *http.Request {
 	r := &http.Request{
 		Method: http.MethodPost, URL: &url.URL{Path: method}, RequestURI: method,

@@ -17,12 +17,12 @@ const (
 	unknown    = grpc_health_v1.HealthCheckResponse_SERVICE_UNKNOWN
 )
 
-// service is something that a client may ask for.
+// service is a name that a client may ask for.
 type service struct {
 	kind     kind
 	name     string
-	endpoint echohealth.Endpoint // that shows the same
-	checks   []string            // of a group or a check
+	endpoint echohealth.Endpoint // the endpoint that shows the group or the check
+	checks   []string            // the checks of the group, or the check itself
 }
 
 type kind int
@@ -34,11 +34,11 @@ const (
 	check
 )
 
-// open reports whether every client sees it.
+// open reports whether every client may see the service.
 func (s *service) open() bool { return s.kind == readiness || s.kind == liveness }
 
-// look runs the due checks, and waits for the checks that the service depends on. If ctx has ended, look
-// returns its error. The answer then counts unfinished checks as errors, but the client does not wait for it.
+// look runs the due checks, waits for those of the service, and returns its status. If ctx ends first, look
+// returns the error of ctx, because the status would then count unfinished checks as errors.
 func (s *service) look(ctx context.Context, h *echohealth.Health) (answer servingStatus, err error) {
 	switch s.kind {
 	case readiness:
@@ -47,9 +47,9 @@ func (s *service) look(ctx context.Context, h *echohealth.Health) (answer servin
 		return statusOf(h.Alive()), nil
 	default:
 		if s.kind == group && draining(h) {
-			return notServing, nil // as the endpoint of a group does, without a run
+			return notServing, nil // without a run, as at the endpoint of a group
 		}
-		for _, name := range s.checks { // the first starts them all
+		for _, name := range s.checks { // the first call starts all due checks
 			found, err := h.Check(ctx, name)
 			if err != nil {
 				return unknown, err
@@ -61,7 +61,7 @@ func (s *service) look(ctx context.Context, h *echohealth.Health) (answer servin
 		return unknown, status.FromContextError(err).Err()
 	}
 	if s.kind == group {
-		report := h.Last() // which knows the phase, too
+		report := h.Last() // the status of a group also depends on the phase
 		answer = s.in(&report, true)
 	}
 	return answer, nil

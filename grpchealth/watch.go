@@ -11,19 +11,19 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// period is how often a look is made for the watchers.
+// period is the time between two looks for all calls of Watch.
 const period = time.Second
 
-// errStopping ends each Watch.
+// errStopping is the error of Watch when the Health drains or is closed.
 var errStopping = status.Error(codes.Unavailable, "the service is shutting down")
 
-// Watch sends the status of a service, and each change of it once. For all its callers together there is one
-// look a second. A change that a slow client has not received before the next one is left out. A service that
-// does not exist is SERVICE_UNKNOWN, and the call goes on.
+// Watch sends the status of a service, and then each change of it. All calls of Watch together cause one look
+// a second. If the status changes again before a slow client has received a change, that change is left out.
+// A service that does not exist has the status SERVICE_UNKNOWN, and the call continues.
 //
 // When the Health drains or is closed, Watch sends NOT_SERVING and ends with UNAVAILABLE, so that the
-// GracefulStop of the server does not wait for it. Meanwhile a new call ends with UNAVAILABLE at once: a
-// client that was sent anything would call again without a delay.
+// GracefulStop of the server does not wait for it. A new call then ends with UNAVAILABLE immediately and
+// sends nothing, because a client that has received a status would call again without a delay.
 func (s *Server) Watch(r *grpc_health_v1.HealthCheckRequest, stream grpc_health_v1.Health_WatchServer) error {
 	ctx := stream.Context()
 	if report := s.health.Last(); s.watchers.ended(&report) {
@@ -64,11 +64,12 @@ func (s *Server) Watch(r *grpc_health_v1.HealthCheckRequest, stream grpc_health_
 // watcher is a call of Watch.
 type watcher struct {
 	service *service           // nil if it does not exist
-	told    servingStatus      // guarded by watchers.mu
+	told    servingStatus      // the last status passed to tell; guarded by watchers.mu
 	news    chan servingStatus // the newest change that is not sent yet; closed at the end
 }
 
-// tell replaces the status that is not sent yet. Only one goroutine at a time calls it.
+// tell passes the status to the call of Watch, in place of one that is not sent yet. Only one goroutine at a
+// time calls it.
 func (w *watcher) tell(now servingStatus) {
 	if now == w.told {
 		return
@@ -81,7 +82,7 @@ func (w *watcher) tell(now servingStatus) {
 	w.news <- now
 }
 
-// watchers looks for all calls of Watch, while there is one.
+// watchers makes the looks for all calls of Watch, as long as there is one.
 type watchers struct {
 	health *echohealth.Health
 
@@ -135,10 +136,10 @@ func (a *watchers) look(ctx context.Context) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if ctx.Err() != nil {
-		return // another run has replaced this one
+		return // stopped; another run may have replaced this one
 	}
-	// It is read with the lock held: otherwise a watcher that was added before may already know a newer
-	// status.
+	// The report is read with the lock held. Otherwise a watcher that is added in between may already know a
+	// newer status than the report's.
 	report, alive := a.health.Last(), a.health.Alive()
 	if a.ended(&report) {
 		a.end()
@@ -151,12 +152,12 @@ func (a *watchers) look(ctx context.Context) {
 	}
 }
 
-// ended reports whether nothing more is to be watched.
+// ended reports whether the calls of Watch must end.
 func (a *watchers) ended(r *echohealth.Report) bool {
 	return r.Phase == "draining" || a.health.Closed()
 }
 
-// end ends all calls, and the looks. a.mu is held.
+// end ends all calls of Watch and stops the looks. a.mu is held.
 func (a *watchers) end() {
 	for w := range a.all {
 		w.tell(notServing)

@@ -22,12 +22,12 @@ import (
 
 type serverStatus = grpc_health_v1.HealthCheckResponse_ServingStatus
 
-// watching is a call of Watch without a network, for the tests of time.
+// watching is a call of Watch without a network, for tests with synctest.
 type watching struct {
 	grpc.ServerStream
 	ctx    context.Context
 	cancel context.CancelFunc
-	blocks chan struct{} // if it is not nil: a Send takes until it can receive
+	blocks chan struct{} // if not nil, each Send waits until it can receive
 
 	mu    sync.Mutex
 	sent  []serverStatus
@@ -68,7 +68,7 @@ func (w *watching) Send(r *grpc_health_v1.HealthCheckResponse) error {
 	return nil
 }
 
-// read returns what was sent since the last time, and how the call ended.
+// read returns the statuses sent since the last read, and the code if the call has ended.
 func (w *watching) read() ([]serverStatus, codes.Code) {
 	synctest.Wait()
 	w.mu.Lock()
@@ -85,7 +85,7 @@ func (w *watching) expect(t *testing.T, code codes.Code, want ...serverStatus) {
 	assert.Equal(t, code, ended)
 }
 
-// switched is a probe that a test turns, and that counts.
+// switched is a probe whose status the test sets, and which counts its runs.
 type switched struct {
 	down atomic.Bool
 	runs atomic.Int32
@@ -99,7 +99,7 @@ func (s *switched) Check(context.Context) probes.Result {
 	return probes.Result{Status: probes.OK}
 }
 
-// Every watcher is told of each change of its own service once.
+// Every watcher gets each change of its own service once.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		database, redis := &switched{}, &switched{}
@@ -146,7 +146,7 @@ func TestWatch(t *testing.T) {
 	})
 }
 
-// A service that is not ready when it drains is not told twice.
+// A service that is not ready before the drain is not sent as NOT_SERVING again.
 func TestWatchEndsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(down))
@@ -173,13 +173,13 @@ func TestWatchEndsWithClose(t *testing.T) {
 	})
 }
 
-// However many watch, there is one look a second, and none while no one watches.
+// There is one look a second for any number of watchers, and none without watchers.
 func TestWatchersShareLooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		database := &switched{}
 		h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(database, echohealth.FreshFor(time.Millisecond)))
 		s := grpchealth.New(h)
-		for range 2 { // watchers may come again
+		for range 2 { // the looks start again with new watchers
 			var all []*watching
 			for range 50 {
 				all = append(all, watch(t, s, ""))
@@ -202,7 +202,8 @@ func TestWatchersShareLooks(t *testing.T) {
 	})
 }
 
-// A check that takes longer than a look delays neither the others nor the drain, and is no error before its timeout.
+// A check that takes longer than the period of the looks delays neither the others nor the drain, and is not
+// an error before its timeout.
 func TestWatchBesideASlowCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		redis := &switched{}
@@ -237,7 +238,7 @@ func TestWatchBesideASlowCheck(t *testing.T) {
 	})
 }
 
-// A client that does not read is sent the newest status, and holds up no one.
+// A client that does not read gets only the newest status later, and does not block others.
 func TestWatchOfASlowClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		database := &switched{}
@@ -263,7 +264,7 @@ func TestWatchOfASlowClient(t *testing.T) {
 	})
 }
 
-// GracefulStop does not wait for those who watch, and one that vanishes leaves nothing.
+// GracefulStop does not wait for calls of Watch, and a client that vanishes leaves no goroutine.
 func TestGracefulStop(t *testing.T) {
 	h := newHealth(t, echohealth.WithoutSystemMetrics())
 	client, server := serve(t, h)

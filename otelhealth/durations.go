@@ -11,13 +11,13 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// durations records how long each run takes. A recorder is called with a lock held. The SDK is foreign code
-// and must not run under a lock, so the queue calls it.
+// durations records how long each run takes. Record is called while a lock is held, and the SDK must not be
+// called under that lock, because its code may block. So a queue calls the SDK.
 type durations struct {
 	histogram  metric.Float64Histogram
 	attributes []metric.RecordOption // one for each check
 	queue      engine.CallQueue
-	remove     func() // ends the recording
+	remove     func() // stops the calls of Record
 }
 
 // newDurations returns a recorder for the components that are checks.
@@ -38,7 +38,8 @@ func newDurations(meter metric.Meter, components []snapshot.Component) (*duratio
 
 const durationFamily = "echohealth_component_check_duration_seconds"
 
-// Record records a run of a check. One that was recorded when it exceeded its timeout is not recorded again.
+// Record records a run of a check. A run that exceeds its timeout is recorded at that time, and not again
+// when it ends.
 func (d *durations) Record(run snapshot.Run) {
 	if run.Kind != snapshot.Ended || run.Component >= len(d.attributes) {
 		return
@@ -48,7 +49,7 @@ func (d *durations) Record(run snapshot.Run) {
 	})
 }
 
-// close ends the recording.
+// close stops the recording, and waits for the recorded runs at most a second.
 func (d *durations) close() {
 	d.remove()
 	d.queue.Close(time.Second)

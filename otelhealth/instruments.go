@@ -2,7 +2,7 @@ package otelhealth
 
 import "go.opentelemetry.io/otel/metric"
 
-// instrument is the OpenTelemetry name of a family of package exposition.
+// instrument is a family of package exposition with its name, kind and unit in OpenTelemetry.
 type instrument struct {
 	family, name string
 	kind         kind
@@ -12,12 +12,12 @@ type instrument struct {
 type kind int
 
 const (
-	upDownCounter kind = iota // of what adds up over instances
+	upDownCounter kind = iota // for values whose sum over all instances has a meaning
 	counter
 	gauge
 )
 
-// instruments are all families but the histogram, which no observable instrument can be.
+// instruments has all families but the histogram, because OpenTelemetry has no observable histogram.
 var instruments = [...]instrument{
 	{"echohealth_status", "echohealth.status", upDownCounter, "1"},
 	{"echohealth_ready", "echohealth.ready", upDownCounter, "1"},
@@ -56,7 +56,7 @@ var instruments = [...]instrument{
 	{"echohealth_start_time_seconds", "echohealth.start.time", gauge, "s"},
 }
 
-// attributeNames are the labels' names here.
+// attributeNames maps the labels of package exposition to the names of attributes.
 var attributeNames = map[string]string{
 	"status":    "echohealth.state",
 	"phase":     "echohealth.state",

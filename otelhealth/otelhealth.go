@@ -1,11 +1,10 @@
-// Package otelhealth exports the metrics of a Health by OpenTelemetry's API, to whatever pipeline the
-// MeterProvider belongs to:
+// Package otelhealth exports the metrics of a Health by OpenTelemetry's API to a MeterProvider:
 //
 //	registration, err := otelhealth.Register(health, otel.GetMeterProvider())
 //
-// They are the metrics that echohealth.WithPrometheus answers with, in OpenTelemetry's names and units. A
-// state is an UpDownCounter of 0 or 1 for each value that it may have. It is a module of its own, so that
-// only a service that imports it links the API.
+// These are the metrics of echohealth.WithPrometheus, with OpenTelemetry's names and units. For a state there
+// is an UpDownCounter for each possible value, which is 1 for the present value and 0 for the others. The
+// package is a module of its own, so that only a service that imports it links the API.
 package otelhealth
 
 import (
@@ -19,13 +18,14 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// scope is the name of the instrumentation.
+// scope is the name of the instrumentation scope.
 const scope = "github.com/echo-probes/echohealth/otelhealth"
 
-// Register exports h's metrics by p until the Registration's Unregister is called. Each collection is a
-// look: it runs the checks that are due, and takes no longer than the longest timeout of them, or until the
-// collection's context ends. The counters begin now, or, with WithPrometheus, with h; the histogram of
-// durations begins now. The error is that of p. A nil Health and a nil MeterProvider are errors.
+// Register exports h's metrics by p until the Registration's Unregister is called. Each collection is a look
+// (see echohealth.Health): it runs the due checks, and takes no longer than the longest timeout of the
+// checks, or until the collection's context ends. If h has WithPrometheus, the counters begin with New,
+// otherwise with the first call of Register for h. The histogram of durations begins with Register. The error
+// is that of p. A nil Health and a nil MeterProvider are errors.
 func Register(h *echohealth.Health, p metric.MeterProvider) (metric.Registration, error) {
 	if h == nil || p == nil {
 		return nil, errors.New("otelhealth: the Health and the MeterProvider must not be nil")
@@ -53,7 +53,7 @@ func Register(h *echohealth.Health, p metric.MeterProvider) (metric.Registration
 	return &both{Registration: registration, durations: durations}, nil
 }
 
-// both ends the callback and the recording.
+// both is a Registration whose Unregister ends the callback and the recording of durations.
 type both struct {
 	metric.Registration
 	durations *durations
@@ -64,14 +64,14 @@ func (b *both) Unregister() error {
 	return b.Registration.Unregister()
 }
 
-// exporter observes what one look finds.
+// exporter makes a look at each collection, and observes the metrics.
 type exporter struct {
 	source      *exposition.Source
 	instruments map[string]metric.Float64Observable // by the family's name
 }
 
-// observe says nothing of a Health that is closed: the last collection of a pipeline, at its shutdown, would
-// otherwise say that everything is stale, and stay.
+// observe reports nothing for a closed Health. Otherwise the last collection, when the pipeline shuts down,
+// would report each check as stale, and that would remain the last value.
 func (e *exporter) observe(ctx context.Context, o metric.Observer) error {
 	if e.source.Closed() {
 		return nil

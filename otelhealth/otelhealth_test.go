@@ -62,7 +62,7 @@ func sum(t *testing.T, m metricdata.Metrics) metricdata.Sum[float64] {
 	return s
 }
 
-// value is that of the point with exactly these attributes.
+// value returns the value of the data point with exactly these attributes.
 func value(t *testing.T, m metricdata.Metrics, attributes ...attribute.KeyValue) float64 {
 	t.Helper()
 	want := attribute.NewSet(attributes...)
@@ -107,7 +107,8 @@ func TestRegister(t *testing.T) {
 	assert.NotContains(t, collect(t, reader), "echohealth.status")
 }
 
-// The last collection of a pipeline comes after the end of the service: that everything is stale would stay.
+// The last collection of a pipeline comes after Close. It must report nothing, because otherwise every check
+// would remain stale in the metrics.
 func TestNothingAfterClose(t *testing.T) {
 	reader := metric.NewManualReader()
 	h, err := echohealth.New(echohealth.WithDatabase(probes.Func(func(context.Context) error { return nil })))
@@ -139,7 +140,7 @@ func TestDurations(t *testing.T) {
 	}, 10*time.Second, 10*time.Millisecond)
 }
 
-// The official bridge to Prometheus gives all metrics the names of the endpoint, and the histogram too.
+// The official bridge to Prometheus exports all metrics, also the histogram, with the names of the endpoint.
 func TestTheNamesForPrometheus(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	exporter, err := bridge.New(bridge.WithRegisterer(registry), bridge.WithoutScopeInfo(), bridge.WithoutTargetInfo())
@@ -171,7 +172,7 @@ func TestInvalid(t *testing.T) {
 	assert.NoError(t, registration.Unregister())
 }
 
-// Every family has an instrument, and every name is one of OpenTelemetry's.
+// Every name follows the naming rules of OpenTelemetry.
 func TestNames(t *testing.T) {
 	reader := metric.NewManualReader()
 	registration, err := otelhealth.Register(newHealth(t), metric.NewMeterProvider(metric.WithReader(reader)))

@@ -2,9 +2,9 @@ package probes
 
 import "context"
 
-// CheckName returns the name of the check whose run ctx belongs to. ok is false if ctx belongs to no run, as
-// that of an application's request. A trace filter uses it to drop the spans of checks: a probe that asks
-// every second would fill a trace store. It allocates nothing.
+// CheckName returns the name of the check whose run ctx belongs to. ok is false if ctx belongs to no run, for
+// example if it is the context of an application's request. A trace filter can use CheckName to drop the
+// spans of checks: one span a second for each check would fill a trace store. CheckName allocates nothing.
 func CheckName(ctx context.Context) (name string, ok bool) {
 	name, ok = ctx.Value(checkName{}).(string)
 	return name, ok

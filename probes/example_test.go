@@ -33,7 +33,7 @@ func ExampleFail() {
 
 func ExampleNewHeartbeat() {
 	consumer := probes.NewHeartbeat(time.Minute)
-	for range 3 { // the loop to watch
+	for range 3 { // the loop that the heartbeat watches
 		consumer.Beat()
 	}
 	fmt.Println(consumer.Check(context.Background()).Status)

@@ -31,8 +31,8 @@ func (h *Heartbeat) Beat() {
 	h.last.Store(int64(time.Since(h.start)))
 }
 
-// Deadline returns the time when the next Beat is due. This is the maximum after the last Beat, or after from
-// if from is later.
+// Deadline returns the time when the next Beat is due: the maximum after the last Beat, or the maximum after
+// from if from is later than the last Beat.
 func (h *Heartbeat) Deadline(from time.Time) time.Time {
 	last := max(time.Duration(h.last.Load()), from.Sub(h.start))
 	return h.start.Add(last).Add(h.max)

@@ -19,17 +19,18 @@ import (
 
 // A Probe checks one dependency.
 //
-// Check runs in its own goroutine. It is never called twice at the same time for one check, but it may be
-// called at the same time as other probes, and as the same probe under another name. Its context ends some
-// seconds after the check's timeout. A probe should return when its context ends. One that does not is still
-// reported as a timeout, but holds its goroutine longer. A panic is contained and reported as ReasonPanic.
+// Check runs in its own goroutine. It is never called twice at the same time for one check. It may be called
+// at the same time as other probes, and twice at the same time if two checks have the same probe. A run that
+// exceeds the check's timeout is reported as a timeout. The context of Check ends some seconds later. Check
+// should then return, because its goroutine is not free before. A panic is recovered and reported as
+// ReasonPanic.
 //
 // A Probe may also have any of these methods:
 //
 //   - Validate() error is called once at construction, so that an invalid setting is an error there. The
 //     error must quote the value and state the rule, and must not contain a password.
-//   - Advise() []string returns lines that are logged once at construction. Each line names a setting of the
-//     given client that causes trouble, and the value to set instead.
+//   - Advise() []string is called once at construction, and its lines are logged. Each line names a setting
+//     of the given client that causes trouble, and the value to set instead.
 //   - Defaults() Defaults is called once at construction, for a probe that should run rarely, or that
 //     readiness should not depend on by default.
 //   - Watch(changed func()) (stop func()) is called once at construction and must return immediately. The
@@ -51,7 +52,7 @@ type Status string
 // The statuses of a check.
 const (
 	OK      Status = "ok"      // the dependency answers as expected
-	Warning Status = "warning" // it answers, but needs attention; readiness stays 200
+	Warning Status = "warning" // it answers, but needs attention; readiness does not change
 	Error   Status = "error"   // it cannot be used; readiness becomes 503 if it depends on this check
 )
 
@@ -63,22 +64,24 @@ type Result struct {
 	// Status is OK, Warning or Error. Any other value, also the zero value, counts as Error.
 	Status Status
 
-	// Reason is one word for why Status is not OK. Every client that may see the check sees its reason. Empty
-	// with Warning or Error means that the reason is derived from Err. It is ignored with OK.
+	// Reason is one word for why Status is not OK. Every client that may see the check sees its reason. If it is
+	// empty, the reason is derived from Err. If Status is OK, it is ignored.
 	Reason Reason
 
 	// Details are further members of the check's JSON object, in this order. The answer leaves out details
 	// that CheckDetail rejects, and those after the first MaxDetails.
 	Details []slog.Attr
 
-	// Err is the whole error, for the log only. No answer shows it. An Err with OK counts as Error with
-	// ReasonFailed, because the two contradict each other.
+	// Err is the whole error, for the log. The only answers that show it are those of a handler with
+	// echohealth.ShowErrors. An Err with OK counts as Error with ReasonFailed, because the two contradict each
+	// other.
 	Err error
 }
 
-// Func is a function as a Probe. It returns nil when the dependency works, as (*sql.DB).PingContext does. An
-// error makes the check an Error with the reason derived from it. An error of Warn or Fail sets the status
-// and the reason. A nil Func is an error at construction of the health checks.
+// Func is a Probe that is a function, such as (*sql.DB).PingContext. It must return nil if the dependency
+// works. Any other error than one of Warn or Fail makes the check an Error, and the reason is derived from
+// it. An error of Warn or Fail sets the status and the reason. A nil Func is an error at construction of the
+// health checks.
 type Func func(ctx context.Context) error
 
 // Check calls f.

@@ -1,8 +1,7 @@
 package probes
 
-// Reason is one word for why a check is not OK. It must match [a-z][a-z0-9_]{0,31}. It is the only part of a
-// failure that leaves the process, so a custom reason must not contain a host, a user, a path or another
-// secret.
+// Reason is one word for why a check is not OK. It must match [a-z][a-z0-9_]{0,31}. Every client that may see
+// the check sees its reason, so a custom reason must not contain a host, a user, a path or another secret.
 type Reason string
 
 // The reasons of this module. A custom check may use other words.
@@ -20,15 +19,15 @@ const (
 	ReasonPermissionDenied     Reason = "permission_denied"     // the user is known, but not allowed
 	ReasonNotFound             Reason = "not_found"             // no such database, vhost, queue or path
 	ReasonTooManyConnections   Reason = "too_many_connections"  // the server's limit of connections is reached
-	ReasonReadOnly             Reason = "read_only"             // no writes: a standby, a replica, a mount
+	ReasonReadOnly             Reason = "read_only"             // it refuses writes: a standby, replica, mount
 	ReasonOutOfResources       Reason = "out_of_resources"      // no memory, disk, files or ports left
 	ReasonDependencyStarting   Reason = "dependency_starting"   // it starts, loads, recovers or stops
-	ReasonBrokerBlocked        Reason = "broker_blocked"        // a memory or disk alarm: no messages
+	ReasonBrokerBlocked        Reason = "broker_blocked"        // its memory or disk alarm blocks messages
 	ReasonMisconfigured        Reason = "misconfigured"         // it answers, but not in the expected way
 
 	// The application's own client reported the problem.
 	ReasonPoolSaturated Reason = "pool_saturated" // every pooled connection is in use, the dependency answers
-	ReasonPoolStuck     Reason = "pool_stuck"     // the same, and for long the application has got none
+	ReasonPoolStuck     Reason = "pool_stuck"     // the same, and the application gets none of them
 	ReasonClientClosed  Reason = "client_closed"  // the application closed its client
 
 	// Celery.
@@ -39,8 +38,8 @@ const (
 
 	// Reasons of package certprobe. If another probe refuses a certificate, it reports ReasonTLSError.
 	ReasonCertificateExpired     Reason = "certificate_expired"       // a certificate has expired
-	ReasonCertificateExpiresSoon Reason = "certificate_expires_soon"  // a certificate is to be renewed
-	ReasonCertificateNotYetValid Reason = "certificate_not_yet_valid" // it is valid later, or the clock is wrong
+	ReasonCertificateExpiresSoon Reason = "certificate_expires_soon"  // a certificate must be renewed soon
+	ReasonCertificateNotYetValid Reason = "certificate_not_yet_valid" // not valid yet, or the clock is wrong
 	ReasonCertificateWrongName   Reason = "certificate_wrong_name"    // a certificate is for another name
 	ReasonIncompleteChain        Reason = "incomplete_chain"          // an intermediate certificate is missing
 	ReasonUnknownAuthority       Reason = "unknown_authority"         // a certificate's authority is not trusted
@@ -55,7 +54,7 @@ const (
 	ReasonUnmounted      Reason = "unmounted"       // the file system of a disk is not mounted any more
 	ReasonStale          Reason = "stale"           // the last result is too old
 	ReasonPanic          Reason = "panic"           // the probe panicked
-	ReasonFailed         Reason = "failed"          // any other reason; the log has the error
+	ReasonFailed         Reason = "failed"          // any other problem; the log has the error
 )
 
 // Valid reports whether r matches [a-z][a-z0-9_]{0,31}.

@@ -16,9 +16,9 @@ func Fail(reason Reason, err error) error {
 	return &statusError{status: Error, reason: reason, err: err}
 }
 
-// FromError returns the Result for err. It is OK for nil. If err or an error that it wraps comes from Warn
-// or Fail, the Result has that status and reason. Otherwise it is Error, with an empty Reason that is later
-// derived from err.
+// FromError returns the Result for err. For a nil err the Result is OK. If err or an error that it wraps
+// comes from Warn or Fail, the Result has the status and reason of that error. Otherwise it is an Error with
+// an empty Reason, and the reason is later derived from err.
 func FromError(err error) Result {
 	if err == nil {
 		return Result{Status: OK}

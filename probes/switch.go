@@ -8,12 +8,12 @@ import (
 	"sync/atomic"
 )
 
-// Switch is a Probe that the application turns off and on by itself: for maintenance, while it warms up, or
-// while it is not the leader. Make it with NewSwitch. Its methods may be called from any goroutine.
+// Switch is a Probe that the application turns off and on: for maintenance, during a warm-up, or while the
+// process is not the leader. Make it with NewSwitch. Its methods may be called from any goroutine.
 //
-// Off and On take effect at once: the check runs again without waiting for its freshness, its change is
-// logged, and the next answer has it. But FailureThreshold and SuccessThreshold count its runs as those of
-// any check: with FailureThreshold(3) the check is a Warning after Off, until it has run twice more.
+// Off and On take effect immediately. The check runs even if its last result is fresh, and the next answer
+// and the log have the change. FailureThreshold and SuccessThreshold apply as to any check: with
+// FailureThreshold(3) the check is a Warning after Off, until it has run twice more.
 type Switch struct {
 	off atomic.Pointer[Reason] // nil: it is on
 
@@ -25,8 +25,8 @@ type Switch struct {
 func NewSwitch() *Switch { return &Switch{} }
 
 // Off makes the check an Error with this reason, until On is called. The reason must match
-// [a-z][a-z0-9_]{0,31}, as that of any probe: any other one is shown as "failed", and logged. An empty reason
-// is ReasonSwitchedOff. The last call decides.
+// [a-z][a-z0-9_]{0,31}. Any other reason is shown as "failed", and the violation is logged. An empty reason
+// is ReasonSwitchedOff. A later call replaces the reason.
 func (s *Switch) Off(reason Reason) {
 	if reason == "" {
 		reason = ReasonSwitchedOff
@@ -42,7 +42,8 @@ func (s *Switch) On() {
 	}
 }
 
-// Check returns the reason of the last Off, or OK.
+// Check returns OK while the Switch is on. While it is off, Check returns an Error with the reason of the
+// last Off.
 func (s *Switch) Check(context.Context) Result {
 	reason := s.off.Load()
 	if reason == nil {
@@ -54,7 +55,7 @@ func (s *Switch) Check(context.Context) Result {
 var errSwitchedOff = errors.New("the application has switched it off")
 
 // Watch calls f after each Off and each On that changes something, until stop is called. The health checks
-// use it to run the check at once. f must return soon, and must not call the Switch.
+// use it to run the check immediately. f must return soon, and must not call the Switch.
 func (s *Switch) Watch(f func()) (stop func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

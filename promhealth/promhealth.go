@@ -3,7 +3,7 @@
 //
 //	prometheus.MustRegister(promhealth.NewCollector(health))
 //
-// They are the metrics that echohealth.WithPrometheus answers with. It is a module of its own, so that only a
+// These are the metrics of echohealth.WithPrometheus. The package is a module of its own, so that only a
 // service that imports it links the client library.
 package promhealth
 
@@ -15,12 +15,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// NewCollector returns a Collector of h's metrics. Collecting is a look: it runs the checks that are due, and
-// takes no longer than the longest timeout of them. The counters begin now, or, with WithPrometheus, with h.
-// NewCollector panics if h is nil.
+// NewCollector returns a Collector of h's metrics. Each collection is a look (see echohealth.Health): it runs
+// the due checks, and takes no longer than the longest timeout of the checks. If h has WithPrometheus, the
+// counters begin with New, otherwise with the first Collector of h. NewCollector panics if h is nil.
 //
 // The metrics of two Healths have the same names. To have both in one registry, register each of them by
-// prometheus.WrapRegistererWith, with a label that tells them apart.
+// prometheus.WrapRegistererWith with a different label.
 func NewCollector(h *echohealth.Health) prometheus.Collector {
 	if h == nil {
 		panic("promhealth: NewCollector(nil): the Health must not be nil")
@@ -45,7 +45,7 @@ func (c *collector) Describe(descs chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect sends what is known after one look.
+// Collect makes a look and sends the metrics.
 func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 	c.source.Read(context.Background(), func(family *exposition.Family, series exposition.Series) {
 		desc, labels := c.descs[family], series.Labels[:len(family.Labels)]

@@ -37,8 +37,8 @@ func newHealth(t testing.TB, options ...echohealth.Option) *echohealth.Health {
 	return h
 }
 
-// The endpoint and the collector say the same: what the client library writes is what the endpoint answers,
-// line for line, in both formats.
+// The endpoint and the collector export the same: the output of the client library equals the endpoint's
+// answer, line for line, in both formats.
 func TestTheSameAsTheEndpoint(t *testing.T) {
 	for name, accept := range map[string]string{
 		"text":        "text/plain;version=0.0.4",
@@ -71,7 +71,8 @@ func scrape(h http.Handler, path, accept string) (body, contentType string) {
 	return w.Body.String(), w.Header().Get("Content-Type")
 }
 
-// sorted are the lines in an order that does not depend on that of the families, the series and their labels.
+// sorted returns the lines in an order that does not depend on the order of the families, the series and
+// their labels.
 func sorted(text string) []string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
@@ -99,7 +100,7 @@ func TestLint(t *testing.T) {
 	assert.Empty(t, problems)
 }
 
-// A collector without the option counts from its making on.
+// Without WithPrometheus a collector counts from NewCollector on.
 func TestWithoutTheOption(t *testing.T) {
 	h, err := echohealth.New(echohealth.WithDatabase(probes.Func(func(context.Context) error { return nil })),
 		echohealth.WithoutSystemMetrics())
@@ -115,7 +116,7 @@ func TestWithoutTheOption(t *testing.T) {
 	`), "echohealth_component_checks_total"))
 }
 
-// Two Healths in one registry need a label.
+// Two Healths in one registry need different labels.
 func TestTwoHealths(t *testing.T) {
 	first, second := promhealth.NewCollector(newHealth(t)), promhealth.NewCollector(newHealth(t))
 	registry := prometheus.NewRegistry()
