@@ -53,7 +53,9 @@ const (
 // waitState reports whether the query waits for the application to release a connection. If the pool's
 // WaitCount has not grown since the query began, the query is not in the queue but is connecting.
 func (r *run) waitState(db *sql.DB) (sql.DBStats, wait) {
-	r.mu.Lock() // held while reading the pool's counters too, because an answer that arrives in between would make them wrong
+	// The lock is also held while the pool's counters are read. Otherwise the query could get its connection in
+	// between, and the counters would contradict r.holds.
+	r.mu.Lock()
 	defer r.mu.Unlock()
 	stats := db.Stats()
 	full := stats.MaxOpenConnections > 0 && stats.InUse >= stats.MaxOpenConnections
