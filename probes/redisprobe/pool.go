@@ -24,7 +24,7 @@ func (p *Probe) pool() pool {
 	}
 	stats, opt := client.PoolStats(), client.Options()
 	now := pool{idle: int(stats.IdleConns), max: opt.PoolSize}
-	now.inUse = max(0, int(stats.TotalConns)-now.idle) // TotalConns may be older than IdleConns, and then smaller
+	now.inUse = max(0, int(stats.TotalConns)-now.idle) // TotalConns may be older than idle, and then less
 	if opt.MaxActiveConns > 0 {
 		now.max = min(now.max, opt.MaxActiveConns)
 	}
