@@ -124,7 +124,7 @@ func (p *ConnProbe) Validate() error {
 	if p.err != nil {
 		return p.err
 	}
-	defer func() { _ = recover() }() // current may panic before the application is ready; a check reports the panic
+	defer func() { _ = recover() }() // current may panic until the application is ready; a check reports it
 	p.Watch(p.current())
 	return nil
 }
