@@ -101,7 +101,7 @@ func (k kit) cancelled(t *testing.T) {
 
 const (
 	hungTimeout = 100 * time.Millisecond // timeout of a check of a hanging dependency
-	hungChecks  = 20                     // number of checks; more than the goroutines of a driver for one connection
+	hungChecks  = 20                     // number of checks; a driver has fewer goroutines per connection
 )
 
 func (k kit) hung(t *testing.T, kept bool) {
