@@ -129,8 +129,8 @@ func AllowZeroWorkers() Option {
 
 // TLSConfig sets the TLS configuration for an amqps:// or rediss:// URL. The URL must then have no TLS
 // options. Without TLSConfig the URL's options apply, and the broker's certificate is verified against the
-// system's authorities. A nil configuration, a URL without TLS, and a probe of the function Redis are errors. The last use
-// wins.
+// system's authorities. A nil configuration, a URL without TLS, and a probe made with Redis are errors. The
+// last use wins.
 func TLSConfig(c *tls.Config) Option {
 	return func(s *settings) error {
 		if c == nil {
