@@ -17,8 +17,8 @@ type presence struct {
 // startLimit is how long after the first check an application without a connection is regarded as starting.
 const startLimit = 30 * time.Second
 
-// absent returns the error of an application without a connection or channel. what is the word for the
-// missing one.
+// absent returns the error of an application without a connection or channel. The argument what is
+// "connection" or "channel".
 func (p *presence) absent(what string) error {
 	now := time.Now()
 	if p.began.IsZero() {

@@ -17,7 +17,7 @@ import (
 type mailbox struct {
 	session *amqpconn.Session // owner of the queue
 	id      string
-	channel *amqp.Channel // openMailbox sets up a nil or closed channel
+	channel *amqp.Channel // if it is nil or closed, openMailbox sets it up
 	replies <-chan amqp.Delivery
 	returns <-chan amqp.Return
 	closes  <-chan *amqp.Error

@@ -19,7 +19,7 @@ type answers struct {
 	sharing  map[string]int            // by worker name: how many workers have it, if the broker reports this
 
 	want     int      // how many answers are enough
-	expected []string // workers that must answer too
+	expected []string // names of workers that must answer too
 	queues   []string // the checked queues
 }
 
@@ -95,7 +95,7 @@ func (a *answers) enough() bool {
 }
 
 // missing returns which of the named workers did not answer. It omits one of them for each answer that can't
-// be decoded, because that answer may be from this worker.
+// be decoded, because each may be from one of them.
 func (a *answers) missing(names []string) []string {
 	var missing []string
 	for _, name := range names {

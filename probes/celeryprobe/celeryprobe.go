@@ -79,7 +79,7 @@ type failoverList interface {
 type depth struct {
 	queue     string
 	missing   bool  // the queue does not exist; always false with Redis, which removes empty queues
-	refused   error // why the broker can't use the queue, which exists; has a reason
+	refused   error // why a queue that exists can't be used; has a reason
 	pending   int   // number of waiting tasks, or unknown
 	consumers int   // number of consumers, or unknown
 }

@@ -120,9 +120,10 @@ func Strict() Option {
 	return func(s *settings) error { s.strict = true; return nil }
 }
 
-// AllowZeroWorkers makes the check OK if an empty queue has no consumer, and if there is no worker and all
-// queues are empty. Use it if an autoscaler such as KEDA starts workers only for tasks. For a queue with
-// tasks and no consumer the reason is still no_consumers, or no_workers with a ping.
+// AllowZeroWorkers allows an empty queue to have no consumer. If all queues are empty, it also allows that
+// there is no worker. The check is then OK. Use the option if an autoscaler such as KEDA starts workers only
+// for tasks. For a queue with tasks and no consumer the reason is still no_consumers, or no_workers with a
+// ping.
 func AllowZeroWorkers() Option {
 	return func(s *settings) error { s.zeroWorkers = true; return nil }
 }

@@ -30,7 +30,7 @@ var errPingRefused = errors.New("the broker refuses the ping")
 func (p *Probe) pingIfDue(ctx context.Context, depths []depth) error {
 	if !p.workers.pinged.IsZero() && time.Since(p.workers.pinged) < p.ping.every {
 		if p.workers.refused != nil {
-			return nil // no answers can arrive
+			return nil // no ping was sent, so no answers can arrive
 		}
 		return p.broker.lateAnswers(ctx, p.addReply)
 	}

@@ -23,7 +23,7 @@ func (s *server) show(ctx context.Context) ([][]*x509.Certificate, error) {
 		return nil, err
 	}
 	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // the alert that client.Close sends may block
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // ends client.Close, whose alert may block
 	chain, client, err := handshake(ctx, conn, s.name)
 	if err != nil {
 		return nil, err

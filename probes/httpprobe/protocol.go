@@ -20,7 +20,7 @@ type targetKey struct{}
 // target is the server of a request. A request through a proxy connects to another address.
 type target struct {
 	address string
-	start   string // how the first bytes from the server must begin; empty with TLS, which checks them
+	start   string // expected beginning of the server's first bytes; empty with TLS, which checks them
 }
 
 func newTarget(u *url.URL) target {

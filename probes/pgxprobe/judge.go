@@ -51,8 +51,8 @@ func (p *Probe) failed(stat *pgxpool.Stat, err error) probes.Result {
 	return probes.Result{Status: probes.Error, Details: details(stat, false), Err: err}
 }
 
-// watchDials returns for how long every connection of the pool has been one that is still being dialed. It
-// returns 0 if no call of the application has given up in that time.
+// watchDials returns for how long the pool has had only dials in progress, and no connection. It returns 0 if
+// no call of the application has given up in that time.
 func (p *Probe) watchDials(stat *pgxpool.Stat) time.Duration {
 	dials := stat.ConstructingConns() > 0 && stat.ConstructingConns() == stat.TotalConns()
 	p.dialing.update(dials, p.now(), stat.AcquireCount(), stat.CanceledAcquireCount())

@@ -26,7 +26,7 @@ type ownConn struct {
 	now    func() time.Time
 
 	conn   *pgx.Conn // nil if there is none
-	failed error     // error of the last dial
+	failed error     // error of the last dial; nil if it succeeded
 	redial time.Time // after a failed dial, no dial before this time
 }
 

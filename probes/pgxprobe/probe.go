@@ -34,7 +34,7 @@ type Probe struct {
 	stuck        stuckDetector // watches a pool whose connections are all in use
 	dialing      stuckDetector // watches a pool whose connections are all being dialed
 	avoidPool    bool          // the pool did not answer in time, and the database has not answered since
-	acquiring    bool          // still true after a panic in Acquire, which costs the pool a connection
+	acquiring    bool          // during Acquire; stays true after a panic, which costs the pool a connection
 	closedTested bool          // poolClosed has called Acquire since the pool last had a connection
 	closed       bool          // the application has closed the pool
 }
@@ -153,7 +153,7 @@ func (p *Probe) observePool(ctx context.Context) (probes.Result, bool) {
 			return p.judge(stat, readOnly, nil), true
 		case errors.Is(err, errNoneIdle):
 			p.avoidPool = true        // the pool may still be pinging the connection that the probe wanted
-			p.stuck = stuckDetector{} // else it would count the probe's call as a failed call of the application
+			p.stuck = stuckDetector{} // otherwise it would count the probe's call as a failed one of the application
 			return probes.Result{}, false
 		case ctx.Err() != nil:
 			p.avoidPool = true

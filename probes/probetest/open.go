@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// checkLeaks fails t if goroutines or files that are not open now are open at the end of t. It must be called
-// first, because the last cleanup function runs first.
+// checkLeaks fails t if goroutines or files are open at the end of t that are not open now. It must be called
+// before other functions are given to t.Cleanup, because t calls them in the reverse order.
 func (k kit) checkLeaks(t *testing.T) {
 	goroutines, files := k.goroutines(), openFiles()
 	t.Cleanup(func() {

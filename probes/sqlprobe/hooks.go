@@ -41,8 +41,8 @@ func (h *hooks) repeated(now time.Time) (probes.Result, bool) {
 	return h.result, now.Before(h.next)
 }
 
-// call calls the methods on a connection that has just answered, in the order of database/sql. So it finds
-// out whether database/sql would close such a connection.
+// call calls IsValid and ResetSession on a connection that has just answered, in the order of database/sql.
+// So it finds out whether database/sql would close the connection.
 func (h *hooks) call(ctx context.Context, conn *sql.Conn) {
 	var refusal error
 	err := conn.Raw(func(c any) (err error) {

@@ -31,11 +31,12 @@ func BaseContext(ctx context.Context) Option {
 }
 
 // Connector sets the connector of the connections that the probe makes outside the pool. These are the new
-// connections of NewConnectionEvery, and a connection for the checks if the driver refuses them those of the
-// pool. A *sql.DB does not expose its connector, so c must be the connector given to sql.OpenDB, or one with
-// the same settings. c must connect to the database itself. It must not be a connector of
-// stdlib.GetPoolConnector, which takes a connection from another pool. The probe never closes c. By default
-// there is no connector. A nil c is an error at construction of the health checks. The last use wins.
+// connections of NewConnectionEvery. If the driver refuses checks on the pool's connections, there is also
+// one for the checks. A *sql.DB does not expose its connector, so c must be the connector given to
+// sql.OpenDB, or one with the same settings. It must connect to the database itself. It must not be a
+// connector of stdlib.GetPoolConnector, which takes a connection from another pool. The probe never closes c.
+// By default there is no connector. A nil c is an error at construction of the health checks. The last use
+// wins.
 func Connector(c driver.Connector) Option {
 	return func(p *Probe) { p.connector, p.connects = c, true }
 }
