@@ -141,7 +141,7 @@ func TestNetwork(t *testing.T) {
 	assert.Eventually(t, func() bool { return proxy.Open() == 1 }, 5*time.Second, time.Millisecond, "the kept one is left")
 }
 
-// Redis refuses a check in these states. The last column is the result of a PING without a SET.
+// The test has the reason of a check in each state of Redis, and the reason of a check with PingOnly.
 func TestAnswers(t *testing.T) {
 	server := testserver.NewRedis(t)
 	admin := newClient(t, &redis.Options{Addr: server.Addr()})

@@ -25,8 +25,8 @@ import (
 
 func TestMain(m *testing.M) { testserver.Main(m) }
 
-// newClient makes a client with the defaults of go-redis, which ignore the context's deadline and hide the
-// cause of a failure.
+// newClient makes a client. The defaults of go-redis, which apply to the options that a test does not set,
+// ignore the context's deadline and hide the cause of a failure.
 func newClient(t testing.TB, opt *redis.Options) *redis.Client {
 	t.Helper()
 	client := redis.NewClient(opt)
