@@ -1,16 +1,16 @@
 // Package amqpprobe checks RabbitMQ and other brokers with AMQP 0-9-1. It has two probes:
 //
-//   - New checks over its own connection whether the broker answers. It detects at once a broker that is
+//   - New checks over its own connection whether the broker answers. It immediately detects a broker that is
 //     frozen, is unreachable or refuses the login.
-//   - FromConn checks the connection that the application publishes with: whether it is open, and whether
-//     the broker blocks it. It detects a memory or disk alarm, which New does not.
+//   - FromConn checks the connection over which the application publishes. It checks whether the connection
+//     is open, and whether the broker blocks it. It detects a memory or disk alarm, which New does not.
 //
 // An application that publishes should use both:
 //
 //	echohealth.WithAMQP(amqpprobe.New("amqp://app:secret@rabbit:5672/")),
 //	echohealth.WithCheck("publisher", amqpprobe.FromConn(func() *amqp.Connection { return app.conn.Load() })),
 //
-// For the length of Celery's queues use celeryprobe.
+// To check the length of Celery's queues use celeryprobe.
 package amqpprobe
 
 import (
@@ -32,7 +32,7 @@ type Probe struct {
 	target   *amqpconn.Target
 	conn     *amqpconn.Conn
 	newConns *newconn.Tester
-	err      error // of the arguments
+	err      error // error of the arguments
 }
 
 // An Option configures a Probe. An invalid argument is an error at construction of the health checks.
@@ -43,8 +43,8 @@ type settings struct {
 	newConnections time.Duration // 0: never
 }
 
-// TLSConfig sets the TLS configuration for an amqps:// URL. The URL must then have no TLS options. By
-// default the URL's options apply, and the broker's certificate is verified against the system's
+// TLSConfig sets the TLS configuration for an amqps:// URL. The URL must then have no TLS options. Without
+// TLSConfig the URL's options apply, and the broker's certificate is verified against the system's
 // authorities. A nil configuration and a URL without TLS are errors. The last use wins.
 func TLSConfig(c *tls.Config) Option {
 	return func(s *settings) error {
@@ -68,33 +68,33 @@ func NewConnectionEvery(d time.Duration) Option {
 
 // New returns a probe that keeps one connection to the broker at url. It connects at the first check, and
 // again after the connection was lost. Each check looks up the exchange amq.direct, which every vhost has.
-// That costs one round trip. The user needs access to the vhost, but no permission in it. The probe
-// declares, publishes and consumes nothing.
+// That costs one round trip. The user needs access to the vhost, but no permission in it. The probe declares,
+// publishes and consumes nothing.
 //
 // The URL must be amqp:// or amqps:// as in RabbitMQ's URI specification, with its query parameters
-// (cacertfile, certfile, keyfile, server_name_indication, verify, heartbeat, connection_timeout,
-// channel_max, auth_mechanism), or a URL of Celery (pyamqp://, ssl_cert_reqs, ssl_ca_certs, ssl_certfile,
-// ssl_keyfile, connect_timeout, login_method). Any other option is an error at construction of the health
-// checks. The default heartbeat is 10 s.
+// (cacertfile, certfile, keyfile, server_name_indication, verify, heartbeat, connection_timeout, channel_max,
+// auth_mechanism), or a URL of Celery (pyamqp://, ssl_cert_reqs, ssl_ca_certs, ssl_certfile, ssl_keyfile,
+// connect_timeout, login_method). Any other option is an error at construction of the health checks. The
+// default heartbeat is 10 s.
 //
-// For a cluster it may be Celery's failover list of whole URLs, separated by semicolons. The probe tries
-// them in turn, as Celery does: it goes on to the next one from a broker that is not reached, does not
-// answer or shuts down, but not from one that refuses the login. A broker that is silent takes only its
-// share of the time. The kept connection stays on the broker that answered. The detail broker is the place
-// of that one in the list, from 1.
+// For a cluster, url may be a list of whole URLs separated by semicolons, like Celery's failover list. The
+// probe tries the brokers in order. It tries the next broker if one can't be reached, does not answer or
+// shuts down, but not if one refuses the login. The brokers share the time of the check, so that a broker
+// without an answer leaves time for the next. The kept connection stays on the broker that answered. The
+// detail broker is the position of that broker in the list, beginning with 1.
 //
 // A failed check is an Error with the reason of the failure, such as connection_refused,
 // authentication_failed, not_found (no such vhost), permission_denied (no access to the vhost) or timeout.
-// RabbitMQ takes 3 s to refuse a login. With a shorter check timeout, wrong credentials are first a timeout,
-// and an authentication_failed when the answer has arrived.
+// RabbitMQ takes 3 s to refuse a login. With a shorter check timeout, a check with wrong credentials is a
+// timeout at first, and authentication_failed after the refusal has arrived.
 //
 // A kept connection still answers after a password change, after a permission was revoked, after a
 // certificate has expired, or when a connection limit is reached. So the probe also makes a new connection
-// once a minute, see NewConnectionEvery. While that fails and the kept connection answers, the check is a
+// once a minute, see NewConnectionEvery. If that fails and the kept connection answers, the check is a
 // Warning with the reason of the failure.
 //
 // The check does not detect a memory or disk alarm, because the broker still answers connections that do not
-// publish. FromConn detects it.
+// publish. FromConn detects such an alarm.
 func New(url string, opts ...Option) *Probe {
 	p := &Probe{settings: settings{newConnections: newconn.Default}}
 	errs := make([]error, 0, len(opts)+1)
@@ -127,8 +127,8 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	return p.newConns.Apply(ctx, result)
 }
 
-// ask makes a round trip to the broker. A refusal for want of permission is an answer too: since 4.2.7 and
-// 4.3.1 RabbitMQ requires some permission on the exchange.
+// ask makes a round trip to the broker. A refusal because of a missing permission is not an error, because it
+// is an answer too. RabbitMQ requires some permission on the exchange since 4.2.7 and 4.3.1.
 func ask(s *amqpconn.Session) error {
 	ch, err := s.Channel()
 	if err != nil {

@@ -23,7 +23,8 @@ func TestMain(m *testing.M) {
 	testserver.Main(m)
 }
 
-// noLeaks checks at the very end of the test, after all that is begun later has ended, that no goroutine is left.
+// noLeaks requires that no goroutine is left at the end of the test. Call it first, so that it checks after
+// all other cleanup functions.
 func noLeaks(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
@@ -54,7 +55,7 @@ func requireError(t *testing.T, want probes.Reason, result probes.Result) {
 	t.Helper()
 	require.Equal(t, probes.Error, result.Status, "%v", result.Err)
 	if result.Reason == "" {
-		result.Reason = reason.Of(result.Err) // as the engine does
+		result.Reason = reason.Of(result.Err) // as the health checks do
 	}
 	require.Equal(t, want, result.Reason, "%v", result.Err)
 	require.NotContains(t, result.Err.Error(), "secret")
@@ -64,7 +65,7 @@ func requireWarning(t *testing.T, want probes.Reason, result probes.Result) {
 	t.Helper()
 	require.Equal(t, probes.Warning, result.Status, "%v", result.Err)
 	if result.Reason == "" {
-		result.Reason = reason.Of(result.Err) // as the engine does
+		result.Reason = reason.Of(result.Err) // as the health checks do
 	}
 	require.Equal(t, want, result.Reason, "%v", result.Err)
 	require.NotContains(t, result.Err.Error(), "secret")

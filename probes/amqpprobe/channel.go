@@ -10,14 +10,16 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// Channel makes the check watch a channel of the application as well: an Error with connection_lost while it
-// is closed, with the broker's reason in the log. A broker closes a channel over which it was asked for
-// something impossible, and the connection stays open. The check calls current, which may return another
-// channel later, and nil while there is none. It must return fast and be safe for concurrent use. Until it
-// has returned a channel, the check is a Warning with dependency_starting for 30 s, as for a connection.
+// Channel makes the check watch a channel of the application too. If the channel is closed, the check is an
+// Error with connection_lost, and the log contains the broker's reason. A broker closes a channel after an
+// invalid request, and leaves the connection open.
 //
-// The probe sends nothing over the channel. One goroutine per channel waits for its end. A nil function is
-// an error. Each use adds a channel.
+// The check calls current, which may return another channel later, and nil if there is none. The function
+// must return fast and be safe for concurrent use. Until it has returned a channel, the check is a Warning
+// with dependency_starting. After 30 s from the first check it is an Error with connection_lost.
+//
+// The probe sends nothing over the channel. One goroutine per channel waits until the channel is closed. A
+// nil function is an error. Each use adds a channel.
 func Channel(current func() *amqp.Channel) ConnOption {
 	return func(p *ConnProbe) error {
 		if current == nil {
@@ -32,12 +34,12 @@ func Channel(current func() *amqp.Channel) ConnOption {
 type channelProbe struct {
 	current func() *amqp.Channel
 
-	mu       sync.Mutex // guards the rest
+	mu       sync.Mutex // guards the fields below
 	presence presence
-	watch    *channelWatch // of the last channel
+	watch    *channelWatch // watches the channel that current returned last
 }
 
-// check returns why the application can't use its channel, or nil.
+// check returns why the application can't use its channel, or nil if it can.
 func (p *channelProbe) check() error {
 	ch := p.current()
 	p.mu.Lock()
@@ -56,11 +58,11 @@ func (p *channelProbe) check() error {
 type channelWatch struct {
 	ch *amqp.Channel
 
-	mu    sync.Mutex // guards the rest
+	mu    sync.Mutex // guards cause
 	cause *amqp.Error
 }
 
-// newChannelWatch watches ch until it is closed and not recovered.
+// newChannelWatch watches ch until it is closed and amqp091-go does not recover it.
 func newChannelWatch(ch *amqp.Channel) *channelWatch {
 	w := &channelWatch{ch: ch}
 	closes := ch.NotifyClose(make(chan *amqp.Error, 1))
@@ -74,7 +76,7 @@ func newChannelWatch(ch *amqp.Channel) *channelWatch {
 	return w
 }
 
-// err returns why the channel is closed, or nil while it is open.
+// err returns why the channel is closed, or nil if it is open.
 func (w *channelWatch) err() error {
 	if !w.ch.IsClosed() {
 		return nil

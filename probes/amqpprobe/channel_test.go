@@ -22,7 +22,7 @@ func openChannel(t *testing.T, conn *amqp.Connection) *amqp.Channel {
 	return ch
 }
 
-// A broker closes a channel, and the connection lives.
+// The broker closes a channel and leaves the connection open.
 func TestChannel(t *testing.T) {
 	noLeaks(t)
 	conn := dial(t, testserver.SharedRabbitMQ(t).URL())
@@ -51,7 +51,7 @@ func TestChannel(t *testing.T) {
 	assert.ErrorContains(t, result.Err, "the application has no channel")
 }
 
-// The first channel that is closed is reported, and the connection comes before the channels.
+// The check reports the first closed channel. A fault of the connection has precedence.
 func TestSeveralChannels(t *testing.T) {
 	noLeaks(t)
 	conn := dial(t, testserver.SharedRabbitMQ(t).URL())
@@ -75,8 +75,8 @@ func TestChannelValidate(t *testing.T) {
 	requireError(t, probes.ReasonMisconfigured, probe.Check(t.Context()))
 }
 
-// An alarm that the broker reports before the first check is known, if the probe has got the connection
-// before: at the construction of the health checks, or by Watch.
+// The probe knows an alarm from before the first check, if it watches the connection since before the alarm:
+// from the construction of the health checks, or from Watch.
 func TestAlarmBeforeTheFirstCheck(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.NewRabbitMQ(t)
@@ -103,7 +103,7 @@ func TestAlarmBeforeTheFirstCheck(t *testing.T) {
 	eventually(t, probe, probes.OK, "")
 }
 
-// A function that is not ready when the health checks are made is no reason to end the service.
+// A function that panics at the construction of the health checks must not end the service.
 func TestValidateOutlivesAPanic(t *testing.T) {
 	var app *struct{ conn *amqp.Connection }
 	probe := amqpprobe.FromConn(func() *amqp.Connection { return app.conn })

@@ -32,7 +32,8 @@ func TestConformance(t *testing.T) {
 			return amqpprobe.New("amqp://app:app-secret@" + proxy.Addr() + "/app")
 		}, failed)
 	})
-	// It looks at the connection alone, which hangs only when its heartbeats are missed.
+	// There is no Hang, because a check does not use the network, and notices only a connection that amqp091-go
+	// has closed.
 	t.Run("FromConn", func(t *testing.T) {
 		probetest.Run(t, func(t *testing.T) probes.Probe {
 			conn := dial(t, rabbit.URL())

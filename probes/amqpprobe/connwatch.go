@@ -11,40 +11,42 @@ import (
 )
 
 // connWatch is the state that a connection has reported since a check first saw it. With amqp091-go's
-// recovery a connection can be closed and restored repeatedly. A report from before a recovery does not
-// count after it.
+// recovery a connection can be closed and restored repeatedly. After a recovery, earlier reports no longer
+// count.
 type connWatch struct {
 	conn *amqp.Connection
 
-	mu      sync.Mutex          // guards the rest
+	mu      sync.Mutex          // guards the fields below
 	state   amqp.LifeCycleState // StateOpen after connecting and after a recovery
 	blocked *amqp.Blocking      // nil unless the broker blocks the connection
 	cause   *amqp.Error         // why the connection was lost, if the broker or the network ended it
 	ended   bool                // the connection sends no more reports
 }
 
-// newConnWatch watches conn until it is closed and not recovered.
+// newConnWatch watches conn until it is closed and amqp091-go does not recover it.
 //
-// IsClosed does not suffice to know whether a connection is usable. While amqp091-go recovers a connection,
-// IsClosed is false as soon as it has dialed, before the broker has answered. A connection that is first seen
-// during such a recovery looks open until the attempt ends.
+// IsClosed does not suffice to know whether a connection is usable. During a recovery by amqp091-go, IsClosed
+// returns false as soon as the dial has succeeded, before the broker has answered. A connection that is first
+// seen during such a recovery looks open until the attempt ends.
 func newConnWatch(conn *amqp.Connection) *connWatch {
 	w := &connWatch{conn: conn}
 	states := make(chan *amqp.StateChanged, 1)
 	conn.NotifyStateChange(states)
-	if conn.IsClosed() { // after NotifyStateChange, which reports a later recovery
+	if conn.IsClosed() { // called after NotifyStateChange, so that no change is missed in between
 		w.state = amqp.StateClosed
 	}
-	// A connection that is closed and not recovered closes all three channels at once. amqp091-go 1.16 panics if
-	// it does so while it waits for room in one, so there is always room.
+	// When the connection has ended, amqp091-go closes these two Go channels and states. Version 1.16 panics if
+	// it closes one of them while it waits to send on it. So each has a buffer, and follow empties it
+	// immediately.
 	blocks := conn.NotifyBlocked(make(chan amqp.Blocking, 16))
 	closes := conn.NotifyClose(make(chan *amqp.Error, 1))
 	go w.follow(states, blocks, closes)
 	return w
 }
 
-// follow reads the connection's reports until it is closed and not recovered. It must read them at once,
-// because amqp091-go waits up to 5 s for a listener and reads nothing for the application meanwhile.
+// follow reads the connection's reports until it is closed and amqp091-go does not recover it. It must read
+// them immediately. Otherwise amqp091-go waits up to 5 s for follow, and reads nothing for the application in
+// that time.
 func (w *connWatch) follow(
 	states <-chan *amqp.StateChanged, blocks <-chan amqp.Blocking, closes <-chan *amqp.Error,
 ) {
@@ -68,7 +70,7 @@ func (w *connWatch) follow(
 				break
 			}
 			for len(blocks) > 0 {
-				<-blocks // from before the loss
+				<-blocks // reports from before the connection was lost
 			}
 			w.update(func() { w.cause, w.blocked = cause, nil })
 		}
@@ -91,7 +93,7 @@ func (w *connWatch) setBlocked(b amqp.Blocking) {
 	}
 }
 
-// err returns why the application can't publish over the connection, or nil.
+// err returns why the application can't publish over the connection, or nil if it can.
 func (w *connWatch) err() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -21,7 +21,7 @@ func dialShared(t *testing.T) *amqp.Connection {
 	return conn
 }
 
-// The order in which a connection's reports are taken does not matter: an alarm of a life that ended is over.
+// An alarm ends with the connection, whatever the order in which follow reads the reports.
 func TestAnAlarmEndsWithTheConnection(t *testing.T) {
 	open, closed := dialShared(t), dialShared(t)
 	require.NoError(t, closed.Close())
@@ -43,7 +43,7 @@ func TestAnAlarmEndsWithTheConnection(t *testing.T) {
 	assert.NotNil(t, w.blocked)
 }
 
-// What an application has replaced is not kept for ever.
+// The probe forgets connections that the application has replaced.
 func TestClosedConnectionsAreForgotten(t *testing.T) {
 	current := dialShared(t)
 	probe := FromConn(func() *amqp.Connection { return current })
@@ -63,7 +63,7 @@ func TestClosedConnectionsAreForgotten(t *testing.T) {
 		assert.Len(c, probe.watches, 1)
 		probe.mu.Unlock()
 		runtime.GC()
-		for _, conn := range replaced[1:] { // the first is kept for the end of the test
+		for _, conn := range replaced[1:] { // the first connection stays until the end of the test
 			assert.Nil(c, conn.Value())
 		}
 	}, 20*time.Second, 10*time.Millisecond)

@@ -12,7 +12,7 @@ import (
 	"github.com/echo-probes/echohealth/probes/amqpprobe"
 )
 
-// A failover list is tried in turn, and the check shows the place of the broker in use.
+// The probe tries the brokers of a list in order, and the check shows the position of the broker in use.
 func TestFailoverList(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.SharedRabbitMQ(t)

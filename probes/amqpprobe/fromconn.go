@@ -15,9 +15,9 @@ import (
 type ConnProbe struct {
 	current  func() *amqp.Connection
 	channels []*channelProbe
-	err      error // of the arguments
+	err      error // error of the arguments
 
-	mu       sync.Mutex // guards the rest
+	mu       sync.Mutex // guards the fields below
 	presence presence
 	watches  map[*amqp.Connection]*connWatch
 }
@@ -26,28 +26,29 @@ type ConnProbe struct {
 type ConnOption func(*ConnProbe) error
 
 // FromConn returns a probe of the application's own connection. It calls current at each check. So current
-// may return another connection after the application has reconnected, and nil while there is none. It must
-// return fast and be safe for concurrent use. A nil function is an error at construction of the health
+// may return another connection after the application has reconnected, and nil if there is none. The function
+// must return fast and be safe for concurrent use. A nil function is an error at construction of the health
 // checks.
 //
 // The check is an Error with
 //
 //   - connection_lost, if there is no connection, if it is closed, or if amqp091-go's own recovery
 //     (Config.Recovery) has not restored it yet;
-//   - broker_blocked, while the broker has a memory or disk alarm and takes no messages from this
-//     connection. The broker reports an alarm once, when the first message is published during it. A report
-//     that came before the probe's first check of the connection is missed. Watch prevents that.
+//   - broker_blocked, if the broker has a memory or disk alarm and takes no messages from this connection.
+//     The broker reports an alarm to a connection only once, when the first message is published during the
+//     alarm. The probe misses a report that came before it first saw the connection. Watch prevents that.
 //
 // Until current has returned a connection, the check is a Warning with dependency_starting, which does not
 // affect readiness. After 30 s from the first check it is an Error with connection_lost.
 //
-// A broker also closes single channels, such as one that a message was acknowledged on twice. The connection
-// stays open, and so the check is OK. The option Channel watches a channel.
+// A broker also closes single channels, for example after a message was acknowledged twice. The connection
+// stays open, so the check is OK. The option Channel makes the check watch a channel too.
 //
 // The probe sends nothing over the connection and opens no channel, because a call of amqp091-go cannot be
-// bounded in time without closing the connection. So a check detects a frozen or unreachable broker only
-// when heartbeats are missing and amqp091-go closes the connection: after 15 s with heartbeats of 10 s, and
-// after 90 s if heartbeats are off or under 1 s on the client's side. New detects it at once.
+// bounded in time without closing the connection. So a check detects a frozen or unreachable broker only when
+// heartbeats are missing and amqp091-go closes the connection: after 15 s with heartbeats of 10 s, and after
+// 90 s if heartbeats are off or under 1 s on the client's side. The probe of New detects such a broker
+// immediately.
 //
 // For each connection one goroutine reads the connection's reports. It ends with the connection.
 func FromConn(current func() *amqp.Connection, opts ...ConnOption) *ConnProbe {
@@ -61,8 +62,8 @@ func FromConn(current func() *amqp.Connection, opts ...ConnOption) *ConnProbe {
 	return p
 }
 
-// Check reads the state of the connection, and of the channels. It waits only for the functions that return
-// them.
+// Check reads the state of the connection and of the channels, without network traffic. It waits only for the
+// application's functions that return them.
 func (p *ConnProbe) Check(context.Context) probes.Result {
 	if p.err != nil {
 		return probes.FromError(probes.Fail(probes.ReasonMisconfigured, p.err))
@@ -76,7 +77,8 @@ func (p *ConnProbe) Check(context.Context) probes.Result {
 	return probes.FromError(err)
 }
 
-// connErr returns why the application can't publish over conn, which is nil if there is none.
+// connErr returns why the application can't publish over conn, or nil if it can. A nil conn means that there
+// is no connection.
 func (p *ConnProbe) connErr(conn *amqp.Connection) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -87,10 +89,10 @@ func (p *ConnProbe) connErr(conn *amqp.Connection) error {
 	return p.watch(conn).err()
 }
 
-// Watch makes the probe read the connection's reports from now on. Without it the probe does so from the
-// first check that sees the connection, or from the construction of the health checks if there is a
-// connection then. An application that reconnects should call it after each connecting, before it publishes:
-// the broker reports an alarm only once. A nil connection is ignored.
+// Watch makes the probe read the connection's reports from now on. Without Watch the probe begins to read
+// them at the first check that sees the connection, or at the construction of the health checks if there is a
+// connection then. An application that reconnects should call Watch with each new connection, before it
+// publishes, because the broker reports an alarm only once. A nil connection is ignored.
 func (p *ConnProbe) Watch(conn *amqp.Connection) {
 	if conn == nil {
 		return
@@ -100,8 +102,8 @@ func (p *ConnProbe) Watch(conn *amqp.Connection) {
 	p.watch(conn)
 }
 
-// watch returns the connWatch of conn, a new one for a new connection, and removes those of closed
-// connections. The caller must hold p.mu.
+// watch returns the connWatch of conn, and makes one for a new connection. It removes the connWatches of
+// closed connections. The caller must hold p.mu.
 func (p *ConnProbe) watch(conn *amqp.Connection) *connWatch {
 	for other, w := range p.watches {
 		if other != conn && w.finished() {
@@ -116,13 +118,13 @@ func (p *ConnProbe) watch(conn *amqp.Connection) *connWatch {
 	return w
 }
 
-// Validate returns the errors of the arguments. If there are none, the probe begins to watch the connection
-// that the application has now, if any.
+// Validate returns the errors of the arguments. If there are none, the probe begins to watch the current
+// connection of the application, if there is one.
 func (p *ConnProbe) Validate() error {
 	if p.err != nil {
 		return p.err
 	}
-	defer func() { _ = recover() }() // the function may not be ready yet; a check reports its panic
+	defer func() { _ = recover() }() // current may panic until the application is ready; a check reports it
 	p.Watch(p.current())
 	return nil
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/echo-probes/echohealth/probes/amqpprobe"
 )
 
-// dial is an application that connects.
+// dial connects as an application does.
 func dial(t *testing.T, url string) *amqp.Connection {
 	t.Helper()
 	conn, err := amqp.Dial(url)
@@ -41,7 +41,7 @@ func eventually(t *testing.T, probe probes.Probe, status probes.Status, want pro
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		result := probe.Check(t.Context())
 		if result.Reason == "" {
-			result.Reason = reason.Of(result.Err) // as the engine does
+			result.Reason = reason.Of(result.Err) // as the health checks do
 		}
 		assert.Equal(c, status, result.Status, "%v", result.Err)
 		assert.Equal(c, want, result.Reason, "%v", result.Err)
@@ -81,7 +81,7 @@ func TestFromConnSeesAnAlarm(t *testing.T) {
 	requireOK(t, probe.Check(t.Context()))
 	for range 2 {
 		rabbit.Ctl(t, "set_vm_memory_high_watermark", "absolute", "1")
-		requireOK(t, probe.Check(t.Context())) // nothing was published
+		requireOK(t, probe.Check(t.Context())) // the broker reports an alarm only after a message is published
 		publish(t, publisher)
 		eventually(t, probe, probes.Error, probes.ReasonBrokerBlocked)
 		assert.ErrorContains(t, probe.Check(t.Context()).Err, "low on memory")
@@ -94,11 +94,11 @@ func TestFromConnSeesAnAlarm(t *testing.T) {
 	}
 }
 
-// An application that starts has not connected yet. That is no outage, unless it takes too long.
+// An application that is starting has no connection yet. This is not an outage until startLimit.
 func TestFromConnBeforeTheFirstConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := amqpprobe.FromConn(func() *amqp.Connection { return nil })
-		time.Sleep(time.Hour) // not checked yet
+		time.Sleep(time.Hour) // the limit begins with the first check
 		for range 30 {
 			requireWarning(t, probes.ReasonDependencyStarting, probe.Check(t.Context()))
 			time.Sleep(time.Second)
@@ -112,7 +112,7 @@ func TestFromConnBeforeTheFirstConnection(t *testing.T) {
 	})
 }
 
-// A start leaves the service ready, and no record of an error.
+// During the start the service is ready, and no error is recorded.
 func TestFromConnAtTheStartOfAService(t *testing.T) {
 	var log strings.Builder
 	health, err := echohealth.New(echohealth.WithoutSystemMetrics(),
@@ -126,7 +126,7 @@ func TestFromConnAtTheStartOfAService(t *testing.T) {
 	assert.NotContains(t, log.String(), "level=ERROR")
 }
 
-// Once the application has been connected it is no longer starting, even within the 30 s.
+// An application that has been connected once is no longer starting, even within startLimit.
 func TestFromConnAfterTheFirstConnection(t *testing.T) {
 	noLeaks(t)
 	var current atomic.Pointer[amqp.Connection]
@@ -140,7 +140,7 @@ func TestFromConnAfterTheFirstConnection(t *testing.T) {
 	assert.EqualError(t, result.Err, "connection_lost: the application has no connection")
 }
 
-// An application's function that panics or hangs is a failure of that check alone.
+// If the application's function panics or hangs, only this check fails.
 func TestFromConnWhereTheFunctionFails(t *testing.T) {
 	conn := dial(t, testserver.SharedRabbitMQ(t).URL())
 	var fault atomic.Int32
@@ -174,7 +174,7 @@ func TestFromConnWhereTheFunctionFails(t *testing.T) {
 	says(probes.OK, "")
 }
 
-// Many checks of many connections cost one goroutine per connection, and no reader waits for a listener.
+// Many checks of a connection need only one goroutine, and amqp091-go never waits for the probe.
 func TestFromConnGoroutines(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.SharedRabbitMQ(t)

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tlsFront speaks TLS for a broker that does not.
+// tlsFront is a TLS proxy for a broker without TLS.
 type tlsFront struct {
 	addr           string
 	valid, expired tls.Certificate
@@ -48,7 +48,7 @@ func newTLSFront(t *testing.T, target string) *tlsFront {
 	return f
 }
 
-// selfSigned makes a certificate for 127.0.0.1 that is its own authority.
+// selfSigned makes a self-signed certificate for 127.0.0.1, which is also its own authority.
 func selfSigned(t *testing.T, key *ecdsa.PrivateKey, lasts time.Duration) tls.Certificate {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
@@ -62,7 +62,7 @@ func selfSigned(t *testing.T, key *ecdsa.PrivateKey, lasts time.Duration) tls.Ce
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
-// trusted is the configuration of a client.
+// trusted returns a configuration for clients that trusts the certificate.
 func (f *tlsFront) trusted() *tls.Config {
 	roots := x509.NewCertPool()
 	roots.AddCert(f.valid.Leaf)

@@ -7,14 +7,14 @@ import (
 	"sync/atomic"
 )
 
-// names is the DNS of the test binary. It stays to the end, since a lookup may outlast the call that began
-// it.
+// names is the name server of the test process. It runs until the end of the process, because a lookup may
+// last longer than the call that began it.
 var names nameServer
 
-// nameServer knows one name, "rabbit.test", as 127.0.0.1's, unless it is gone.
+// nameServer resolves only the name "rabbit.test", to 127.0.0.1, unless gone is true.
 type nameServer struct{ gone atomic.Bool }
 
-// serve makes n the DNS of the process.
+// serve makes n the name server of the process.
 func (n *nameServer) serve() {
 	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
@@ -33,8 +33,8 @@ func (n *nameServer) serve() {
 	}()
 }
 
-// answer is the answer to a query (RFC 1035, section 4): a header of 12 bytes, then the question's name, type
-// and class.
+// answer returns the answer to a query (RFC 1035, section 4). A query has a header of 12 bytes, then the
+// name, the type and the class.
 func (n *nameServer) answer(query []byte) []byte {
 	const header, noSuchName, typeA = 12, 3, 1
 	end := header + bytes.IndexByte(query[header:], 0) + 1
@@ -46,7 +46,7 @@ func (n *nameServer) answer(query []byte) []byte {
 		reply[3] = noSuchName
 	case query[end+1] == typeA:
 		reply[7] = 1
-		reply = append(reply, 0xc0, header, 0, typeA, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1) // for 0 s
+		reply = append(reply, 0xc0, header, 0, typeA, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1) // an answer with a lifetime of 0 s
 	}
 	return reply
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/echo-probes/echohealth/probes/amqpprobe"
 )
 
-// often is how often these tests make new connections.
+// often is how often the probes of these tests make a new connection.
 const often = 100 * time.Millisecond
 
-// keeping returns a probe that has connected, and often makes new connections.
+// keeping returns a probe that has a connection and often makes a new one.
 func keeping(t *testing.T, url string, opts ...amqpprobe.Option) *amqpprobe.Probe {
 	t.Helper()
 	probe := amqpprobe.New(url, append(opts, amqpprobe.NewConnectionEvery(often))...)
@@ -27,8 +27,8 @@ func keeping(t *testing.T, url string, opts ...amqpprobe.Option) *amqpprobe.Prob
 	return probe
 }
 
-// What makes the broker refuse new connections leaves those that exist as they are. What is tried leaves
-// nothing behind.
+// In each case the broker refuses new connections but keeps the existing ones. The attempts leave nothing on
+// the broker.
 func TestNewConnections(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.NewRabbitMQ(t)
@@ -37,7 +37,7 @@ func TestNewConnections(t *testing.T) {
 	rabbit.Ctl(t, "set_permissions", "-p", "site", "kept", "^$", "^$", "^$")
 	probe := keeping(t, "amqp://kept:a-secret@"+rabbit.Addr()+"/site")
 	const limit = `{"max-connections":1}`
-	tests := []struct{ begin, end, want string }{ // of rabbitmqctl
+	tests := []struct{ begin, end, want string }{ // begin and end are arguments of rabbitmqctl
 		{"change_password kept another-secret", "change_password kept a-secret", "authentication_failed"},
 		{"clear_permissions -p site kept", "set_permissions -p site kept ^$ ^$ ^$", "permission_denied"},
 		{"set_vhost_limits -p site " + limit, "clear_vhost_limits -p site", "too_many_connections"},
@@ -77,7 +77,7 @@ func TestNewConnectionsWithoutTheHostName(t *testing.T) {
 	eventually(t, probe, probes.OK, "")
 }
 
-// An attempt that hangs delays no check, and ends with the probe, or when the check itself fails.
+// An attempt without an answer delays no check. It ends with the probe, or when the check itself fails.
 func TestNewConnectionsThatHang(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.SharedRabbitMQ(t)

@@ -11,7 +11,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// An application that starts has no channel yet. That is no outage, unless it takes too long.
+// An application that is starting has no channel yet. This is not an outage until startLimit.
 func TestChannelThatNeverComes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		channel := &channelProbe{current: func() *amqp.Channel { return nil }}

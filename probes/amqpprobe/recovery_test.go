@@ -16,17 +16,17 @@ import (
 	"github.com/echo-probes/echohealth/probes/amqpprobe"
 )
 
-// publisher is an application that publishes, with a probe that watches it and a network that may fail.
+// publisher is an application that publishes over a network that may fail, with a probe of its connection.
 type publisher struct {
 	rabbit   *testserver.RabbitMQ
 	proxy    *testserver.Proxy
 	probe    *amqpprobe.ConnProbe
 	current  atomic.Pointer[amqp.Connection]
 	recovers bool
-	stages   []string // what the probe said
+	stages   []string // results of the probe so far
 }
 
-// connect makes a connection. Its handshake may take 300 ms, so that a recovery makes many attempts.
+// connect makes a connection. The handshake may take only 300 ms, so that a recovery makes many attempts.
 func (p *publisher) connect(t *testing.T) {
 	config := amqp.Config{Dial: amqp.DefaultDial(300 * time.Millisecond)}
 	if p.recovers {
@@ -39,7 +39,7 @@ func (p *publisher) connect(t *testing.T) {
 	t.Cleanup(func() { conn.CloseDeadline(time.Now().Add(100 * time.Millisecond)) })
 }
 
-// says waits until the probe says what is wanted, and notes it.
+// says waits until the probe's result is the expected one, and records it.
 func (p *publisher) says(t *testing.T, stage, want string) {
 	t.Helper()
 	status, reason := probes.OK, probes.Reason("")
@@ -58,7 +58,7 @@ func (p *publisher) endAlarm(t *testing.T) {
 	p.rabbit.Ctl(t, "set_vm_memory_high_watermark", "absolute", "1GB")
 }
 
-// blocked publishes during an alarm until the broker has blocked the connection.
+// blocked publishes during an alarm until the broker blocks the connection.
 func (p *publisher) blocked(t *testing.T) {
 	t.Helper()
 	ch, err := p.current.Load().Channel()
@@ -74,7 +74,7 @@ func (p *publisher) blocked(t *testing.T) {
 	p.says(t, "published", "broker_blocked")
 }
 
-// publishes proves that the broker takes messages on the current connection.
+// publishes requires that the broker takes a message on the current connection.
 func (p *publisher) publishes(t *testing.T) {
 	t.Helper()
 	ch, err := p.current.Load().Channel()
@@ -86,8 +86,8 @@ func (p *publisher) publishes(t *testing.T) {
 	p.says(t, "published", "ok")
 }
 
-// lose resets the connection, while no broker answers on a new one: one that amqp091-go makes seems open
-// meanwhile.
+// lose resets the connection. Until back, no broker answers on a new connection, but such a connection looks
+// open.
 func (p *publisher) lose(t *testing.T) {
 	t.Helper()
 	p.proxy.Silent()
@@ -104,7 +104,7 @@ func (p *publisher) lose(t *testing.T) {
 	p.says(t, "no broker answers", "connection_lost")
 }
 
-// back lets the broker answer again. Without recovery the application has to connect anew.
+// back makes the broker answer again. Without recovery the application makes a new connection.
 func (p *publisher) back(t *testing.T) {
 	t.Helper()
 	p.proxy.Pass()
@@ -115,8 +115,8 @@ func (p *publisher) back(t *testing.T) {
 	p.says(t, "connected again", "ok")
 }
 
-// What FromConn says of a connection that amqp091-go recovers, and of one that it doesn't, at each stage of
-// what may happen to it.
+// The test has the result of FromConn at each stage of a connection's life, with and without amqp091-go's
+// recovery.
 func TestFromConnAndRecovery(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.NewRabbitMQ(t)
@@ -153,7 +153,7 @@ func TestFromConnAndRecovery(t *testing.T) {
 	}
 }
 
-// A recovery that gives up closes the connection for good.
+// A recovery that gives up closes the connection permanently.
 func TestFromConnWhereRecoveryGivesUp(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.SharedRabbitMQ(t)
@@ -175,7 +175,7 @@ func TestFromConnWhereRecoveryGivesUp(t *testing.T) {
 	requireError(t, probes.ReasonConnectionLost, probe.Check(t.Context()))
 }
 
-// A connection that is first seen while it is lost is not open before its recovery is over.
+// A connection that was lost before its first check is an error until it is recovered.
 func TestFromConnSeesALostConnectionFirst(t *testing.T) {
 	noLeaks(t)
 	p := &publisher{rabbit: testserver.SharedRabbitMQ(t), recovers: true}

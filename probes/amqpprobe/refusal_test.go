@@ -13,8 +13,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// refusing is a broker that lets everyone in, and answers each declaration of an exchange by closing the
-// channel with the code and text. There is no RabbitMQ of that version to test with.
+// refusing is a broker that accepts every login. It answers each declaration of an exchange by closing the
+// channel with this code and text. It replaces a version of RabbitMQ that is not available for tests.
 type refusing struct {
 	code uint16
 	text string
@@ -38,7 +38,7 @@ func (r refusing) listen(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// serve answers the methods that the probe sends, named by class and method.
+// serve answers the methods that the probe sends. The cases are the class and the method.
 func (r refusing) serve(conn net.Conn) {
 	const version = "\x00\x09"
 	reader := bufio.NewReader(conn)
@@ -92,7 +92,7 @@ func receive(r io.Reader) (channel, class, method uint16, err error) {
 	return binary.BigEndian.Uint16(header[1:]), binary.BigEndian.Uint16(body), binary.BigEndian.Uint16(body[2:]), nil
 }
 
-// A refusal for want of permission shows that the broker answers. Any other one is an error.
+// A refusal because of a missing permission shows that the broker answers. Any other refusal is an error.
 func TestRefusedLook(t *testing.T) {
 	noLeaks(t)
 	forbidden := refusing{403, "ACCESS_REFUSED - configure access to exchange 'amq.direct' in vhost '/' refused"}

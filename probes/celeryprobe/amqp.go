@@ -9,15 +9,15 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// amqpBroker is RabbitMQ.
+// amqpBroker is RabbitMQ as a broker of Celery.
 type amqpBroker struct {
 	target   *amqpconn.Target
 	conn     *amqpconn.Conn
 	exchange string  // Celery's control_exchange
 	box      mailbox // guarded by the probe's turn
 
-	answering  int  // place in a failover list, 0 without one; guarded by the probe's turn
-	oneChannel bool // the broker's limit of channels allows no more; guarded by the probe's turn
+	answering  int  // position in a failover list, 0 if there is none; guarded by the probe's turn
+	oneChannel bool // the limit of channels was reached, so one must do; guarded by the probe's turn
 }
 
 func (b *amqpBroker) depths(ctx context.Context, names []string) ([]depth, error) {
@@ -31,21 +31,21 @@ func (b *amqpBroker) depths(ctx context.Context, names []string) ([]depth, error
 	}
 	err := b.conn.Do(ctx, measure)
 	if b.channels(len(names)) > 1 && amqpconn.IsChannelLimit(err) {
-		b.oneChannel = true // from now on, as long as the process runs
+		b.oneChannel = true // for all later checks too
 		err = b.conn.Do(ctx, measure)
 	}
 	return depths, err
 }
 
 const (
-	// queuesPerChannel is how many queues are measured one after the other: a second channel costs the
-	// broker more than a few round trips.
+	// queuesPerChannel is how many queues are measured one after the other on one channel, because a second
+	// channel costs the broker more than a few round trips.
 	queuesPerChannel = 8
 
 	maxChannels = 8
 )
 
-// channels returns how many channels to measure so many queues with.
+// channels returns over how many channels to measure this number of queues.
 func (b *amqpBroker) channels(queues int) int {
 	if b.oneChannel {
 		return 1
@@ -53,7 +53,7 @@ func (b *amqpBroker) channels(queues int) int {
 	return min((queues+queuesPerChannel-1)/queuesPerChannel, maxChannels)
 }
 
-// amqpDepth measures one queue. A passive declaration changes nothing.
+// amqpDepth measures one queue by a passive declaration, which changes nothing.
 func amqpDepth(ch *amqp.Channel, name string) (depth, error) {
 	q, err := ch.QueueDeclarePassive(name, false, false, false, false, nil)
 	if amqpconn.Refused(err) {
@@ -62,12 +62,12 @@ func amqpDepth(ch *amqp.Channel, name string) (depth, error) {
 	return depth{queue: name, pending: q.Messages, consumers: q.Consumers}, err
 }
 
-// refusedDepth returns what the broker's refusal says about the queue.
+// refusedDepth returns the state of a queue that the broker refused to measure with err.
 func refusedDepth(name string, err error) depth {
 	switch {
 	case amqpconn.IsNotFound(err):
 		return depth{queue: name, missing: true}
-	case amqpconn.IsLocked(err): // it exists, and only its own connection learns its figures
+	case amqpconn.IsLocked(err): // the queue exists, but the broker reports its figures only to the owner
 		return depth{queue: name, pending: unknown, consumers: unknown}
 	}
 	err = probes.Fail(amqpconn.Reason(err), err)

@@ -14,7 +14,7 @@ import (
 	"github.com/echo-probes/echohealth/probes/celeryprobe"
 )
 
-// channel is an application's, on RabbitMQ.
+// channel opens a channel on RabbitMQ as an application does.
 func channel(t testing.TB, rabbit *testserver.RabbitMQ) *amqp.Channel {
 	t.Helper()
 	conn, err := amqp.Dial(rabbit.URL())
@@ -25,7 +25,7 @@ func channel(t testing.TB, rabbit *testserver.RabbitMQ) *amqp.Channel {
 	return ch
 }
 
-// declare makes a queue as Celery does, with tasks in it, and removes it at the end.
+// declare makes a queue as Celery does, puts tasks into it, and removes the queue at the end of the test.
 func declare(t testing.TB, ch *amqp.Channel, name string, tasks int) {
 	t.Helper()
 	_, err := ch.QueueDeclare(name, true, false, false, false, nil)
@@ -44,7 +44,7 @@ func send(t testing.TB, ch *amqp.Channel, queue string, tasks int) {
 	}
 }
 
-// consume has n consumers that take nothing from the queue.
+// consume adds n consumers to the queue.
 func consume(t testing.TB, ch *amqp.Channel, queue string, n int) {
 	t.Helper()
 	require.NoError(t, ch.Qos(1, 0, true))
@@ -75,7 +75,7 @@ func TestAMQPQueues(t *testing.T) {
 	assert.EqualError(t, result.Err, "queue \"mail\" has no consumer\nqueue \"reports\" has no consumer")
 
 	probe = newProbe(t, rabbit.URL(), celeryprobe.Queues("celery", "missing", "mail", "gone"))
-	for range 3 { // a refusal must not spoil the next call
+	for range 3 { // a refusal must not affect the next check
 		result = check(t, probe)
 		requireWarning(t, probes.ReasonNotFound, result, queues(3, 2)...)
 		assert.ErrorContains(t, result.Err, `queue "missing" does not exist`)
@@ -97,7 +97,7 @@ func TestAMQPBacklog(t *testing.T) {
 		pending int
 		status  probes.Status
 	}{{2, probes.OK}, {3, probes.Warning}, {4, probes.Warning}, {5, probes.Error}}
-	sent := -1 // one is with the consumer
+	sent := -1 // one task is with the consumer
 	for _, step := range steps {
 		send(t, ch, "backlog", step.pending-sent)
 		sent = step.pending
@@ -161,7 +161,7 @@ func TestAMQPBrokerComesAndGoes(t *testing.T) {
 	rabbit.Kill(t)
 	requireError(t, probes.ReasonConnectionRefused, check(t, probe))
 	rabbit.Start(t)
-	// A broker that is killed soon after a declaration may have lost the queue, durable or not.
+	// A broker that is killed soon after a declaration may have lost even a durable queue.
 	_, err = channel(t, rabbit).QueueDeclare("celery", true, false, false, false, nil)
 	require.NoError(t, err)
 	requireWarning(t, probes.ReasonNoConsumers, check(t, probe))

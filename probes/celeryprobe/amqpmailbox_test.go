@@ -10,7 +10,7 @@ import (
 	"github.com/echo-probes/echohealth/probes/celeryprobe"
 )
 
-// The queue for the workers' answers is the probe's own need. Where it can't be had, the application still
+// Only the probe needs the queue for the workers' answers. If the broker refuses it, the application still
 // sends tasks, so the check is never an error.
 func TestAMQPMailboxThatCannotBeHad(t *testing.T) {
 	noLeaks(t)
@@ -18,7 +18,7 @@ func TestAMQPMailboxThatCannotBeHad(t *testing.T) {
 	ch := channel(t, rabbit)
 	declare(t, ch, "celery", 2)
 	consume(t, channel(t, rabbit), "celery", 1)
-	// A worker's mailbox, so that there is something to ping.
+	// The exchange of a worker's mailbox, without which the probe sends no ping.
 	require.NoError(t, ch.ExchangeDeclare("celery.pidbox", "fanout", false, false, false, false, nil))
 	require.NoError(t, ch.ExchangeDeclare("reply.celery.pidbox", "direct", false, false, false, false, nil))
 	oneChannel := newProbe(t, rabbit.URL()+"?channel_max=1", celeryprobe.PingWorkers(1))
@@ -42,7 +42,8 @@ func TestAMQPMailboxThatCannotBeHad(t *testing.T) {
 			rabbit.Ctl(t, test.limit...)
 			for _, opts := range [][]celeryprobe.Option{nil, {celeryprobe.Strict()}} {
 				probe := newProbe(t, as(t, "narrow", rabbit.URL()), append(opts, celeryprobe.PingWorkers(1))...)
-				// For want of a channel the broker closes the connection, and counts its channels a moment longer.
+				// If a connection exceeds the limit of channels, the broker closes it, but still counts its channels for
+				// a moment.
 				for range 2 {
 					eventually(t, probe, probes.Warning, test.want, queues(1, 1)...)
 				}

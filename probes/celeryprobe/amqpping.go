@@ -12,24 +12,24 @@ import (
 	"github.com/echo-probes/echohealth/internal/amqpconn"
 )
 
-// mailbox is the queue for workers' answers. It is exclusive to its connection and ends with it, however the
-// process ends.
+// mailbox is the queue for workers' answers. It is exclusive to its connection. So the broker deletes the
+// queue when the connection ends, even if the process crashes.
 type mailbox struct {
 	session *amqpconn.Session // owner of the queue
 	id      string
-	channel *amqp.Channel // nil or closed: must be set up
+	channel *amqp.Channel // if it is nil or closed, openMailbox sets it up
 	replies <-chan amqp.Delivery
 	returns <-chan amqp.Return
 	closes  <-chan *amqp.Error
 }
 
-// prefetch bounds how many replies wait in this process until a check reads them.
+// prefetch bounds how many answers the broker sends to this process before a check reads them.
 const prefetch = 100
 
 func (b *amqpBroker) call(ctx context.Context, method string, a *answers) error {
 	return b.conn.Do(ctx, func(ctx context.Context, s *amqpconn.Session) error {
 		if a.sent {
-			return nil // the connection was lost, and the answers with it
+			return nil // a second attempt, because the connection was lost, and the answers too
 		}
 		err := b.ping(ctx, s, method, a)
 		if amqpconn.Rejected(err) {
@@ -54,8 +54,8 @@ func (b *amqpBroker) ping(ctx context.Context, s *amqpconn.Session, method strin
 	return b.ask(ctx, s, method, a)
 }
 
-// ask sends the command and collects the answers. It must be the last use of a connection in a check,
-// because the broker blocks a connection that publishes during an alarm.
+// ask sends the command and collects the answers. It must be the last use of a connection in a check, because
+// the broker blocks a connection that publishes during an alarm. Later calls would get no answer.
 func (b *amqpBroker) ask(ctx context.Context, s *amqpconn.Session, method string, a *answers) error {
 	if err := b.box.drain(func(reply) {}); err != nil { // discard old answers
 		return err
@@ -79,11 +79,11 @@ func (b *amqpBroker) ask(ctx context.Context, s *amqpconn.Session, method string
 	return nil
 }
 
-// maxMailboxes bounds the time of countSharing.
+// maxMailboxes is for how many names countSharing asks the broker, which bounds its time.
 const maxMailboxes = 20
 
-// countSharing finds out which names several workers have. Such workers consume from the same queue, so each
-// ping reaches only one of them.
+// countSharing counts the workers of each name. Workers with the same name consume from the same queue, so
+// each ping reaches only one of them.
 func (b *amqpBroker) countSharing(s *amqpconn.Session, a *answers) {
 	for i, name := range slices.Sorted(maps.Keys(a.tickets)) {
 		ch, err := s.Channel()
@@ -91,13 +91,13 @@ func (b *amqpBroker) countSharing(s *amqpconn.Session, a *answers) {
 			return
 		}
 		q, err := ch.QueueDeclarePassive(name+"."+b.exchange+".pidbox", false, true, false, false, nil)
-		if err == nil { // ignore a refusal: the queue may be exclusive to one worker
+		if err == nil { // a refusal is ignored, because the queue may be exclusive to one worker
 			a.sharing[name] = q.Consumers
 		}
 	}
 }
 
-// collect reads answers until there are enough, or answerTime is over.
+// collect reads answers until there are enough or answerTime is over.
 func (box *mailbox) collect(ctx context.Context, s *amqpconn.Session, a *answers) error {
 	over := time.After(answerTime)
 	for !a.enough() {
@@ -109,7 +109,7 @@ func (box *mailbox) collect(ctx context.Context, s *amqpconn.Session, a *answers
 			if err := receive(d, a.add); err != nil {
 				return err
 			}
-		case _, open := <-box.returns: // the broker returned the command: no worker is bound
+		case _, open := <-box.returns: // the broker returned the command, because no worker is bound
 			if open {
 				a.reached = 0
 			}
@@ -126,7 +126,8 @@ func (box *mailbox) collect(ctx context.Context, s *amqpconn.Session, a *answers
 	return nil
 }
 
-// failure returns why the channel was closed. Usually the broker refused the command.
+// failure returns why no more answers arrive. Usually the broker has closed the channel because it refused
+// the command.
 func (box *mailbox) failure(a *answers) error {
 	select {
 	case err, open := <-box.closes:
@@ -136,7 +137,7 @@ func (box *mailbox) failure(a *answers) error {
 			}
 			return err
 		}
-	default: // only the queue is gone
+	default: // the channel is open, but its queue was deleted
 	}
 	return amqp.ErrClosed
 }
@@ -151,13 +152,13 @@ func (b *amqpBroker) lateAnswers(ctx context.Context, add func(reply)) error {
 	})
 }
 
-// drain reads all messages in the mailbox, and does not wait for more.
+// drain reads all messages that are in the mailbox, and does not wait for more.
 func (box *mailbox) drain(add func(reply)) error {
 	for {
 		select {
 		case d, open := <-box.replies:
 			if !open {
-				return nil // the next command fails with the cause
+				return nil // the next command returns the cause
 			}
 			if err := receive(d, add); err != nil {
 				return err
@@ -180,7 +181,8 @@ func receive(d amqp.Delivery, add func(reply)) error {
 	return d.Ack(false)
 }
 
-// exchangeExists uses a passive declaration, which changes nothing and needs no permission.
+// exchangeExists reports whether the exchange exists. It uses a passive declaration, which changes nothing
+// and needs no permission.
 func exchangeExists(s *amqpconn.Session, name string) (bool, error) {
 	ch, err := s.Channel()
 	if err != nil {
@@ -193,8 +195,9 @@ func exchangeExists(s *amqpconn.Session, name string) (bool, error) {
 	return err == nil, err
 }
 
-// openMailbox sets up the mailbox, unless it exists from an earlier ping over the same connection. The name
-// stays the same while the connection lasts, so that failures leave no queues behind.
+// openMailbox sets up the mailbox, unless it exists from an earlier ping over the same connection. The queue
+// keeps its name as long as the connection lasts, so that repeated failures do not leave several queues
+// behind.
 func (b *amqpBroker) openMailbox(s *amqpconn.Session) error {
 	if b.box.session != s {
 		b.box = mailbox{session: s, id: newID()}
@@ -203,7 +206,7 @@ func (b *amqpBroker) openMailbox(s *amqpconn.Session) error {
 		return nil
 	}
 	err := b.setUp(s, false)
-	if amqpconn.IsNotFound(err) { // the exchange for answers is missing: declare it
+	if amqpconn.IsNotFound(err) { // declare the missing exchange for answers
 		err = b.setUp(s, true)
 	}
 	return err
@@ -214,7 +217,7 @@ func (b *amqpBroker) setUp(s *amqpconn.Session, declare bool) error {
 	if err != nil {
 		return err
 	}
-	if declare { // as every worker and every "celery inspect" does
+	if declare { // every worker and every "celery inspect" declares it too
 		err := ch.ExchangeDeclare(b.replyExchange(), amqp.ExchangeDirect, false, false, false, false, nil)
 		if err != nil {
 			return err

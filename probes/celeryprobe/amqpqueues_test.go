@@ -18,7 +18,7 @@ import (
 
 func unknownQueues(n int) slog.Attr { return slog.Int("unknown_queues", n) }
 
-// A queue that is exclusive to another connection exists. Only its figures are unknown.
+// A queue that is exclusive to another connection is no error. Only its figures are unknown.
 func TestAMQPExclusiveQueue(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.SharedRabbitMQ(t)
@@ -38,7 +38,7 @@ func TestAMQPExclusiveQueue(t *testing.T) {
 	requireWarning(t, probes.ReasonNotFound, check(t, three), append(queues(2, 1), unknownQueues(1))...)
 }
 
-// manyQueues declares so many queues, and returns their names.
+// manyQueues declares n queues, and returns their names.
 func manyQueues(t *testing.T, rabbit *testserver.RabbitMQ, n int) []string {
 	t.Helper()
 	ch := channel(t, rabbit)
@@ -52,7 +52,7 @@ func manyQueues(t *testing.T, rabbit *testserver.RabbitMQ, n int) []string {
 	return names
 }
 
-// With a round trip of 20 ms, 300 of them one after the other take 6 s and more.
+// With a round trip of 20 ms, it takes at least 6 s to measure 300 queues one after the other.
 func TestAMQPManyQueuesOverASlowNetwork(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.SharedRabbitMQ(t)
@@ -69,7 +69,7 @@ func TestAMQPManyQueuesOverASlowNetwork(t *testing.T) {
 	assert.Equal(t, 1, proxy.Accepted())
 }
 
-// The check makes do with the channels that it may open, and does not fail for want of more.
+// The check does not fail if it may open only a few channels. It uses the channels that it may open.
 func TestAMQPFewChannels(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.SharedRabbitMQ(t)
@@ -82,13 +82,13 @@ func TestAMQPFewChannels(t *testing.T) {
 	require.NoError(t, err)
 	u.User = url.UserPassword("narrow", "narrow-secret")
 	limited := newProbe(t, u.String(), celeryprobe.Queues(names...))
-	// The broker takes a moment to notice that the channels of a connection that it has closed are gone.
+	// After the broker has closed a connection, it takes a moment to notice that its channels are gone.
 	eventually(t, limited, probes.Warning, probes.ReasonNoConsumers, queues(0, 0)...)
 	for range 3 {
 		requireWarning(t, probes.ReasonNoConsumers, check(t, limited), queues(0, 0)...)
 	}
 
-	for range 30 { // which of the goroutines get a channel is another each time
+	for range 30 { // each time other goroutines get a channel
 		ofURL := newProbe(t, rabbit.URL()+"?channel_max=2", celeryprobe.Queues(names...))
 		requireWarning(t, probes.ReasonNoConsumers, check(t, ofURL), queues(0, 0)...)
 	}
@@ -98,7 +98,8 @@ func TestAMQPFewChannels(t *testing.T) {
 	requireError(t, probes.ReasonTooManyConnections, check(t, none))
 }
 
-// A limit of connections is none of channels: many queues are measured side by side again when it is over.
+// A limit of connections does not make the probe use only one channel. It measures many queues over several
+// channels again when connections are allowed again.
 func TestAMQPConnectionLimitKeepsTheChannels(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.SharedRabbitMQ(t)

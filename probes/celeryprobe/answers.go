@@ -5,25 +5,25 @@ import (
 	"time"
 )
 
-// answers are the answers to one ping, and the late answers to earlier pings: a worker that answers is alive
-// now.
+// answers are the answers of the workers to one ping. They include late answers to earlier pings, because a
+// worker that answers is alive now.
 type answers struct {
 	asked    time.Time
-	reached  int  // how many workers got the ping; unknown for any number but 0
+	reached  int  // how many workers got the ping; with RabbitMQ only 0 or unknown
 	sent     bool // the ping was sent
-	complete bool // the ping ended with enough answers, or by answerTime
+	complete bool // there were enough answers, or answerTime was over
 
 	stored   int
-	tickets  map[string]map[string]int // by worker and ticket: how many; the name is "" if it can't be decoded
-	consumed map[string][]string       // by worker: which of queues it consumes
-	sharing  map[string]int            // by name: how many workers share it, if the broker reports that
+	tickets  map[string]map[string]int // number by worker name and ticket; the name is "" if undecodable
+	consumed map[string][]string       // by worker name: the checked queues that it consumes
+	sharing  map[string]int            // by worker name: how many workers have it, if the broker reports this
 
-	want     int      // number of answers that is enough
-	expected []string // workers that must be among them
+	want     int      // how many answers are enough
+	expected []string // names of workers that must answer too
 	queues   []string // the checked queues
 }
 
-// maxWorkers bounds the number of answers that count.
+// maxWorkers is how many answers are counted. It bounds the memory.
 const maxWorkers = 10_000
 
 func newAnswers(want int, expected, queues []string) *answers {
@@ -45,7 +45,7 @@ func (a *answers) add(r reply) {
 	}
 	a.tickets[name][r.ticket]++
 	if r.ticket == "" {
-		a.tickets[name][""] = 1 // nobody knows whose answers they are
+		a.tickets[name][""] = 1 // without a ticket, several answers may be from the same worker
 	}
 	for _, queue := range a.queues {
 		if slices.Contains(r.worker.queues, queue) && !slices.Contains(a.consumed[name], queue) {
@@ -54,7 +54,7 @@ func (a *answers) add(r reply) {
 	}
 }
 
-// count is the number of workers that answered.
+// count returns the number of workers that answered.
 func (a *answers) count() int {
 	n := 0
 	for name := range a.tickets {
@@ -63,7 +63,7 @@ func (a *answers) count() int {
 	return n
 }
 
-// countNamed returns how many workers of that name answered: the largest number of answers to one ping,
+// countNamed returns how many workers of this name answered. It is the largest number of answers to one ping,
 // because a worker answers each ping once.
 func (a *answers) countNamed(name string) int {
 	most := 0
@@ -85,7 +85,8 @@ func (a *answers) shared() []string {
 	return names
 }
 
-// enough reports whether no more answers are expected.
+// enough reports whether the ping can end, because all workers that got it have answered, or because want and
+// expected are reached.
 func (a *answers) enough() bool {
 	if a.reached != unknown && a.count() >= a.reached {
 		return true
@@ -93,7 +94,8 @@ func (a *answers) enough() bool {
 	return a.count() >= a.want && len(a.missing(a.expected)) == 0
 }
 
-// missing returns which of the workers did not answer. Answers that can't be decoded may be theirs.
+// missing returns which of the named workers did not answer. It omits one of them for each answer that can't
+// be decoded, because each may be from one of them.
 func (a *answers) missing(names []string) []string {
 	var missing []string
 	for _, name := range names {
@@ -114,7 +116,8 @@ func (a *answers) consumes(queue string) bool {
 	return false
 }
 
-// silent reports whether there may be workers whose queues are unknown.
+// silent reports whether there may be workers whose queues are unknown, because they did not answer or their
+// answers can't be decoded.
 func (a *answers) silent() bool {
 	return a.countNamed("") > 0 || a.reached == unknown || a.count() < a.reached
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/echo-probes/echohealth/internal/amqpconn"
 )
 
-// open makes the broker of a URL, or of a list of URLs, as Celery reads it.
+// open makes the broker for raw, which is a URL or a failover list of URLs. It reads them as Celery does.
 func (p *Probe) open(raw string) error {
 	urls := amqpconn.SplitURLs(raw)
 	transport := transportOf(urls[0])
@@ -46,7 +46,7 @@ func transportOf(raw string) string {
 	return ""
 }
 
-// schemeOf returns the scheme of a URL in lower case, "" if it has none.
+// schemeOf returns the scheme of a URL in lower case, or "" if it has none.
 func schemeOf(raw string) string {
 	scheme, _, found := strings.Cut(raw, "://")
 	if !found {
@@ -55,7 +55,7 @@ func schemeOf(raw string) string {
 	return strings.ToLower(scheme)
 }
 
-// sameTransport returns an error if the URLs have different transports, or if there is no probe for the
+// sameTransport returns an error if the URLs have different transports, or if the package does not support a
 // transport.
 func sameTransport(raw, transport string, urls []string) error {
 	for _, url := range urls {
@@ -81,7 +81,7 @@ var schemes = []string{
 	"amqp", "amqps", "pyamqp", "librabbitmq", "redis", "rediss", "redis+socket", "sentinel",
 }
 
-// otherTransports are the other names in kombu.transport.TRANSPORT_ALIASES, in lower case.
+// otherTransports are the names of kombu.transport.TRANSPORT_ALIASES that have no probe, in lower case.
 var otherTransports = []string{
 	"azureservicebus", "azurestoragequeues", "confluentkafka", "consul", "etcd", "filesystem", "gcpubsub",
 	"kafka", "memory", "mongodb", "pyro", "qpid", "slmq", "sqla", "sqlalchemy", "sqs", "zookeeper",

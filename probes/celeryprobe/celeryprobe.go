@@ -1,5 +1,5 @@
-// Package celeryprobe checks Celery for an application that sends tasks: whether the broker takes tasks, how
-// many tasks wait, and whether workers can run them.
+// Package celeryprobe checks Celery for an application that sends tasks. It checks whether the broker takes
+// tasks, how many tasks wait, and whether workers can run them.
 //
 //	echohealth.WithCelery(celeryprobe.New("amqp://app:secret@rabbit:5672/"))
 //	echohealth.WithCelery(celeryprobe.New("redis://redis:6379/0",
@@ -9,18 +9,19 @@
 // consumers (the detail consumers). It writes nothing. PingWorkers, ExpectWorkers and RequireConsumers also
 // ping the workers, by the protocol of "celery inspect", and add the detail workers.
 //
-// Only an unusable broker is an Error by default, and a queue of RabbitMQ that exists and can't be used, such
-// as one whose node is down. A queue that is missing (not_found) or has no consumer (no_consumers) and
-// workers that do not answer (no_workers, missing_workers) are Warnings, because a restart of the workers
-// should not take the application out of service. Strict makes them Errors. A ping that RabbitMQ refuses is
-// always a Warning, with the reason of the refusal.
+// By default the check is an Error only if the broker can't be used, or if a queue of RabbitMQ exists but
+// can't be used, such as one whose node is down. The check is a Warning if a queue is missing (not_found) or
+// has no consumer (no_consumers), or if workers do not answer (no_workers, missing_workers), because a
+// restart of the workers should not take the application out of service. Strict makes these Warnings Errors.
+// If the broker refuses a ping, the check is always a Warning, with the reason of the refusal.
 //
 // RabbitMQ does not report the figures of a queue that can't be used, or that is exclusive to another
-// connection. The details then count the other queues, and unknown_queues counts those.
+// connection. Such a queue counts only in the detail unknown_queues, and the other details omit it.
 //
-// The reason no_workers means that there is no sign of a worker. A worker may also fail to answer because it
-// is busy in a solo pool, because its remote control is off, or because it does not accept JSON. If the
-// broker knows a consumer, or has passed the ping to a worker, the reason is missing_workers.
+// A worker may fail to answer because it is not running, because it is busy in a solo pool, because its
+// remote control is off, or because it does not accept JSON. If no worker answers, the reason is
+// missing_workers if the broker knows a consumer or has passed the ping to a worker. Otherwise the reason is
+// no_workers.
 //
 // docs/celery.md describes what each option proves and costs, which permissions it needs, and what it leaves
 // on the broker.
@@ -45,8 +46,8 @@ type Probe struct {
 	settings
 	broker   broker
 	newConns *newconn.Tester
-	err      error         // of the arguments
-	turn     chan struct{} // full while a check runs: there is one at a time
+	err      error         // error of the arguments
+	turn     chan struct{} // has a value while a check runs, because there is one at a time
 	workers  workers       // guarded by turn
 }
 
@@ -54,50 +55,51 @@ type Probe struct {
 type broker interface {
 	// depths measures the queues.
 	depths(ctx context.Context, names []string) ([]depth, error)
-	// call sends a command to all workers, and adds their answers to a until there are enough or answerTime
-	// is over.
+	// call sends a command to all workers. It adds their answers to a until there are enough or answerTime is
+	// over.
 	call(ctx context.Context, method string, a *answers) error
-	// lateAnswers adds the answers that have arrived since.
+	// lateAnswers adds the answers that have arrived after the end of call.
 	lateAnswers(ctx context.Context, add func(reply)) error
 	// connect makes a new connection, logs in and closes it.
 	connect(ctx context.Context) error
 	// advise returns the lines of Advise.
 	advise() []string
-	// Close also ends a call in flight.
+	// Close closes the connections and cancels a call in progress.
 	Close() error
 }
 
-// failoverList is a broker that may be one of a failover list.
+// failoverList is a broker that may have a failover list.
 type failoverList interface {
-	// place returns the place in the list of the broker that answered last, from 1, or 0 without a list.
+	// place returns the position in the list of the broker that answered last, beginning with 1. It returns 0 if
+	// there is no list.
 	place() int
 }
 
 // depth is the state of a queue.
 type depth struct {
 	queue     string
-	missing   bool  // it does not exist; always false with Redis, which removes empty queues
-	refused   error // it exists, but the broker can't use it; has a reason
-	pending   int   // unknown if the broker did not answer it
-	consumers int   // likewise
+	missing   bool  // the queue does not exist; always false with Redis, which removes empty queues
+	refused   error // why a queue that exists can't be used; has a reason
+	pending   int   // number of waiting tasks, or unknown
+	consumers int   // number of consumers, or unknown
 }
 
 const unknown = -1
 
-// New returns a probe of Celery's broker, with the URL of CELERY_BROKER_URL: amqp://, amqps://, pyamqp://
-// or librabbitmq:// for RabbitMQ, redis://, rediss://, redis+socket:// or sentinel:// for Redis. The probe
-// connects at the first check and keeps one connection. Once a minute it makes a new connection to find out
-// whether that is still possible, see NewConnectionEvery.
+// New returns a probe of Celery's broker. brokerURL must be the URL of CELERY_BROKER_URL: amqp://, amqps://,
+// pyamqp:// or librabbitmq:// for RabbitMQ, redis://, rediss://, redis+socket:// or sentinel:// for Redis.
+// The probe connects at the first check and keeps one connection. Once a minute it makes a new connection to
+// find out whether that is still possible, see NewConnectionEvery.
 //
-// A failover list of whole URLs, separated by semicolons, is tried in turn, as Celery does. The detail
-// broker is then the place in the list of the broker that answered, from 1. In a list of sentinel:// URLs
-// each is a Sentinel, and MasterName names the master.
+// brokerURL may also be a failover list of whole URLs, separated by semicolons. As in Celery, the probe tries
+// them in order. The detail broker is then the position in the list of the broker that answered, beginning
+// with 1. In a list of sentinel:// URLs each is a Sentinel, and MasterName sets the name of the master.
 //
 // The URL may have the query options of Celery: ssl_cert_reqs (CERT_REQUIRED by default), ssl_ca_certs,
-// ssl_certfile, ssl_keyfile, ssl_check_hostname, connect_timeout, heartbeat and login_method. For RabbitMQ
-// it may also have those of RabbitMQ's URI specification, and for Redis those of redis-py. Any other option
-// is an error at construction of the health checks, because the probe would otherwise check another broker
-// than Celery uses. So is the URL of any other transport of Celery.
+// ssl_certfile, ssl_keyfile, ssl_check_hostname, connect_timeout, heartbeat and login_method. For RabbitMQ it
+// may also have those of RabbitMQ's URI specification, and for Redis those of redis-py. Any other option is
+// an error at construction of the health checks, because the probe would otherwise check another broker than
+// Celery uses. The URL of any other transport of Celery is an error too.
 func New(brokerURL string, opts ...Option) *Probe {
 	p := newProbe(opts)
 	p.err = errors.Join(p.err, p.open(brokerURL))
@@ -105,7 +107,7 @@ func New(brokerURL string, opts ...Option) *Probe {
 }
 
 // Redis returns a probe of the Redis that the application's client is connected to, directly or through
-// Sentinel. The probe makes one connection of its own with the client's settings, and never takes one of the
+// Sentinel. The probe makes its own connection with the client's settings, and never takes one of the
 // application's. The client must be a *redis.Client, because Celery supports neither Redis Cluster nor a
 // Ring. Its database number must be that of Celery. A nil client is an error at construction of the health
 // checks.

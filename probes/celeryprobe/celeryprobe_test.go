@@ -24,7 +24,8 @@ import (
 
 func TestMain(m *testing.M) { testserver.Main(m) }
 
-// noLeaks checks at the very end of the test, after all that is begun later has ended, that no goroutine is left.
+// noLeaks requires that no goroutine is left at the end of the test. Call it first, so that it checks after
+// all other cleanup functions.
 func noLeaks(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
@@ -42,8 +43,8 @@ func use(t testing.TB, probe *celeryprobe.Probe) *celeryprobe.Probe {
 	return probe
 }
 
-// within runs a check with a limit of d, and requires it to hold to it, but for what else the machine does: the clients' own
-// limits are longer still.
+// within makes a check with the limit d, and requires that it ends by then. It allows some more time for a
+// slow machine, but less than the limits of the clients.
 func within(t *testing.T, probe probes.Probe, d time.Duration) probes.Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
@@ -54,7 +55,7 @@ func within(t *testing.T, probe probes.Probe, d time.Duration) probes.Result {
 	return result
 }
 
-// check runs a check with ample time.
+// check makes a check with ample time.
 func check(t *testing.T, probe probes.Probe) probes.Result {
 	t.Helper()
 	return within(t, probe, 10*time.Second)
@@ -79,7 +80,7 @@ func requireError(t *testing.T, want probes.Reason, result probes.Result) {
 	t.Helper()
 	require.Equal(t, probes.Error, result.Status, "%v", result.Err)
 	if result.Reason == "" {
-		result.Reason = reason.Of(result.Err) // as the engine does
+		result.Reason = reason.Of(result.Err) // as the health checks do
 	}
 	require.Equal(t, want, result.Reason, "%v", result.Err)
 	require.NotContains(t, result.Err.Error(), "secret")
@@ -95,7 +96,7 @@ func requireDetails(t *testing.T, result probes.Result, want []slog.Attr) {
 	}
 }
 
-// through is a server's URL by way of a proxy.
+// through returns a server's URL with the address of a proxy.
 func through(t *testing.T, proxy *testserver.Proxy, raw string) string {
 	t.Helper()
 	u, err := url.Parse(raw)
@@ -179,7 +180,7 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// A URL is read or refused, and whatever is around the password, no error shows it.
+// Any URL is accepted or is an error, and no error contains its password.
 func FuzzURL(f *testing.F) {
 	for _, before := range []string{"", "redis://cache/?db=", "rediss://cache/?", "redis://cache/", "amqp://", "redis://a;", "%", "redis://app:1"} {
 		for _, after := range []string{"cache/", "cache:6379/x", "cache/1?connect_timeout=0", "a;redis://b", "%", "[", "@", "/?ssl_cert_reqs=x", "cache/-1"} {
@@ -246,7 +247,7 @@ func TestAdvise(t *testing.T) {
 	assert.Empty(t, celeryprobe.Redis(wise).Advise())
 }
 
-// Both brokers fail in the same ways, and heal at the next check.
+// Checks of both brokers fail with the same reasons, and are ok at the next check after the fault.
 func TestNetworkFaults(t *testing.T) {
 	brokers := map[string]struct {
 		addr, url string
@@ -274,7 +275,7 @@ func TestNetworkFaults(t *testing.T) {
 			for _, fault := range faults {
 				require.NotEqual(t, probes.Error, check(t, probe).Status, "before %s", fault.name)
 				fault.begin(proxy)
-				for range 3 { // the first over a kept connection, the others over a new one
+				for range 3 { // the first check has a kept connection, the others need a new one
 					requireError(t, fault.want, within(t, probe, 300*time.Millisecond))
 				}
 				proxy.Pass()

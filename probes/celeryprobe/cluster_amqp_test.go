@@ -14,8 +14,8 @@ import (
 	"github.com/echo-probes/echohealth/probes/celeryprobe"
 )
 
-// The node that holds a durable queue is stopped, and another node of the cluster is asked: it says 404, as
-// for a queue that does not exist, though tasks wait in this one.
+// The node that holds a durable queue is stopped. Another node of the cluster then answers 404, as for a
+// queue that does not exist, although tasks wait in this queue.
 func TestAMQPQueueOfAStoppedNode(t *testing.T) {
 	noLeaks(t)
 	first, second := testserver.NewRabbitMQCluster(t)
@@ -29,7 +29,7 @@ func TestAMQPQueueOfAStoppedNode(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, confirmed.Wait())
 	quorum := amqp.Table{"x-queue-type": "quorum"}
-	_, err = there.QueueDeclare("orders", true, false, false, false, quorum) // its leader is the second node
+	_, err = there.QueueDeclare("orders", true, false, false, false, quorum) // the queue's leader is the second node
 	require.NoError(t, err)
 	send(t, there, "orders", 1)
 	alone := newProbe(t, first.URL())
@@ -49,7 +49,7 @@ func TestAMQPQueueOfAStoppedNode(t *testing.T) {
 	requireError(t, probes.ReasonUnreachable, result)
 	requireDetails(t, result, append(queues(1, 0), unknownQueues(1)))
 
-	// Of a queue without a majority RabbitMQ says nothing else than that it is empty.
+	// RabbitMQ reports a queue without a majority only as empty.
 	result = check(t, newProbe(t, first.URL(), celeryprobe.Queues("orders")))
 	requireWarning(t, probes.ReasonNoConsumers, result, queues(0, 0)...)
 	assert.ErrorContains(t, result.Err, "a quorum queue without a majority of its nodes is also reported as")

@@ -12,7 +12,7 @@ import (
 	"github.com/echo-probes/echohealth/probes/probetest"
 )
 
-// A ping that no worker answers is a warning.
+// The check is a warning because no worker answers the ping.
 func TestConformance(t *testing.T) {
 	rabbit, server := testserver.SharedRabbitMQ(t), testserver.NewRedis(t, "--requirepass", "app-secret")
 	ch := channel(t, rabbit)

@@ -14,8 +14,8 @@ import (
 	"github.com/echo-probes/echohealth/probes/celeryprobe"
 )
 
-// Each worker answers, so both count. RabbitMQ passes a ping to only one of them: then the text says why one is
-// missing. See https://github.com/celery/celery/issues/2938.
+// With Redis both workers answer, so both count. RabbitMQ passes a ping to only one of them. The error's text
+// then explains why a worker is missing. See https://github.com/celery/celery/issues/2938.
 func TestWorkersOfOneName(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string, consumers func(int) []slog.Attr) {
 		worker(t, url, "one")
@@ -31,7 +31,7 @@ func TestWorkersOfOneName(t *testing.T) {
 	})
 }
 
-// A client that is subscribed to all channels is no worker.
+// A client that is subscribed to all channels does not count as a worker.
 func TestSubscribersToAllChannels(t *testing.T) {
 	server := testserver.NewRedis(t)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
@@ -39,7 +39,7 @@ func TestSubscribersToAllChannels(t *testing.T) {
 	for _, pattern := range []string{"*", "/0.*", "*.pidbox"} {
 		listener := client.PSubscribe(t.Context(), pattern)
 		defer listener.Close()
-		_, err := listener.Receive(t.Context()) // the confirmation
+		_, err := listener.Receive(t.Context()) // the confirmation of the subscription
 		require.NoError(t, err)
 	}
 	probe := newProbe(t, server.URL(), celeryprobe.PingWorkers(1), celeryprobe.PingEvery(time.Second))
@@ -53,7 +53,7 @@ func TestSubscribersToAllChannels(t *testing.T) {
 	eventually(t, probe, probes.Warning, probes.ReasonNoWorkers, found(nil, workers(0))...)
 }
 
-// An autoscaler starts workers only for tasks.
+// The test has no worker, as with an autoscaler that starts workers only for tasks.
 func TestAllowZeroWorkers(t *testing.T) {
 	queue := celeryprobe.Queues("zero")
 	options := [][]celeryprobe.Option{

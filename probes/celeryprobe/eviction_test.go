@@ -15,7 +15,7 @@ import (
 	"github.com/echo-probes/echohealth/internal/testserver"
 )
 
-// info returns a number of Redis's INFO.
+// info returns a number from Redis's INFO.
 func info(t testing.TB, client *redis.Client, section, name string) (n int) {
 	t.Helper()
 	_, value, found := strings.Cut(client.Info(context.Background(), section).Val(), "\n"+name+":")
@@ -25,14 +25,14 @@ func info(t testing.TB, client *redis.Client, section, name string) (n int) {
 	return n
 }
 
-// cache is an application's data in Celery's Redis, up to Redis's limit of memory.
+// cache is an application's data in Celery's Redis. It fills the memory up to the limit.
 type cache struct {
 	*redis.Client
 	ttl  time.Duration
 	keys int
 }
 
-// fill writes keys until Redis evicts some, and then removes keys until this much memory is left.
+// fill writes keys until Redis evicts some, and then removes keys until left bytes are free.
 func (c *cache) fill(t *testing.T, left int) {
 	t.Helper()
 	value := strings.Repeat("v", 100)
@@ -51,10 +51,10 @@ func (c *cache) fill(t *testing.T, left int) {
 
 func (c *cache) evicted(t *testing.T) int { return info(t, c.Client, "stats", "evicted_keys") }
 
-// A ping must not evict another application's keys from the same Redis if its messages and a buffer of Redis's
-// own (16 KB, for a client that was idle) have room. Otherwise it may evict only what they take: about 120 keys
-// of this test, where a value of 64 KB would evict 450. The test is a median of pings, because the first one
-// also opens connections.
+// If Redis has room for the messages of a ping and for one of its own buffers (16 KB, for a client that was
+// idle), a ping must not evict another application's keys. Otherwise it may evict only as many keys as these
+// take: about 120 of this test. A value of 64 KB would evict 450. The test uses the median of several pings,
+// because the first one also opens connections.
 func TestPingEvictsNothing(t *testing.T) {
 	server := testserver.NewRedis(t)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr(), PoolSize: 1})

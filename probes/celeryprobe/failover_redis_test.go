@@ -19,7 +19,7 @@ import (
 
 func place(n int) slog.Attr { return slog.Int("broker", n) }
 
-// Celery tries the brokers of a list in turn, and stays on the one that answers.
+// Like Celery, the probe tries the brokers of a list in order, and stays on the one that answers.
 func TestRedisFailoverList(t *testing.T) {
 	noLeaks(t)
 	one, two := testserver.NewRedis(t), testserver.NewRedis(t, "--requirepass", "app-secret")
@@ -35,7 +35,7 @@ func TestRedisFailoverList(t *testing.T) {
 	one.Start(t)
 	requireOK(t, check(t, probe), pending(2), place(2))
 	two.Freeze(t)
-	requireOK(t, within(t, probe, 2*time.Second), pending(0), place(1)) // a silent one takes its share of the time
+	requireOK(t, within(t, probe, 2*time.Second), pending(0), place(1)) // a broker without an answer takes its share of the time
 	two.Thaw(t)
 
 	one.Kill(t)
@@ -51,7 +51,7 @@ func TestRedisFailoverList(t *testing.T) {
 	}
 }
 
-// The workers' answers are on the broker that the ping went to.
+// The probe reads the workers' answers from the broker to which it sent the ping.
 func TestRedisFailoverListWithPings(t *testing.T) {
 	two := testserver.NewRedis(t)
 	worker(t, two.URL()[:len(two.URL())-1]+"2", "one")

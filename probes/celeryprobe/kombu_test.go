@@ -16,7 +16,7 @@ import (
 	"github.com/echo-probes/echohealth/internal/amqpconn"
 )
 
-// kombu runs Python with Celery's own kombu, and reads the JSON that it prints.
+// kombu runs a Python program with Celery's library kombu, and decodes the JSON that it prints.
 func kombu(t *testing.T, result any, program string, args ...string) {
 	t.Helper()
 	if _, err := os.Stat("/usr/lib/python3/dist-packages/kombu"); err != nil {
@@ -32,7 +32,7 @@ func kombu(t *testing.T, result any, program string, args ...string) {
 	require.NoError(t, json.Unmarshal(output, result))
 }
 
-// Every transport that kombu knows is either supported, or its URL is refused with what to do instead.
+// Every transport of kombu is supported, or its URL is an error that names an alternative.
 func TestTransportsOfKombu(t *testing.T) {
 	var aliases []string
 	kombu(t, &aliases, "import json, kombu.transport; print(json.dumps(list(kombu.transport.TRANSPORT_ALIASES)))")
@@ -45,7 +45,7 @@ func TestTransportsOfKombu(t *testing.T) {
 	}
 }
 
-// connectionParameters prints with what parameters kombu would connect to each of the URLs.
+// connectionParameters prints the parameters with which kombu would connect to each of the URLs.
 const connectionParameters = `
 import json, logging, sys
 from kombu import Connection
@@ -73,7 +73,7 @@ def parameters(url):
 print(json.dumps([parameters(url) for url in sys.argv[1:]]))
 `
 
-// The probe connects to where Celery does.
+// The probe connects to the same server as Celery.
 func TestRedisURLsAsKombuReadsThem(t *testing.T) {
 	urls := []string{
 		"redis://", "redis://cache", "redis://cache/", "redis://cache:1234/3", "redis://cache//3", "rediss://cache/3",
@@ -93,13 +93,13 @@ func TestRedisURLsAsKombuReadsThem(t *testing.T) {
 		o, _, err := redisOptions(raw, nil)
 		require.NoError(t, err, raw)
 		got := target{o.Network, o.Addr, o.Username, o.Password, o.DB}
-		got.Addr = regexp.MustCompile(`^\[(.*)\]:`).ReplaceAllString(got.Addr, "$1:") // as Python writes it
+		got.Addr = regexp.MustCompile(`^\[(.*)\]:`).ReplaceAllString(got.Addr, "$1:") // the notation of Python
 		want[i].Addr = strings.Replace(want[i].Addr, "127.0.0.1:", "localhost:", 1)
 		assert.Equal(t, want[i], got, raw)
 	}
 }
 
-// A list is the same brokers in the same order.
+// A list means the same brokers in the same order as in kombu.
 func TestListsAsKombuReadsThem(t *testing.T) {
 	lists := []string{
 		"amqp://a", "amqp://a;amqp://b", "redis://:p%3Bw@a/1;redis://b/2", "sentinel://a:1;sentinel://b:2;sentinel://c",
@@ -128,7 +128,7 @@ func TestSentinelURL(t *testing.T) {
 	}, *o)
 }
 
-// Every URL in the documentation's table is read, or refused where the table says so.
+// The probe accepts each URL in the documentation's table, or refuses it if the table says so.
 func TestDocumentedURLs(t *testing.T) {
 	text, err := os.ReadFile("../../docs/celery.md")
 	require.NoError(t, err)

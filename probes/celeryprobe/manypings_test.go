@@ -24,7 +24,7 @@ func startWorkers(t testing.TB, url string, n int) {
 	}
 }
 
-// pingOnce pings once, whenever the last ping was, and goes on when want workers have answered.
+// pingOnce sends a ping, even if none is due. It returns when want workers have answered.
 func pingOnce(t testing.TB, p *Probe, want int) *answers {
 	t.Helper()
 	a := newAnswers(want, nil, nil)
@@ -41,7 +41,8 @@ func pinging(t testing.TB, url string) *Probe {
 	return p
 }
 
-// Other clients leave unread answers behind: see https://github.com/celery/celery/issues/6089.
+// Other clients leave unread answers behind, see https://github.com/celery/celery/issues/6089. The probe must
+// not.
 func TestManyPingsLeaveNothingOnRedis(t *testing.T) {
 	server := testserver.NewRedis(t)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
@@ -53,7 +54,7 @@ func TestManyPingsLeaveNothingOnRedis(t *testing.T) {
 	for range 300 {
 		pingOnce(t, p, 1)
 	}
-	time.Sleep(200 * time.Millisecond) // for the last answers
+	time.Sleep(200 * time.Millisecond) // wait for the last answers
 	after := slices.DeleteFunc(client.Keys(t.Context(), "*").Val(), func(key string) bool { return slices.Contains(before, key) })
 	require.Len(t, after, 1)
 	assert.Greater(t, client.TTL(t.Context(), after[0]).Val(), 23*time.Hour)

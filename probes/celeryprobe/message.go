@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The messages of Celery's remote control, kombu's "pidbox":
+// The types of this file are messages of Celery's remote control, which kombu calls "pidbox". See
 // https://docs.celeryq.dev/en/stable/userguide/workers.html#remote-control
 
 const (
@@ -15,14 +15,14 @@ const (
 	methodActiveQueues = "active_queues" // each worker answers with the queues that it consumes
 )
 
-// command is a command to all workers. Every member must be present.
+// command is a command to all workers. Its JSON must have every member.
 type command struct {
 	Method      string         `json:"method"`
 	Arguments   map[string]any `json:"arguments"`
 	Destination []string       `json:"destination"` // null: all workers
 	Pattern     *string        `json:"pattern"`
 	Matcher     *string        `json:"matcher"`
-	Ticket      string         `json:"ticket"` // each answer contains it
+	Ticket      string         `json:"ticket"` // repeated in each answer
 	ReplyTo     replyTo        `json:"reply_to"`
 }
 
@@ -39,17 +39,17 @@ func newCommand(method string, to replyTo) command {
 func newID() string { return "echohealth-" + rand.Text() }
 
 func (c command) body() []byte {
-	body, _ := json.Marshal(c) // strings only: it can't fail
+	body, _ := json.Marshal(c) // can't fail, because there are only strings
 	return body
 }
 
-// headers returns the headers of a command. The clock is low, because a worker advances its own clock to a
-// higher one.
+// headers returns the headers of a command. The clock is low, because a worker that gets a higher clock than
+// its own advances its own to it.
 func headers() map[string]any {
 	return map[string]any{"clock": int64(1), "expires": float64(time.Now().Add(answerTime).UnixMilli()) / 1000}
 }
 
-// envelope is a message on Redis. It has AMQP's properties, and the body as text.
+// envelope is a message on Redis. It has the properties of an AMQP message, and the body as text.
 type envelope struct {
 	Body            string         `json:"body"`
 	ContentEncoding string         `json:"content-encoding"`
@@ -71,10 +71,10 @@ type deliveryInfo struct {
 	RoutingKey string `json:"routing_key"`
 }
 
-// encode puts a command into an envelope. The body must be base64, and no member may be missing: otherwise
-// Celery 5.2 ends with an unrecoverable error.
+// encode puts a command into an envelope. The body must be base64, and no member may be missing. Otherwise a
+// worker of Celery 5.2 ends with an unrecoverable error.
 func encode(c command, exchange string) []byte {
-	encoded, _ := json.Marshal(envelope{ // strings and numbers only: it can't fail
+	encoded, _ := json.Marshal(envelope{ // can't fail, because there are only strings and numbers
 		Body:            base64.StdEncoding.EncodeToString(c.body()),
 		ContentEncoding: "utf-8",
 		ContentType:     "application/json",
@@ -89,24 +89,24 @@ func encode(c command, exchange string) []byte {
 	return encoded
 }
 
-// Any client with write permission can send an answer. These are the limits of an answer.
+// Limits of an answer. They are necessary because any client with write permission can send one.
 const (
-	maxReply = 1 << 20 // far more than the answer of a worker with a hundred queues; longer ones are ignored
-	maxName  = 255     // of a worker and of a ticket, like names of AMQP
+	maxReply = 1 << 20 // bytes; a worker with a hundred queues needs far less; longer answers are ignored
+	maxName  = 255     // bytes of a worker's name and of a ticket, as in AMQP
 )
 
 // reply is a worker's answer.
 type reply struct {
 	ticket string
-	worker worker // without a name if the body can't be decoded, as pickle
+	worker worker // has no name if the body can't be decoded, such as pickle
 }
 
 type worker struct {
 	name   string
-	queues []string // only after methodActiveQueues
+	queues []string // set only in an answer to methodActiveQueues
 }
 
-// decode reads a reply in an envelope. It returns false for anything else.
+// decode reads a reply in an envelope. It returns false for anything that is no reply.
 func decode(encoded string) (reply, bool) {
 	if len(encoded) > maxReply {
 		return reply{}, false
@@ -125,7 +125,7 @@ func decode(encoded string) (reply, bool) {
 	}
 	body := []byte(e.Body)
 	if e.Properties.BodyEncoding == "base64" {
-		body, _ = base64.StdEncoding.DecodeString(e.Body) // newReply handles an invalid body
+		body, _ = base64.StdEncoding.DecodeString(e.Body) // newReply checks the decoded body
 	}
 	return newReply(e.Headers.Ticket, body)
 }
@@ -139,8 +139,8 @@ func newReply(ticket string, body []byte) (reply, bool) {
 	return r, r.ticket != "" || r.worker.name != ""
 }
 
-// readWorker reads {"celery@host": …}, a worker's name and its answer. Any answer, even an error, shows that
-// the worker is alive.
+// readWorker reads {"celery@host": …}, which has a worker's name and its answer. Any answer, even an error,
+// shows that the worker is alive.
 func readWorker(body []byte) worker {
 	var answers map[string]json.RawMessage
 	if len(body) > maxReply || json.Unmarshal(body, &answers) != nil || len(answers) != 1 {
@@ -154,13 +154,13 @@ func readWorker(body []byte) worker {
 	return worker{}
 }
 
-// readQueues reads [{"name": "celery", …}, …], the answer to active_queues.
+// readQueues returns the names in [{"name": "celery", …}, …], which is the answer to active_queues.
 func readQueues(answer json.RawMessage) []string {
 	var queues []struct {
 		Name string `json:"name"`
 	}
 	if json.Unmarshal(answer, &queues) != nil {
-		return nil // {"ok": "pong"}
+		return nil // an answer to ping: {"ok": "pong"}
 	}
 	names := make([]string, len(queues))
 	for i, q := range queues {

@@ -18,7 +18,7 @@ func TestCommand(t *testing.T) {
 	assert.NotEqual(t, newID(), newID())
 }
 
-// Celery 5.2 ends when a member is missing, or the body is not in base64.
+// A worker of Celery 5.2 ends if a member is missing or the body is not in base64.
 func TestEncode(t *testing.T) {
 	c := newCommand(methodActiveQueues, replyTo{RoutingKey: "key"})
 	var e map[string]any
@@ -39,7 +39,7 @@ func TestEncode(t *testing.T) {
 	}, properties)
 }
 
-// encoded is a reply as workers put it into the list.
+// encoded returns a reply as workers put it into the list of answers.
 func encoded(ticket, body string) string {
 	text, _ := json.Marshal(map[string]any{
 		"body": base64.StdEncoding.EncodeToString([]byte(body)), "content-type": "application/json", "content-encoding": "utf-8",
@@ -83,7 +83,7 @@ func TestDecode(t *testing.T) {
 	assert.False(t, ok, "too long")
 }
 
-// Whatever the broker passes on is counted as one worker at most, the same one once, and remembered in little memory.
+// Any message counts as one worker at most, the same message counts once, and little memory is kept for it.
 func FuzzReply(f *testing.F) {
 	for _, seed := range []string{
 		encoded("t", `{"celery@host": {"ok": "pong"}}`), encoded("t", `{"a@b": [{"name": "mail"}]}`), encoded("t", "\x80\x04"), placeholder,

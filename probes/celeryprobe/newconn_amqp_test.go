@@ -14,7 +14,7 @@ import (
 	"github.com/echo-probes/echohealth/probes/celeryprobe"
 )
 
-// The kept connection answers while new ones are refused. What is tried leaves nothing on the broker.
+// The kept connection works although the broker refuses new ones. The attempts leave nothing on the broker.
 func TestAMQPNewConnections(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.SharedRabbitMQ(t)

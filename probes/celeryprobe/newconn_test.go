@@ -13,7 +13,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// everySecond checks each second for d and returns the last result.
+// everySecond checks once a second for d, and returns the last result.
 func everySecond(check func() probes.Result, d time.Duration) (result probes.Result) {
 	for range d / time.Second {
 		result = check()
@@ -81,7 +81,7 @@ func TestNewConnectionEvery(t *testing.T) {
 		"the duration must be 0, for never, or at least 1ms and at most 8760h0m0s (a year)")
 }
 
-// Close lets no attempt begin.
+// After Close no attempt begins.
 func TestNoNewConnectionAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New("redis://", NewConnectionEvery(10*time.Second))

@@ -31,21 +31,21 @@ type settings struct {
 // pingSettings are the settings of the pings to the workers.
 type pingSettings struct {
 	min       int      // 0: no minimum
-	expected  []string // by name
-	consumers bool     // every queue must have a consumer that answers
+	expected  []string // names of workers that must answer
+	consumers bool     // RequireConsumers was used
 	every     time.Duration
 	exchange  string
-	set       []string // the options that need a ping
+	set       []string // names of the given options that need a ping
 }
 
 // redisNames are the settings of Celery's Redis transport.
 type redisNames struct {
-	prefix    string // before every key and channel
+	prefix    string // of every key and channel
 	separator string
 	steps     []int
 	fanout    string
-	set       []string // the options that were given
-	master    string   // Sentinel's name of it
+	set       []string // names of the given options for Redis
+	master    string   // the master's name in Sentinel
 }
 
 func defaults() settings {
@@ -60,8 +60,8 @@ func defaults() settings {
 	}
 }
 
-// Queues sets the names of the queues to check. The default is "celery". No name, an invalid name and a
-// repeated name are errors: a name must have 1 to 255 bytes. The last use wins.
+// Queues sets the names of the queues to check. The default is "celery". A name must have 1 to 255 bytes. No
+// name, an invalid name and a repeated name are errors. The last use wins.
 func Queues(names ...string) Option {
 	return func(s *settings) error {
 		if len(names) == 0 {
@@ -72,13 +72,13 @@ func Queues(names ...string) Option {
 	}
 }
 
-// PendingThreshold makes the check a Warning with the reason backlog when more than warning tasks wait in
-// all queues together, and an Error when more than critical tasks wait. Both must be at least 0, or
-// echohealth.Never for a level that is not wanted. Warning must not exceed critical. The default is (Never,
-// Never). The last use wins.
+// PendingThreshold sets how many tasks may wait in all queues together. If more tasks than warning wait, the
+// check is a Warning with the reason backlog. If more tasks than critical wait, it is an Error. Both must be
+// at least 0, and warning must not exceed critical. The value echohealth.Never turns a level off. The default
+// is (Never, Never). The last use wins.
 //
-// A task that a worker has fetched does not wait any more. With Celery's defaults a worker fetches four
-// tasks for each of its processes.
+// A task that a worker has fetched no longer waits. With Celery's defaults a worker fetches four tasks for
+// each of its processes.
 func PendingThreshold(warning, critical int) Option {
 	return func(s *settings) error {
 		call := fmt.Sprintf("celeryprobe.PendingThreshold(%s, %s)", threshold(warning), threshold(critical))
@@ -93,10 +93,11 @@ func PendingThreshold(warning, critical int) Option {
 	}
 }
 
-// never is echohealth.Never. Probes do not import that package.
+// never is echohealth.Never, which probes do not import.
 const never = 1<<31 - 1
 
-// limit returns a threshold as a number of tasks. There may be more tasks than never.
+// limit returns a threshold as a number of tasks. It replaces never by math.MaxInt, because more tasks than
+// never may wait.
 func limit(threshold int) int {
 	if threshold == never {
 		return math.MaxInt
@@ -104,7 +105,7 @@ func limit(threshold int) int {
 	return threshold
 }
 
-// threshold formats a threshold for an error.
+// threshold formats a threshold for the text of an error.
 func threshold(n int) string {
 	if n == never {
 		return "Never"
@@ -112,23 +113,25 @@ func threshold(n int) string {
 	return strconv.Itoa(n)
 }
 
-// Strict turns the Warnings about queues and workers into Errors: a queue that does not exist or has no
-// consumer, and workers that do not answer. Use it for a check that readiness does not depend on. Otherwise
-// a restart of the workers takes the application out of service.
+// Strict turns the Warnings about queues and workers into Errors. They are about a queue that does not exist
+// or has no consumer, and about workers that do not answer. Use Strict for a check that readiness does not
+// depend on. Otherwise a restart of the workers takes the application out of service.
 func Strict() Option {
 	return func(s *settings) error { s.strict = true; return nil }
 }
 
-// AllowZeroWorkers makes it OK that an empty queue has no consumer and that there is no worker at all while
-// all queues are empty. Use it if an autoscaler such as KEDA starts workers only for tasks. A queue with
-// tasks and no consumer is still no_consumers, or no_workers with a ping.
+// AllowZeroWorkers allows an empty queue to have no consumer. If all queues are empty, it also allows that
+// there is no worker. The check is then OK. Use the option if an autoscaler such as KEDA starts workers only
+// for tasks. For a queue with tasks and no consumer the reason is still no_consumers, or no_workers with a
+// ping.
 func AllowZeroWorkers() Option {
 	return func(s *settings) error { s.zeroWorkers = true; return nil }
 }
 
 // TLSConfig sets the TLS configuration for an amqps:// or rediss:// URL. The URL must then have no TLS
-// options. By default the URL's options apply, and the broker's certificate is verified against the system's
-// authorities. A nil configuration, a URL without TLS, and use with Redis are errors. The last use wins.
+// options. Without TLSConfig the URL's options apply, and the broker's certificate is verified against the
+// system's authorities. A nil configuration, a URL without TLS, and a probe made with Redis are errors. The
+// last use wins.
 func TLSConfig(c *tls.Config) Option {
 	return func(s *settings) error {
 		if c == nil {
@@ -141,10 +144,10 @@ func TLSConfig(c *tls.Config) Option {
 
 // NewConnectionEvery sets how often the probe makes a new connection to the broker, logs in and closes it:
 // once per d, 10 % more or less. The default is one minute. Zero turns it off. A kept connection still
-// answers after a password change, after a certificate has expired, or when a connection limit is reached.
-// While no new connection can be made and the check is otherwise OK, it is a Warning with the reason of the
-// failure, such as authentication_failed. A negative duration, a positive one under 1 ms, and one over a
-// year are errors. The last use wins.
+// answers after a password change, after a certificate has expired, or when a connection limit is reached. If
+// no new connection can be made and the check is otherwise OK, the check is a Warning with the reason of the
+// failure, such as authentication_failed. A negative duration, a positive one under 1 ms, and one over a year
+// are errors. The last use wins.
 func NewConnectionEvery(d time.Duration) Option {
 	return func(s *settings) error {
 		s.newConnections = d
@@ -152,10 +155,9 @@ func NewConnectionEvery(d time.Duration) Option {
 	}
 }
 
-// PingWorkers pings the workers by Celery's remote control. The check is a Warning with the reason
-// no_workers or missing_workers when fewer than min workers answer. Min must be at least 1. The detail
-// workers is the number of workers that answered. By default the check does not ping the workers. The last
-// use wins.
+// PingWorkers pings the workers by Celery's remote control. If fewer than min workers answer, the check is a
+// Warning with the reason no_workers or missing_workers. min must be at least 1. The detail workers is the
+// number of workers that answered. By default the check does not ping the workers. The last use wins.
 func PingWorkers(min int) Option {
 	return func(s *settings) error {
 		if min < 1 {
@@ -166,10 +168,10 @@ func PingWorkers(min int) Option {
 	}
 }
 
-// ExpectWorkers pings the workers as PingWorkers does. The check is a Warning with the reason
-// missing_workers when one of the named workers, such as "celery@host", does not answer. The detail
-// missing_workers is the number of those workers. Their names are only in the log. No name, an invalid name
-// and a repeated name are errors: a name must have 1 to 255 bytes. The last use wins.
+// ExpectWorkers pings the workers as PingWorkers does. If one of the named workers, such as "celery@host",
+// does not answer, the check is a Warning with the reason missing_workers. The detail missing_workers is the
+// number of the named workers that did not answer. Their names are only in the log. A name must have 1 to 255
+// bytes. No name, an invalid name and a repeated name are errors. The last use wins.
 func ExpectWorkers(names ...string) Option {
 	return func(s *settings) error {
 		if len(names) == 0 {
@@ -180,18 +182,19 @@ func ExpectWorkers(names ...string) Option {
 	}
 }
 
-// RequireConsumers pings the workers as PingWorkers does, and also asks which queues they consume. The check
-// is a Warning when no worker that answers consumes one of the queues. The reason is no_consumers if no
-// worker at all consumes it, and missing_workers if a worker that does not answer may consume it. Without
-// this option a worker that answers may consume none of the queues.
+// RequireConsumers pings the workers as PingWorkers does, and also asks which queues they consume. If no
+// worker that answers consumes one of the queues, the check is a Warning. Its reason is missing_workers if a
+// worker that does not answer may consume that queue, and otherwise no_consumers. Without this option the
+// check is OK even if no worker that answers consumes the queues.
 func RequireConsumers() Option {
 	return func(s *settings) error { s.ping.consumers = true; return nil }
 }
 
-// PingEvery sets the minimum time between two pings. The default is 15 s, and the minimum 1 s. A ping
-// reaches all workers of the broker, from every process with such a check. Between pings the last answers
-// serve. If pings fail, they serve for three times as long, and then the check is a Warning with the reason
-// stale. The option is an error without PingWorkers, ExpectWorkers or RequireConsumers. The last use wins.
+// PingEvery sets the minimum time between two pings. The default is 15 s, and the minimum 1 s. A ping reaches
+// all workers of the broker, and every process with such a check sends pings. Between pings the check uses
+// the last answers. If pings fail, the check uses these answers for three times as long, and then is a
+// Warning with the reason stale. The option is an error without PingWorkers, ExpectWorkers or
+// RequireConsumers. The last use wins.
 func PingEvery(d time.Duration) Option {
 	return func(s *settings) error {
 		if d < time.Second {
@@ -235,9 +238,9 @@ func (s *pingSettings) validate() error {
 	return fmt.Errorf("celeryprobe.%s needs PingWorkers, ExpectWorkers or RequireConsumers", s.set[0])
 }
 
-// MasterName sets Celery's master_name of broker_transport_options, the name by which Sentinel knows the
-// master. It is required for a sentinel:// URL, unless the URL has it as ?master_name=, and an error for
-// any other. It must not be empty. The last use wins.
+// MasterName sets Celery's master_name of broker_transport_options, which is the master's name in Sentinel.
+// It is required for a sentinel:// URL that does not have the option ?master_name=. It is an error for any
+// other URL. The name must not be empty. The last use wins.
 func MasterName(name string) Option {
 	return func(s *settings) error {
 		if name == "" {
@@ -248,8 +251,8 @@ func MasterName(name string) Option {
 	}
 }
 
-// GlobalKeyPrefix sets Celery's global_keyprefix of broker_transport_options, which the Redis transport puts
-// before every key. The default is no prefix. The option is an error with RabbitMQ. The last use wins.
+// GlobalKeyPrefix sets Celery's global_keyprefix of broker_transport_options. The Redis transport puts this
+// prefix before every key. The default is no prefix. The option is an error with RabbitMQ. The last use wins.
 func GlobalKeyPrefix(prefix string) Option {
 	return func(s *settings) error {
 		s.redis.prefix = prefix
@@ -258,9 +261,9 @@ func GlobalKeyPrefix(prefix string) Option {
 	}
 }
 
-// Separator sets Celery's sep of broker_transport_options, which the Redis transport puts between a queue's
-// name and a priority. The default is the two bytes 0x06 0x16. It must not be empty. The option is an error
-// with RabbitMQ. The last use wins.
+// Separator sets Celery's sep of broker_transport_options. The Redis transport puts this separator between a
+// queue's name and a priority. The default is the two bytes 0x06 0x16. The separator must not be empty. The
+// option is an error with RabbitMQ. The last use wins.
 func Separator(sep string) Option {
 	return func(s *settings) error {
 		if sep == "" {
@@ -274,7 +277,7 @@ func Separator(sep string) Option {
 
 // PrioritySteps sets Celery's priority_steps of broker_transport_options. The Redis transport keeps each
 // queue as one list for each step. The default is 0, 3, 6, 9. The steps must be in ascending order, from 0.
-// The check does not count tasks in other steps. No step is an error, and so is the option with RabbitMQ.
+// The check does not count tasks in other steps. The option is an error without a step, and with RabbitMQ.
 // The last use wins.
 func PrioritySteps(steps ...int) Option {
 	return func(s *settings) error {
@@ -292,11 +295,11 @@ func PrioritySteps(steps ...int) Option {
 	}
 }
 
-// FanoutPrefix sets Celery's fanout_prefix of broker_transport_options, which the Redis transport puts
-// before the channels that it publishes on. The default is "/{db}.", in which {db} stands for the number of
+// FanoutPrefix sets Celery's fanout_prefix of broker_transport_options. The Redis transport puts this prefix
+// before the channels to which it publishes. The default is "/{db}.", in which {db} stands for the number of
 // the database. Use "" if Celery's setting is False. Any other prefix must begin with a slash and have its
-// only dot at the end, because Celery's workers cannot read others. The option is an error with RabbitMQ,
-// and without PingWorkers, ExpectWorkers or RequireConsumers. The last use wins.
+// only dot at the end, because Celery's workers cannot read other prefixes. The option is an error with
+// RabbitMQ, and without PingWorkers, ExpectWorkers or RequireConsumers. The last use wins.
 func FanoutPrefix(prefix string) Option {
 	return func(s *settings) error {
 		if prefix != "" && (prefix[0] != '/' || strings.IndexByte(prefix, '.') != len(prefix)-1) {
@@ -312,7 +315,7 @@ func FanoutPrefix(prefix string) Option {
 
 func (n *redisNames) given(option string) { n.set = append(n.set, option) }
 
-// validate returns an error if an option has no effect with RabbitMQ.
+// validate returns an error if the broker is RabbitMQ and an option for Redis was given.
 func (n *redisNames) validate() error {
 	if len(n.set) == 0 {
 		return nil

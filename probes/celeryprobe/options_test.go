@@ -10,13 +10,13 @@ import (
 	"github.com/echo-probes/echohealth/probes/celeryprobe"
 )
 
-// What the options about workers and Celery's transport refuse, and what just passes.
+// The test has invalid arguments of the options, and arguments that are just valid.
 func TestOptions(t *testing.T) {
 	const rabbit, redis = "amqp://rabbit/", "redis://cache/"
 	type options = []celeryprobe.Option
 	ping, long := celeryprobe.PingWorkers(1), strings.Repeat("n", 255)
 	tests := []struct {
-		url, want string // want is "" where it passes
+		url, want string // want is "" if the options are valid
 		opts      options
 	}{
 		{rabbit, "celeryprobe.PingWorkers(0): at least 1 is required", options{celeryprobe.PingWorkers(0)}},

@@ -17,7 +17,7 @@ import (
 	"github.com/echo-probes/echohealth/probes/celeryprobe"
 )
 
-// documented returns the arguments of the commands in docs/celery.md that begin with program.
+// documented returns the arguments of those commands in docs/celery.md that begin with program.
 func documented(t *testing.T, program string) [][]string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/celery.md")
@@ -34,7 +34,7 @@ func documented(t *testing.T, program string) [][]string {
 	return commands
 }
 
-// as is a URL with another user.
+// as returns the URL with another user.
 func as(t *testing.T, user, raw string) string {
 	t.Helper()
 	u, err := url.Parse(raw)
@@ -59,7 +59,7 @@ func TestDocumentedPermissionsSuffice(t *testing.T) {
 	}
 	for name, brokerURL := range map[string]string{"RabbitMQ": rabbit.URL(), "Redis": server.URL()} {
 		t.Run(name, func(t *testing.T) {
-			// Without mingling it has declared no exchange for replies.
+			// A worker without mingle has not declared the exchange for replies.
 			worker(t, brokerURL, "one", testserver.CeleryArgs("--without-mingle"))
 			requireOK(t, check(t, newProbe(t, as(t, "depths", brokerURL))))
 			denied := newProbe(t, as(t, "depths", brokerURL), celeryprobe.PingWorkers(1))
@@ -94,7 +94,7 @@ func TestDocumentedPermissionsSuffice(t *testing.T) {
 		probe := newProbe(t, as(t, "pings", server.URL()), celeryprobe.PingWorkers(1), celeryprobe.PingEvery(time.Second))
 		for range 3 {
 			eventually(t, probe, probes.OK, "", found(nil, workers(1))...)
-			time.Sleep(time.Second) // until a ping is due
+			time.Sleep(time.Second) // wait until a ping is due
 		}
 		refusals, err := client.ACLLog(t.Context(), 10).Result()
 		require.NoError(t, err)

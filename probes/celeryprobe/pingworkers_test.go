@@ -15,18 +15,18 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// fakeBroker has workers that answer as a test says, at times of its choosing.
+// fakeBroker has workers that give the test's answers at the test's times.
 type fakeBroker struct {
 	queues  []depth
-	err     error         // of the next call
-	reached int           // how many workers a ping reaches
-	replies []reply       // what they answer
-	after   time.Duration // how long it takes them
-	belated []reply       // what has come since
+	err     error         // error of the next call
+	reached int           // how many workers get a ping
+	replies []reply       // the answers of the workers
+	after   time.Duration // time until the workers answer
+	belated []reply       // late answers for lateAnswers
 	calls   int
 	method  string
-	refused error // of a new connection
-	made    int   // new connections
+	refused error // error of a new connection
+	made    int   // number of new connections
 }
 
 func (b *fakeBroker) depths(context.Context, []string) ([]depth, error) { return b.queues, nil }
@@ -79,7 +79,7 @@ func consuming(name string, queues ...string) reply {
 	return reply{"ticket", worker{name, queues}}
 }
 
-// rabbit is a broker that tells of consumers; redis is one that does not.
+// rabbit returns the depth from a broker that reports consumers. redis is a broker that does not.
 func rabbit(consumers int) []depth { return []depth{{queue: "celery", consumers: consumers}} }
 
 func redisLike() []depth { return []depth{{queue: "celery", consumers: unknown}} }
@@ -256,7 +256,7 @@ func TestPingEvery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &fakeBroker{queues: redisLike(), reached: 1, replies: from("a")}
 		check := probing(t, b, PingWorkers(1))
-		for range 60 { // a minute
+		for range 60 { // for a minute
 			assert.Equal(t, probes.OK, check().Status)
 			time.Sleep(time.Second)
 		}
@@ -275,7 +275,7 @@ func TestPingEvery(t *testing.T) {
 	})
 }
 
-// A ping that reaches no worker is repeated at once, so that a new worker is noticed at once.
+// The next check repeats a ping that reached no worker, so that it immediately notices a new worker.
 func TestPingAgainWithoutWorkers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &fakeBroker{queues: rabbit(0), reached: 0}
@@ -307,7 +307,8 @@ func TestLateAnswersCount(t *testing.T) {
 	})
 }
 
-// The first ping waits for as many as consume, or were reached; the next for as many as answered the last.
+// The first ping waits for as many answers as there are consumers, or workers that got it. The next ping
+// waits for as many answers as the ping before.
 func TestPingWaitsForExpectedAnswers(t *testing.T) {
 	for name, queues := range map[string][]depth{"RabbitMQ": rabbit(3), "Redis": redisLike()} {
 		t.Run(name, func(t *testing.T) {
@@ -367,7 +368,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 }
 
-// A check under another name waits for its turn, for no longer than its context.
+// If two checks have the same probe, one waits for the other, but not longer than its context.
 func TestOneCheckAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New("redis://", PingWorkers(1))

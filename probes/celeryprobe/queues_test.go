@@ -14,16 +14,18 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// refusal is an answer of RabbitMQ to the passive declaration of a queue.
+// refusal returns the state of a queue whose passive declaration RabbitMQ has refused with this code and
+// text.
 func refusal(queue string, code int, text string) depth {
 	return refusedDepth(queue, &amqp.Error{Code: code, Reason: text, Server: true, Recover: true})
 }
 
-// RabbitMQ says 404 for queues that exist too. Such a queue need not be empty, and tasks for it may be lost.
+// RabbitMQ answers 404 for some queues that exist. Such a queue may have tasks, and new tasks for it may be
+// lost.
 func TestQueuesThatTheBrokerCannotUse(t *testing.T) {
 	for text, want := range map[string]probes.Reason{
-		"NOT_FOUND - home node 'rabbit@b' of durable queue 'mail' in vhost '/' is down or inaccessible": probes.ReasonUnreachable, // 3.10
-		"NOT_FOUND - queue 'mail' in vhost '/' process is stopped by supervisor":                        probes.ReasonUnreachable, // 4.0
+		"NOT_FOUND - home node 'rabbit@b' of durable queue 'mail' in vhost '/' is down or inaccessible": probes.ReasonUnreachable, // RabbitMQ 3.10
+		"NOT_FOUND - queue 'mail' in vhost '/' process is stopped by supervisor":                        probes.ReasonUnreachable, // RabbitMQ 4.0
 		"NOT_FOUND - failed to perform operation on queue 'mail' in vhost '/' due to timeout":           probes.ReasonTimeout,
 	} {
 		mail := refusal("mail", amqp.NotFound, text)
@@ -45,7 +47,7 @@ func TestQueuesThatTheBrokerCannotUse(t *testing.T) {
 	}
 }
 
-// What the probe may not see of a queue is no fault of the queue.
+// A queue is not a problem only because the broker does not report its figures.
 func TestLockedQueue(t *testing.T) {
 	locked := refusal("mail", amqp.ResourceLocked, "RESOURCE_LOCKED - cannot obtain exclusive access to ...")
 	result := probing(t, &fakeBroker{queues: []depth{locked}})()
@@ -54,8 +56,8 @@ func TestLockedQueue(t *testing.T) {
 	}, result)
 }
 
-// A ping that the broker refuses says nothing about the workers. It is not repeated at each check, and what
-// is wrong with the queues explains more.
+// If the broker refuses a ping, the state of the workers is unknown. The next checks do not repeat the ping.
+// A problem of the queues has precedence, because it explains more.
 func TestRefusedPing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		denied := probes.Fail(probes.ReasonPermissionDenied, errors.New("access to queue refused"))

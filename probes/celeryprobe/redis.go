@@ -9,18 +9,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// redisBroker is Redis, as Celery's transport uses it: each queue is one list for each priority.
+// redisBroker is Redis as a broker of Celery. Celery keeps each queue as one list for each priority.
 type redisBroker struct {
 	servers   []redisServer
-	answering atomic.Int32 // which of the servers answered last
+	answering atomic.Int32 // index of the server that answered last
 
 	names    redisNames
 	queue    string   // one of the checked queues
 	exchange string   // Celery's control_exchange
-	advice   []string // about the URL, or the application's client
-	id       string   // of the list of answers; each probe has one
-	seen     int      // how many elements of the list were read; guarded by the probe's turn
-	denied   [3]bool  // which questions of prepare the user may not ask; guarded by the probe's turn
+	advice   []string // lines of Advise
+	id       string   // beginning of the name of the list of answers; unique
+	seen     int      // how many elements of the list of answers were read; guarded by the probe's turn
+	denied   [3]bool  // which queries of prepare the user may not send; guarded by the probe's turn
 }
 
 // redisCall is a function that uses a client.
@@ -37,8 +37,8 @@ func newRedisBroker(s *settings, servers []redisServer, advice []string) *redisB
 	}
 }
 
-// depths adds up the lists of each queue. Redis has no empty lists, so an unused queue, a missing queue and
-// an empty queue look the same. Redis knows no consumers.
+// depths adds up the lengths of the lists of each queue. Redis has no empty lists, so an unused queue, a
+// missing queue and an empty queue look the same. Redis does not know the consumers.
 func (b *redisBroker) depths(ctx context.Context, names []string) ([]depth, error) {
 	depths := make([]depth, len(names))
 	err := b.do(ctx, func(ctx context.Context, client redis.UniversalClient) error {
@@ -65,15 +65,15 @@ func (b *redisBroker) depths(ctx context.Context, names []string) ([]depth, erro
 	return depths, err
 }
 
-// connect makes a new connection, logs in and closes it. It sends a command of the check, so it needs no
-// other permission.
+// connect makes a new connection, logs in and closes it. It sends a command that checks send too, so it needs
+// no further permission.
 func (b *redisBroker) connect(ctx context.Context) error {
 	return b.current().conn.Fresh(ctx, func(ctx context.Context, client redis.UniversalClient) error {
 		return client.LLen(ctx, b.names.lists(b.queue)[0]).Err()
 	})
 }
 
-// lists returns the keys of a queue. Priority 0 has the plain name.
+// lists returns the keys of a queue's lists. The list of priority 0 has the plain name of the queue.
 func (n *redisNames) lists(queue string) []string {
 	keys := make([]string, len(n.steps))
 	for i, step := range n.steps {

@@ -25,7 +25,7 @@ import (
 	"github.com/echo-probes/echohealth/probes/celeryprobe"
 )
 
-// application is an application's client, on a database of the test's own of a common server.
+// application returns a client with its own database on a shared server.
 func application(t testing.TB, db int) (client *redis.Client, url string) {
 	t.Helper()
 	server := testserver.SharedRedis(t)
@@ -133,7 +133,7 @@ func TestRedisCloseEndsTheCheckInFlight(t *testing.T) {
 	proxy.Stall()
 	ended := make(chan probes.Result)
 	go func() { ended <- probe.Check(context.Background()) }()
-	time.Sleep(50 * time.Millisecond) // so that it most likely waits for the answer; the outcome is the same if it does not
+	time.Sleep(50 * time.Millisecond) // so that the check most likely waits for the answer; otherwise the outcome is the same
 	require.NoError(t, probe.Close())
 	requireError(t, probes.ReasonClientClosed, <-ended)
 }
@@ -160,7 +160,7 @@ func TestRedisTLS(t *testing.T) {
 	}
 }
 
-// certificate makes a certificate for localhost that is its own authority, in files that every account may read.
+// certificate writes a self-signed certificate for localhost and its key, in files that every user may read.
 func certificate(t *testing.T) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -14,14 +14,14 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// The kept connection notices nothing of what keeps a new one from being made.
+// The kept connection works in all cases in which no new connection can be made.
 func TestRedisConnect(t *testing.T) {
 	server := testserver.NewRedis(t)
 	proxy := testserver.NewProxy(t, server.Addr())
 	admin := redis.NewClient(&redis.Options{Addr: server.Addr(), PoolSize: 1})
 	defer admin.Close()
 	do := func(args ...any) { t.Helper(); require.NoError(t, admin.Do(t.Context(), args...).Err()) }
-	do("ACL", "SETUSER", "depths", "on", ">a-secret", "~celery*", "+hello", "+llen") // as docs/celery.md says
+	do("ACL", "SETUSER", "depths", "on", ">a-secret", "~celery*", "+hello", "+llen") // as in docs/celery.md
 
 	p := New("redis://depths:a-secret@"+proxy.Addr(), Queues("celery"))
 	require.NoError(t, p.Validate())
@@ -56,7 +56,8 @@ func TestRedisConnect(t *testing.T) {
 	assert.Equal(t, context.DeadlineExceeded, broker.connect(ctx))
 }
 
-// A password that was changed while the kept connection stays is a warning until it is right again.
+// After a password change the check is a warning until the password is right again, because the kept
+// connection works.
 func TestNewConnectionsToRedis(t *testing.T) {
 	server := testserver.NewRedis(t)
 	admin := redis.NewClient(&redis.Options{Addr: server.Addr(), PoolSize: 1})

@@ -13,13 +13,14 @@ import (
 )
 
 // replyExpiry is the lifetime of the list of answers after the last ping. A worker in a solo pool answers
-// only after its task. If the list were gone by then, the worker would create one that nothing removes.
+// only after its current task. If the list had expired before, the worker would create a new list that
+// nothing removes.
 const replyExpiry = 24 * time.Hour
 
 func (b *redisBroker) call(ctx context.Context, method string, a *answers) error {
 	server := b.current()
 	err := server.conn.Once(ctx, func(ctx context.Context, client redis.UniversalClient) error {
-		// Without an exchange the answers go directly to the list of this name.
+		// Because replyTo has no exchange, workers write their answers directly to the list of this name.
 		command := newCommand(method, replyTo{RoutingKey: b.replyQueue()})
 		conn := client.(*redis.Client).Conn()
 		defer conn.Close()
@@ -48,21 +49,22 @@ func (b *redisBroker) publish(ctx context.Context, conn *redis.Conn, db int, c c
 	testHeadroom, refusal := memory.headroomTest()
 	results, err := b.transaction(ctx, conn, func(pipe redis.Pipeliner) {
 		if testHeadroom {
-			pipe.Do(ctx, "setnx", b.replyKey(), headroomValue) // changes nothing, because the list exists
+			pipe.Do(ctx, "setnx", b.replyKey(), headroomValue) // writes nothing, because the list exists
 		}
 		if refusal == nil {
 			pipe.Do(ctx, "publish", b.names.channel(b.exchange, db), encode(c, b.exchange+".pidbox"))
 		}
 	})
 	if err := cmp.Or(err, refusal); err != nil {
-		return 0, err // first the transaction's: then Redis takes no tasks either
+		return 0, err // err has precedence, because Redis then takes no tasks either
 	}
 	return max(0, int(results[len(results)-1])-others), nil
 }
 
-// prepare asks for Redis's memory, and counts who else would receive a command: clients that are subscribed
-// to all channels get a message of a channel that no worker knows. A figure that needs a missing permission
-// stays unknown. The probe does not ask for it again, because Redis logs each refusal.
+// prepare queries Redis's memory. It also counts the clients that are subscribed to all channels, because
+// they receive a command but are no workers. To count them it publishes a message to a channel that no worker
+// knows. A figure for which the user has no permission stays unknown. The probe does not query it again,
+// because Redis logs each refusal.
 func (b *redisBroker) prepare(
 	ctx context.Context, conn *redis.Conn, db int,
 ) (m memory, others int, err error) {
@@ -90,12 +92,14 @@ func (b *redisBroker) prepare(
 	return m, int(questions[2].(*redis.IntCmd).Val()), nil
 }
 
-// transaction starts a new list of answers and adds commands, in a transaction that does nothing if Redis
-// takes no writes or refuses one of the commands. It does not touch Celery's own bindings.
+// transaction starts a new list of answers and executes the commands of add, in one transaction. It does
+// nothing if Redis takes no writes or refuses one of the commands. It does not touch the bindings that Celery
+// keeps in Redis.
 func (b *redisBroker) transaction(
 	ctx context.Context, conn *redis.Conn, add func(redis.Pipeliner),
 ) (results []int64, err error) {
-	// Not sent in a pipeline: if it were refused there, Redis would execute the other commands one by one.
+	// MULTI must not be part of the pipeline. If Redis refused MULTI there, it would execute the other commands
+	// one by one.
 	if err := conn.Do(ctx, "multi").Err(); err != nil {
 		return nil, err
 	}
@@ -108,7 +112,7 @@ func (b *redisBroker) transaction(
 		return nil
 	})
 	if err != nil {
-		return nil, err // the first refusal causes the others
+		return nil, err // the error of the first refused command, which is the cause of the others
 	}
 	results, err = commands[len(commands)-1].(*redis.Cmd).Int64Slice()
 	if err != nil || len(results) == 0 {
@@ -117,11 +121,12 @@ func (b *redisBroker) transaction(
 	return results, nil
 }
 
-// placeholder is the list's last element. Without it Redis would remove the list and its expiry with the
-// last answer.
+// placeholder is the list's last element, which is never removed. An empty list would not exist in Redis, and
+// would have no expiry.
 const placeholder = ""
 
-// collect reads answers until there are enough or answerTime is over. The pauses between the reads grow.
+// collect reads answers until there are enough or answerTime is over. The pauses between the reads get
+// longer.
 func (b *redisBroker) collect(ctx context.Context, client redis.Cmdable, a *answers) error {
 	const longest = 32 * time.Millisecond
 	over := time.Now().Add(answerTime)
@@ -142,7 +147,8 @@ func (b *redisBroker) lateAnswers(ctx context.Context, add func(reply)) error {
 	})
 }
 
-// read adds the answers that it has not read yet. Redis has the newest ones first.
+// read adds the answers that it has not read yet. They are at the beginning of the list, because workers add
+// their answers there.
 func (b *redisBroker) read(ctx context.Context, client redis.Cmdable, add func(reply)) error {
 	list, err := client.LRange(ctx, b.replyKey(), 0, maxWorkers).Result()
 	if err != nil {
@@ -161,8 +167,8 @@ func (b *redisBroker) replyQueue() string { return b.id + ".reply." + b.exchange
 
 func (b *redisBroker) replyKey() string { return b.names.prefix + b.replyQueue() }
 
-// channel returns the channel of a database's workers. Channels belong to no database, so the name contains
-// its number.
+// channel returns the channel over which the workers of a database get commands. The name contains the number
+// of the database, because in Redis channels do not belong to a database.
 func (n *redisNames) channel(exchange string, db int) string {
 	return n.prefix + strings.ReplaceAll(n.fanout, "{db}", strconv.Itoa(db)) + exchange + ".pidbox"
 }

@@ -13,22 +13,22 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// redisServer is one Redis of a failover list, or the only one.
+// redisServer is one Redis server of a failover list, or the only one.
 type redisServer struct {
 	conn  *redisconn.Conn
 	db    int
-	owned *redis.Client // made by the probe to follow Sentinel; nil without Sentinel
+	owned *redis.Client // client that the probe made to follow Sentinel; nil without Sentinel
 }
 
 func (s redisServer) close() {
 	s.conn.Close()
 	if s.owned != nil {
-		_ = s.owned.Close() // the only error is that it is already closed
+		_ = s.owned.Close() // fails only if it is already closed
 	}
 }
 
-// do calls f with the server that answered last, and then with the next ones until one answers, as Celery
-// does. Each server has its share of the time that ctx leaves.
+// do calls f with the server that answered last. As in Celery, if that server fails, do calls f with the next
+// ones until one answers. The servers that are left share the time until the end of ctx.
 func (b *redisBroker) do(ctx context.Context, f redisCall) error {
 	n := len(b.servers)
 	first := int(b.answering.Load())
@@ -51,7 +51,7 @@ func (b *redisBroker) do(ctx context.Context, f redisCall) error {
 	return withReasonOf(errs[0], errs)
 }
 
-// limited calls f in the share of the time that one of so many servers has.
+// limited calls f in an equal share of the time until the end of ctx. servers is the number of shares.
 func (s redisServer) limited(ctx context.Context, servers int, f redisCall) error {
 	if deadline, ok := ctx.Deadline(); ok && servers > 1 {
 		share, cancel := context.WithTimeout(ctx, time.Until(deadline)/time.Duration(servers))
@@ -61,8 +61,8 @@ func (s redisServer) limited(ctx context.Context, servers int, f redisCall) erro
 	return s.conn.Do(ctx, f)
 }
 
-// goesOn reports whether the next server is to be tried. As in Celery, it is after any failure to connect, to
-// log in or to select the database, but not after a refusal of a command.
+// goesOn reports whether do tries the next server after err. As in Celery, it does so after any failure to
+// connect, to log in or to select the database, but not after the refusal of a command.
 func goesOn(err error) bool {
 	switch reason.Of(err) {
 	case probes.ReasonPermissionDenied, probes.ReasonMisconfigured, probes.ReasonClientClosed:
@@ -71,7 +71,7 @@ func goesOn(err error) bool {
 	return true
 }
 
-// withReasonOf returns the errors with the reason of err.
+// withReasonOf joins errs and gives them the reason of err.
 func withReasonOf(err error, errs []error) error {
 	if len(errs) == 1 {
 		return errs[0]
@@ -79,10 +79,11 @@ func withReasonOf(err error, errs []error) error {
 	return probes.Fail(reason.Of(err), errors.Join(errs...))
 }
 
-// current is the server that answered last.
+// current returns the server that answered last.
 func (b *redisBroker) current() redisServer { return b.servers[b.answering.Load()] }
 
-// place returns the place in a failover list of the server that answered last, from 1, or 0 without a list.
+// place returns the position in a failover list of the server that answered last, beginning with 1. It
+// returns 0 if there is no list.
 func (b *redisBroker) place() int {
 	if len(b.servers) == 1 {
 		return 0

@@ -19,7 +19,7 @@ import (
 	"github.com/echo-probes/echohealth/internal/redisconn"
 )
 
-// openRedis uses a Redis, or a failover list of several.
+// openRedis makes the broker of a Redis, or of a failover list of several.
 func (p *Probe) openRedis(urls []string) error {
 	var servers []redisServer
 	var ignored []string
@@ -63,14 +63,14 @@ func redisOptions(raw string, custom *tls.Config) (*redis.Options, []string, err
 	return options, ignored, nil
 }
 
-// takeClientOptions reads the user, the password and the options of kombu and of redis-py. It returns the
-// names of those that have no meaning for the probe.
+// takeClientOptions reads the user, the password and the options of kombu and of redis-py into options. It
+// returns the names of the options that have no meaning for the probe.
 func takeClientOptions(
 	options *redis.Options, u *url.URL, query amqpconn.Query,
 ) (ignored []string, err error) {
 	options.Username = u.User.Username()
 	options.Password, _ = u.User.Password()
-	connect, err1 := query.TakeDuration("connect_timeout", time.Second) // 0: go-redis's default
+	connect, err1 := query.TakeDuration("connect_timeout", time.Second) // 0 means go-redis's default
 	socketConnect, err2 := takeSeconds(query, "socket_connect_timeout")
 	options.DialTimeout = cmp.Or(socketConnect, connect)
 	socket, err3 := takeSeconds(query, "socket_timeout")
@@ -79,7 +79,7 @@ func takeClientOptions(
 	if !slices.Contains([]string{"", "2", "3"}, protocol) {
 		err = fmt.Errorf("protocol=%q: it must be 2 or 3", protocol)
 	}
-	options.Protocol, _ = strconv.Atoi(protocol) // 0: go-redis's default
+	options.Protocol, _ = strconv.Atoi(protocol) // 0 means go-redis's default
 	for _, name := range ignoredOptions {
 		if query.Take(name) != "" {
 			ignored = append(ignored, name)
@@ -88,14 +88,15 @@ func takeClientOptions(
 	return ignored, cmp.Or(err1, err2, err3, err, query.Rest())
 }
 
-// ignoredOptions are options of redis-py that say how its client uses its connections.
+// ignoredOptions are options of redis-py that concern only the connections of its own client.
 var ignoredOptions = []string{
 	"client_name", "decode_responses", "encoding", "encoding_errors", "health_check_interval", "lib_name",
 	"lib_version", "max_connections", "retry_on_error", "retry_on_timeout", "single_connection_client",
 	"socket_keepalive", "socket_read_size", "timeout",
 }
 
-// ignoredAdvice is one line about options without a meaning for the probe, if there are any.
+// ignoredAdvice returns one line of advice that lists the ignored options, or none if there are no such
+// options.
 func ignoredAdvice(names []string) []string {
 	if len(names) == 0 {
 		return nil
@@ -105,7 +106,8 @@ func ignoredAdvice(names []string) []string {
 		": redis-py takes them for its own connections"}
 }
 
-// takeSeconds removes the option and returns its value, 0 if it is absent. Redis-py's times may be fractions.
+// takeSeconds removes the option from query and returns its value, or 0 if it is absent. The value may be a
+// fraction, as in redis-py.
 func takeSeconds(query amqpconn.Query, name string) (time.Duration, error) {
 	const year = 365 * 24 * 60 * 60
 	value := query.Take(name)
@@ -119,7 +121,8 @@ func takeSeconds(query amqpconn.Query, name string) (time.Duration, error) {
 	return time.Duration(seconds * float64(time.Second)), nil
 }
 
-// dialer returns a dial function that returns when its context ends. go-redis's own does not with TLS.
+// dialer returns a dial function that returns when its context ends. With TLS the dial function of go-redis
+// does not.
 func dialer(config *tls.Config) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	if config == nil {
 		return new(net.Dialer).DialContext

@@ -10,10 +10,10 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// report collects the results of a check.
+// report collects the details and the findings of a check.
 type report struct {
 	strict      bool
-	zeroWorkers bool // an empty queue needs no worker
+	zeroWorkers bool // AllowZeroWorkers was used
 	details     []slog.Attr
 	found       []finding
 }
@@ -42,14 +42,15 @@ func (r *report) add(status probes.Status, reason probes.Reason, format string, 
 	r.found = append(r.found, finding{status, reason, fmt.Errorf(format, args...)})
 }
 
-// order decides which of several findings sets the reason of the check: the one that explains most of the
-// others.
+// order lists the reasons of findings. The first of them that was found is the reason of the check, because
+// it explains most of the others.
 var order = []probes.Reason{
 	probes.ReasonNoWorkers, probes.ReasonNotFound, probes.ReasonNoConsumers,
 	probes.ReasonMissingWorkers, probes.ReasonStale, probes.ReasonBacklog,
 }
 
-// result returns the worst finding, with the errors of all findings.
+// result returns a result with the status and the reason of the worst finding, and with the errors of all
+// findings.
 func (r *report) result() probes.Result {
 	result := probes.Result{Status: probes.OK, Details: r.details}
 	slices.SortStableFunc(r.found, func(a, b finding) int { return cmp.Compare(a.rank(), b.rank()) })
@@ -63,8 +64,8 @@ func (r *report) result() probes.Result {
 	return result
 }
 
-// rank puts errors before warnings. A reason that is not in the order is the first of the errors and the last
-// of the warnings.
+// rank returns a low number for a bad finding. Errors are worse than warnings. A reason that is not in order
+// is the worst of the errors and the least of the warnings.
 func (f finding) rank() int {
 	rank := slices.Index(order, f.reason)
 	if f.status == probes.Error {
@@ -76,7 +77,7 @@ func (f finding) rank() int {
 	return len(order) + rank
 }
 
-// judgeQueues adds the figures of the queues, and their problems.
+// judgeQueues adds the figures of the queues as details, and the problems of the queues as findings.
 func (p *Probe) judgeQueues(r *report, depths []depth) {
 	hidden := 0
 	for _, d := range depths {
@@ -98,7 +99,7 @@ func (p *Probe) judgeQueues(r *report, depths []depth) {
 	p.judgeBacklog(r, pending)
 }
 
-// judgeQueue adds the problems of a queue: missing, unusable, without a consumer.
+// judgeQueue adds a finding if the queue is missing, can't be used or has no consumer.
 func (r *report) judgeQueue(d depth) {
 	switch {
 	case d.missing:
@@ -112,7 +113,8 @@ func (r *report) judgeQueue(d depth) {
 	}
 }
 
-// doubt returns the other possible meaning of an empty queue without a consumer. RabbitMQ does not report it.
+// doubt returns a remark for an empty queue without a consumer, because RabbitMQ reports the same for a
+// quorum queue that has no majority. For other queues it returns "".
 func (d depth) doubt() string {
 	if d.pending > 0 {
 		return ""
@@ -120,12 +122,13 @@ func (d depth) doubt() string {
 	return "; a quorum queue without a majority of its nodes is also reported as 0 messages and 0 consumers"
 }
 
-// idle reports whether these queues need no workers now: zero workers are allowed and no task waits.
+// idle reports whether these queues need no workers now, because AllowZeroWorkers was used and no task waits.
 func (r *report) idle(queues ...depth) bool {
 	return r.zeroWorkers && !slices.ContainsFunc(queues, func(d depth) bool { return d.pending != 0 })
 }
 
-// sum adds a figure over the queues whose figure is known. If no figure is known, it returns unknown.
+// sum adds up a figure of the queues, without those for which it is unknown. If it is unknown for all, sum
+// returns unknown.
 func sum(depths []depth, figure func(depth) int) int {
 	n := unknown
 	for _, d := range depths {

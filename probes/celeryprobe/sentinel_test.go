@@ -22,7 +22,7 @@ import (
 func sentinel(t *testing.T, master *testserver.Redis) (addr string, client *redis.SentinelClient) {
 	t.Helper()
 	program, err := exec.LookPath("redis-server")
-	require.NoError(t, err) // the master runs already
+	require.NoError(t, err) // the master runs at this time
 	addr = fmt.Sprintf("127.0.0.1:%d", testserver.FreePort(t))
 	config := filepath.Join(t.TempDir(), "sentinel.conf")
 	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, "port %s\nbind 127.0.0.1\ndir %s\n"+
@@ -44,8 +44,8 @@ func sentinel(t *testing.T, master *testserver.Redis) (addr string, client *redi
 	return addr, client
 }
 
-// The probe follows Sentinel to the new master: after the death of the old one, and when an administrator asks
-// for it.
+// The probe uses the new master after the old one was killed, and after an administrator requested a
+// failover.
 func TestSentinel(t *testing.T) {
 	noLeaks(t)
 	for name, planned := range map[string]bool{"planned": true, "unplanned": false} {
@@ -81,8 +81,8 @@ func TestSentinel(t *testing.T) {
 	}
 }
 
-// After a planned failover the old master answers until Sentinel demotes it. Here it can't, so a connection to
-// it never fails.
+// After a planned failover the old master answers until Sentinel demotes it. In this test Sentinel can't do
+// that, so the kept connection never fails.
 func TestSentinelNamesADeadMaster(t *testing.T) {
 	noLeaks(t)
 	old := testserver.NewRedis(t, "--rename-command", "SLAVEOF", "")
@@ -97,7 +97,7 @@ func TestSentinelNamesADeadMaster(t *testing.T) {
 	requireOK(t, check(t, byURL), pending(0))
 	requireOK(t, check(t, byClient), pending(0))
 
-	require.Eventually(t, func() bool { // Sentinel must know the replica first
+	require.Eventually(t, func() bool { // Sentinel can promote only a replica that it knows
 		return admin.Failover(t.Context(), "broker").Err() == nil
 	}, 60*time.Second, 50*time.Millisecond)
 	require.Eventually(t, func() bool {

@@ -14,7 +14,7 @@ import (
 	"github.com/echo-probes/echohealth/internal/redisconn"
 )
 
-// openSentinel uses the master that Sentinel names.
+// openSentinel makes the broker of a list of Sentinels. The broker is the master that the Sentinels name.
 func (p *Probe) openSentinel(urls []string) error {
 	if p.tls != nil {
 		return errors.New("celeryprobe.TLSConfig is not for sentinel://: use celeryprobe.Redis with a client")
@@ -31,11 +31,11 @@ func (p *Probe) openSentinel(urls []string) error {
 	return nil
 }
 
-// sentinelOptions reads sentinel://user:password@host:port/db for each Sentinel. As in Celery the user, the
-// password and the database are those of the first URL, and are for the master.
+// sentinelOptions reads one URL sentinel://user:password@host:port/db for each Sentinel. As in Celery, only
+// the user, the password and the database of the first URL count, and they are for the master.
 func sentinelOptions(urls []string, master string) (*redis.FailoverOptions, []string, error) {
 	var first *url.URL
-	var options amqpconn.Query // of the first URL
+	var options amqpconn.Query // query options of the first URL
 	var addrs, advice []string
 	for _, raw := range urls {
 		u, query, err := amqpconn.ParseBrokerURL(raw, "sentinel")
@@ -63,13 +63,14 @@ func sentinelOptions(urls []string, master string) (*redis.FailoverOptions, []st
 	return o, append(ignoredAdvice(ignored), advice...), nil
 }
 
-// differs reports whether u names another user, password or database than first does.
+// differs reports whether u has another user, password or database than first.
 func differs(u, first *url.URL) bool {
 	db, otherDB := strings.Trim(first.Path, "/"), strings.Trim(u.Path, "/")
 	return u.User != nil && u.User.String() != first.User.String() || otherDB != "" && otherDB != cmp.Or(db, "0")
 }
 
-// masterOptions also returns the names of options that it ignores.
+// masterOptions reads the options for the master from the first URL. It also returns the names of options
+// that it ignores.
 func masterOptions(
 	u *url.URL, query amqpconn.Query, master string,
 ) (o *redis.FailoverOptions, ignored []string, err error) {

@@ -10,33 +10,33 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// answerTime is how long a ping waits for answers. It leaves time for the rest of the check before its
-// default timeout of 800 ms. The next check counts the workers that take longer.
+// answerTime is how long a ping waits for answers. It leaves time for the rest of the check within the
+// default timeout of 800 ms. Answers that take longer are counted by the next check.
 const answerTime = 500 * time.Millisecond
 
-// workers holds the answers of the workers. An answer is used until the next ping.
+// workers holds the answers of the workers. The checks use them until the next ping.
 type workers struct {
 	pinged  time.Time // time of the last ping that reached a worker, or that the broker refused
-	answers *answers  // to the last complete ping; nil before the first
-	refused error     // why the broker refused the last ping, if it did
+	answers *answers  // answers to the last complete ping; nil before the first
+	refused error     // why the broker refused the last ping; nil if it did not
 }
 
-// errPingRefused is in the error of a ping that the broker does not let the probe send: it refuses the queue
-// for the answers, or the command, or has no memory for the answers. The application's tasks do not need
-// them.
+// errPingRefused marks the error of a ping that the broker refused. The broker refuses the queue for the
+// answers or the command, or has no memory for the answers. This is only a Warning, because the broker may
+// still take the application's tasks.
 var errPingRefused = errors.New("the broker refuses the ping")
 
-// pingIfDue pings the workers if a ping is due, and else adds the late answers.
+// pingIfDue pings the workers if a ping is due. Otherwise it adds the late answers to the last ping.
 func (p *Probe) pingIfDue(ctx context.Context, depths []depth) error {
 	if !p.workers.pinged.IsZero() && time.Since(p.workers.pinged) < p.ping.every {
 		if p.workers.refused != nil {
-			return nil // there is nothing to read
+			return nil // no ping was sent, so no answers can arrive
 		}
 		return p.broker.lateAnswers(ctx, p.addReply)
 	}
 	a := newAnswers(p.expectedAnswers(depths), p.ping.expected, p.queues)
 	err := p.broker.call(ctx, p.ping.method(), a)
-	if a.sent && a.reached != 0 { // a ping that reached no worker may be repeated at once
+	if a.sent && a.reached != 0 { // otherwise the next check may ping again
 		p.workers.pinged = a.asked
 	}
 	p.workers.refused = nil
@@ -56,9 +56,9 @@ func (p *Probe) addReply(r reply) {
 	}
 }
 
-// expectedAnswers returns how many workers are likely to answer: as many as last time, or as there are
-// consumers. With a lower number the ping would miss the slower workers. With a higher one every ping would
-// take all of answerTime.
+// expectedAnswers returns how many workers are likely to answer: as many as last time, or as many as there
+// are consumers. If the number is too low, the ping misses the slower workers. If it is too high, every ping
+// takes all of answerTime.
 func (p *Probe) expectedAnswers(depths []depth) int {
 	want := max(1, p.ping.min, len(p.ping.expected))
 	if p.workers.answers != nil {
@@ -66,14 +66,14 @@ func (p *Probe) expectedAnswers(depths []depth) int {
 	}
 	for _, d := range depths {
 		if d.consumers == unknown {
-			return maxWorkers // until all workers that got the ping have answered
+			return maxWorkers // the ping ends when all workers that got it have answered
 		}
 		want = max(want, d.consumers)
 	}
 	return want
 }
 
-// judgeWorkers adds the problems of the workers.
+// judgeWorkers adds the details and the problems of the workers to r.
 func (p *Probe) judgeWorkers(r *report, depths []depth) {
 	if err := p.workers.refused; err != nil {
 		r.add(probes.Warning, reason.Of(err), "the workers are unknown: %w", err)
@@ -105,7 +105,7 @@ func (p *Probe) judgeWorkers(r *report, depths []depth) {
 	}
 }
 
-// judgeSilence adds why no worker has answered.
+// judgeSilence adds a finding that explains why no worker has answered.
 func (r *report) judgeSilence(a *answers, depths []depth) {
 	switch consumers := total(depths); {
 	case a.reached == 0 && consumers <= 0 && r.idle(depths...):
@@ -121,7 +121,8 @@ func (r *report) judgeSilence(a *answers, depths []depth) {
 	}
 }
 
-// sharedNames is the part of a text that says which workers have the same name, "" if none have.
+// sharedNames returns the end of an error's text, with the names that several workers share. It returns "" if
+// there are none.
 func sharedNames(a *answers) string {
 	names := a.shared()
 	if len(names) == 0 {
@@ -131,11 +132,11 @@ func sharedNames(a *answers) string {
 		"RabbitMQ passes a ping to only one of them", names)
 }
 
-// judgeConsumption adds the queues that no answering worker consumes.
+// judgeConsumption adds a finding for each queue that no answering worker consumes.
 func (p *Probe) judgeConsumption(r *report, a *answers, depths []depth) {
 	for _, d := range depths {
 		switch {
-		case a.consumes(d.queue) || d.consumers == 0: // judgeQueues has reported a queue without consumers
+		case a.consumes(d.queue) || d.consumers == 0: // judgeQueues reports a queue without consumers
 		case d.consumers == unknown && !a.silent() && r.idle(d):
 		case d.consumers == unknown && !a.silent():
 			r.warn(probes.ReasonNoConsumers, "no worker consumes queue %q", d.queue)
@@ -146,7 +147,7 @@ func (p *Probe) judgeConsumption(r *report, a *answers, depths []depth) {
 	}
 }
 
-// total returns the number of consumers of all queues, or unknown if the broker reports it for no queue.
+// total returns the number of consumers of all queues, or unknown if it is unknown for each queue.
 func total(depths []depth) int {
 	return sum(depths, func(d depth) int { return d.consumers })
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/echo-probes/echohealth/probes/celeryprobe"
 )
 
-// worker starts one with a name of its own, in a pool that starts fast.
+// worker starts a worker with its own name, in a pool that starts fast.
 func worker(t testing.TB, url, name string, opts ...testserver.CeleryOption) *testserver.Celery {
 	t.Helper()
 	args := testserver.CeleryArgs("--hostname", name+"@test", "--pool", "threads", "--concurrency", "1")
@@ -28,12 +28,12 @@ func worker(t testing.TB, url, name string, opts ...testserver.CeleryOption) *te
 
 var spaces atomic.Int32
 
-// onBoth runs a test over a vhost of its own on RabbitMQ and a database of its own on Redis. consumers is what the test
-// expects of the detail consumers: n on RabbitMQ, and no such detail on Redis. Both run side by side, so that only the test
-// around them can count goroutines.
+// onBoth runs a test with its own vhost on RabbitMQ and its own database on Redis. consumers returns the
+// expected detail consumers, which is n on RabbitMQ and absent on Redis. Both run in parallel, so only the
+// calling test can count goroutines.
 func onBoth(t *testing.T, test func(t *testing.T, url string, consumers func(n int) []slog.Attr)) {
 	t.Run("RabbitMQ", func(t *testing.T) {
-		url := vhost(t, testserver.SharedRabbitMQ(t)) // one at a time, as a server's methods must be called
+		url := vhost(t, testserver.SharedRabbitMQ(t)) // before Parallel, because a server's methods must be called one at a time
 		t.Parallel()
 		test(t, url, func(n int) []slog.Attr { return []slog.Attr{slog.Int("consumers", n)} })
 	})
@@ -58,7 +58,7 @@ func database(t testing.TB) string {
 	return url
 }
 
-// found is what a check of one queue with no task in it tells.
+// found returns the details of a check of one queue without tasks.
 func found(consumers []slog.Attr, workers ...slog.Attr) []slog.Attr {
 	return append(append([]slog.Attr{slog.Int("pending_tasks", 0)}, consumers...), workers...)
 }
@@ -67,8 +67,8 @@ func workers(n int) slog.Attr { return slog.Int("workers", n) }
 
 func missing(n int) slog.Attr { return slog.Int("missing_workers", n) }
 
-// eventually checks until the outcome is the wanted one: brokers take a moment to notice that a worker is gone, and the next ping
-// is due after a second.
+// eventually checks until the result is the expected one. A broker takes a moment to notice that a worker is
+// gone, and the next ping is due after a second.
 func eventually(t *testing.T, probe probes.Probe, status probes.Status, reason probes.Reason, details ...slog.Attr) probes.Result {
 	t.Helper()
 	var result probes.Result
@@ -86,7 +86,7 @@ func TestWorkersComeAndGo(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string, consumers func(int) []slog.Attr) {
 		probe := newProbe(t, url, celeryprobe.PingWorkers(2), celeryprobe.ExpectWorkers("one@test", "two@test"), celeryprobe.PingEvery(time.Second))
 		fastest := time.Hour
-		for range 10 { // some of them are not slowed down by what else the machine does
+		for range 10 { // several attempts, because a slow machine delays some of them
 			start := time.Now()
 			requireWarning(t, probes.ReasonNoWorkers, check(t, probe), found(consumers(0), workers(0), missing(2))...)
 			fastest = min(fastest, time.Since(start))
@@ -94,7 +94,7 @@ func TestWorkersComeAndGo(t *testing.T) {
 		assert.Less(t, fastest, 500*time.Millisecond, "at once, not when the time to answer is over")
 
 		one, two := worker(t, url, "one"), worker(t, url, "two")
-		eventually(t, probe, probes.OK, "", found(consumers(2), workers(2), missing(0))...) // a worker that is ready may subscribe a moment later
+		eventually(t, probe, probes.OK, "", found(consumers(2), workers(2), missing(0))...) // a worker may subscribe only after it is ready
 
 		two.Kill(t)
 		result := eventually(t, probe, probes.Warning, probes.ReasonMissingWorkers, found(consumers(1), workers(1), missing(1))...)
@@ -120,7 +120,7 @@ func TestWorkersComeAndGo(t *testing.T) {
 	})
 }
 
-// A worker in a solo pool answers nothing while it works, and everything afterwards.
+// A worker in a solo pool does not answer while it works, and answers all pings after its task.
 func TestBusySoloWorkerIsNotDead(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string, consumers func(int) []slog.Attr) {
 		solo := testserver.NewCelery(t, url, testserver.CeleryArgs("--hostname", "solo@test", "--pool", "solo"))
@@ -130,11 +130,11 @@ func TestBusySoloWorkerIsNotDead(t *testing.T) {
 
 		requireWarning(t, probes.ReasonMissingWorkers, check(t, probe), found(consumers(1), workers(0))...)
 		requireWarning(t, probes.ReasonMissingWorkers, check(t, probe), found(consumers(1), workers(0))...)
-		eventually(t, probe, probes.OK, "", found(consumers(1), workers(1))...) // by the late answer: no other ping is due
+		eventually(t, probe, probes.OK, "", found(consumers(1), workers(1))...) // because of the late answer, as no other ping is due
 	})
 }
 
-// No worker answers, but the reason is not no_workers if the broker knows a consumer.
+// No worker answers, but the reason is missing_workers if the broker knows a consumer.
 func TestRemoteControlOff(t *testing.T) {
 	url := vhost(t, testserver.SharedRabbitMQ(t))
 	worker(t, url, "deaf", testserver.CelerySettings("worker_enable_remote_control = False"))
@@ -167,7 +167,7 @@ func TestRequireConsumers(t *testing.T) {
 	})
 }
 
-// Workers that are set apart by their control_exchange, and a transport with nothing left at its default.
+// The workers have their own control_exchange, and no setting of the transport has its default.
 func TestSettings(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string, consumers func(int) []slog.Attr) {
 		worker(t, url, "mine", testserver.CelerySettings(`control_exchange = "mine"`))
@@ -215,7 +215,7 @@ func TestFrozenBrokerWithPings(t *testing.T) {
 			probe := newProbe(t, broker.url, celeryprobe.PingWorkers(1), celeryprobe.PingEvery(time.Second))
 			requireOK(t, check(t, probe))
 			broker.freeze(t)
-			time.Sleep(time.Second) // until a ping is due
+			time.Sleep(time.Second) // wait until a ping is due
 			for range 3 {
 				requireError(t, probes.ReasonTimeout, within(t, probe, 200*time.Millisecond))
 			}
@@ -225,7 +225,7 @@ func TestFrozenBrokerWithPings(t *testing.T) {
 	}
 }
 
-// A broker that is restarted forgets the exchanges of remote control, until the workers are back.
+// After a restart the broker does not have the exchanges of remote control until the workers connect again.
 func TestRestartedBrokerWithPings(t *testing.T) {
 	rabbit, server := testserver.NewRabbitMQ(t), testserver.NewRedis(t)
 	for name, broker := range map[string]struct {
@@ -248,7 +248,7 @@ func TestRestartedBrokerWithPings(t *testing.T) {
 	}
 }
 
-// The ping during the alarm must neither harm the workers nor hang the check or its Close.
+// A ping during a memory alarm must neither harm the workers nor make the check or Close hang.
 func TestMemoryAlarm(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.NewRabbitMQ(t)
@@ -270,8 +270,8 @@ func TestMemoryAlarm(t *testing.T) {
 	eventually(t, probe, probes.OK, "", found([]slog.Attr{slog.Int("consumers", 1)}, workers(1))...)
 }
 
-// A worker that can't write its answer ends, so that no ping may go out. Redis frees up to 128 KB of its clients'
-// buffers while the test runs, so over the limit is over by more.
+// A worker that can't write its answer ends, so the probe must send no ping. During the test Redis frees up
+// to 128 KB of its clients' buffers, so the test exceeds the limit by more than that.
 func TestRedisOutOfMemory(t *testing.T) {
 	server := testserver.NewRedis(t)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
@@ -283,12 +283,12 @@ func TestRedisOutOfMemory(t *testing.T) {
 	require.NoError(t, client.Do(t.Context(), "ACL", "SETUSER", "blind", "on", ">a-secret", "~*", "&*", "+@all", "-info").Err())
 	for _, test := range []struct {
 		user, policy string
-		left         int // below 0: over the limit. 4 KB: only an answer would be too much
+		left         int // free memory; negative: above the limit; 4 KB: too little only for an answer
 		want         probes.Status
 	}{
 		{"", "noeviction", -512 << 10, probes.Error},
 		{"", "noeviction", 4 << 10, probes.Error},
-		{"", "volatile-lru", -512 << 10, probes.Error}, // there is nothing to evict
+		{"", "volatile-lru", -512 << 10, probes.Error}, // Redis has nothing to evict
 		{"", "volatile-lru", 32 << 10, probes.Warning},
 		{"blind", "volatile-lru", -512 << 10, probes.Error},
 		{"blind", "volatile-lru", 32 << 10, probes.Error},
@@ -300,7 +300,7 @@ func TestRedisOutOfMemory(t *testing.T) {
 			}
 			probe := newProbe(t, url, celeryprobe.PingWorkers(3), celeryprobe.PingEvery(time.Second))
 			eventually(t, probe, probes.OK, "", found(nil, workers(3))...)
-			time.Sleep(time.Second) // until a ping is due
+			time.Sleep(time.Second) // wait until a ping is due
 			require.NoError(t, client.ConfigSet(t.Context(), "maxmemory-policy", test.policy).Err())
 			fill(t, client, test.left)
 			t.Cleanup(func() { client.ConfigSet(context.Background(), "maxmemory", "0") })
@@ -324,7 +324,7 @@ func TestRedisReadOnly(t *testing.T) {
 	requireError(t, probes.ReasonReadOnly, check(t, probe))
 }
 
-// A worker that answers when the probe is long gone must not make a list that is never removed.
+// If a worker answers after the probe was closed, it must not create a list that is never removed.
 func TestAnswerAfterClose(t *testing.T) {
 	client, url := application(t, 4+int(spaces.Add(1))%12)
 	solo := testserver.NewCelery(t, url, testserver.CeleryArgs("--hostname", "solo@test", "--pool", "solo"))
@@ -341,7 +341,7 @@ func TestAnswerAfterClose(t *testing.T) {
 	assert.Greater(t, client.TTL(t.Context(), key[0]).Val(), time.Hour)
 }
 
-// Nothing stays on RabbitMQ when the probe is closed, and while it is open one queue of its own.
+// An open probe has one queue on RabbitMQ, and a closed probe leaves nothing there.
 func TestNothingIsLeftOnRabbitMQ(t *testing.T) {
 	rabbit := testserver.SharedRabbitMQ(t)
 	url := vhost(t, rabbit)
@@ -356,7 +356,8 @@ func TestNothingIsLeftOnRabbitMQ(t *testing.T) {
 	one.Stop(t)
 }
 
-// fill sets Redis's limit so that this much memory is left, or none.
+// fill sets Redis's memory limit so that left bytes are free, or to below the used memory if left is
+// negative.
 func fill(t *testing.T, client *redis.Client, left int) {
 	t.Helper()
 	var used int

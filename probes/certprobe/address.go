@@ -10,7 +10,7 @@ import (
 	"github.com/echo-probes/echohealth/internal/redact"
 )
 
-// parseAddress returns the host of an address.
+// parseAddress returns the host of a host:port address, or an error for an invalid address.
 func parseAddress(address string) (string, error) {
 	refuse := func(rule string) (string, error) {
 		return "", fmt.Errorf("certprobe.Server(%q): %s", hidden(address), rule)
@@ -31,8 +31,8 @@ func parseAddress(address string) (string, error) {
 	return host, nil
 }
 
-// validHost reports whether host is an IP address or may be a host name. A name with other letters is not
-// valid: certificates contain such a name in its form xn--….
+// validHost reports whether host is an IP address or may be a host name. A name with non-ASCII letters is not
+// valid, because certificates contain such a name in its form xn--….
 func validHost(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return true
@@ -49,8 +49,8 @@ func withoutZone(host string) string {
 	return host
 }
 
-// hidden returns an argument for an error's text. It hides what may be a user and a password, and what
-// follows a ? or #.
+// hidden returns s for the text of an error. It hides everything before an @, which may be a user and a
+// password, and everything after a ? or #.
 func hidden(s string) string {
 	scheme, rest, found := strings.Cut(s, "://")
 	if found && !strings.ContainsAny(scheme, ":@?#") {

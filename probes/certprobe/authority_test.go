@@ -31,16 +31,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const day = 24 * time.Hour
 
-// issued is a certificate with its key, and with the certificates to show after it.
+// issued is a certificate with its key, and with the further certificates that a server shows with it.
 type issued struct {
 	*x509.Certificate
 	key *ecdsa.PrivateKey
 }
 
-// change is what is special about a certificate.
+// change changes a certificate before it is issued.
 type change func(*x509.Certificate)
 
-// valid sets the times of a certificate, from now on.
+// valid sets the times of a certificate, relative to now.
 func valid(from, to time.Duration) change {
 	return func(c *x509.Certificate) { c.NotBefore, c.NotAfter = time.Now().Add(from), time.Now().Add(to) }
 }
@@ -49,12 +49,12 @@ func named(names ...string) change {
 	return func(c *x509.Certificate) { c.DNSNames = names }
 }
 
-// public is what a public authority writes into a certificate.
+// public adds the fields that public authorities write into certificates.
 func public(c *x509.Certificate) {
 	c.IssuingCertificateURL = []string{"http://authority.example/issuer.crt"}
 }
 
-// newAuthority returns an authority with a certificate of its own.
+// newAuthority returns an authority with a self-signed certificate.
 func newAuthority(t testing.TB, name string, changes ...change) issued {
 	return issue(t, issued{}, append([]change{authority(name)}, changes...)...)
 }
@@ -76,8 +76,8 @@ func (i issued) intermediate(t testing.TB, name string, changes ...change) issue
 // issue returns a certificate for a server on localhost.
 func (i issued) issue(t testing.TB, changes ...change) issued { return issue(t, i, changes...) }
 
-// issue returns a certificate of the issuer, or a self-signed one. By default it is valid from an hour ago, for
-// a hundred days.
+// issue returns a certificate of the issuer, or a self-signed one. By default the certificate is valid from
+// an hour ago, for a hundred days.
 func issue(t testing.TB, issuer issued, changes ...change) issued {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -112,7 +112,7 @@ func issueTo(t testing.TB, issuer issued, key *ecdsa.PrivateKey, changes ...chan
 	return issued{certificate, key}
 }
 
-// with returns what a server shows: the certificate, and more after it.
+// with returns the chain that a server shows: the certificate, and more after it.
 func (i issued) with(more ...issued) tls.Certificate {
 	chain := tls.Certificate{Certificate: [][]byte{i.Raw}, PrivateKey: i.key}
 	for _, c := range more {
@@ -129,7 +129,7 @@ func poolOf(authorities ...issued) *x509.CertPool {
 	return pool
 }
 
-// toPEM is a file with these certificates.
+// toPEM returns a file with these certificates.
 func toPEM(chain tls.Certificate) []byte {
 	var text bytes.Buffer
 	for _, der := range chain.Certificate {
@@ -151,18 +151,18 @@ func writeFile(t testing.TB, text []byte) string {
 	return path
 }
 
-// serve serves a configuration on an address, with handshakes alone, and returns the address.
+// serve makes a TLS server at address that only makes handshakes, and returns its address.
 func serve(t testing.TB, address string, config *tls.Config) string {
 	t.Helper()
 	return listen(t, address, func(conn net.Conn) {
 		server := tls.Server(conn, config)
 		if server.HandshakeContext(t.Context()) == nil {
-			_, _ = server.Read(make([]byte, 1)) // until the client closes
+			_, _ = server.Read(make([]byte, 1)) // wait until the client closes
 		}
 	})
 }
 
-// listen calls handle for each connection, which is closed afterwards, or at the end of the test.
+// listen calls handle for each connection. It closes the connection afterwards, or at the end of the test.
 func listen(t testing.TB, address string, handle func(net.Conn)) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", address)
@@ -192,7 +192,7 @@ func listen(t testing.TB, address string, handle func(net.Conn)) string {
 
 const anyPort = "127.0.0.1:0"
 
-// check checks once, and names the reason as the engine would.
+// check makes one check, and derives the reason as the health checks do.
 func check(t testing.TB, probe *certprobe.Probe) (probes.Result, probes.Reason) {
 	t.Helper()
 	require.NoError(t, probe.Validate())
@@ -206,7 +206,7 @@ func check(t testing.TB, probe *certprobe.Probe) (probes.Result, probes.Reason) 
 	return result, reason.Of(result.Err)
 }
 
-// until are the details for certificates that expire then.
+// until returns the details of certificates that expire at notAfter.
 func until(notAfter time.Time) []slog.Attr {
 	return []slog.Attr{
 		slog.Int64("not_after", notAfter.Unix()), slog.String("expires", notAfter.UTC().Format("2006-01-02")),

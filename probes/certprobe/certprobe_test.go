@@ -19,14 +19,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A judgement is about a chain, whatever shows it.
+// A judgement is a test case for a chain of certificates, which a server, a file or a configuration may show.
 type judgement struct {
 	chain  tls.Certificate
-	end    time.Time // the expiry that decides
+	end    time.Time // the first expiry, which determines the result
 	roots  *x509.CertPool
 	name   string
 	reason probes.Reason
-	text   string // in the error
+	text   string // part of the error
 }
 
 func judgements(t *testing.T) map[string]judgement {
@@ -114,8 +114,8 @@ func TestJudgements(t *testing.T) {
 	}
 }
 
-// Without authorities of its own, a probe of a server asks the system's. A certificate of a public authority
-// says where that of its issuer is.
+// Without RootCAs, a probe of a server trusts the system's authorities. A certificate of a public authority
+// contains the address of its issuer's certificate.
 func TestTheSystemsAuthorities(t *testing.T) {
 	root := newAuthority(t, "Root")
 	issuer := root.intermediate(t, "Issuer")
@@ -140,7 +140,7 @@ func TestTheSystemsAuthorities(t *testing.T) {
 	}
 }
 
-// A certificate that is for clients alone is none for a server.
+// A certificate that is only for clients is not valid for a server.
 func TestUsage(t *testing.T) {
 	root := newAuthority(t, "Root")
 	chain := root.issue(t, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }).with()
@@ -151,7 +151,7 @@ func TestUsage(t *testing.T) {
 	assert.Empty(t, reason)
 }
 
-// Of two chains to trusted authorities the one that lasts longer decides.
+// If two chains lead to trusted authorities, the one that lasts longer counts.
 func TestCrossSigned(t *testing.T) {
 	oldRoot, newRoot := newAuthority(t, "Old root", valid(-400*day, 5*day)), newAuthority(t, "New root", valid(-day, 900*day))
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -166,12 +166,12 @@ func TestCrossSigned(t *testing.T) {
 		holds(t, certprobe.Server(address, certprobe.RootCAs(poolOf(oldRoot))))
 }
 
-// The times are exact, and warn by the share of a certificate's lifetime that is left.
+// The warning begins at the exact time, which depends on the certificate's lifetime.
 func TestWarnBefore(t *testing.T) {
 	tests := map[string]struct {
 		lifetime time.Duration
 		opts     []certprobe.Option
-		warning  time.Duration // before the end; 0: never
+		warning  time.Duration // time before the end; 0: never
 	}{
 		"a year":         {365 * day, nil, 21 * day},
 		"90 days":        {90 * day, nil, 21 * day},
@@ -205,7 +205,7 @@ func TestWarnBefore(t *testing.T) {
 	}
 }
 
-// An error's text names a certificate as well as it can, and not at any length.
+// An error's text has a name of the certificate, but not a long one.
 func TestTheTextNamesTheCertificate(t *testing.T) {
 	tests := map[string]change{
 		`the certificate "orders" expired`:                                 func(*x509.Certificate) {},

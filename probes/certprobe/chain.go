@@ -12,7 +12,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// verifyChain returns the certificates whose times decide, and the problem of the chain apart from the times.
+// verifyChain verifies the chain. It returns the certificates whose times count, and a problem of the chain
+// itself, such as an unknown authority. It returns no problem of the times, which judgeTimes finds.
 func (p *Probe) verifyChain(shown []*x509.Certificate, now time.Time) ([]*x509.Certificate, []problem) {
 	if !p.verify {
 		return shown, nil
@@ -23,12 +24,12 @@ func (p *Probe) verifyChain(shown []*x509.Certificate, now time.Time) ([]*x509.C
 	}
 	deciding := path(shown)
 	if expired := expiredOf(err); expired != nil && !slices.ContainsFunc(deciding, expired.Equal) {
-		deciding = append(deciding, expired) // an authority, which the server need not show
+		deciding = append(deciding, expired) // for example an authority, which the server need not show
 	}
-	if !validAt(deciding, now) { // without the times, what is wrong with the chain?
+	if !validAt(deciding, now) { // verify the chain for a time at which all are valid, to find other problems
 		at := latestBeginning(deciding)
 		if !validAt(deciding, at) {
-			return deciding, nil // no time is good for all of them
+			return deciding, nil // there is no time at which all are valid
 		}
 		_, err = p.verifyAt(shown, at)
 	}
@@ -38,7 +39,7 @@ func (p *Probe) verifyChain(shown []*x509.Certificate, now time.Time) ([]*x509.C
 	return deciding, []problem{p.chainProblem(err, shown)}
 }
 
-// verifyAt returns the chains that are valid at this time.
+// verifyAt returns the chains that are valid at the time at.
 func (p *Probe) verifyAt(shown []*x509.Certificate, at time.Time) ([][]*x509.Certificate, error) {
 	intermediates := x509.NewCertPool()
 	for _, certificate := range shown[1:] {
@@ -49,7 +50,8 @@ func (p *Probe) verifyAt(shown []*x509.Certificate, at time.Time) ([][]*x509.Cer
 	})
 }
 
-// expiredOf returns the certificate that is not valid at the time of the verification, if err says so.
+// expiredOf returns the certificate that err reports as expired or not valid yet. It returns nil for any
+// other error.
 func expiredOf(err error) *x509.Certificate {
 	invalid, ok := errors.AsType[x509.CertificateInvalidError](err)
 	if !ok || invalid.Reason != x509.Expired {
@@ -58,7 +60,7 @@ func expiredOf(err error) *x509.Certificate {
 	return invalid.Cert
 }
 
-// chainProblem names why a chain is refused.
+// chainProblem returns the problem of a chain that Verify has refused with err.
 func (p *Probe) chainProblem(err error, shown []*x509.Certificate) problem {
 	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
 	_, none := errors.AsType[x509.SystemRootsError](err)
@@ -78,22 +80,22 @@ func (p *Probe) chainProblem(err error, shown []*x509.Certificate) problem {
 		describe(last), last.Issuer.String(), err)}
 }
 
-// lacksIssuer reports whether a server whose own certificate is of an unknown issuer should have shown that
-// one. An authority could have issued it directly. But public authorities don't, and they write the address
-// of the issuer's certificate into each certificate. If RootCAs names the authorities, the issuer must be one
-// of them.
+// lacksIssuer reports whether a server that does not show the issuer of its certificate should show it. An
+// unknown root authority could have issued the certificate directly, and need not be shown. But public
+// authorities don't do this, and they write the address of the issuer's certificate into each certificate. If
+// RootCAs names the authorities, a direct issuer would be one of them.
 func (p *Probe) lacksIssuer(shown []*x509.Certificate, err error) bool {
 	if len(shown) > 1 || len(shown[0].IssuingCertificateURL) > 0 {
 		return true
 	}
-	// An authority may have the issuer's name, and another key. The error has nothing but a text that says so.
+	// A known authority may have the issuer's name but another key. Only the text of the error shows this case.
 	return p.roots != nil && !strings.Contains(err.Error(), "candidate authority")
 }
 
-// maxPath is how many of the shown certificates path looks at, which bounds how many signatures it verifies.
+// maxPath is how many of the shown certificates path uses. It bounds how many signatures path verifies.
 const maxPath = 32
 
-// path returns the leaf, its issuer, the issuer of that, and so on, as far as they are shown.
+// path returns the leaf, its issuer, the issuer's issuer, and so on, as far as they are shown.
 func path(shown []*x509.Certificate) []*x509.Certificate {
 	found, rest := shown[:1:1], slices.Clone(shown[1:min(len(shown), maxPath)])
 	for {
@@ -109,10 +111,11 @@ func path(shown []*x509.Certificate) []*x509.Certificate {
 	}
 }
 
-// isSelfIssued reports whether c is an authority's own certificate, or a self-signed one.
+// isSelfIssued reports whether c names itself as its issuer. Certificates of root authorities and self-signed
+// certificates do.
 func isSelfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }
 
-// longestLasting returns the chain that expires last.
+// longestLasting returns the chain whose first expiry is the latest.
 func longestLasting(chains [][]*x509.Certificate) []*x509.Certificate {
 	return slices.MaxFunc(chains, func(a, b []*x509.Certificate) int {
 		return earliestEnd(a).Compare(earliestEnd(b))

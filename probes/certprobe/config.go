@@ -26,11 +26,11 @@ func validConfig(config *tls.Config, name string) error {
 	return nil
 }
 
-// configured is the certificates of a configuration.
+// configured shows the certificates of a tls.Config.
 type configured struct {
 	config *tls.Config
-	name   string        // that a client asks for
-	slot   chan struct{} // has a value while the configuration's functions may run
+	name   string        // that a client requests
+	slot   chan struct{} // has a value as long as functions of config may run
 }
 
 func newConfigured(config *tls.Config, name string) *configured {
@@ -59,7 +59,7 @@ func (c *configured) show(ctx context.Context) ([][]*x509.Certificate, error) {
 	select {
 	case cause := <-served:
 		if cause != nil && !isAlert(cause) {
-			err = failed(cause) // the client has seen only an alert of it
+			err = failed(cause) // the client's error is only an alert that the server sent because of cause
 		}
 	case <-ctx.Done():
 		err = fmt.Errorf("a function of the tls.Config has not returned: %w", ctx.Err())
@@ -67,7 +67,7 @@ func (c *configured) show(ctx context.Context) ([][]*x509.Certificate, error) {
 	return nil, err
 }
 
-// isAlert reports whether err is an alert from the other side of a connection.
+// isAlert reports whether err is an alert that the other side of the connection sent.
 func isAlert(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "remote error"
@@ -75,7 +75,8 @@ func isAlert(err error) bool {
 
 var errExited = errors.New("a function of the tls.Config called runtime.Goexit")
 
-// serve is the server of a handshake. It runs the configuration's functions, which may panic, or not return.
+// serve makes the server's side of a handshake. It runs the configuration's functions, which may panic or
+// never return.
 func (c *configured) serve(ctx context.Context, conn net.Conn, served chan<- error) {
 	err := errExited
 	defer func() { <-c.slot }()

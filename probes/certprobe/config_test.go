@@ -21,7 +21,7 @@ import (
 // gets is the type of GetCertificate.
 type gets func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
-// The configuration chooses as it does for a client.
+// The configuration chooses the certificate as it does for a client.
 func TestConfigChooses(t *testing.T) {
 	root := newAuthority(t, "Root")
 	orders := root.issue(t, named("orders.example"), valid(-day, 90*day))
@@ -81,7 +81,7 @@ func TestConfigChooses(t *testing.T) {
 	}
 }
 
-// A function gets what it gets from a client.
+// A function of the configuration gets the same ClientHelloInfo as from a client.
 func TestConfigsClient(t *testing.T) {
 	chain := issue(t, issued{}).with()
 	var calls int
@@ -141,7 +141,7 @@ func TestConfigFails(t *testing.T) {
 	}
 }
 
-// While a function hangs it is not called again, and a check ends with its context, or after 10 s.
+// A function that has not returned is not called again. The check ends with its context, or after 10 s.
 func TestConfigHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		chain := issue(t, issued{}).with()
@@ -174,7 +174,7 @@ func TestConfigHangs(t *testing.T) {
 	})
 }
 
-// A rotation in a GetCertificate shows with the next check.
+// The next check sees a new certificate of GetCertificate.
 func TestConfigRenews(t *testing.T) {
 	var chain tls.Certificate
 	probe := certprobe.Config(&tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &chain, nil }})

@@ -13,7 +13,7 @@ import (
 )
 
 func Example() {
-	server := httptest.NewTLSServer(nil) // its certificate is for example.com, until 2084
+	server := httptest.NewTLSServer(nil) // the server's certificate is for example.com, until 2084
 	defer server.Close()
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
@@ -29,12 +29,12 @@ func ExampleServer() {
 	certprobe.Server("10.0.0.7:5671", certprobe.ServerName("rabbit.internal"), certprobe.WarnBefore(7*24*time.Hour))
 }
 
-// The certificate of a service that ends TLS itself, from the files that it reads.
+// A service that ends TLS itself checks the certificate file that it reads.
 func ExampleFile() {
 	certprobe.File("/etc/tls/tls.crt")
 }
 
-// A file with its name and its chain.
+// The probe also verifies the name and the chain of the file's certificate.
 func ExampleRootCAs() {
 	authorities, err := os.ReadFile("/etc/tls/ca.crt")
 	if err != nil {
@@ -45,7 +45,7 @@ func ExampleRootCAs() {
 	certprobe.File("/etc/tls/tls.crt", certprobe.RootCAs(roots), certprobe.ServerName("orders.example.com"))
 }
 
-// What clients of the service are shown that ask for a name.
+// The probe checks the certificate that a client of the service gets if it requests this name.
 func ExampleConfig() {
 	config := &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		certificate, err := tls.LoadX509KeyPair("/etc/tls/tls.crt", "/etc/tls/tls.key")

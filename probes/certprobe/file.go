@@ -13,7 +13,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// validPath never quotes what may be a private key.
+// validPath returns an error for a path that can't be valid. The error does not quote a text that may be a
+// private key.
 func validPath(path string) error {
 	switch {
 	case path == "":
@@ -26,7 +27,7 @@ func validPath(path string) error {
 	return nil
 }
 
-// maxFile is how many bytes a file may have. The bundle of all public authorities has 220 KB.
+// maxFile is how many bytes a file may have. A bundle of all public authorities has 220 KB.
 const maxFile = 4 << 20
 
 func readFile(path string) ([][]*x509.Certificate, error) {
@@ -41,8 +42,8 @@ func readFile(path string) ([][]*x509.Certificate, error) {
 	return [][]*x509.Certificate{chain}, nil
 }
 
-// read refuses a file that is not a regular one, before it opens the file. To open a pipe would mean to wait
-// for a writer.
+// read returns the bytes of a file. It refuses a file that is not regular before it opens the file, because
+// opening a pipe would wait for a writer.
 func read(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -71,7 +72,7 @@ const (
 	beginning       = "-----BEGIN " + certificateType + "-----"
 )
 
-// parseFile returns the certificates of a text in PEM, or of bytes in DER.
+// parseFile returns the certificates of a file in PEM or DER.
 func parseFile(text []byte) ([]*x509.Certificate, error) {
 	blocks := bytes.Count(text, []byte(beginning))
 	if blocks == 0 {
@@ -90,7 +91,7 @@ func parseFile(text []byte) ([]*x509.Certificate, error) {
 			chain = append(chain, block.Bytes)
 		}
 	}
-	if len(chain) < blocks { // package pem skips what is malformed, and the end of what is being written
+	if len(chain) < blocks { // pem.Decode skips malformed blocks and an incomplete last block
 		return nil, fmt.Errorf("%d of %d certificates are not valid PEM", blocks-len(chain), blocks)
 	}
 	return parse(chain)

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// By default the times of all certificates are judged, and nothing else.
+// By default the probe checks only the times of all certificates.
 func TestFile(t *testing.T) {
 	root := newAuthority(t, "Root", valid(-400*day, 900*day))
 	issuer := root.intermediate(t, "Issuer", valid(-400*day, 50*day))
@@ -81,7 +81,7 @@ func TestFileIsOdd(t *testing.T) {
 	}
 }
 
-// A renewed file shows with the next check, whether it is written, renamed, or behind links as those of a
+// The next check sees a renewed file, whether it is overwritten, replaced, or behind changed links as in a
 // Kubernetes secret.
 func TestFileRenews(t *testing.T) {
 	dir := t.TempDir()

@@ -11,20 +11,20 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// problem is something that is wrong with a certificate.
+// problem is a fault of a certificate or of a chain.
 type problem struct {
 	reason probes.Reason
 	err    error
 }
 
-// order lists the problems, the worst first.
+// order lists the reasons of problems, the worst first.
 var order = []probes.Reason{
 	probes.ReasonCertificateExpired, probes.ReasonCertificateNotYetValid, probes.ReasonCertificateWrongName,
 	probes.ReasonIncompleteChain, probes.ReasonUnknownAuthority, probes.ReasonTLSError,
 	probes.ReasonCertificateExpiresSoon,
 }
 
-// judge returns the result for these chains.
+// judge returns the result for the chains at the time now.
 func (p *Probe) judge(chains [][]*x509.Certificate, now time.Time) probes.Result {
 	var problems []problem
 	var notAfter time.Time
@@ -43,7 +43,8 @@ func (p *Probe) judge(chains [][]*x509.Certificate, now time.Time) probes.Result
 	return result
 }
 
-// resultOf returns a result without details. The worst of the problems is its reason, and its error has all.
+// resultOf returns a result without details. Its reason is the worst of the problems, and its error contains
+// all of them.
 func resultOf(problems []problem) probes.Result {
 	if len(problems) == 0 {
 		return probes.Result{Status: probes.OK}
@@ -72,7 +73,7 @@ func (p *Probe) judgeName(leaf *x509.Certificate) []problem {
 	return nil
 }
 
-// judgeTimes returns the problem of the times of certificates.
+// judgeTimes returns a problem for each certificate that has expired, is not valid yet or expires soon.
 func (p *Probe) judgeTimes(certificates []*x509.Certificate, now time.Time) (found []problem) {
 	for _, c := range certificates {
 		switch left := c.NotAfter.Sub(now); {
@@ -91,7 +92,7 @@ func (p *Probe) judgeTimes(certificates []*x509.Certificate, now time.Time) (fou
 	return found
 }
 
-// warningTime is how long before its expiry a certificate is a warning.
+// warningTime returns how long before the expiry of c the check becomes a warning.
 func (p *Probe) warningTime(c *x509.Certificate) time.Duration {
 	if p.warns {
 		return p.warnBefore
@@ -99,7 +100,7 @@ func (p *Probe) warningTime(c *x509.Certificate) time.Duration {
 	return min(21*24*time.Hour, c.NotAfter.Sub(c.NotBefore)/4)
 }
 
-// describe names a certificate in an error's text.
+// describe returns a name of the certificate for the text of an error.
 func describe(c *x509.Certificate) string {
 	name := c.Subject.CommonName
 	if name == "" && len(c.DNSNames) > 0 {
@@ -113,7 +114,7 @@ func describe(c *x509.Certificate) string {
 
 func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// days writes a duration, in days if it is long.
+// days formats d, in days if it is at least two days.
 func days(d time.Duration) string {
 	if d >= 48*time.Hour {
 		return fmt.Sprintf("%d days", d/(24*time.Hour))

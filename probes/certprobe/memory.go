@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// memoryConn is one end of a connection in memory. Unlike net.Pipe it has a buffer: with none, a client that
-// sends an alert and a server that is still sending would wait for each other.
+// memoryConn is one end of a connection in memory. Unlike net.Pipe it has a buffer. Without a buffer, a
+// client that sends an alert and a server that is still sending would wait for each other forever.
 type memoryConn struct {
 	in, out chan []byte
-	rest    []byte // of what was received
+	rest    []byte // received data that Read has not returned yet
 	closed  chan struct{}
 	close   func()
 }
 
-// newConns returns both ends. Closing one closes the other.
+// newConns returns both ends of a connection. Closing one end closes the other.
 func newConns() (client, server *memoryConn) {
-	// A handshake has fewer writes, so that none waits for a read.
+	// A handshake needs fewer than 64 writes, so no write waits for a read.
 	up, down := make(chan []byte, 64), make(chan []byte, 64)
 	closed := make(chan struct{})
 	closeBoth := sync.OnceFunc(func() { close(closed) })
@@ -26,7 +26,7 @@ func newConns() (client, server *memoryConn) {
 		&memoryConn{in: up, out: down, closed: closed, close: closeBoth}
 }
 
-// Read implements net.Conn. It returns the data that was written before the end, and then the end.
+// Read implements net.Conn. After Close it first returns the data that was written before, and then io.EOF.
 func (c *memoryConn) Read(b []byte) (int, error) {
 	if len(c.rest) == 0 {
 		select {
@@ -60,7 +60,8 @@ func (c *memoryConn) Close() error {
 	return nil
 }
 
-// loopback is both addresses, of the type that functions of a tls.Config may expect.
+// loopback is the address of both ends. It is a *net.TCPAddr, because functions of a tls.Config may expect
+// this type.
 var loopback = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}
 
 // LocalAddr implements net.Conn.
@@ -69,11 +70,12 @@ func (c *memoryConn) LocalAddr() net.Addr { return loopback }
 // RemoteAddr implements net.Conn.
 func (c *memoryConn) RemoteAddr() net.Addr { return loopback }
 
-// SetDeadline implements net.Conn. The context of the handshake closes the connection instead.
+// SetDeadline implements net.Conn. It does nothing, because HandshakeContext closes the connection when its
+// context ends.
 func (c *memoryConn) SetDeadline(time.Time) error { return nil }
 
-// SetReadDeadline implements net.Conn.
+// SetReadDeadline implements net.Conn, and does nothing, like SetDeadline.
 func (c *memoryConn) SetReadDeadline(time.Time) error { return nil }
 
-// SetWriteDeadline implements net.Conn.
+// SetWriteDeadline implements net.Conn, and does nothing, like SetDeadline.
 func (c *memoryConn) SetWriteDeadline(time.Time) error { return nil }

@@ -13,9 +13,9 @@ import (
 type Option func(*Probe) error
 
 // WarnBefore sets how long before the expiry of a certificate the check becomes a warning. The default is 21
-// days, but at most a quarter of the time that the certificate is valid for, so that one of 90 days warns
-// after 69 days and one of a day after 18 hours: a certificate that is renewed in time should never warn. A
-// duration that is set is used as it is. Zero turns the warning off. A negative duration, a positive one
+// days, but at most a quarter of the certificate's lifetime. So a certificate of 90 days warns after 69 days,
+// and one of a day after 18 hours. A certificate that is renewed in time should never warn. The quarter does
+// not limit a duration that WarnBefore sets. Zero turns the warning off. A negative duration, a positive one
 // under 1 ms and one over a year are errors at construction of the health checks. The last use wins.
 func WarnBefore(d time.Duration) Option {
 	return func(p *Probe) error {
@@ -35,9 +35,10 @@ func WarnBefore(d time.Duration) Option {
 }
 
 // ServerName sets the name that the certificate must have. With Server and Config, the probe also requests
-// the certificate of this name (SNI). It must be a host name or an IP address, without a port. The default is
-// the host of the address of Server, and no name for File and Config. Another name is an error at
-// construction of the health checks. The last use wins. For a server with several names use several checks.
+// the certificate of this name (SNI). The name must be a host name or an IP address, without a port. The
+// default is the host of the address for Server, and no name for File and Config. An invalid name is an error
+// at construction of the health checks. The last use wins. For a server with several names use several
+// checks.
 func ServerName(name string) Option {
 	return func(p *Probe) error {
 		if !validHost(name) {
@@ -49,10 +50,10 @@ func ServerName(name string) Option {
 	}
 }
 
-// RootCAs sets the authorities, up to one of which the chain must lead. The default is the system's for
-// Server. File and Config verify the chain only with this option: for the system's authorities, give what
-// x509.SystemCertPool returns. A nil pool is an error at construction of the health checks. The last use
-// wins.
+// RootCAs sets the authorities that the chain must lead to. The default for Server is the system's
+// authorities. File and Config verify the chain only with this option. To verify their chain against the
+// system's authorities, use the result of x509.SystemCertPool. A nil pool is an error at construction of the
+// health checks. The last use wins.
 func RootCAs(pool *x509.CertPool) Option {
 	return func(p *Probe) error {
 		if pool == nil {

@@ -10,10 +10,10 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// server is a TLS server.
+// server is the address of a TLS server.
 type server struct {
 	address string
-	name    string // that it is asked for
+	name    string // that the probe requests (SNI)
 }
 
 func (s *server) show(ctx context.Context) ([][]*x509.Certificate, error) {
@@ -23,7 +23,7 @@ func (s *server) show(ctx context.Context) ([][]*x509.Certificate, error) {
 		return nil, err
 	}
 	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // the alert at the end may block
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // ends client.Close, whose alert may block
 	chain, client, err := handshake(ctx, conn, s.name)
 	if err != nil {
 		return nil, err
@@ -32,14 +32,14 @@ func (s *server) show(ctx context.Context) ([][]*x509.Certificate, error) {
 	return [][]*x509.Certificate{chain}, nil
 }
 
-// handshake returns the certificates that a server shows over conn. A later failure does not concern these
-// certificates: for example, the server wants a certificate of the client. Package crypto/tls bounds how much
-// it reads.
+// handshake returns the certificates that a server shows over conn. It ignores a failure after the server has
+// shown them, for example because the server requires a client certificate. It sets no limit on their size,
+// because package crypto/tls bounds how much it reads.
 func handshake(ctx context.Context, conn net.Conn, name string) ([]*x509.Certificate, *tls.Conn, error) {
 	var shown []*x509.Certificate
 	client := tls.Client(conn, &tls.Config{
 		ServerName:         name,
-		InsecureSkipVerify: true, // judge verifies it, and names what is wrong
+		InsecureSkipVerify: true, // judge verifies the certificates, and finds what is wrong
 		VerifyConnection: func(state tls.ConnectionState) error {
 			shown = state.PeerCertificates
 			return nil
@@ -52,7 +52,8 @@ func handshake(ctx context.Context, conn net.Conn, name string) ([]*x509.Certifi
 	return nil, client, failed(err)
 }
 
-// failed names the reason of a handshake's error. Some errors of package crypto/tls have nothing but a text.
+// failed returns err with ReasonTLSError if it has no other reason. Some errors of package crypto/tls are
+// only a text, from which no reason can be found.
 func failed(err error) error {
 	if reason.Of(err) == probes.ReasonFailed {
 		return probes.Fail(probes.ReasonTLSError, err)

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A server that wants a certificate of the client shows its own first.
+// A server that requires a client certificate shows its own certificate first.
 func TestServerWantsAClientCertificate(t *testing.T) {
 	root := newAuthority(t, "Root")
 	leaf := root.issue(t)
@@ -30,7 +30,7 @@ func TestServerWantsAClientCertificate(t *testing.T) {
 	}
 }
 
-// A renewed certificate shows with the next check, also over TLS with tickets.
+// The next check sees a renewed certificate, even if the server uses session tickets.
 func TestServerRenews(t *testing.T) {
 	root := newAuthority(t, "Root")
 	var shown atomic.Pointer[tls.Certificate]
@@ -46,7 +46,7 @@ func TestServerRenews(t *testing.T) {
 	}
 }
 
-// The name that is asked for is the host, or ServerName, and an address is asked for by no name.
+// The probe requests the name of the host, or of ServerName. It requests no name for an IP address.
 func TestServerName(t *testing.T) {
 	root := newAuthority(t, "Root")
 	leaf := root.issue(t, named("localhost", "orders.example"))
@@ -95,31 +95,31 @@ func TestServerOverIPv6(t *testing.T) {
 	judgement{end: leaf.NotAfter}.holds(t, certprobe.Server("[::1%lo]:"+port, certprobe.RootCAs(poolOf(root))))
 }
 
-// record is one of TLS.
+// record returns a TLS record.
 func record(kind byte, body []byte) []byte {
 	return append(binary.BigEndian.AppendUint16([]byte{kind, 3, 3}, uint16(len(body))), body...)
 }
 
-// forever writes a text over and over.
+// forever returns a function that writes a text again and again.
 func forever(text []byte, pause time.Duration) func(net.Conn) {
 	return func(conn net.Conn) {
 		for {
 			if _, err := conn.Write(text); err != nil {
 				return
 			}
-			time.Sleep(pause) // the pace of a slow server, for which nothing waits
+			time.Sleep(pause) // the pace of a slow server; the test does not depend on it
 		}
 	}
 }
 
-// A server of another kind, or a broken one, ends a check by a reason, and costs neither time nor memory.
+// If a server is of another kind or broken, the check ends with a reason, and costs little time and memory.
 func TestServerIsOdd(t *testing.T) {
 	alert := func(level, word byte) []byte { return record(21, []byte{level, word}) }
 	hello := []byte{2, 0xff, 0xff, 0xff} // a ServerHello of 16 MB
 	tests := map[string]struct {
 		handle  func(net.Conn)
 		want    probes.Reason
-		endless bool // the check's context ends it
+		endless bool // only the check's context ends the check
 	}{
 		"closes at once":         {func(net.Conn) {}, "connection_lost", false},
 		"HTTP":                   {say("HTTP/1.1 400 Bad Request\r\n\r\n"), "tls_error", false},
@@ -135,7 +135,7 @@ func TestServerIsOdd(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			address := listen(t, anyPort, func(conn net.Conn) {
-				_, _ = conn.Read(make([]byte, 1<<12)) // the client's hello
+				_, _ = conn.Read(make([]byte, 1<<12)) // the ClientHello
 				test.handle(conn)
 			})
 			probe := certprobe.Server(address)
@@ -185,7 +185,7 @@ func TestServerHangsAfterItsCertificate(t *testing.T) {
 	assert.Equal(t, until(leaf.NotAfter), result.Details)
 }
 
-// deaf is a connection that passes on the client's hello alone, and calls then when the client goes on.
+// deaf is a connection that sends only the ClientHello. It calls then when the client sends more.
 type deaf struct {
 	net.Conn
 	then    func()

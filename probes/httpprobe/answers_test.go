@@ -20,15 +20,16 @@ import (
 	"go.uber.org/goleak"
 )
 
-// An answer is what rawServer does with the connection after a request.
+// An answer is what rawServer sends on a connection after a request.
 type answer func(conn net.Conn)
 
-// say writes a text, in which \n is a line's end of HTTP, and leaves the connection open.
+// say returns an answer that writes a text and leaves the connection open. A \n in the text is written as an
+// HTTP line end.
 func say(text string) answer {
 	return func(conn net.Conn) { io.WriteString(conn, strings.ReplaceAll(text, "\n", "\r\n")) }
 }
 
-// hangUp writes a text and closes the connection.
+// hangUp returns an answer that writes a text and closes the connection.
 func hangUp(text string) answer {
 	return func(conn net.Conn) {
 		say(text)(conn)
@@ -36,7 +37,8 @@ func hangUp(text string) answer {
 	}
 }
 
-// repeat writes a text, and then another one over and over, until the client has closed the connection.
+// repeat returns an answer that writes a text, and then writes more again and again until the client has
+// closed the connection.
 func repeat(text, more string, pause time.Duration) answer {
 	return func(conn net.Conn) {
 		say(text)(conn)
@@ -44,16 +46,16 @@ func repeat(text, more string, pause time.Duration) answer {
 			if _, err := io.WriteString(conn, strings.ReplaceAll(more, "\n", "\r\n")); err != nil {
 				return
 			}
-			time.Sleep(pause) // the pace of a slow server, for which nothing waits
+			time.Sleep(pause) // the pace of a slow server; the test does not depend on it
 		}
 	}
 }
 
-// rawServer gives the same answer to each request, until it is told another one.
+// rawServer gives the same answer to each request until a test sets another one.
 type rawServer struct {
 	net.Listener
 	answer      atomic.Pointer[answer]
-	accepted    atomic.Int64 // connections
+	accepted    atomic.Int64 // number of connections
 	connections sync.WaitGroup
 }
 
@@ -111,15 +113,15 @@ const (
 	upgrade     = "HTTP/1.1 101 Switching Protocols\nConnection: Upgrade\nUpgrade: websocket\n\n"
 )
 
-// kilobyte is a part of a body, or a header.
+// kilobyte is used in bodies and in headers.
 var kilobyte = strings.Repeat("x", 1000)
 
-// An oddAnswer is legal, or nearly so, and unexpected.
+// An oddAnswer is an unusual answer that is legal, or nearly so.
 type oddAnswer struct {
 	answer  answer
-	endless bool // it never ends: the check's context does
+	endless bool // only the check's context ends the check
 	want    probes.Reason
-	code    int // 0: no answer has come
+	code    int // status code; 0: no answer has arrived
 }
 
 var answers = map[string]oddAnswer{
@@ -169,11 +171,11 @@ var answers = map[string]oddAnswer{
 	"another protocol":            {say("SSH-2.0-OpenSSH_9.2\n"), false, "misconfigured", 0},
 }
 
-// Whatever a server answers, a check ends with its context at the latest, says what it found, leaves neither
-// a goroutine nor a connection, and is green again with the next good answer.
+// With any answer, a check ends with its context at the latest, has the right reason, and leaves neither a
+// goroutine nor a connection. It is ok again with the next good answer.
 func TestAnswers(t *testing.T) {
 	old := log.Writer()
-	log.SetOutput(io.Discard) // net/http logs what follows an answer
+	log.SetOutput(io.Discard) // net/http logs bytes that follow an answer
 	defer log.SetOutput(old)
 	for name, test := range answers {
 		t.Run(name, func(t *testing.T) {
@@ -208,7 +210,7 @@ func testAnswer(t *testing.T, test oddAnswer, closeIdle func(), opts ...httpprob
 
 	well := say(good)
 	server.answer.Store(&well)
-	assert.Eventually(t, func() bool { // what followed an answer may spoil the next one, once
+	assert.Eventually(t, func() bool { // bytes that followed an answer may make the next check fail once
 		result, _ = run(t, probe, enough)
 		return result.Status == probes.OK
 	}, enough, time.Millisecond)
@@ -232,7 +234,7 @@ func TestAnswersAreNamed(t *testing.T) {
 	}
 }
 
-// A connection that becomes idle after Close is closed all the same.
+// A connection that becomes idle after Close is closed too.
 func TestCloseDuringCheck(t *testing.T) {
 	asked, closed := make(chan struct{}), make(chan struct{})
 	server := newRawServer(t, func(conn net.Conn) {
@@ -245,7 +247,7 @@ func TestCloseDuringCheck(t *testing.T) {
 	go func() { done <- probe.Check(t.Context()) }()
 	<-asked
 	assert.NoError(t, probe.Close())
-	// Another probe's check makes the client of them all keep connections again.
+	// After a check of another probe, the shared client keeps connections again.
 	other := newProbe(t, newServer(t, func(http.ResponseWriter, *http.Request) {}).URL)
 	assert.Equal(t, probes.OK, other.Check(t.Context()).Status)
 	close(closed)

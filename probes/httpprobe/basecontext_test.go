@@ -16,7 +16,7 @@ type (
 	spanKey   struct{}
 )
 
-// tenantTransport panics, as hooks do, where the tenant is missing.
+// tenantTransport panics if the context has no tenant, as hooks of applications do.
 type tenantTransport struct{ got context.Context }
 
 func (tr *tenantTransport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -30,7 +30,7 @@ func TestBaseContext(t *testing.T) {
 	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	base, cancel := context.WithTimeoutCause(t.Context(), time.Hour, context.DeadlineExceeded)
 	base = context.WithValue(context.WithValue(base, tenantKey{}, "health"), spanKey{}, "base")
-	cancel() // it does not count
+	cancel() // the cancellation has no effect
 	transport := new(tenantTransport)
 	probe := newProbe(t, server.URL, httpprobe.BaseContext(t.Context()), httpprobe.BaseContext(base),
 		httpprobe.Client(&http.Client{Transport: transport}))

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// sharedClient has limits that also hold for a context without a deadline. It speaks only HTTP/1.1, which
-// gives up a connection when a request on it times out. HTTP/2 would send the next request over the same
-// connection, even if it is dead.
+// sharedClient has time limits that also apply if a check's context has no deadline. It speaks only HTTP/1.1,
+// because HTTP/1.1 closes a connection when a request on it times out. HTTP/2 would send the next request
+// over the same connection, even if the connection is dead.
 var sharedClient = newClient(nil)
 
 func newClient(config *tls.Config) *http.Client {
@@ -24,7 +24,7 @@ func newClient(config *tls.Config) *http.Client {
 			MaxIdleConnsPerHost:    2,
 			IdleConnTimeout:        90 * time.Second,
 			MaxResponseHeaderBytes: 64 << 10,
-			DisableCompression:     true, // the body is short, or discarded
+			DisableCompression:     true, // the probe discards the body, or reads only 4 KB of it
 			Protocols:              http1(),
 		},
 	})
@@ -36,7 +36,7 @@ func http1() *http.Protocols {
 	return &protocols
 }
 
-// withoutRedirects returns a copy of client that returns a redirect as the response.
+// withoutRedirects returns a copy of client that does not follow redirects but returns their responses.
 func withoutRedirects(client http.Client) *http.Client {
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &client

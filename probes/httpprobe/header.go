@@ -2,7 +2,7 @@ package httpprobe
 
 import "strings"
 
-// isToken reports whether s is a field name, as in RFC 9110, section 5.6.2.
+// isToken reports whether s is a valid field name as in RFC 9110, section 5.6.2.
 func isToken(s string) bool {
 	for i := range len(s) {
 		c := s[i]
@@ -14,7 +14,7 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// isFieldValue reports whether net/http accepts s as a header value, as in RFC 9110, section 5.5.
+// isFieldValue reports whether net/http accepts s as a header value as in RFC 9110, section 5.5.
 func isFieldValue(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {

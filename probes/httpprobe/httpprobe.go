@@ -2,22 +2,22 @@
 //
 //	echohealth.WithCheck("billing", httpprobe.New("https://billing.internal/healthz"))
 //
-// A status of 2xx is OK. Any other status is an error. The option Expect judges by the status and the body
-// instead. The probe does not follow redirects, because their target, often a login page, says nothing about
-// the dependency. So a check proves that this URL is served, and no more. Choose the dependency's liveness,
-// or an endpoint that your service needs. With the dependency's own readiness, the outages of its
-// dependencies become yours.
+// A status of 2xx is OK. Any other status is an error. With the option Expect a function judges the status
+// and the body instead. The probe does not follow redirects, because their target, often a login page, shows
+// nothing about the dependency. So a check proves only that this URL is served. Choose the dependency's
+// liveness, or an endpoint that your service needs. If you choose the dependency's readiness, your service
+// also fails when a dependency of that dependency fails.
 //
 // A check costs one request on a connection that is kept from check to check. The probe reads up to 4 KB of
 // the body and, without Expect, discards them. A longer body costs a new connection for each check. A body
 // that neither ends nor reaches 4 KB before the check's context ends is a timeout. Interim responses (100,
-// 102, 103) are skipped. A response 101 is an error with ReasonMisconfigured: the URL belongs to another
-// protocol, such as WebSocket.
+// 102, 103) are skipped. A response 101 is an error with ReasonMisconfigured, because the URL belongs to
+// another protocol, such as WebSocket.
 //
-// An answer in another protocol is an error with ReasonMisconfigured. The servers of PostgreSQL and Redis
-// hang up on an HTTP request without an answer. Until the URL has answered once, the probe therefore asks a
-// server that does so, over another connection, whether it is one of these. With the option Client it does
-// not ask, and such a server is ReasonConnectionLost.
+// An answer in another protocol is an error with ReasonMisconfigured. A PostgreSQL or Redis server closes the
+// connection of an HTTP request without an answer. If a server does this and the URL has never answered
+// before, the probe makes another connection and asks the server in these two protocols. With the option
+// Client it does not ask, and the check is an error with ReasonConnectionLost.
 //
 // The detail status_code is the status of the response.
 package httpprobe
@@ -41,16 +41,16 @@ import (
 type Probe struct {
 	url      *url.URL
 	method   string
-	host     string // empty: that of the URL
+	host     string // empty: the host of the URL
 	header   http.Header
 	expect   func(status int, body []byte) error // nil: 2xx is OK
 	tls      *tls.Config
 	client   *http.Client
-	given    bool            // client is that of the option Client
-	base     context.Context // source of values for each request; nil without BaseContext
+	given    bool            // client is from the option Client
+	base     context.Context // its values are visible in each request's context; nil without BaseContext
 	invalid  error
 	closed   atomic.Bool
-	answered atomic.Bool // by HTTP, once
+	answered atomic.Bool // the URL has answered by HTTP at least once
 }
 
 // New returns a probe of rawURL, which must be absolute, with the scheme http or https and a host. The probe
@@ -91,9 +91,9 @@ func (p *Probe) combine() error {
 // Validate returns the errors of the arguments of New and of its options, with passwords masked.
 func (p *Probe) Validate() error { return p.invalid }
 
-// Close closes the idle connections of the probe's client. If all probes share that client, the others open
-// them again when they need to. Close does not touch the client of the option Client. It always returns nil.
-// A later check is Error with ReasonClientClosed.
+// Close closes the idle connections of the probe's client. If other probes share that client, they connect
+// again when they need to. Close does not touch the client of the option Client. It always returns nil. A
+// later check is Error with ReasonClientClosed.
 func (p *Probe) Close() error {
 	p.closed.Store(true)
 	if !p.given {
@@ -102,11 +102,12 @@ func (p *Probe) Close() error {
 	return nil
 }
 
-// bodyLimit is how many bytes of a body are read, for Expect, and so that its connection can be reused.
+// bodyLimit is how many bytes of a body the probe reads. It reads them for Expect, and to reuse the
+// connection.
 const bodyLimit = 4 << 10
 
-// Check sends the request. It returns when ctx ends at the latest, unless the client of the option Client
-// ignores its context.
+// Check sends the request. It returns when ctx ends at the latest, unless the application has set a Client
+// that ignores its context.
 func (p *Probe) Check(ctx context.Context) probes.Result {
 	if p.invalid != nil {
 		return probes.Result{Status: probes.Error, Reason: probes.ReasonMisconfigured, Err: p.invalid}
@@ -126,10 +127,10 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	return result
 }
 
-// judge reads the necessary part of a response, and returns an error if the response is not OK.
+// judge returns an error if the response is not OK. It reads at most bodyLimit bytes of the body.
 func (p *Probe) judge(response *http.Response) error {
 	if response.StatusCode == http.StatusSwitchingProtocols {
-		// Its body is the connection, and the context does not end a read on it.
+		// The body must not be read: it is the connection itself, and the end of the context does not end the read.
 		return failed(response, ": the server changes to another protocol, for which it was not asked")
 	}
 	if p.expect != nil {
@@ -144,7 +145,7 @@ func (p *Probe) judge(response *http.Response) error {
 	case reasonFor(response.StatusCode) != "":
 		return failed(response, "")
 	case errors.Is(err, io.EOF):
-		return nil // the body is within the limit
+		return nil // the body is not longer than bodyLimit
 	}
 	return err
 }
@@ -155,8 +156,8 @@ func failed(response *http.Response, why string) error {
 	return probes.Fail(reasonFor(status), err)
 }
 
-// closeIfOvertaken closes the connection of a check that was in flight during Close. That connection has
-// become idle only after Close has closed the others.
+// closeIfOvertaken closes the idle connections again if Close was called during the check. The connection of
+// that check became idle only after Close had closed the others.
 func (p *Probe) closeIfOvertaken() {
 	if p.closed.Load() {
 		_ = p.Close()

@@ -37,7 +37,7 @@ func newServer(t testing.TB, handler http.HandlerFunc) *httptest.Server {
 	return server
 }
 
-// run checks once, for at most the given time, and names the reason as the engine would.
+// run makes one check within limit, and derives the reason as the health checks do.
 func run(t testing.TB, probe probes.Probe, limit time.Duration) (probes.Result, probes.Reason) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -46,7 +46,7 @@ func run(t testing.TB, probe probes.Probe, limit time.Duration) (probes.Result, 
 	return result, reason.Of(result.Err)
 }
 
-// enough is more than anything takes that is not meant to hang.
+// enough is more time than any check takes that is not meant to hang.
 const enough = 10 * time.Second
 
 func TestStatus(t *testing.T) {
@@ -203,11 +203,11 @@ func TestBodyIsCapped(t *testing.T) {
 	result, _ := run(t, newProbe(t, server.URL, httpprobe.Client(client)), enough)
 	assert.Equal(t, probes.OK, result.Status, "%v", result.Err)
 	assert.EqualValues(t, 4<<10, read.Load())
-	server.Close() // ends the handler, and waits for it
+	server.Close() // ends the handler and waits for its end
 	assert.Positive(t, sent.Load())
 }
 
-// counting counts how many bytes are read of bodies.
+// counting counts the bytes that are read from bodies.
 type counting struct{ read *atomic.Int64 }
 
 func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -15,12 +15,13 @@ import (
 // An Option configures a Probe. An invalid argument is an error at construction of the health checks.
 type Option func(*Probe) error
 
-// Expect sets a function that judges the response instead of the rule that a status of 2xx is OK. It alone
-// decides: nil is OK, whatever the status. An error of probes.Warn or probes.Fail sets the status and the
-// reason, and any other error makes the check an Error with the reason derived from it. body is the
-// beginning of the body, up to 4 KB of it. The function is called in the check's goroutine. It is not called
-// without a whole response, and not for the status 101. It must not put a secret into its error, which the
-// log shows. A nil function is an error at construction of the health checks. The last use wins.
+// Expect sets a function that judges the response, in place of the rule that only a status of 2xx is OK. If
+// the function returns nil, the check is OK, whatever the status. An error of probes.Warn or probes.Fail sets
+// the status and the reason. Any other error makes the check an Error with the reason derived from that
+// error. The argument body is the beginning of the body, up to 4 KB. The function is called in the check's
+// goroutine. It is not called if the response is incomplete or has the status 101. Its error must not contain
+// a secret, because the error is logged. A nil function is an error at construction of the health checks. The
+// last use wins.
 func Expect(judge func(status int, body []byte) error) Option {
 	return func(p *Probe) error {
 		if judge == nil {
@@ -31,10 +32,10 @@ func Expect(judge func(status int, body []byte) error) Option {
 	}
 }
 
-// Method sets the method of the request. It should be one that changes nothing at the dependency, which is
-// asked as often as the check runs. The request has no body. The response to HEAD has none either. The
-// default is GET. The method must consist of the letters A to Z and -, and must not be CONNECT. Another one
-// is an error at construction of the health checks. The last use wins.
+// Method sets the method of the request. The method should change nothing at the dependency, because each run
+// of the check sends it. The request has no body, and the response to HEAD has none. The default is GET. The
+// method must consist of the letters A to Z and -, and must not be CONNECT. Any other method is an error at
+// construction of the health checks. The last use wins.
 func Method(method string) Option {
 	return func(p *Probe) error {
 		rest := strings.Trim(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-")
@@ -47,10 +48,10 @@ func Method(method string) Option {
 	}
 }
 
-// Host sets the host of the request, for a server that is reached at another address than its name. It must
-// be a host, with or without a port. It does not change the name that a certificate must have: for that, see
-// the ServerName of TLSConfig. The default is the host of the URL. An invalid host is an error at
-// construction of the health checks. The last use wins.
+// Host sets the host of the request, if the address in the URL differs from the server's name. It must be a
+// host, with or without a port. It does not change the name that a certificate must have. The ServerName of
+// TLSConfig does that. The default is the host of the URL. An invalid host is an error at construction of the
+// health checks. The last use wins.
 func Host(host string) Option {
 	return func(p *Probe) error {
 		u, err := url.Parse("http://" + host)
@@ -63,10 +64,10 @@ func Host(host string) Option {
 	}
 }
 
-// BasicAuth sends a user and a password by basic authentication. They must not be URL-encoded, and replace
-// those in the URL. The user must not contain a colon. The user and the password must not contain control
-// characters, and must not both be empty. Other values are errors at construction of the health checks.
-// BasicAuth and BearerToken replace each other: the last use wins.
+// BasicAuth sends a user and a password by basic authentication. They must not be URL-encoded, and they
+// replace those in the URL. The user must not contain a colon. The user and the password must not contain
+// control characters, and must not both be empty. Other values are errors at construction of the health
+// checks. BasicAuth and BearerToken replace each other. The last use wins.
 func BasicAuth(user, password string) Option {
 	return func(p *Probe) error {
 		switch {
@@ -84,7 +85,7 @@ func BasicAuth(user, password string) Option {
 	}
 }
 
-// hidden returns a user for an error's text. A password may follow a colon in it.
+// hidden returns user for the text of an error, without the text after a colon, which may be a password.
 func hidden(user string) string {
 	name, _, found := strings.Cut(user, ":")
 	if found {
@@ -93,10 +94,10 @@ func hidden(user string) string {
 	return name
 }
 
-// BearerToken sends a token in the header Authorization. The token must not be empty, must not begin or end
-// with white space, must not contain a control character, and must not begin with the word Bearer, which is
-// added to it. Another token is an error at construction of the health checks. BasicAuth and BearerToken
-// replace each other: the last use wins.
+// BearerToken sends a token in the header Authorization, after the word Bearer. The token must not be empty,
+// must not begin or end with white space, must not contain a control character, and must not begin with the
+// word Bearer. An invalid token is an error at construction of the health checks. BasicAuth and BearerToken
+// replace each other. The last use wins.
 func BearerToken(token string) Option {
 	return func(p *Probe) error {
 		var rule string
@@ -118,9 +119,10 @@ func BearerToken(token string) Option {
 }
 
 // TLSConfig sets the TLS configuration, for example for a certificate authority, a client certificate or a
-// ServerName. The probe copies it, and has connections of its own then. The default is the system's
-// authorities and no client certificate. A nil configuration, a URL of the scheme http, and the option
-// Client beside it are errors at construction of the health checks. The last use wins.
+// ServerName. The probe copies the configuration, and then does not share its connections with other probes.
+// The default is the system's authorities and no client certificate. A nil configuration, a URL of the scheme
+// http, and a use together with the option Client are errors at construction of the health checks. The last
+// use wins.
 func TLSConfig(config *tls.Config) Option {
 	return func(p *Probe) error {
 		if config == nil {
@@ -136,7 +138,7 @@ func TLSConfig(config *tls.Config) Option {
 // last use wins.
 //
 // With every client the probe follows no redirect, reads at most 4 KB of the body, and gives the request the
-// context of the check. The client's transport decides on everything else: whether it heeds the context, how
+// context of the check. Everything else depends on the client's transport: whether it obeys the context, how
 // large a header it reads, whether it decompresses the body, and how many connections it keeps and for how
 // long.
 //
@@ -154,10 +156,10 @@ func Client(client *http.Client) Option {
 }
 
 // Header adds a header to the request, such as Authorization. Repeated use with the same key adds another
-// value. Header("Host", …) is the option Host. User-Agent replaces the default, "echohealth". The key must be
-// a token and none of Content-Length, Transfer-Encoding and Trailer, which package net/http sets itself, and
-// the value must not contain a control character. An invalid key or value, and a second Authorization, are
-// errors at construction of the health checks.
+// value. Header("Host", …) has the effect of the option Host. User-Agent replaces the default, "echohealth".
+// The key must be a token. It must not be Content-Length, Transfer-Encoding or Trailer, which package
+// net/http sets itself. The value must not contain a control character. An invalid key or value, and a second
+// Authorization, are errors at construction of the health checks.
 func Header(key, value string) Option {
 	return func(p *Probe) error {
 		if !isToken(key) {
@@ -179,10 +181,10 @@ func Header(key, value string) Option {
 	}
 }
 
-// BaseContext sets a context whose values are visible in the context of each request, for the hooks of the
-// client of the option Client, such as a transport that reads a tenant or a tracer. Values of the check's
-// own context come first. Only the values of ctx count, not its deadline or its cancellation. The default
-// has no values. A nil ctx is an error at construction of the health checks. The last use wins.
+// BaseContext sets a context whose values are visible in the context of each request. They are for a client
+// of the option Client, for example for a transport that reads a tenant or a tracer. Values of the check's
+// own context have precedence. The deadline and the cancellation of ctx have no effect. The default has no
+// values. A nil ctx is an error at construction of the health checks. The last use wins.
 func BaseContext(ctx context.Context) Option {
 	return func(p *Probe) error {
 		if ctx == nil {

@@ -23,7 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// notRed judges as a check of Elasticsearch would.
+// notRed judges the status of an Elasticsearch cluster.
 func notRed(status int, body []byte) error {
 	switch {
 	case status != http.StatusOK:
@@ -86,7 +86,7 @@ func TestExpectGetsTheBeginningOfTheBody(t *testing.T) {
 	}
 }
 
-// A panic of the function is the engine's business, and leaves no connection.
+// A panic in the function of Expect is left to the health checks, and leaves no connection behind.
 func TestExpectPanics(t *testing.T) {
 	server := newRawServer(t, say(good))
 	probe := newProbe(t, "http://"+server.Addr().String(), httpprobe.Expect(func(int, []byte) error { panic("a bug") }))
@@ -202,7 +202,7 @@ func TestTLSConfig(t *testing.T) {
 	require.NoError(t, probe.Close())
 }
 
-// proxied is a client of the application that asks over a proxy.
+// proxied returns the option Client with a client that uses a proxy.
 func proxied(t *testing.T, proxy string) httpprobe.Option {
 	t.Helper()
 	target, err := url.Parse(proxy)
@@ -224,11 +224,11 @@ func TestProxyThatRefuses(t *testing.T) {
 	}
 }
 
-// socks is a SOCKS proxy that answers each connection with the method and the reply given.
+// socks makes a SOCKS proxy that answers each connection with this method and this reply.
 func socks(t *testing.T, method, reply byte) string {
 	t.Helper()
 	server := newConnServer(t, func(conn net.Conn, r *bufio.Reader) {
-		_, _ = r.Discard(3) // version, 1, no authentication
+		_, _ = r.Discard(3) // the version, the number of methods, and the method "no authentication"
 		_, _ = conn.Write([]byte{5, method})
 		if method == 0 {
 			_, _ = r.Peek(7)
@@ -252,7 +252,7 @@ func TestSOCKSProxyThatRefuses(t *testing.T) {
 	}
 }
 
-// The client that all probes share has the proxy of the environment, which is read once in a process.
+// The shared client uses the proxy of the environment, which net/http reads once in a process.
 func TestProxyOfTheEnvironment(t *testing.T) {
 	if os.Getenv("HTTPPROBE_TARGET") != "" {
 		_, reason := run(t, newProbe(t, os.Getenv("HTTPPROBE_TARGET")), enough)
@@ -266,7 +266,7 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 		proxy := newServer(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) })
 		for _, scheme := range []string{"http", "https"} {
 			if code == 204 && scheme == "http" {
-				continue // it is the answer
+				continue // the proxy's 204 is the response itself, and so OK
 			}
 			child := exec.Command(os.Args[0], "-test.run=^TestProxyOfTheEnvironment$")
 			child.Env = append(os.Environ(), "HTTPPROBE_TARGET="+scheme+"://billing.invalid/",

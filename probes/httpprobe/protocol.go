@@ -17,10 +17,10 @@ import (
 // targetKey is the key of a request's target in its context.
 type targetKey struct{}
 
-// target is the server that a request without a proxy connects to.
+// target is the server of a request. A request through a proxy connects to another address.
 type target struct {
 	address string
-	start   string // the beginning of the server's first bytes; empty: that is checked by TLS
+	start   string // expected beginning of the server's first bytes; empty with TLS, which checks them
 }
 
 func newTarget(u *url.URL) target {
@@ -36,7 +36,8 @@ func newTarget(u *url.URL) target {
 
 var dialer = net.Dialer{Timeout: 5 * time.Second}
 
-// dial connects, and watches the first bytes from the server, but not those of a proxy.
+// dial connects to the address. If it is the server's own, not a proxy's, dial checks the first bytes from
+// it.
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := dialer.DialContext(ctx, network, address)
 	if to, ok := ctx.Value(targetKey{}).(target); ok && err == nil && to.address == address {
@@ -45,13 +46,13 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return conn, err
 }
 
-// watchedConn is a connection that fails if the first bytes from the server are not start. Package net/http
-// would wait for the end of a line, or log what comes before its request. Only one goroutine reads at a
-// time.
+// watchedConn is a connection that fails if the first bytes from the server are not start. Otherwise package
+// net/http would wait for the end of a line, or would log bytes that arrive before its request. watchedConn
+// needs no mutex, because only one goroutine reads at a time.
 type watchedConn struct {
 	net.Conn
-	start string // the expected bytes that have not come yet
-	some  bool   // bytes have come
+	start string // the expected bytes that have not arrived yet
+	some  bool   // bytes have arrived
 }
 
 // Read implements net.Conn.
@@ -73,7 +74,7 @@ func (c *watchedConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// noAnswerError is the end of a connection over which the server has sent nothing.
+// noAnswerError is the error of a connection that the server closed without sending anything.
 type noAnswerError struct {
 	server net.Addr
 	err    error
@@ -85,7 +86,8 @@ func (e *noAnswerError) Error() string {
 
 func (e *noAnswerError) Unwrap() error { return e.err }
 
-// silentProtocols are those of servers that hang up on an HTTP request without an answer.
+// silentProtocols are the protocols of servers that close the connection of an HTTP request without an
+// answer.
 var silentProtocols = []struct {
 	name     string
 	question string
@@ -96,10 +98,11 @@ var silentProtocols = []struct {
 	{"Redis's protocol", "PING\r\n", "+-", false},
 }
 
-// questionTimeout limits a question of otherProtocol. A server that hangs up on HTTP answers at once.
+// questionTimeout limits each connection of otherProtocol. A server of silentProtocols answers faster.
 const questionTimeout = 500 * time.Millisecond
 
-// otherProtocol asks a server which of silentProtocols it speaks. It is empty for none of them.
+// otherProtocol asks the server whether it speaks one of silentProtocols. It returns the name of the
+// protocol, or "" for none of them.
 func otherProtocol(ctx context.Context, server net.Addr) string {
 	for _, protocol := range silentProtocols {
 		answer := ask(ctx, server, protocol.question)
@@ -111,7 +114,7 @@ func otherProtocol(ctx context.Context, server net.Addr) string {
 	return ""
 }
 
-// ask returns the beginning of a server's answer, empty without one.
+// ask sends question to the server and returns the beginning of its answer, or "" if there is no answer.
 func ask(ctx context.Context, server net.Addr, question string) string {
 	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
 	defer cancel()

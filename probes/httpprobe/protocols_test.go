@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// newConnServer serves each connection by a function, and returns its address.
+// newConnServer makes a server that calls serve for each connection, and returns its address.
 func newConnServer(t *testing.T, serve func(conn net.Conn, r *bufio.Reader)) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -42,7 +42,8 @@ func newConnServer(t *testing.T, serve func(conn net.Conn, r *bufio.Reader)) str
 	return listener.Addr().String()
 }
 
-// greeter writes a text to each connection before it has read anything, as servers of other protocols do.
+// greeter makes a server that writes a text to each connection before it has read anything, as servers of
+// some protocols do.
 func greeter(t *testing.T, text string, hangsUp bool) string {
 	t.Helper()
 	return newConnServer(t, func(conn net.Conn, r *bufio.Reader) {
@@ -55,7 +56,7 @@ func greeter(t *testing.T, text string, hangsUp bool) string {
 
 func TestMain(m *testing.M) { testserver.Main(m) }
 
-// A port of another protocol is misconfigured, whether its server speaks first, answers, or hangs up.
+// A server of another protocol is misconfigured, whether it sends first, answers, or closes the connection.
 func TestOtherProtocols(t *testing.T) {
 	old := log.Writer()
 	log.SetOutput(io.Discard)
@@ -95,10 +96,10 @@ func TestOtherProtocols(t *testing.T) {
 	}
 }
 
-// To a client of the application such a server is known by net/http's errors.
+// With the option Client, the probe recognizes such a server by the errors of net/http.
 func TestOtherProtocolsToAClientGiven(t *testing.T) {
 	old := log.Writer()
-	log.SetOutput(io.Discard) // net/http logs what comes before its request
+	log.SetOutput(io.Discard) // net/http logs bytes that arrive before its request
 	defer log.SetOutput(old)
 	transport := new(http.Transport)
 	defer transport.CloseIdleConnections()
@@ -115,8 +116,8 @@ func TestOtherProtocolsToAClientGiven(t *testing.T) {
 	}
 }
 
-// A server that hangs up is not asked for its protocol once it has answered by HTTP, and one of an unknown
-// protocol is only known to hang up.
+// If the URL has answered by HTTP before, the probe does not ask a server that closes the connection for its
+// protocol. For a server of an unknown protocol, the reason is connection_lost.
 func TestAServerThatHangsUp(t *testing.T) {
 	silent := newRawServer(t, hangUp(""))
 	probe := newProbe(t, "http://"+silent.Addr().String())

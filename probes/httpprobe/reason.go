@@ -11,8 +11,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// explain returns the error of a request without the URL. If net/http gives the cause only in the error's
-// text, explain adds the reason.
+// explain returns the error of a request without the URL. If only the text of a net/http error has the cause,
+// explain adds the reason.
 func (p *Probe) explain(ctx context.Context, err error) error {
 	err = withoutURL(err)
 	if silent, ok := errors.AsType[*noAnswerError](err); ok && !p.answered.Load() {
@@ -29,21 +29,21 @@ func (p *Probe) explain(ctx context.Context, err error) error {
 	return err
 }
 
-// texts are errors of package net/http that have nothing but a text.
+// texts are the errors of package net/http that can be recognized only by their text.
 var texts = []struct {
 	text   string
 	whole  bool
 	reason probes.Reason
 }{
-	// A server of another protocol. The second has sent something before it was asked.
+	// The server speaks another protocol. In the second case it has sent bytes before the request.
 	{"malformed HTTP ", false, probes.ReasonMisconfigured},
 	{"readLoopPeekFailLocked: %!w(<nil>)", false, probes.ReasonMisconfigured},
 
-	// A proxy's answer to CONNECT, to the client of the option Client.
+	// With the option Client, a proxy has refused CONNECT with this status.
 	{http.StatusText(http.StatusProxyAuthRequired), true, probes.ReasonAuthenticationFailed},
 	{http.StatusText(http.StatusForbidden), true, probes.ReasonPermissionDenied},
 
-	// A SOCKS proxy's answer.
+	// A SOCKS proxy has refused the connection.
 	{"username/password authentication failed", false, probes.ReasonAuthenticationFailed},
 	{"no acceptable authentication methods", false, probes.ReasonAuthenticationFailed},
 	{"unknown error connection not allowed by ruleset", false, probes.ReasonPermissionDenied},
@@ -52,7 +52,7 @@ var texts = []struct {
 	{"unknown error network unreachable", false, probes.ReasonUnreachable},
 }
 
-// judgeProxy returns an error for a proxy's answer to CONNECT that is not 200.
+// judgeProxy returns an error if a proxy answers CONNECT with another status than 200.
 func judgeProxy(_ context.Context, _ *url.URL, _ *http.Request, response *http.Response) error {
 	if response.StatusCode == http.StatusOK {
 		return nil
@@ -65,7 +65,7 @@ func judgeProxy(_ context.Context, _ *url.URL, _ *http.Request, response *http.R
 		response.StatusCode, http.StatusText(response.StatusCode)))
 }
 
-// withoutURL removes the layer in which net/http quotes the URL, because its query may contain a token.
+// withoutURL removes the error in which net/http quotes the URL, because the URL's query may contain a token.
 func withoutURL(err error) error {
 	if urlError, ok := errors.AsType[*url.Error](err); ok {
 		return urlError.Err
@@ -73,8 +73,8 @@ func withoutURL(err error) error {
 	return err
 }
 
-// reasonFor returns an empty reason for 2xx. It does not interpret what a server says about itself by a 5xx:
-// the details contain the number.
+// reasonFor returns the reason for a status, or "" for 2xx. Most statuses of 5xx have ReasonFailed, because
+// the detail status_code contains the number.
 func reasonFor(status int) probes.Reason {
 	switch status {
 	case http.StatusUnauthorized, http.StatusProxyAuthRequired:

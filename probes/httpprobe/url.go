@@ -25,14 +25,14 @@ func parse(rawURL string) (*url.URL, error) {
 	return u, nil
 }
 
-// invalid returns an error with the password masked in a text that quotes a URL.
+// invalid returns an error with text, which may quote a URL. It masks the URL's password.
 func invalid(text string) error {
 	return errors.New("httpprobe.New: " + redact.Text(text))
 }
 
-// strayDelimiter returns what is wrong after the host. A /, ? or # in a password ends it. The rest of the
-// password then follows the delimiter, and the user is parsed as the host: the request would be sent to a
-// host of that name, with the rest of the password.
+// strayDelimiter returns what is wrong in the text after the host, or "". If a password contains a /, ? or #,
+// the URL parser takes the user for the host. The request would then be sent to a host with the user's name,
+// and would contain the rest of the password.
 func strayDelimiter(rawURL string) string {
 	_, rest, _ := strings.Cut(rawURL, "://")
 	tail := strings.TrimLeftFunc(rest, func(r rune) bool { return !strings.ContainsRune("/?#", r) })
@@ -45,7 +45,7 @@ func strayDelimiter(rawURL string) string {
 	return ""
 }
 
-// redacted returns a URL for an error's text, without user, password, query and fragment. The URL may be
+// redacted returns a URL for the text of an error, without user, password, query and fragment. The URL may be
 // invalid.
 func redacted(rawURL string) string {
 	scheme, rest, found := strings.Cut(rawURL, "://")
@@ -56,7 +56,7 @@ func redacted(rawURL string) string {
 	}
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
 		if strings.ContainsAny(rest[:at], "?#") {
-			return scheme + "***" // the text after the @ may belong to the query
+			return scheme + "***" // the text after the @ may be part of the query
 		}
 		rest = "***" + rest[at:]
 	}

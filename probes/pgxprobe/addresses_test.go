@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// addresses are what a pool's host name leads to, in this order.
+// addresses makes a pool's host name resolve to these addresses, in this order.
 func addresses(addrs ...string) func(*pgxpool.Config) {
 	return func(c *pgxpool.Config) {
 		c.ConnConfig.Host, c.ConnConfig.Fallbacks = "db", nil
@@ -30,7 +30,7 @@ func silentProxy(t *testing.T) *testserver.Proxy {
 	return proxy
 }
 
-// A silent first address leaves time for the second one, as it does to the application.
+// If the first address does not answer, the probe still has time for the second one, like the application.
 func TestSilentFirstAddress(t *testing.T) {
 	server := testserver.SharedPostgres(t)
 	pool := newPool(t, server.DSN()+"&connect_timeout=10", addresses(silentProxy(t).Addr(), server.Addr()))
@@ -45,7 +45,7 @@ func TestSilentFirstAddress(t *testing.T) {
 	assertResult(t, probe.Check(context.Background()), probes.Error, probes.ReasonTimeout)
 }
 
-// New connections are made by way of the second address too.
+// A new connection is also made through the second address if the first one does not answer.
 func TestNewConnectionsPassASilentAddress(t *testing.T) {
 	server := testserver.SharedPostgres(t)
 	pool := newPool(t, server.DSN())
@@ -79,13 +79,13 @@ func TestPoolThatOnlyDials(t *testing.T) {
 			assertResult(t, result, probes.Error, probes.ReasonTimeout)
 			assert.ErrorContains(t, result.Err, "dials get no answer")
 
-			probe.Shift(31 * time.Second) // without a call
+			probe.Shift(31 * time.Second) // no call of the application in this time
 			assert.NotEqual(t, probes.Error, probe.Check(context.Background()).Status)
 		})
 	}
 }
 
-// A database that the application reaches is not red, whatever its other hosts do.
+// The check is not an error if the application reaches the database on one of its hosts.
 func TestFailover(t *testing.T) {
 	primary := testserver.NewPostgres(t)
 	standby := primary.Standby(t)
@@ -102,7 +102,7 @@ func TestFailover(t *testing.T) {
 	}, 30*time.Second, 10*time.Millisecond)
 }
 
-// A UNIX socket is an address like others.
+// The probe also works over a UNIX socket.
 func TestUNIXSocket(t *testing.T) {
 	dir := t.TempDir()
 	server := testserver.NewPostgres(t, "unix_socket_directories=/tmp")

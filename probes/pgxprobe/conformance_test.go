@@ -23,7 +23,7 @@ func TestConformance(t *testing.T) {
 	}
 	tests := map[string]struct {
 		dsn    string
-		state  func(*testing.T, *pgxpool.Pool) // what the pool is in
+		state  func(*testing.T, *pgxpool.Pool) // puts the pool into the state of the test
 		want   probes.Status
 		adjust []func(*pgxpool.Config)
 	}{

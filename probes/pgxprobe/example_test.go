@@ -24,7 +24,7 @@ func Example() {
 	fmt.Println(result.Status, result.Reason, result.Details)
 }
 
-// The pool's hook sets the tenant of row-level security. Checks have one of their own.
+// The pool's hook sets the tenant of row-level security. BaseContext sets the tenant of the checks.
 func ExampleBaseContext() {
 	type tenant struct{}
 	config, err := pgxpool.ParseConfig("postgres://app@localhost/app?connect_timeout=2")

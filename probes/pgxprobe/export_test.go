@@ -8,10 +8,10 @@ import (
 // DialPause is for tests that count dials.
 const DialPause = dialPause
 
-// ErrNoneIdle is what Acquire returns when the application was faster.
+// ErrNoneIdle is the error of Acquire if the application has taken the idle connection first.
 var ErrNoneIdle = errNoneIdle
 
-// SetRunLimit shortens the minimum limit of a run.
+// SetRunLimit sets how long a run may last if the check's timeout is not longer.
 func (p *Probe) SetRunLimit(d time.Duration) { p.runLimit = d }
 
 // Acquire takes a connection of the pool and gives it back.
@@ -23,7 +23,7 @@ func (p *Probe) Acquire(ctx context.Context) error {
 	return err
 }
 
-// Shift moves the probe's clock. No check may be in flight.
+// Shift moves the probe's clock forward by d. No check may be in progress.
 func (p *Probe) Shift(d time.Duration) {
 	now := p.now
 	p.now = func() time.Time { return now().Add(d) }

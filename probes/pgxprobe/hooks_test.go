@@ -23,7 +23,7 @@ func withTenant(ctx context.Context) context.Context { return context.WithValue(
 
 var errNoTenant = errors.New("no tenant")
 
-// wantsTenant accepts a context with a tenant, and answers what it is told to for others.
+// wantsTenant sets a hook that accepts a context with a tenant, and returns ok and err for any other context.
 func wantsTenant(ok bool, err error) func(*pgxpool.Config) {
 	return func(c *pgxpool.Config) {
 		c.PrepareConn = func(ctx context.Context, _ *pgx.Conn) (bool, error) {
@@ -53,7 +53,7 @@ func hooked(t *testing.T, dsn string, adjust ...func(*pgxpool.Config)) *pgxpool.
 	return pool
 }
 
-// checkOften checks 50 times, and requires that the pool does not notice.
+// checkOften checks 50 times, and requires that the pool loses no connection.
 func checkOften(t *testing.T, pool *pgxpool.Pool, probe *pgxprobe.Probe,
 	status probes.Status, reason probes.Reason) (last probes.Result) {
 	t.Helper()
@@ -111,7 +111,8 @@ func TestRefusingHooks(t *testing.T) {
 	}
 }
 
-// The test for a closed pool lets an open one make a connection, and calls no hook for it.
+// To find out whether a pool is closed, the probe makes an open pool dial a connection, and calls no hook for
+// it.
 func TestEmptyPoolWithHook(t *testing.T) {
 	pool := hooked(t, testserver.SharedPostgres(t).DSN(), func(c *pgxpool.Config) {
 		c.PrepareConn = func(ctx context.Context, _ *pgx.Conn) (bool, error) {
@@ -127,12 +128,12 @@ func TestEmptyPoolWithHook(t *testing.T) {
 		}
 		require.Eventually(t, func() bool { return pool.Stat().IdleConns() == 1 }, 10*time.Second, time.Millisecond,
 			"the pool can use the connection")
-		assertResult(t, probe.Check(t.Context()), probes.OK, "") // it sees that the pool has one
+		assertResult(t, probe.Check(t.Context()), probes.OK, "") // the probe sees that the pool has a connection
 		assert.Equal(t, made, pool.Stat().NewConnsCount())
 	}
 }
 
-// A pool with a hook is asked only when it has lost its last connection, to know whether it is closed.
+// A pool with a hook is used only after it has lost its last connection, to find out whether it is closed.
 func TestClosedPoolWithHook(t *testing.T) {
 	pool := hooked(t, testserver.SharedPostgres(t).DSN(), wantsTenant(false, nil))
 	probe := newProbe(t, pool)
@@ -143,7 +144,7 @@ func TestClosedPoolWithHook(t *testing.T) {
 	}
 }
 
-// A pool that closes what it gets back has the same right to be left alone.
+// The probe does not use a pool with an AfterRelease hook either.
 func TestAfterRelease(t *testing.T) {
 	keep := atomic.Bool{}
 	keep.Store(true)
@@ -154,7 +155,7 @@ func TestAfterRelease(t *testing.T) {
 	checkOften(t, pool, newProbe(t, pool), probes.OK, "")
 }
 
-// A full pool is what the application needs to know first.
+// A full pool is reported, even if its hook refuses checks.
 func TestFullPoolWithRefusingHook(t *testing.T) {
 	pool := hooked(t, testserver.SharedPostgres(t).DSN(), wantsTenant(false, nil))
 	for range 4 {
@@ -165,10 +166,10 @@ func TestFullPoolWithRefusingHook(t *testing.T) {
 	assertResult(t, newProbe(t, pool).Check(t.Context()), probes.Warning, probes.ReasonPoolSaturated)
 }
 
-// A panic in the pool costs it a connection for good, and the probe no second one.
+// A panic in the pool's Acquire costs the pool a connection. The probe does not cause a second panic.
 func TestPanicInThePool(t *testing.T) {
 	panics := false
-	pool, err := pgxpool.NewWithConfig(t.Context(), panickingPing(t, &panics)) // it can't be closed any more
+	pool, err := pgxpool.NewWithConfig(t.Context(), panickingPing(t, &panics)) // the pool can't be closed after the panic
 	require.NoError(t, err)
 	warm(t, pool, 4)
 	panics = true
@@ -199,7 +200,7 @@ func panickingPing(t *testing.T, panics *bool) *pgxpool.Config {
 	return config
 }
 
-// The hooks of a connection's making see the values too, and the deadline of the base context does not count.
+// The hooks that are called for a new connection see the values of the base context, but not its deadline.
 func TestBaseContext(t *testing.T) {
 	ended, cancel := context.WithCancel(withTenant(context.Background()))
 	cancel()

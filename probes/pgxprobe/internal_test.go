@@ -16,17 +16,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Each address that pgx tries has its share of a dial's time. The same one without TLS has none of its own.
+// All addresses that pgx tries share the time of a dial. A fallback to the same address without TLS has no
+// share.
 func TestShareTime(t *testing.T) {
 	known := map[string][]string{"one": {"10.0.0.1"}, "two": {"10.0.0.1", "10.0.0.2"}, "ports": {"10.0.0.1:1", "10.0.0.1:2"}}
 	tests := map[string]int{
 		"host=one":                                    1,
 		"host=one sslmode=prefer":                     1,
 		"host=two sslmode=disable":                    2,
-		"host=two sslmode=prefer":                     4, // each address without TLS follows the other one with
+		"host=two sslmode=prefer":                     4, // pgx tries both addresses with TLS, and then both without
 		"host=ports sslmode=disable":                  2,
 		"host=one,one port=5432,5433":                 2,
-		"host=one,two sslmode=disable":                2, // the first of two is that of one
+		"host=one,two sslmode=disable":                2, // the first address of two is that of one
 		"host=one,two port=5432,5433 sslmode=disable": 3,
 		"host=unknown":                                1,
 		"host=unknown,one":                            1,
@@ -59,7 +60,7 @@ func TestShareTime(t *testing.T) {
 	}
 }
 
-// Only a dial that cost the server little is repeated by the next check.
+// The next check repeats only a dial that cost the server little.
 func TestRepeatable(t *testing.T) {
 	for _, err := range []error{
 		syscall.ECONNREFUSED, io.EOF, &net.DNSError{IsNotFound: true}, &pgconn.PgError{Code: "57P03"},

@@ -15,8 +15,9 @@ import (
 
 // judge returns the result for an answer or an error, and the state of the pool at that time.
 //
-// A full pool is only a warning while the database answers. A refusal because of the connection limit counts
-// as an answer. A pool whose dials get no answer is an error: it may dial another address than the probe.
+// A full pool is a warning if the database answers or refuses the probe because of its connection limit. A
+// full pool becomes an error after stuckAfter. A pool whose dials get no answer is an error even if the
+// database answers the probe, because the pool may dial another address than the probe.
 func (p *Probe) judge(stat *pgxpool.Stat, readOnly bool, err error) probes.Result {
 	saturated := full(stat) && (err == nil || tooManyConnections(err))
 	stuckFor := p.stuck.update(saturated, p.now(), stat.AcquireCount(), stat.CanceledAcquireCount())
@@ -50,8 +51,8 @@ func (p *Probe) failed(stat *pgxpool.Stat, err error) probes.Result {
 	return probes.Result{Status: probes.Error, Details: details(stat, false), Err: err}
 }
 
-// watchDials returns for how long the pool has had nothing but dials, if calls of the application have given
-// up meanwhile.
+// watchDials returns for how long the pool has had only dials in progress, and no connection. It returns 0 if
+// no call of the application has given up in that time.
 func (p *Probe) watchDials(stat *pgxpool.Stat) time.Duration {
 	dials := stat.ConstructingConns() > 0 && stat.ConstructingConns() == stat.TotalConns()
 	p.dialing.update(dials, p.now(), stat.AcquireCount(), stat.CanceledAcquireCount())
@@ -70,7 +71,7 @@ func details(stat *pgxpool.Stat, readOnly bool) []slog.Attr {
 	return attrs
 }
 
-// connectionLost reports whether an established connection turned out to be closed: by the network, or by
+// connectionLost reports whether err means that an established connection was closed by the network, or by
 // the server with an error such as 57P01.
 func connectionLost(err error) bool {
 	switch reason.Of(err) {
@@ -90,8 +91,8 @@ func tooManyConnections(err error) bool {
 	return reason.Of(err) == probes.ReasonTooManyConnections
 }
 
-// repeatable reports whether a failed dial cost the database nothing, or ended at a standby that may be
-// promoted soon.
+// repeatable reports whether the probe may dial again without dialPause after a dial failed with err. It may
+// if that dial cost the database nothing, or ended at a standby that may be promoted soon.
 func repeatable(err error) bool {
 	switch reason.Of(err) {
 	case probes.ReasonConnectionRefused, probes.ReasonUnreachable, probes.ReasonHostNotFound,

@@ -29,11 +29,11 @@ import (
 // often is how often the probes of these tests make a new connection.
 const often = 20 * time.Millisecond
 
-// authority is a certificate authority of the test's own.
+// authority is a certificate authority for one test.
 type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
-	file string // its certificate
+	file string // the authority's certificate
 }
 
 func newAuthority(t *testing.T) *authority {
@@ -53,7 +53,7 @@ func newAuthority(t *testing.T) *authority {
 	return &authority{cert: cert, key: key, file: file}
 }
 
-// certificate returns a certificate for 127.0.0.1, valid from a day ago until then, and its key.
+// certificate returns a certificate for 127.0.0.1 and its key. It is valid from a day ago to until.
 func (a *authority) certificate(t *testing.T, until time.Time) string {
 	t.Helper()
 	template := &x509.Certificate{
@@ -70,8 +70,8 @@ func (a *authority) certificate(t *testing.T, until time.Time) string {
 		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
 }
 
-// assertBecomes checks until the result is the wanted one, and no other than the allowed ones on the way: the
-// kept connections work all the time.
+// assertBecomes checks until the result is the expected one. Until then it allows only certain results,
+// because the kept connections work all the time.
 func assertBecomes(t *testing.T, probe probes.Probe, status probes.Status, reason probes.Reason) {
 	t.Helper()
 	var result probes.Result
@@ -86,13 +86,13 @@ func assertBecomes(t *testing.T, probe probes.Probe, status probes.Status, reaso
 	require.Fail(t, "the result stays another", "%s %s: %v", result.Status, result.Reason, result.Err)
 }
 
-// fault is what keeps the application from making new connections while those that it has stay.
+// fault keeps the application from making new connections, but does not end its existing ones.
 type fault struct {
 	reason     probes.Reason
 	begin, end func(t *testing.T)
 }
 
-// testFault has a probe notice the fault and its end, and requires that the pool notices neither.
+// testFault requires that a probe reports the fault and its end, and that the pool keeps its connections.
 func testFault(t *testing.T, pool *pgxpool.Pool, f fault) {
 	t.Helper()
 	warm(t, pool, 2)
@@ -118,7 +118,7 @@ func TestNewConnectionsFail(t *testing.T) {
 	run := func(statements string) func(*testing.T) {
 		return func(t *testing.T) { server.Exec(t, statements) }
 	}
-	var others []*pgx.Conn // that take the server's last places
+	var others []*pgx.Conn // connections that use the rest of the server's limit
 	tests := map[string]fault{
 		"rotated password": {probes.ReasonAuthenticationFailed,
 			run("ALTER ROLE app PASSWORD 'other-secret'"), run("ALTER ROLE app PASSWORD 'app-secret'")},
@@ -150,7 +150,7 @@ func TestNewConnectionsMeetAnExpiredCertificate(t *testing.T) {
 	}
 	use(time.Hour)(t)
 	dsn := strings.Replace(server.DSN(), "sslmode=disable", "sslmode=verify-full&sslrootcert="+ca.file, 1)
-	require.EventuallyWithT(t, func(c *assert.CollectT) { // the server reads it some time after the call
+	require.EventuallyWithT(t, func(c *assert.CollectT) { // the server reads its configuration some time after the call
 		conn, err := pgx.Connect(context.Background(), dsn)
 		if assert.NoError(c, err) {
 			conn.Close(context.Background())
@@ -174,7 +174,7 @@ func TestNewConnectionsMeetNoSuchHost(t *testing.T) {
 		func(*testing.T) { gone.Store(true) }, func(*testing.T) { gone.Store(false) }})
 }
 
-// New connections are made as the pool makes its own, beside it, and the server is told that they end.
+// The probe makes new connections as the pool does, but outside the pool, and ends them properly.
 func TestNewConnections(t *testing.T) {
 	server := testserver.NewPostgres(t)
 	var made, closed atomic.Int32
@@ -215,7 +215,7 @@ func TestNewConnections(t *testing.T) {
 	assert.Zero(t, count("sessions_abandoned"))
 }
 
-// While a check is an error no new connection is made, and neither is one without checks.
+// No new connection is made while the check is an error, or without checks.
 func TestNoNewConnectionsWhileTheCheckFails(t *testing.T) {
 	server := testserver.NewPostgres(t)
 	server.Exec(t, "ALTER ROLE app SET default_transaction_read_only = on")
@@ -266,7 +266,7 @@ func TestCloseDuringANewConnection(t *testing.T) {
 		default:
 		}
 	}
-	assertResult(t, probe.Check(t.Context()), probes.OK, "") // no check waits for it
+	assertResult(t, probe.Check(t.Context()), probes.OK, "") // the check does not wait for the new connection
 	require.NoError(t, probe.Close())
 	select {
 	case <-ended:

@@ -14,18 +14,18 @@ type Option func(*Probe)
 // RequireWritable makes a database that takes no writes, such as a standby, an Error with ReasonReadOnly. By
 // default such a database is OK with the detail "read_only":true.
 //
-// The option costs no round trip: the check is then a SHOW transaction_read_only in place of the SELECT 1. So
-// it also notices a standby behind a pooler. Without the option the detail comes from parameters that
+// The check then sends SHOW transaction_read_only instead of SELECT 1, which costs no further round trip. So
+// it also notices a standby behind a pooler. Without the option the detail comes from two parameters that
 // PostgreSQL reports without a query: in_hot_standby (since version 14) and default_transaction_read_only. A
-// pooler may report that of an earlier server.
+// pooler may report the parameters of an earlier server.
 func RequireWritable() Option {
 	return func(p *Probe) { p.writable = true }
 }
 
-// BaseContext sets a context whose values are visible to the hooks of new connections, such as BeforeConnect
-// and AfterConnect, to ShouldPing and to tracers during a check. Only the values of ctx count, not its
-// deadline or its cancellation. The default is context.Background(). A nil ctx is an error at construction of
-// the health checks. The last use wins.
+// BaseContext sets a context whose values are visible during a check to tracers, to ShouldPing and to the
+// hooks of new connections, such as BeforeConnect and AfterConnect. The deadline and the cancellation of ctx
+// have no effect. The default is context.Background(). A nil ctx is an error at construction of the health
+// checks. The last use wins.
 func BaseContext(ctx context.Context) Option {
 	return func(p *Probe) { p.base = ctx }
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A server that stops and starts again is seen to do both at once, whether the pool had connections or not.
+// The probe notices immediately when a server stops and when it starts again, with and without connections in
+// the pool.
 func TestRestart(t *testing.T) {
 	for _, idle := range []int{0, 4} {
 		t.Run(fmt.Sprint(idle, " idle"), func(t *testing.T) {
@@ -38,8 +39,8 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// firstSuccess is how long the application needs for a query after the database is back, with a limit of 500 ms for
-// each try.
+// firstSuccess returns how long the application needs for a query after the database is back. Each attempt
+// has a limit of 500 ms.
 func firstSuccess(t *testing.T, pool *pgxpool.Pool) time.Duration {
 	t.Helper()
 	start := time.Now()
@@ -55,8 +56,8 @@ func firstSuccess(t *testing.T, pool *pgxpool.Pool) time.Duration {
 	return 0
 }
 
-// 60 checks against a frozen server take at most one of the pool's four places, and that one once: after the first
-// timeout the probe keeps to its own connection.
+// 60 checks against a frozen server use at most one of the pool's four connections, and only once, because
+// after the first timeout the probe uses its own connection.
 func TestFrozenServer(t *testing.T) {
 	server := testserver.NewPostgres(t)
 	pings := map[string]bool{"used within a second": false, "idle for longer": true}
@@ -94,7 +95,8 @@ func TestFrozenServer(t *testing.T) {
 	}
 }
 
-// A frozen database is seen to be back although the last dial hung, and although the pool has no connection.
+// The probe notices that a frozen database answers again, even if the last dial got no answer and the pool
+// has no connection.
 func TestThaw(t *testing.T) {
 	server := testserver.NewPostgres(t)
 	pool := newPool(t, server.DSN()+"&connect_timeout=2")
@@ -112,8 +114,8 @@ func TestThaw(t *testing.T) {
 	assert.Less(t, time.Since(thawed), 3*time.Second)
 }
 
-// A database that takes longer for an answer than a check has time is never well: an answer to the question of an earlier
-// check is none to that of the next.
+// If a database always takes longer to answer than the check's timeout, the check is never ok, because an
+// answer to an earlier check's query does not count for the next check.
 func TestAlwaysTooSlow(t *testing.T) {
 	server := testserver.SharedPostgres(t)
 	proxy := testserver.NewProxy(t, server.Addr())

@@ -14,23 +14,24 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// dialPause is the minimum time between the starts of two dials when the first one failed.
+// dialPause is the minimum time between the starts of two dials if the first one failed and its error is not
+// repeatable.
 const dialPause = 10 * time.Second
 
-// ownConn is a connection outside the pool, made as the pool makes its connections. Only the run in flight
-// uses it.
+// ownConn is a connection outside the pool, made as the pool makes its connections. At most one goroutine
+// uses it at a time.
 type ownConn struct {
 	config *pgxpool.Config
 	query  query
 	now    func() time.Time
 
-	conn   *pgx.Conn // nil when there is none
-	failed error     // why there is none
-	redial time.Time // no dial before this time, after one that failed
+	conn   *pgx.Conn // nil if there is none
+	failed error     // error of the last dial; nil if it succeeded
+	redial time.Time // after a failed dial, no dial before this time
 }
 
-// ask makes the round trip, and dials first if there is no connection. It replaces a kept connection that
-// turns out to be closed.
+// ask sends the query, and dials first if there is no connection. If a kept connection turns out to be
+// closed, ask replaces it and sends the query again.
 func (o *ownConn) ask(ctx context.Context) (readOnly bool, err error) {
 	if o.conn != nil {
 		readOnly, err := o.roundTrip(ctx)
@@ -101,7 +102,7 @@ func (o *ownConn) close() {
 	discard(o.config, conn)
 }
 
-// discard closes a connection that connect has made, as the pool closes its connections.
+// discard closes a connection made by connect, as the pool closes its connections.
 func discard(pool *pgxpool.Config, conn *pgx.Conn) {
 	if hook := pool.BeforeClose; hook != nil {
 		hook(conn)
@@ -109,8 +110,8 @@ func discard(pool *pgxpool.Config, conn *pgx.Conn) {
 	closeConn(conn)
 }
 
-// closeConn closes conn. If pgx has closed it already, its socket may still be open, because pgx waits for
-// the server's end of the connection.
+// closeConn closes conn and its socket. If pgx has closed conn already, the socket may still be open, because
+// pgx waits for the server to close its side.
 func closeConn(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -118,8 +119,8 @@ func closeConn(conn *pgx.Conn) {
 	conn.PgConn().Conn().Close()
 }
 
-// adaptConfig changes config for a connection of the probe. The caller must set the returned flag when the
-// connection is made.
+// adaptConfig changes config for a connection of the probe. The caller must set the returned flag to true
+// once the connection is made. All further dials for this connection then fail.
 func adaptConfig(config *pgx.ConnConfig) (connected *atomic.Bool) {
 	const name = "application_name"
 	if config.RuntimeParams[name] == "" {
@@ -128,8 +129,8 @@ func adaptConfig(config *pgx.ConnConfig) (connected *atomic.Bool) {
 	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.DeadlineContextWatcherHandler{Conn: conn.Conn()}
 	}
-	// When a query gets no answer, pgx dials again to cancel it, for up to 15 s. A SELECT 1 is not worth
-	// that.
+	// If a query gets no answer, pgx dials again for up to 15 s to cancel the query. The probe prevents this
+	// dial, because its query does no work that must be canceled.
 	connected = new(atomic.Bool)
 	dial := config.DialFunc
 	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -141,9 +142,10 @@ func adaptConfig(config *pgx.ConnConfig) (connected *atomic.Bool) {
 	return connected
 }
 
-// shareTime sets the time that pgx has for each address. A dial may last until the next one is due, so that
-// the probe notices at once when the database is back. All addresses of all hosts share that time, or a
-// silent one would leave none for the next. So shareTime looks up the hosts, and pgx then uses what it found.
+// shareTime sets config.ConnectTimeout, which is the time that pgx has for each address. All addresses of all
+// hosts share dialPause, so that an address without an answer leaves time for the next. A dial may last for
+// all of dialPause. The next dial is then due, so the probe notices immediately when the database is back. To
+// count the addresses, shareTime looks up the hosts, and pgx reuses the results.
 func shareTime(ctx context.Context, config *pgx.ConnConfig) {
 	config.LookupFunc = once(config.LookupFunc)
 	limit := dialPause
@@ -151,10 +153,10 @@ func shareTime(ctx context.Context, config *pgx.ConnConfig) {
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = min(limit, time.Until(deadline))
 	}
-	config.ConnectTimeout = max(limit/time.Duration(max(n, 1)), 1) // 0 would be no limit
+	config.ConnectTimeout = max(limit/time.Duration(max(n, 1)), 1) // 0 would mean no limit
 }
 
-// once returns a function that looks up each host once.
+// once returns a function that calls lookUp only once for each host and keeps the result.
 func once(lookUp pgconn.LookupFunc) pgconn.LookupFunc {
 	type found struct {
 		host string
@@ -174,8 +176,9 @@ func once(lookUp pgconn.LookupFunc) pgconn.LookupFunc {
 	}
 }
 
-// addresses counts the addresses that pgx tries in order. It gives an address that follows itself no further
-// time: a fallback may be the same host without TLS.
+// addresses counts the addresses that pgx tries in order. It does not count an address that equals the one
+// before it, such as a fallback to the same host without TLS, because pgx gives such an address no further
+// time.
 func addresses(ctx context.Context, config *pgx.ConnConfig) int {
 	n, last := 0, ""
 	try := func(host string, port uint16) {

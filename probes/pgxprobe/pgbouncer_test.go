@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What PgBouncer answers has the word that PostgreSQL's own answer would have, and what it refuses is not
-// asked for by every check.
+// An error of PgBouncer has the same reason as the error of PostgreSQL in the same situation. The probe does
+// not repeat a refused login in every check.
 func TestPgBouncerRefuses(t *testing.T) {
 	bouncer := testserver.NewPgBouncer(t, testserver.NewPostgres(t), "query_wait_timeout = 1")
 	tests := map[string]struct {
@@ -59,7 +59,8 @@ func (b behindPgBouncer) change(t *testing.T, statements string) {
 	b.bouncer.Admin(t, "KILL app; RESUME app;")
 }
 
-// What happens behind PgBouncer, or to it, is noticed on a connection that it has accepted, and so is its end.
+// The probe notices faults of PgBouncer, or of the server behind it, on a connection that PgBouncer has
+// accepted before. It also notices the end of a fault.
 func TestBehindPgBouncer(t *testing.T) {
 	server := testserver.NewPostgres(t)
 	tests := map[string]struct {
@@ -103,7 +104,7 @@ func TestBehindPgBouncer(t *testing.T) {
 	}
 }
 
-// While PostgreSQL is down, PgBouncer lets its clients wait for it, or refuses them after a failed login.
+// While PostgreSQL is down, PgBouncer makes its clients wait, or refuses them after a failed login.
 func TestPostgresStopsBehindPgBouncer(t *testing.T) {
 	server := testserver.NewPostgres(t)
 	bouncer := testserver.NewPgBouncer(t, server, "query_wait_timeout = 1", "server_login_retry = 1")
@@ -126,11 +127,12 @@ func TestPostgresStopsBehindPgBouncer(t *testing.T) {
 	}, 30*time.Second, 10*time.Millisecond)
 }
 
-// A pool that is full behind a PgBouncer that is full has all connections that it may have.
+// If both PgBouncer and the pool are full, the pool has all connections that it may have, so the check is
+// only a warning.
 func TestFullPoolBehindAFullPgBouncer(t *testing.T) {
 	bouncer := testserver.NewPgBouncer(t, testserver.SharedPostgres(t), "max_client_conn = 2")
 	pool := newPool(t, bouncer.DSN(), maxConns(2))
-	require.EventuallyWithT(t, func(c *assert.CollectT) { // the connection of testserver has gone
+	require.EventuallyWithT(t, func(c *assert.CollectT) { // wait until the connection of testserver has ended
 		for range 2 {
 			conn, err := pool.Acquire(context.Background())
 			if assert.NoError(c, err) {
@@ -149,7 +151,7 @@ func TestFullPoolBehindAFullPgBouncer(t *testing.T) {
 	assertResult(t, other.Check(t.Context()), probes.Error, probes.ReasonTooManyConnections)
 }
 
-// PgBouncer tells a client the parameters of a server that it may no longer use.
+// PgBouncer may send a client the parameters of a server that it no longer uses.
 func TestReadOnlyBehindPgBouncer(t *testing.T) {
 	primary := testserver.NewPostgres(t)
 	standby := primary.Standby(t)
@@ -165,7 +167,7 @@ func TestReadOnlyBehindPgBouncer(t *testing.T) {
 	assertResult(t, result, probes.Error, probes.ReasonReadOnly)
 	assert.Contains(t, result.Details, slog.Bool("read_only", true))
 
-	fresh := newPool(t, bouncer.DSN()) // its login is of the time of the standby
+	fresh := newPool(t, bouncer.DSN()) // this client logged in while the server was a standby
 	warm(t, fresh, 1)
 	after := newProbe(t, fresh, pgxprobe.RequireWritable())
 	assertResult(t, after.Check(t.Context()), probes.Error, probes.ReasonReadOnly)
@@ -175,7 +177,8 @@ func TestReadOnlyBehindPgBouncer(t *testing.T) {
 	}
 }
 
-// No mode of pgx makes the probe prepare a statement, which another client of PgBouncer might meet.
+// The probe prepares no statement in any mode of pgx. Otherwise another client of PgBouncer could get a
+// connection with that statement.
 func TestEveryExecModeBehindPgBouncer(t *testing.T) {
 	bouncer := testserver.NewPgBouncer(t, testserver.SharedPostgres(t), "default_pool_size = 1")
 	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {

@@ -12,7 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// queueLimit is how long the probe waits for a connection that another goroutine has acquired first.
+// queueLimit is how long the probe waits for a connection of a full pool, after the application has taken the
+// idle connection first.
 const queueLimit = 100 * time.Millisecond
 
 var (
@@ -20,7 +21,7 @@ var (
 	errPoolClosed = probes.Fail(probes.ReasonClientClosed, errors.New("the application has closed the pool"))
 )
 
-// askPool makes the round trip on a connection of the pool.
+// askPool sends the query on a connection of the pool.
 func (p *Probe) askPool(ctx context.Context) (readOnly bool, err error) {
 	p.acquiring = true
 	conn, err := p.acquire(ctx)
@@ -32,14 +33,15 @@ func (p *Probe) askPool(ctx context.Context) (readOnly bool, err error) {
 	return p.query.ask(ctx, conn.Conn())
 }
 
-// acquire takes an idle connection of the pool. If none is left, it must not queue before the application.
-// So it checks once whether the pool is full, because only then is there a queue.
+// acquire takes an idle connection of the pool. If the application has taken the last one first, the probe
+// would wait in the queue of the pool, ahead of later calls of the application. So acquire gives up if the
+// pool is full after queueLimit. Only a full pool has a queue.
 //
-// It gives up by cancellation, before the deadline of the context that the pool gets. The pool may be
-// pinging the connection. After a deadline it would close that connection and try the next. After a
-// cancellation it returns at once, and keeps the connection if the ping is still answered.
+// acquire gives up by canceling the context of the pool's Acquire, before the deadline of that context.
+// Acquire may be pinging a connection. At a deadline it would close that connection and ping the next. After
+// a cancellation it returns immediately, and keeps the connection if the ping is still answered.
 func (p *Probe) acquire(ctx context.Context) (*pgxpool.Conn, error) {
-	deadline, _ := ctx.Deadline() // a run always has one
+	deadline, _ := ctx.Deadline() // the context of a run always has a deadline
 	waiting, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline.Add(time.Second))
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
@@ -59,8 +61,9 @@ func (p *Probe) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	return conn, err
 }
 
-// release gives a connection back. If the database left the query unanswered, pgx takes up to 15 s to close
-// the connection. So the probe takes it out of the pool, where it would occupy a place meanwhile.
+// release returns a connection to the pool. If the database left the query unanswered, pgx takes up to 15 s
+// to close the connection. It would occupy a place in the pool for that time, so release removes it from the
+// pool.
 func (p *Probe) release(ctx context.Context, conn *pgxpool.Conn) {
 	if ctx.Err() == nil || !conn.Conn().IsClosed() {
 		conn.Release()
@@ -72,16 +75,16 @@ func (p *Probe) release(ctx context.Context, conn *pgxpool.Conn) {
 	}
 }
 
-// hasHook reports whether the pool calls a function of the application before it hands out a connection or
-// after it gets it back. The pool closes a connection that such a function refuses, and loses one for which
-// it panics. A function that needs a tenant in the context does one of the two to a check.
+// hasHook reports whether the pool calls a function of the application when it hands out a connection or gets
+// it back. Such a function may need a value in the context, such as a tenant, that a check's context does not
+// have. If the function then refuses the connection or panics, the pool loses the connection.
 func hasHook(config *pgxpool.Config) bool {
 	//lint:ignore SA1019 BeforeAcquire is deprecated, but the pool still calls it
 	return config.PrepareConn != nil || config.BeforeAcquire != nil || config.AfterRelease != nil
 }
 
-// poolClosed reports whether the application has closed its pool. The only way to know is to acquire a
-// connection. The probe does so once after the pool has lost its last connection.
+// poolClosed reports whether the application has closed its pool. The only way to know is to call Acquire.
+// The probe calls it once each time the pool has lost its last connection.
 func (p *Probe) poolClosed(ctx context.Context) bool {
 	stat := p.pool.Stat()
 	if stat.TotalConns() > 0 {
@@ -92,15 +95,15 @@ func (p *Probe) poolClosed(ctx context.Context) bool {
 	}
 	p.closedTested = true
 	conn, err := p.pool.Acquire(&endsSoon{Context: basecontext.With(context.WithoutCancel(ctx), p.base)})
-	if err == nil { // the application was faster in making one
+	if err == nil { // the application made a connection in the meantime
 		conn.Release()
 	}
 	p.closed = reason.Of(err) == probes.ReasonClientClosed
 	return p.closed
 }
 
-// endsSoon is a context that has ended, except for the first call of Done. A pool then begins to make a
-// connection and does not wait for it, so it calls no hook.
+// endsSoon is a context that ends after the first call of Done. With it, the pool's Acquire begins to make a
+// connection but does not wait for it. So Acquire gets no connection for which it would call a hook.
 type endsSoon struct {
 	context.Context
 	asked atomic.Bool

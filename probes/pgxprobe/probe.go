@@ -22,27 +22,28 @@ type Probe struct {
 	config   *pgxpool.Config
 	writable bool
 	query    query
-	base     context.Context // source of values for the hooks of new connections
-	every    time.Duration   // between new connections
-	runLimit time.Duration   // minimum limit of a run; a longer check timeout extends it
+	base     context.Context // its values are visible to the hooks of new connections
+	every    time.Duration   // interval between new connections
+	runLimit time.Duration   // how long a run may last; a longer check timeout extends it
 	now      func() time.Time
 	runner   *sharedrun.Runner
 	newConns *newconn.Tester
 
-	// Only the run in flight uses the fields below.
+	// Only observe uses the fields below. It runs at most once at a time, so they need no mutex.
 	own          *ownConn
-	stuck        stuckDetector // of a pool whose connections are all in use
-	dialing      stuckDetector // of a pool that has nothing but dials
-	avoidPool    bool          // the pool made the probe wait, and the database has not answered since
-	acquiring    bool          // stays true after a panic in the pool, which has then lost a connection
-	closedTested bool          // since the pool was last seen with a connection
-	closed       bool          // the pool is closed
+	stuck        stuckDetector // watches a pool whose connections are all in use
+	dialing      stuckDetector // watches a pool whose connections are all being dialed
+	avoidPool    bool          // the pool did not answer in time, and the database has not answered since
+	acquiring    bool          // during Acquire; stays true after a panic, which costs the pool a connection
+	closedTested bool          // poolClosed has called Acquire since the pool last had a connection
+	closed       bool          // the application has closed the pool
 }
 
 // New returns a probe of the database that pool connects to. The probe connects only during checks, and
 // never closes the pool. A nil pool is an error at construction of the health checks.
 func New(pool *pgxpool.Pool, opts ...Option) *Probe {
-	// A run may last as long as the pause between dials, so that the next dial follows a hanging one at once.
+	// A run may last as long as dialPause, so that the next dial begins immediately after a dial without an
+	// answer.
 	p := &Probe{
 		pool: pool, base: context.Background(), every: newconn.Default, runLimit: dialPause, now: time.Now,
 	}
@@ -71,10 +72,10 @@ func (p *Probe) Advise() []string {
 		"Add connect_timeout=2 to the connection string, or set ConnConfig.ConnectTimeout"}
 }
 
-// Check sends a query to the database. If the query of an earlier check is still open, Check waits for that
-// answer, and sends a query of its own if the answer is not an error. If ctx ends first, the result is Error
-// with ctx's error, and the query stays open for the next check. An OK becomes a Warning while no new
-// connection can be made.
+// Check sends a query to the database. If the query of an earlier check is still unanswered, Check waits for
+// its answer. If that answer is an error, it is also the result of this Check; otherwise Check sends a new
+// query. If ctx ends first, the result is Error with ctx's error, and the next check waits for the same
+// query. An OK becomes a Warning as long as no new connection can be made.
 func (p *Probe) Check(ctx context.Context) probes.Result {
 	return p.newConns.Apply(ctx, p.runner.Check(ctx, sharedrun.Question{
 		Observe:    p.observe,
@@ -83,7 +84,8 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	}))
 }
 
-// connectAnew makes a connection as the pool does, and closes it.
+// connectAnew makes a connection as the pool does, and closes it. It tests whether the application could
+// connect.
 func (p *Probe) connectAnew(ctx context.Context) error {
 	conn, err := connect(basecontext.With(ctx, p.base), p.config)
 	if err == nil {
@@ -92,8 +94,8 @@ func (p *Probe) connectAnew(ctx context.Context) error {
 	return err
 }
 
-// Close ends the run in flight and closes the probe's own connections, within a second. It does not close
-// the pool. It always returns nil. A later check is Error with ReasonClientClosed.
+// Close cancels the check in progress and closes the probe's own connections, within a second. It does not
+// close the pool. It always returns nil. A later check is Error with ReasonClientClosed.
 func (p *Probe) Close() error {
 	var closing sync.WaitGroup
 	closing.Go(func() { p.newConns.Close(time.Second) })
@@ -102,7 +104,8 @@ func (p *Probe) Close() error {
 	return nil
 }
 
-// observe is one run. It uses the pool if that is safe, else the probe's own connection.
+// observe sends one query and returns the result. It uses the pool if that is safe, else the probe's own
+// connection.
 func (p *Probe) observe(ctx context.Context) probes.Result {
 	ctx = basecontext.With(ctx, p.base)
 	p.watchDials(p.pool.Stat())
@@ -117,7 +120,7 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 	readOnly, err := p.own.ask(ctx)
 	if p.avoidPool && serverAnswered(err) {
 		p.avoidPool = false
-		if err != nil { // the server refuses the probe but is alive: the pool can be used again
+		if err != nil { // the server runs but refuses the probe's own connection, so the pool may work
 			if result, ok := p.observePool(ctx); ok {
 				return result
 			}
@@ -130,7 +133,8 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 	return p.judge(p.pool.Stat(), readOnly, err)
 }
 
-// observePool returns a result if the pool has an idle connection that works.
+// observePool queries the database on an idle connection of the pool. It returns false if the pool has no
+// idle connection that works.
 func (p *Probe) observePool(ctx context.Context) (probes.Result, bool) {
 	const tries = 2 // after two stale connections the others are probably stale too
 	if p.acquiring || hasHook(p.config) {
@@ -148,8 +152,8 @@ func (p *Probe) observePool(ctx context.Context) (probes.Result, bool) {
 			p.closedTested = false
 			return p.judge(stat, readOnly, nil), true
 		case errors.Is(err, errNoneIdle):
-			p.avoidPool = true        // the pool may still be pinging a connection for the probe
-			p.stuck = stuckDetector{} // it would count that call as one of the application
+			p.avoidPool = true        // the pool may still be pinging the connection that the probe wanted
+			p.stuck = stuckDetector{} // otherwise it would count the probe's call as a failed one of the application
 			return probes.Result{}, false
 		case ctx.Err() != nil:
 			p.avoidPool = true

@@ -22,15 +22,15 @@ import (
 
 func TestMain(m *testing.M) { testserver.Main(m) }
 
-// timeout is what a health endpoint waits for a check by default.
+// timeout is the default timeout of a check.
 const timeout = 800 * time.Millisecond
 
-// checker runs a probe as the health checks do: on a context that outlives the check's timeout, and never twice at
-// the same time.
+// checker runs a probe as the health checks do. The probe's context may last longer than the check's timeout,
+// and at most one run is in progress.
 type checker struct {
 	probe   probes.Probe
 	timeout time.Duration
-	pending chan probes.Result // of the run that is overdue
+	pending chan probes.Result // result of a run that took longer than the timeout
 }
 
 func (c *checker) check() probes.Result {
@@ -81,7 +81,7 @@ func maxConns(n int32) func(*pgxpool.Config) {
 	return func(c *pgxpool.Config) { c.MaxConns = n }
 }
 
-// via is dsn with another address, such as a proxy's.
+// via returns dsn with another address, such as the address of a proxy.
 func via(t testing.TB, dsn, addr string) string {
 	t.Helper()
 	u, err := url.Parse(dsn)
@@ -90,7 +90,7 @@ func via(t testing.TB, dsn, addr string) string {
 	return u.String()
 }
 
-// take acquires n connections, and returns what gives them back.
+// take acquires n connections, and returns a function that releases them.
 func take(t testing.TB, pool *pgxpool.Pool, n int) (release func()) {
 	t.Helper()
 	var conns []*pgxpool.Conn
@@ -104,11 +104,11 @@ func take(t testing.TB, pool *pgxpool.Pool, n int) (release func()) {
 			conn.Release()
 		}
 	}
-	t.Cleanup(release) // before the pool is closed, which waits for its connections
+	t.Cleanup(release) // runs before the pool is closed, because that waits for the connections
 	return release
 }
 
-// warm leaves n idle connections in the pool.
+// warm makes the pool have n idle connections.
 func warm(t testing.TB, pool *pgxpool.Pool, n int) {
 	t.Helper()
 	take(t, pool, n)()
@@ -159,7 +159,7 @@ func TestIdlePool(t *testing.T) {
 	assert.Zero(t, ownConnections(t, server))
 }
 
-// A pool with no idle connection is left alone; one with an idle one is used again.
+// The probe does not use a pool without an idle connection. It uses the pool again once there is an idle one.
 func TestOwnConnection(t *testing.T) {
 	server := testserver.SharedPostgres(t)
 	pool := newPool(t, server.DSN())
@@ -196,7 +196,7 @@ func TestFullPool(t *testing.T) {
 	assert.EqualValues(t, 2, pool.Stat().NewConnsCount())
 }
 
-// The pool's last idle connection went to the application after the probe had seen it.
+// The application takes the last idle connection after the probe has seen it.
 func TestLostRace(t *testing.T) {
 	pool := newPool(t, testserver.SharedPostgres(t).DSN(), maxConns(1))
 	probe := newProbe(t, pool)
@@ -208,7 +208,7 @@ func TestLostRace(t *testing.T) {
 	assert.Less(t, time.Since(start), 5*time.Second)
 }
 
-// The role's limit of connections equals the pool's.
+// The pool may have as many connections as the limit of its role, so the server refuses the probe's own.
 func TestFullPoolAtTheServersLimit(t *testing.T) {
 	server := testserver.NewPostgres(t)
 	server.Exec(t, "ALTER ROLE app CONNECTION LIMIT 2")
@@ -241,14 +241,14 @@ func TestFullPoolWithoutDatabase(t *testing.T) {
 	proxy.Stall()
 	assertResult(t, checks.check(), probes.Error, probes.ReasonTimeout)
 	proxy.Refuse()
-	<-checks.pending // its connection was reset
+	<-checks.pending // the run ends because its connection was reset
 	checks.pending = nil
 	assertResult(t, checks.check(), probes.Error, probes.ReasonConnectionRefused)
 	proxy.Pass()
 	assertResult(t, checks.check(), probes.Warning, probes.ReasonPoolSaturated)
 }
 
-// Dials that hang, without connect_timeout for 2 minutes, fill a pool as well as queries do.
+// Dials without an answer, which last 2 minutes without connect_timeout, fill a pool like queries do.
 func TestPoolFullOfDials(t *testing.T) {
 	server := testserver.SharedPostgres(t)
 	proxy := testserver.NewProxy(t, server.Addr())
@@ -265,8 +265,8 @@ func TestPoolFullOfDials(t *testing.T) {
 	assertResult(t, newProbe(t, pool).Check(t.Context()), probes.Warning, probes.ReasonPoolSaturated)
 }
 
-// After a query without an answer the probe keeps away from the pool until the database has answered. That it has no
-// connection for the probe is an answer too.
+// After a query without an answer the probe does not use the pool until the database has answered. A refusal
+// because of the connection limit is an answer too.
 func TestPoolIsUsedAgainAfterAnAnswer(t *testing.T) {
 	server := testserver.NewPostgres(t)
 	proxy := testserver.NewProxy(t, server.Addr())
@@ -350,7 +350,7 @@ func TestSlowPing(t *testing.T) {
 	server := testserver.SharedPostgres(t)
 	proxy := testserver.NewProxy(t, server.Addr())
 	pool := newPool(t, via(t, server.DSN(), proxy.Addr()), maxConns(1), func(c *pgxpool.Config) {
-		c.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return true } // as after a second without use
+		c.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return true } // as if each connection were unused for a second
 	})
 	warm(t, pool, 1)
 	proxy.Delay(250 * time.Millisecond)
@@ -359,7 +359,7 @@ func TestSlowPing(t *testing.T) {
 	assert.EqualValues(t, 1, pool.Stat().NewConnsCount(), "the probe leaves the connection to the pool's ping")
 }
 
-// One closed connection in the pool is no outage, and neither is a pool full of them.
+// A closed connection in the pool is not an outage, even if all connections of the pool are closed.
 func TestStaleConnections(t *testing.T) {
 	server := testserver.SharedPostgres(t)
 	stale := map[string]func(t *testing.T, proxy *testserver.Proxy){
@@ -373,7 +373,7 @@ func TestStaleConnections(t *testing.T) {
 			t.Run(fmt.Sprint(name, n), func(t *testing.T) {
 				proxy := testserver.NewProxy(t, server.Addr())
 				pool := newPool(t, via(t, server.DSN(), proxy.Addr())+"&application_name=stale", maxConns(4), func(c *pgxpool.Config) {
-					c.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false } // as within a second of use
+					c.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false } // as if each connection were used within the last second
 				})
 				warm(t, pool, n)
 				end(t, proxy)
@@ -383,7 +383,7 @@ func TestStaleConnections(t *testing.T) {
 	}
 }
 
-// A stale connection is followed by the next one of the pool, and by no third one.
+// After a closed connection the probe tries a second one of the pool, but not a third one.
 func TestTwoTriesOnThePool(t *testing.T) {
 	server := testserver.SharedPostgres(t)
 	for stale, want := range map[int]struct{ acquired, own int }{1: {2, 0}, 2: {2, 1}, 3: {2, 1}} {
@@ -398,7 +398,7 @@ func TestTwoTriesOnThePool(t *testing.T) {
 				conns = append(conns, conn)
 			}
 			for i, conn := range conns {
-				if i >= 4-stale { // the pool hands out first what it got back last
+				if i >= 4-stale { // the pool hands out first the connection that was released last
 					require.NoError(t, conn.Conn().PgConn().Conn().Close())
 				}
 				conn.Release()
@@ -411,7 +411,7 @@ func TestTwoTriesOnThePool(t *testing.T) {
 	}
 }
 
-// What the pool itself can't get is not asked for a second time.
+// If the pool fails to replace a connection, the probe does not try this a second time.
 func TestThePoolFailsToReplaceAConnection(t *testing.T) {
 	proxy := testserver.NewProxy(t, testserver.SharedPostgres(t).Addr())
 	password, dials := "app-secret", 0
@@ -430,7 +430,7 @@ func TestThePoolFailsToReplaceAConnection(t *testing.T) {
 	assert.Equal(t, 2, dials, "one before the check, one by the pool")
 }
 
-// A server that goes away while it has the query.
+// The server closes the connection before it answers the query.
 func TestConnectionLostDuringAQuery(t *testing.T) {
 	server := testserver.SharedPostgres(t)
 	proxy := testserver.NewProxy(t, server.Addr())
@@ -487,7 +487,7 @@ func TestFailures(t *testing.T) {
 	tests := map[string]struct {
 		adjust func(*pgxpool.Config)
 		reason probes.Reason
-		paused bool // the next dial waits
+		paused bool // the next dial must wait for dialPause
 	}{
 		"refused": {func(c *pgxpool.Config) { c.ConnConfig.Port = uint16(testserver.FreePort(t)) }, probes.ReasonConnectionRefused, false},
 		"no such host": {func(c *pgxpool.Config) {
@@ -518,7 +518,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// Credentials may rotate: the own connection is made as the pool makes its own.
+// The probe makes its own connection with the pool's hooks, because they may return new credentials.
 func TestHooks(t *testing.T) {
 	server := testserver.SharedPostgres(t)
 	password := "expired"
@@ -573,7 +573,7 @@ func TestClosedPool(t *testing.T) {
 	warm(t, pool, 1)
 	probe := newProbe(t, pool)
 	assertResult(t, probe.Check(t.Context()), probes.OK, "")
-	pool.Reset() // without a connection it looks as if it were closed
+	pool.Reset() // a pool without connections looks like a closed one
 	for range 3 {
 		assertResult(t, probe.Check(t.Context()), probes.OK, "")
 	}
@@ -597,7 +597,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// Close doesn't wait for a database that hangs, and leaves nothing running.
+// Close does not wait for a database without an answer, and leaves no goroutine behind.
 func TestCloseDuringACheck(t *testing.T) {
 	server := testserver.SharedPostgres(t)
 	states := map[string]func(*pgxprobe.Probe){
@@ -614,7 +614,7 @@ func TestCloseDuringACheck(t *testing.T) {
 			proxy.Stall()
 			done := make(chan probes.Result)
 			go func() { done <- probe.Check(context.Background()) }()
-			time.Sleep(50 * time.Millisecond) // so that the check is under way; either order is right
+			time.Sleep(50 * time.Millisecond) // let the check begin; the outcome is right in either order
 			start := time.Now()
 			require.NoError(t, probe.Close())
 			assert.Less(t, time.Since(start), 3*time.Second)

@@ -6,19 +6,19 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// query is the statement of a check. It is sent in the simple protocol, which prepares no statement: behind a
-// pooler a prepared one may be on another connection.
+// query is the statement of a check. It is sent in the simple protocol, which prepares no statement. Behind a
+// pooler a prepared statement may exist only on another connection.
 type query string
 
 const (
 	selectOne query = "SELECT 1"
 
-	// showReadOnly asks the server itself. PostgreSQL also reports this parameter when a connection begins, but
-	// a pooler may pass on the report of a server that it no longer uses.
+	// showReadOnly gets its answer from the current server. The parameters that PostgreSQL reports without a
+	// query may come from an earlier server if there is a pooler.
 	showReadOnly query = "SHOW transaction_read_only"
 )
 
-// queryFor returns the statement that proves what a check requires.
+// queryFor returns the statement of a check. The argument is true with RequireWritable.
 func queryFor(writable bool) query {
 	if writable {
 		return showReadOnly
@@ -26,8 +26,8 @@ func queryFor(writable bool) query {
 	return selectOne
 }
 
-// ask proves that the database answers. ReadOnly means that the server is a standby, or that its transactions
-// are read-only by default.
+// ask sends the query and waits for the answer. The result readOnly means that the server is a standby, or
+// that its transactions are read-only by default.
 func (q query) ask(ctx context.Context, conn *pgx.Conn) (readOnly bool, err error) {
 	server := conn.PgConn()
 	answer := server.Exec(ctx, string(q))

@@ -52,8 +52,8 @@ func (n *nameTracer) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ p
 }
 func (n *nameTracer) TraceAcquireEnd(context.Context, *pgxpool.Pool, pgxpool.TraceAcquireEndData) {}
 
-// Whatever a tracer of pgx sees of a check has the check's name: on the pool's connection, on the probe's
-// own, on a new one, and where the probe only asks whether the pool is closed.
+// A tracer of pgx sees the check's name in every call: on the pool's connection, on the probe's own, on a new
+// one, and when the probe tests whether the pool is closed.
 func TestTracersSeeTheCheckName(t *testing.T) {
 	server := testserver.NewPostgres(t)
 	tracer := &nameTracer{calls: map[string]int{}}

@@ -25,13 +25,14 @@ import (
 	"github.com/echo-probes/echohealth/probes/probetest"
 )
 
-// broken are probes that break one rule each, with the subtests in which Run has to say so, and what.
+// broken are probes that break one rule each. Each has the names of the subtests in which Run must report
+// this, and the text that it must report.
 var broken = []struct {
 	name  string
 	probe func(*dependency) probes.Probe
 	opts  probetest.Options
-	hangs bool   // the dependency does, where it is asked to
-	fails string // the subtests, in their order
+	hangs bool   // the dependency hangs when Hang is called
+	fails string // the subtests that must fail, in order
 	says  string
 }{
 	{
@@ -333,7 +334,7 @@ var broken = []struct {
 				select {
 				case <-closed:
 					panic("nil connection")
-				case <-time.After(time.Duration(1+calls.Add(1)%8) * 10 * time.Millisecond): // so that some are under way when the first is over
+				case <-time.After(time.Duration(1+calls.Add(1)%8) * 10 * time.Millisecond): // so that some checks are in progress when the first one ends
 				}
 			}, after: refused}
 		},
@@ -382,13 +383,13 @@ var broken = []struct {
 	},
 }
 
-// everywhere are the subtests for a probe without Close.
+// everywhere has the names of the subtests of a probe without Close.
 const everywhere = "check concurrent ended cancelled"
 
-// broke tells the process that the tests of broken probes are to be run, and to fail, in it.
+// broke is the environment variable of the process in which the tests of broken probes run and fail.
 const broke = "PROBETEST_RUN_BROKEN"
 
-// TestBrokenProbes runs the kit on them in a process of its own, since a test that fails there must not fail here.
+// TestBrokenProbes runs the kit on the broken probes in another process, because their tests fail.
 func TestBrokenProbes(t *testing.T) {
 	if os.Getenv(broke) != "" {
 		for _, b := range broken {
@@ -419,7 +420,8 @@ func TestBrokenProbes(t *testing.T) {
 	}
 }
 
-// failures returns the subtests of name that failed, "itself" where name failed without any, and nothing where it did not.
+// failures returns the subtests of name that failed. It returns "itself" if name failed without a failed
+// subtest, and "" if name did not fail.
 func failures(output, name string) string {
 	quoted := regexp.QuoteMeta(name)
 	if !regexp.MustCompile(`--- FAIL: ` + quoted + ` `).MatchString(output) {
@@ -435,7 +437,7 @@ func failures(output, name string) string {
 	return strings.Join(rules, " ")
 }
 
-// messages returns what was printed from the beginning of name to that of the next one, unindented.
+// messages returns the output of the test name, without indentation.
 func messages(output, name string) string {
 	_, rest, _ := strings.Cut(output, "=== RUN   "+name+"\n")
 	if next := regexp.MustCompile(`=== RUN   TestBrokenProbes/[^/\n]+\n`).FindStringIndex(rest); next != nil {
@@ -455,14 +457,14 @@ func runBroken(t *testing.T, probe func(*dependency) probes.Probe, opts probetes
 	probetest.Run(t, func(*testing.T) probes.Probe { return probe(d) }, opts)
 }
 
-// dependency is what the broken probes ask.
+// dependency is the dependency of the broken probes.
 type dependency struct {
 	server *server
-	never  chan struct{} // closed at the end of all
+	never  chan struct{} // closed at the end of all tests
 
-	mu     sync.Mutex // guards the rest
+	mu     sync.Mutex // guards the fields below
 	hung   chan struct{}
-	leaked []io.Closer // kept, or the garbage collector would close it
+	leaked []io.Closer // kept, because the garbage collector would close them
 }
 
 func newDependency(t *testing.T) *dependency {
@@ -486,7 +488,7 @@ func (d *dependency) set(hung chan struct{}) {
 	d.hung = hung
 }
 
-// Check is that of a probe with nothing wrong about it.
+// Check implements probes.Probe without breaking a rule.
 func (d *dependency) Check(ctx context.Context) probes.Result { return probes.FromError(d.ask(ctx)) }
 
 func (d *dependency) ask(ctx context.Context) error {
@@ -517,18 +519,18 @@ func (d *dependency) end() {
 	}
 }
 
-// longPast tells the context that had ended before from one that has ended since.
+// longPast reports whether the context ended before the check, not during it.
 func longPast(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ok && time.Since(deadline) > time.Second/2
 }
 
-// asks is probes.Func without its Validate.
+// asks is like probes.Func, but has no Validate.
 type asks func(ctx context.Context) error
 
 func (a asks) Check(ctx context.Context) probes.Result { return probes.FromError(a(ctx)) }
 
-// found always finds the same.
+// found always returns the same result.
 type found probes.Result
 
 func (f found) Check(context.Context) probes.Result { return probes.Result(f) }
@@ -549,7 +551,7 @@ func many(n int) []slog.Attr {
 	return details
 }
 
-// fickle warns every second time.
+// fickle returns a warning every second time.
 type fickle struct {
 	*dependency
 	n atomic.Int64
@@ -576,7 +578,7 @@ type validates struct {
 
 func (v validates) Validate() error { return v.validate() }
 
-// single refuses a second check while one is running.
+// single refuses a check while another check is running.
 type single struct {
 	*dependency
 	busy atomic.Bool
@@ -591,7 +593,7 @@ func (s *single) Check(ctx context.Context) probes.Result {
 	return s.dependency.Check(ctx)
 }
 
-// racy counts without a lock.
+// racy increments a counter without a lock.
 type racy struct{ n int }
 
 func (r *racy) Check(context.Context) probes.Result {
@@ -617,7 +619,7 @@ func (l *leaky) Close() error {
 	return nil
 }
 
-// closes has a Close that is told how often it was called, and a Check for afterwards.
+// closes has functions for Close, for checks before Close, and for checks after it.
 type closes struct {
 	*dependency
 	close  func(n int64)
@@ -652,7 +654,7 @@ func underRace() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// onlyIf is s where the kit can see the fault.
+// onlyIf returns s if the kit can notice the fault, or "" if it can't.
 func onlyIf(seen bool, s string) string {
 	if !seen {
 		return ""

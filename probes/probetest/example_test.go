@@ -12,7 +12,7 @@ import (
 )
 
 func Example() {
-	// In the package of the probe it is a function of the test file.
+	// In the package of a probe, TestProbe is a function of the test file.
 	TestProbe := func(t *testing.T) {
 		var hung sync.RWMutex // locked while the server hangs
 		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
@@ -26,7 +26,7 @@ func Example() {
 			Hang:    func(t *testing.T) { hung.Lock(); t.Cleanup(hung.Unlock) },
 			Secrets: []string{"app-secret"},
 			Hidden:  []string{server.Listener.Addr().String()},
-			Ignore:  []string{"net/http.(*conn).serve"}, // the server's
+			Ignore:  []string{"net/http.(*conn).serve"}, // the goroutines of the server
 		})
 	}
 

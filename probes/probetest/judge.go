@@ -10,7 +10,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// judge returns an error that names each rule that the result breaks.
+// judge returns an error that lists all rules that the result breaks.
 func (k kit) judge(r probes.Result) error {
 	err := errors.Join(judgeStatus(r), judgeReason(r), judgeDetails(r.Details), k.judgeSecrets(r))
 	if err != nil {
@@ -31,7 +31,7 @@ func judgeStatus(r probes.Result) error {
 
 func judgeReason(r probes.Result) error {
 	switch {
-	case r.Status == probes.OK: // the reason is ignored
+	case r.Status == probes.OK: // the reason of an ok result is ignored
 		return nil
 	case r.Reason == "" && r.Err == nil:
 		return errors.New("the result is not ok, and has neither a reason nor an error")
@@ -58,12 +58,12 @@ func judgeDetails(details []slog.Attr) error {
 	return errors.Join(errs...)
 }
 
-// judgeSecrets searches what is shown and what is logged.
+// judgeSecrets returns an error if a text of the result that is shown or logged contains a secret.
 func (k kit) judgeSecrets(r probes.Result) error {
 	errs := []error{k.shown("the reason", string(r.Reason)), k.logged("the error", redact.Error(r.Err))}
 	for _, a := range r.Details {
 		errs = append(errs, k.shown("a detail's key", a.Key))
-		if a.Value.Kind() == slog.KindString { // a number may contain a port's digits by chance
+		if a.Value.Kind() == slog.KindString { // not numbers, which may contain the digits of a port by chance
 			errs = append(errs, k.shown(fmt.Sprintf("the detail %q", a.Key), a.Value.String()))
 		}
 	}

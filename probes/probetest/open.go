@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// checkLeaks fails t if more is open at the end of t than now. The end comes after all later cleanup
-// functions.
+// checkLeaks fails t if goroutines or files are open at the end of t that are not open now. It must be called
+// before other functions are given to t.Cleanup, because t calls them in the reverse order.
 func (k kit) checkLeaks(t *testing.T) {
 	goroutines, files := k.goroutines(), openFiles()
 	t.Cleanup(func() {
@@ -38,7 +38,7 @@ func (k kit) eventually(f func() bool) bool {
 	return true
 }
 
-// describe names all files and shows one goroutine. The other goroutines are usually like it.
+// describe lists all files, but shows only one goroutine, because the others are usually like it.
 func describe(goroutines, files []string) string {
 	var text strings.Builder
 	if len(files) > 0 {
@@ -65,8 +65,8 @@ func added(after, before map[string]string) []string {
 	return more
 }
 
-// goroutines returns the stacks of all goroutines by their numbers, except that of the caller, the ignored
-// ones, and those in which Run still waits for the probe, which Run has already reported.
+// goroutines returns the stacks of all goroutines by their numbers. It omits the caller, the goroutines of
+// Options.Ignore, and those in which Run still waits for the probe, because Run has already reported them.
 func (k kit) goroutines() map[string]string {
 	stacks := allStacks()
 	for number, stack := range stacks {
@@ -92,7 +92,7 @@ func allStacks() map[string]string {
 			continue // the caller
 		}
 		if words := strings.Fields(stack); len(words) > 1 {
-			stacks[words[1]] = stack // "goroutine 7 [select]:"
+			stacks[words[1]] = stack // as in "goroutine 7 [select]:"
 		}
 	}
 	return stacks
@@ -102,7 +102,7 @@ func inContain(stack string) bool {
 	return strings.Contains(stack, "github.com/echo-probes/echohealth/probes/probetest.contain(")
 }
 
-// stuck returns the stack of a goroutine that Run waits for.
+// stuck returns the stack of a goroutine in which Run waits for the probe.
 func stuck() string {
 	for _, stack := range allStacks() {
 		if inContain(stack) {
@@ -112,9 +112,9 @@ func stuck() string {
 	return "it has returned now"
 }
 
-// openFiles returns the open files of the process by number and name, and nothing on other systems than
-// Linux. It leaves out the two of the Go runtime, which opens them at first use, and those that are closed
-// meanwhile, such as the directory that openFiles itself reads.
+// openFiles returns the open files of the process by number and name. It returns none on systems other than
+// Linux. It omits the two files of the Go runtime, which opens them at first use. It also omits files that
+// are closed before it reads their names, such as the directory that it reads itself.
 func openFiles() map[string]string {
 	files := make(map[string]string)
 	entries, err := os.ReadDir("/proc/self/fd")

@@ -17,10 +17,10 @@ import (
 	"github.com/echo-probes/echohealth/probes/probetest"
 )
 
-// server answers each line by itself, in the test's own process, until it hangs.
+// server answers each line with the same line, in the test's process, until it hangs.
 type server struct {
 	listener net.Listener
-	mu       sync.Mutex // held while it hangs
+	mu       sync.Mutex // locked while the server hangs
 }
 
 func newServer(t *testing.T) *server {
@@ -61,13 +61,13 @@ func (s *server) hang(t *testing.T) {
 	t.Cleanup(s.mu.Unlock)
 }
 
-// served is the function of the server's goroutines.
+// served is the function in which the server's goroutines run.
 const served = "probetest_test.(*server).serve"
 
-// lineProbe keeps a connection, as the probes of this module do. Its hooks break it.
+// lineProbe keeps a connection, like the probes of this module.
 type lineProbe struct {
 	address string
-	sem     chan struct{} // semaphore of one user of conn
+	sem     chan struct{} // allows one user of conn at a time
 	conn    net.Conn
 	closed  bool
 }
@@ -148,7 +148,8 @@ func TestGoodProbeOfAFailedDependency(t *testing.T) {
 	})
 }
 
-// The zero options are for a probe that is always ok. How often newProbe and Hang are called is a promise.
+// The zero Options describe a probe that is always ok. The documentation promises how often Run calls
+// newProbe and Hang.
 func TestCalls(t *testing.T) {
 	var made, hung atomic.Int64
 	var last *testing.T

@@ -11,7 +11,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// rules are the subtests of Run, in order. In the first one a driver may open what it opens once.
+// rules are the subtests of Run, in order. checkLeaks does not apply to the first one, because a driver may
+// open things once for the process.
 var rules = []struct {
 	name string
 	run  func(kit, *testing.T)
@@ -36,7 +37,7 @@ func (k kit) check(t *testing.T) {
 	}
 }
 
-// callers is the number of concurrent callers, and of the checks of each caller.
+// callers is the number of concurrent callers. Each of them makes as many checks.
 const callers = 8
 
 func (k kit) concurrent(t *testing.T) {
@@ -46,7 +47,7 @@ func (k kit) concurrent(t *testing.T) {
 	}
 }
 
-// atOnce calls f in many goroutines and returns the first error.
+// atOnce calls f in many goroutines at the same time and returns the first error.
 func (s *subject) atOnce(f func() error) error {
 	var (
 		wg    sync.WaitGroup
@@ -99,8 +100,8 @@ func (k kit) cancelled(t *testing.T) {
 }
 
 const (
-	hungTimeout = 100 * time.Millisecond // timeout of a check of a dependency that hangs
-	hungChecks  = 20                     // number of checks; a driver has fewer goroutines for one connection
+	hungTimeout = 100 * time.Millisecond // timeout of a check of a hanging dependency
+	hungChecks  = 20                     // number of checks; a driver has fewer goroutines per connection
 )
 
 func (k kit) hung(t *testing.T, kept bool) {
@@ -132,7 +133,7 @@ func (k kit) hung(t *testing.T, kept bool) {
 	s.close()
 }
 
-// requireNotOK checks while the dependency hangs.
+// requireNotOK makes a check of a hanging dependency, and fails the test if the check is ok or breaks a rule.
 func (s *subject) requireNotOK(ctx context.Context, end string) {
 	s.t.Helper()
 	result, err := s.attempt(ctx)
@@ -145,7 +146,7 @@ func (s *subject) requireNotOK(ctx context.Context, end string) {
 }
 
 // requireNoGoroutinePerCheck fails the test if each check has left a goroutine behind. A few goroutines may
-// go on waiting for the dependency for all checks.
+// be left that wait for the dependency on behalf of all checks.
 func (s *subject) requireNoGoroutinePerCheck(before map[string]string) {
 	s.t.Helper()
 	var more []string
@@ -177,7 +178,8 @@ func (k kit) closing(t *testing.T) {
 	s.requireClosed()
 }
 
-// closeInMidRun closes the probe during checks. The results of these checks depend on their order.
+// closeInMidRun closes the probe during checks. It accepts any status of these checks, because they may end
+// before or after Close.
 func (s *subject) closeInMidRun() {
 	s.t.Helper()
 	var once sync.Once
@@ -196,7 +198,7 @@ func (s *subject) closeInMidRun() {
 	}
 }
 
-// requireClosed checks a closed probe.
+// requireClosed makes a check with a closed probe, and fails the test unless the check is an error.
 func (s *subject) requireClosed() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), runLimit)

@@ -14,7 +14,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// runLimit is how long a check may take. It is the default of the health checks.
+// runLimit is how long a check may take if its dependency answers. It is much longer than the default timeout
+// of the health checks, so that a slow machine does not fail the test.
 const runLimit = 5 * time.Second
 
 // subject is one probe under test.
@@ -25,7 +26,8 @@ type subject struct {
 	closed bool
 }
 
-// start makes a probe. The end of t closes it before what newProbe created for it.
+// start makes a probe. At the end of t the probe is closed before the functions that newProbe gave to
+// t.Cleanup.
 func (k kit) start(t *testing.T) *subject {
 	t.Helper()
 	s := &subject{kit: k, t: t, probe: k.newProbe(t)}
@@ -36,7 +38,7 @@ func (k kit) start(t *testing.T) *subject {
 	return s
 }
 
-// attempt checks once, and returns an error if the check breaks a rule. Any status is allowed.
+// attempt makes one check, and returns an error if the check breaks a rule. Any status is allowed.
 func (s *subject) attempt(ctx context.Context) (probes.Result, error) {
 	wait, cancel := context.WithTimeout(ctx, runLimit)
 	defer cancel()
@@ -47,7 +49,8 @@ func (s *subject) attempt(ctx context.Context) (probes.Result, error) {
 	return result, s.judge(result)
 }
 
-// wanted checks once, and returns an error if the check breaks a rule or has not the expected status.
+// wanted makes one check, and returns an error if the check breaks a rule or does not have the expected
+// status.
 func (s *subject) wanted(ctx context.Context) error {
 	result, err := s.attempt(ctx)
 	if err == nil && result.Status != s.Want {
@@ -64,7 +67,7 @@ func (s *subject) requireWanted() {
 	}
 }
 
-// requireRecovered checks after a check whose context ended early.
+// requireRecovered makes a check after one whose context ended early. It must have the expected status.
 func (s *subject) requireRecovered() {
 	s.t.Helper()
 	if err := s.wantedInTime(); err != nil {
@@ -78,7 +81,7 @@ func (s *subject) wantedInTime() error {
 	return s.wanted(ctx)
 }
 
-// requireQuiet calls Validate and Advise, which must return at once and reveal no secret.
+// requireQuiet calls Validate and Advise, which must return immediately and reveal no secret.
 func (s *subject) requireQuiet() {
 	s.t.Helper()
 	if err := errors.Join(s.validated(), s.advised()); err != nil {
@@ -112,8 +115,8 @@ func (s *subject) advised() error {
 	return s.logged("Advise", redact.Text(strings.Join(lines, "\n")))
 }
 
-// close closes the probe, unless it is closed already. The error of Close does not matter, because it is for
-// the log.
+// close closes the probe, unless it is closed already. It ignores the error of Close, which is only for the
+// log.
 func (s *subject) close() {
 	s.t.Helper()
 	if !s.closed {
@@ -133,7 +136,7 @@ func (s *subject) closeAgain() {
 	}
 }
 
-// now returns a context that has ended, for a call that must return at once.
+// now returns a context that has ended, for a call that must return immediately.
 func now() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -162,8 +165,8 @@ func (k kit) call(ctx context.Context, what string, f func()) error {
 	}
 }
 
-// contain turns a panic into an error. It is in the stack of every call of Run, which tells these goroutines
-// from those of the probe.
+// contain calls f and returns a panic as an error. Every call of the probe has contain in its stack, so that
+// Run can distinguish the goroutines of these calls from those of the probe.
 func contain(what string, f func()) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -23,7 +23,7 @@ func (p *Probe) Advise() []string {
 	case *redis.Ring:
 		usesDeadlines, dials = client.Options().ContextTimeoutEnabled, client.Options().DialerRetries
 		if dials <= 0 {
-			dials = 5 // the default, which a Ring leaves to its shards
+			dials = 5 // a Ring's options do not contain the default of its shards
 		}
 	default:
 		return nil

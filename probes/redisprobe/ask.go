@@ -27,7 +27,8 @@ func (p *Probe) askServer(ctx context.Context, server redis.Cmdable) error {
 	if p.pingOnly {
 		return server.Ping(ctx).Err()
 	}
-	// A client of one server cannot follow to other nodes of a cluster, so its node must have all slots.
+	// A client of one server does not follow redirections to other nodes of a cluster. So if the server is a
+	// cluster node, it must have all slots.
 	slots := p.conn == nil || p.conn.ClusterNode()
 	_, err := server.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.Ping(ctx)
@@ -37,7 +38,7 @@ func (p *Probe) askServer(ctx context.Context, server redis.Cmdable) error {
 		}
 		return nil
 	})
-	if err == nil && !slots && p.conn.ClusterNode() { // a new connection has just said so
+	if err == nil && !slots && p.conn.ClusterNode() { // a new connection has just reported a cluster node
 		_, err = server.Pipelined(ctx, p.askSlots(ctx))
 	}
 	if _, moved := redis.IsMovedError(err); moved {
@@ -47,16 +48,16 @@ func (p *Probe) askServer(ctx context.Context, server redis.Cmdable) error {
 }
 
 // slotKeys are the ends of 16 keys, one in each sixteenth of a cluster's slots. No value is written to these
-// keys. With any prefix they still are in 16 different sixteenths, because a prefix changes the CRC-16 of all
+// keys. With a prefix they are still in 16 different sixteenths, because a prefix changes the CRC-16 of all
 // of them by the same XOR.
 var slotKeys = [16]string{
 	"abo", "cuu", "enb", "gyx", "asm", "cdw", "fiz", "ghz",
 	"ass", "cdi", "mvf", "ghd", "abq", "cuk", "mgd", "gyf",
 }
 
-// askSlots tests slots all over a cluster, because the slot of the probe's own key is random. A SET with XX
-// of a missing key changes nothing. Redis refuses it in the same cases as a plain SET, and requires the same
-// permission.
+// askSlots tests slots in the whole range of a cluster, because the slot of the probe's own key is random. A
+// SET with XX of a missing key changes nothing. Redis refuses it in the same cases as a plain SET, and
+// requires the same permission.
 func (p *Probe) askSlots(ctx context.Context) func(redis.Pipeliner) error {
 	return func(pipe redis.Pipeliner) error {
 		for _, slot := range slotKeys {
@@ -66,8 +67,8 @@ func (p *Probe) askSlots(ctx context.Context) func(redis.Pipeliner) error {
 	}
 }
 
-// askCluster pings every master, because the client would send a PING to any one node. Then it writes,
-// because in a cluster that is down each node still answers PING.
+// askCluster pings every master, because a PING of the client itself would reach only one node. Then it
+// writes, because in a cluster that is down each node still answers PING.
 func (p *Probe) askCluster(ctx context.Context, cluster *redis.ClusterClient) error {
 	if err := pingMasters(ctx, cluster); err != nil || p.pingOnly {
 		return err
@@ -91,7 +92,7 @@ func pingMasters(ctx context.Context, cluster *redis.ClusterClient) error {
 	return err
 }
 
-// connect makes new connections and closes them: one, or one to each master of a cluster.
+// connect makes a new connection and closes it. For a cluster it does so with each master.
 func (p *Probe) connect(ctx context.Context) error {
 	ctx = basecontext.With(ctx, p.base)
 	return p.conn.Fresh(ctx, func(ctx context.Context, client redis.UniversalClient) error {
@@ -112,7 +113,7 @@ func (p *Probe) askRing(ctx context.Context, ring *redis.Ring) error {
 	if err != nil || asked.Load() {
 		return err
 	}
-	err = ring.Ping(ctx).Err() // distinguishes a closed ring from one without a live shard
+	err = ring.Ping(ctx).Err() // distinguishes a closed ring from a ring whose shards are all down
 	if err == nil || errors.Is(err, redis.ErrClosed) {
 		return err
 	}

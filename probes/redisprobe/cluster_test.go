@@ -18,11 +18,11 @@ import (
 	"go.uber.org/goleak"
 )
 
-// newCluster returns three masters, each with a third of the slots.
+// newCluster returns the three masters of a cluster, each with a third of the slots.
 func newCluster(t *testing.T, args ...string) [3]*testserver.Redis {
 	t.Helper()
 	var nodes [3]*testserver.Redis
-	var bus [3]string // the ports by which the nodes talk to each other
+	var bus [3]string // the ports over which the nodes communicate
 	for i := range nodes {
 		bus[i] = strconv.Itoa(testserver.FreePort(t))
 		nodes[i] = testserver.NewRedis(t, append([]string{
@@ -67,7 +67,7 @@ func TestCluster(t *testing.T) {
 	requireOK(t, ping)
 
 	t.Run("a plain client on one node", func(t *testing.T) {
-		for _, node := range nodes { // on the one that has the key's slot too
+		for _, node := range nodes { // also on the node with the slot of the probe's key
 			plain := newProbe(t, newClient(t, &redis.Options{Addr: node.Addr()}))
 			for range 2 {
 				requireError(t, plain, probes.ReasonMisconfigured)
@@ -76,7 +76,7 @@ func TestCluster(t *testing.T) {
 	})
 
 	t.Run("one master takes no writes", func(t *testing.T) {
-		for _, node := range nodes { // not only the one that has the key's slot
+		for _, node := range nodes { // also on the nodes without the slot of the probe's key
 			do := admin(t, node, "")
 			do("CONFIG", "SET", "maxmemory", "1")()
 			requireError(t, probe, probes.ReasonOutOfResources)
@@ -157,7 +157,7 @@ func TestCluster(t *testing.T) {
 	})
 }
 
-// probeFor checks with less time than its caller gives.
+// probeFor gives each check at most limit, even if its context has more time.
 func probeFor(limit time.Duration, probe probes.Probe) probes.Probe {
 	return probes.Func(func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, limit)
@@ -176,8 +176,9 @@ func oneNode(t *testing.T, args ...string) *testserver.Redis {
 	return node
 }
 
-// Each of the nodes has a third of the slots, so one of them has that of the probe's key. The server does not
-// say that it is a cluster node, or says so to a client of which the probe does not see the login.
+// Each of the nodes has a third of the slots, so one of them has the slot of the probe's key. The probe does
+// not know that the server is a cluster node, because the server does not answer HELLO, or because the probe
+// uses the client itself and does not see the answer.
 func TestUnknownClusterNode(t *testing.T) {
 	type wrapper struct{ redis.UniversalClient }
 	for _, node := range newCluster(t, "--rename-command", "HELLO", "") {
@@ -193,7 +194,7 @@ func TestUnknownClusterNode(t *testing.T) {
 	}
 }
 
-// A plain client is right for a cluster's node as long as the node has all slots.
+// A client for one server may be used with a cluster node that has all slots.
 func TestPlainClientOnTheOnlyNode(t *testing.T) {
 	node := oneNode(t)
 	client := newClient(t, &redis.Options{Addr: node.Addr()})
@@ -224,7 +225,7 @@ func TestClusterDown(t *testing.T) {
 	require.NoError(t, admin.ClusterDelSlotsRange(t.Context(), 0, 8191).Err())
 	awaitCluster(t, node, "cluster_state:fail")
 	requireError(t, probe, probes.ReasonDependencyStarting)
-	requireOK(t, ping) // which is why a check writes
+	requireOK(t, ping) // a PING is answered although the cluster takes no writes, so a check also writes
 
 	require.NoError(t, admin.ClusterDelSlotsRange(t.Context(), 8192, 16383).Err())
 	requireError(t, probe, probes.ReasonDependencyStarting)
@@ -237,12 +238,12 @@ func TestClusterUnreachable(t *testing.T) {
 	requireError(t, newProbe(t, newClusterClient(t, server.Addr())), probes.ReasonMisconfigured)
 }
 
-// The client tries again until its deadline; the cause must be there before the check's.
+// The client tries again until its deadline. The probe must have the cause before the deadline of the check.
 func TestCauseBeforeTheDeadline(t *testing.T) {
 	type wrapper struct{ redis.UniversalClient }
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{
 		Addrs:    []string{refused(t), refused(t)},
-		PoolSize: 1000, // after as many failures a client says at once why
+		PoolSize: 1000, // after this many failed dials a client returns the cause immediately
 	})
 	defer cluster.Close()
 	probe := newProbe(t, wrapper{cluster})
@@ -254,7 +255,7 @@ func TestCauseBeforeTheDeadline(t *testing.T) {
 	}, 30*time.Second, 10*time.Millisecond)
 }
 
-// The application may reach the nodes by other addresses than they know of themselves.
+// The application may reach the nodes at other addresses than those that the nodes report.
 func TestClusterNodeClients(t *testing.T) {
 	node := oneNode(t, "--cluster-announce-ip", "192.0.2.1")
 	translate := func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -300,7 +301,7 @@ func TestRing(t *testing.T) {
 	servers["a"].Thaw(t)
 	servers["a"].Kill(t)
 	awaitShards(1)
-	requireOK(t, probe) // as the ring's own calls are: it does without the shard
+	requireOK(t, probe) // the ring does not use the shard that is down
 
 	servers["b"].Kill(t)
 	awaitShards(0)

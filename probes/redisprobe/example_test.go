@@ -21,7 +21,7 @@ func Example() {
 
 func ExampleNew_cluster() {
 	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"redis-0:6379", "redis-1:6379"}})
-	redisprobe.New(rdb) // every master has to answer, and the cluster to take a write
+	redisprobe.New(rdb) // every master must answer, and the cluster must take a write
 }
 
 func ExamplePingOnly() {

@@ -1,4 +1,4 @@
 package redisprobe
 
-// SlotKeys are the names by which a cluster's slots are asked.
+// SlotKeys are the ends of the keys with which the probe tests a cluster's slots.
 var SlotKeys = slotKeys

@@ -61,7 +61,7 @@ func noSuchHost(_ context.Context, _, addr string) (net.Conn, error) {
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
 }
 
-// hang is a dial into a network that loses every packet.
+// hang is a dial function for a network that loses every packet.
 func hang(ctx context.Context, _, _ string) (net.Conn, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
@@ -73,16 +73,16 @@ func TestRestart(t *testing.T) {
 	requireOK(t, probe)
 	server.Kill(t)
 	before := goleak.IgnoreCurrent()
-	for range 50 { // more than the client's pool may have connections
+	for range 50 { // more checks than the client's pool may have connections
 		requireError(t, probe, probes.ReasonConnectionRefused)
 	}
 	goleak.VerifyNone(t, before)
 	server.Start(t)
-	requireOK(t, probe) // the first check after it
+	requireOK(t, probe) // already the first check after the restart
 
 	server.Kill(t)
 	server.Start(t)
-	requireOK(t, probe) // no check has run meanwhile
+	requireOK(t, probe) // no check ran while the server was down
 
 	server.Stop(t)
 	requireError(t, probe, probes.ReasonConnectionRefused)
@@ -123,7 +123,7 @@ func TestNetwork(t *testing.T) {
 	requireOK(t, probe)
 
 	proxy.Reset()
-	requireOK(t, probe) // an old connection that ended says nothing about Redis
+	requireOK(t, probe) // the end of an old connection is not an outage of Redis
 
 	proxy.ResetOnReply()
 	requireError(t, probe, probes.ReasonConnectionLost)
@@ -141,7 +141,7 @@ func TestNetwork(t *testing.T) {
 	assert.Eventually(t, func() bool { return proxy.Open() == 1 }, 5*time.Second, time.Millisecond, "the kept one is left")
 }
 
-// What Redis itself answers, and what a PING alone would have said.
+// The test has the reason of a check in each state of Redis, and the reason of a check with PingOnly.
 func TestAnswers(t *testing.T) {
 	server := testserver.NewRedis(t)
 	admin := newClient(t, &redis.Options{Addr: server.Addr()})
@@ -278,12 +278,14 @@ func TestTLS(t *testing.T) {
 	otherName := &tls.Config{RootCAs: pool, ServerName: "redis.example"}
 	requireError(t, newProbe(t, newClient(t, &redis.Options{Addr: addr, TLSConfig: otherName})), probes.ReasonTLSError)
 
-	// Neither side says what is wrong here: the server hangs up on the one, and waits for more from the other.
+	// The cause is unknown here. The server closes the connection without TLS, and waits for more data from the
+	// other.
 	requireError(t, newProbe(t, newClient(t, &redis.Options{Addr: addr})), probes.ReasonConnectionLost)
 	requireError(t, newProbe(t, newClient(t, &redis.Options{Addr: server.Addr(), TLSConfig: unknownCA, DialTimeout: time.Second})), probes.ReasonTimeout)
 }
 
-// selfSigned writes a certificate for 127.0.0.1, valid for another d, and its key to where a server may read them.
+// selfSigned writes a certificate for 127.0.0.1, valid for d from now, and its key. A server may read both
+// files.
 func selfSigned(t *testing.T, d time.Duration) (cert, key string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "redisprobe-")

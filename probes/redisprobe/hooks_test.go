@@ -17,7 +17,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// tenants is a hook that refuses what comes without a tenant.
+// tenants is a hook that refuses commands without a tenant in their context.
 type tenants struct {
 	calls atomic.Int32
 	last  atomic.Value
@@ -62,13 +62,14 @@ func (h *tenants) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 	}
 }
 
-// open is a Limiter whose breaker is open.
+// open is the Limiter of an open circuit breaker. It refuses every command.
 type open struct{ calls atomic.Int32 }
 
 func (l *open) Allow() error       { l.calls.Add(1); return errors.New("the breaker is open") }
 func (l *open) ReportResult(error) { l.calls.Add(1) }
 
-// That holds for a client with an empty pool too, of which go-redis does not say whether it is closed.
+// The client's hooks and its Limiter are not called, even to find out whether a client with an empty pool is
+// closed.
 func TestHooksAndLimiterAreNotUsed(t *testing.T) {
 	hook, limiter := &tenants{}, &open{}
 	server := testserver.SharedRedis(t)
@@ -103,7 +104,8 @@ func TestHooksAndLimiterAreNotUsed(t *testing.T) {
 	assert.Zero(t, single.PoolStats().Misses)
 }
 
-// Whether a client is closed is asked by a method that must make nothing, and must leave be what the application made.
+// To find out whether a client is closed, the probe calls a method that can create an AutoPipeline. It must
+// create none, and must not change the application's.
 func TestAutoPipelineIsLeftAlone(t *testing.T) {
 	client := newClient(t, &redis.Options{Addr: testserver.SharedRedis(t).Addr()})
 	probe := newProbe(t, client)
@@ -126,14 +128,14 @@ func TestClosedByAClone(t *testing.T) {
 	requireError(t, probe, probes.ReasonClientClosed)
 }
 
-// A client that is asked itself has its hooks asked too.
+// If the probe uses the client itself, the client calls its hooks.
 func TestBaseContext(t *testing.T) {
 	type wrapper struct{ redis.UniversalClient }
 	server := testserver.SharedRedis(t)
 	hook := &tenants{}
 	ring := redis.NewRing(&redis.RingOptions{
 		Addrs:              map[string]string{"a": server.Addr()},
-		HeartbeatFrequency: time.Hour, // it has no tenant
+		HeartbeatFrequency: time.Hour, // the heartbeat's context has no tenant
 		NewClient: func(opt *redis.Options) *redis.Client {
 			shard := redis.NewClient(opt)
 			shard.AddHook(hook)
@@ -161,7 +163,7 @@ func TestBaseContext(t *testing.T) {
 	}
 }
 
-// A new connection of the probe's own has the values too.
+// The values are also visible when the probe makes a new connection.
 func TestBaseContextOfOwnConnections(t *testing.T) {
 	var connects atomic.Int32
 	client := newClient(t, &redis.Options{

@@ -21,10 +21,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-// often is an interval that a test can wait for.
+// often is how often the probes of these tests make a new connection.
 const often = 10 * time.Millisecond
 
-// await checks until the status and the reason are as wanted. A check must never be an error meanwhile.
+// await checks until the result has the expected status and reason. No result before may be an error.
 func await(t *testing.T, probe probes.Probe, status probes.Status, want probes.Reason) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
@@ -37,8 +37,8 @@ func await(t *testing.T, probe probes.Probe, status probes.Status, want probes.R
 	}
 }
 
-// requireHidden requires that a fault, which the kept connection does not notice, is a warning for as long as it lasts.
-// The application's client stays as it is.
+// requireHidden requires that the check is a warning during a fault that the kept connection does not notice.
+// The probe must not use the application's pool.
 func requireHidden(t *testing.T, client *redis.Client, reason probes.Reason, begin, end func()) {
 	t.Helper()
 	require.NoError(t, client.Ping(t.Context()).Err())
@@ -146,7 +146,7 @@ func TestNewConnectionsNetwork(t *testing.T) {
 	}, back)
 }
 
-// One master is enough to keep a cluster's client from making the connections that it needs.
+// If a new connection to one master fails, a cluster's client can't make the connections that it needs.
 func TestNewConnectionsOfACluster(t *testing.T) {
 	nodes := newCluster(t)
 	client := newClusterClient(t, nodes[0].Addr())

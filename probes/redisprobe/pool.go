@@ -9,14 +9,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// pool is the state of the application's connection pool. The zero value is for a client that does not
-// report it.
+// pool is the state of the application's connection pool. The zero value means that the client does not
+// report the state.
 type pool struct {
 	inUse, idle, max int
 }
 
-// pool reads the application's pool of a *redis.Client. Other clients add up the pools of several servers,
-// and a cluster's client may use the network for that.
+// pool reads the state of a *redis.Client's pool. It returns the zero value for other clients, because they
+// add up the pools of several servers, and a cluster's client may use the network for that.
 func (p *Probe) pool() pool {
 	client, ok := p.client.(*redis.Client)
 	if !ok {
@@ -24,7 +24,7 @@ func (p *Probe) pool() pool {
 	}
 	stats, opt := client.PoolStats(), client.Options()
 	now := pool{idle: int(stats.IdleConns), max: opt.PoolSize}
-	now.inUse = max(0, int(stats.TotalConns)-now.idle) // the two are not read at the same time
+	now.inUse = max(0, int(stats.TotalConns)-now.idle) // TotalConns may be older than idle, and then less
 	if opt.MaxActiveConns > 0 {
 		now.max = min(now.max, opt.MaxActiveConns)
 	}
@@ -42,8 +42,8 @@ func (p pool) details() []slog.Attr {
 
 func (p pool) full() bool { return p.max > 0 && p.inUse >= p.max }
 
-// saturated returns a warning if the application's pool was full both before and after the check. Being full
-// at one moment is normal for a busy pool.
+// saturated returns a warning if the application's pool was full both before and after the check. A busy pool
+// may be full at one of these times.
 func saturated(before, after pool) error {
 	if !before.full() || !after.full() {
 		return nil
@@ -52,10 +52,10 @@ func saturated(before, after pool) error {
 		fmt.Errorf("all %d connections of the application's pool are in use", after.max))
 }
 
-// checkOpen returns an error if the application has closed its client. Redis may still answer, because the
-// check has its own connections. No method of go-redis is made for this question. The method used here needs
-// no command, no connection, no hook and no Limiter: an open client rejects the invalid options before it
-// creates anything.
+// checkOpen returns an error if the application has closed its client. Redis may still answer then, because
+// the check has its own connections. go-redis has no method that reports whether a client is closed. So
+// checkOpen calls a method with invalid options: a closed client returns ErrClosed, and an open client
+// rejects the options. Neither uses a command, a connection, a hook or a Limiter.
 func checkOpen(client redis.UniversalClient) error {
 	_, err := client.AsyncAutoPipelineWithOptions(&redis.AutoPipelineOptions{MaxBatchSize: -1})
 	if errors.Is(err, redis.ErrClosed) {

@@ -25,7 +25,8 @@ import (
 
 func TestMain(m *testing.M) { testserver.Main(m) }
 
-// newClient makes a client with go-redis's defaults, which ignore the context and hide the cause, unless a test needs something else.
+// newClient makes a client. The defaults of go-redis, which apply to the options that a test does not set,
+// ignore the context's deadline and hide the cause of a failure.
 func newClient(t testing.TB, opt *redis.Options) *redis.Client {
 	t.Helper()
 	client := redis.NewClient(opt)
@@ -41,7 +42,7 @@ func newProbe(t testing.TB, client redis.UniversalClient, opts ...redisprobe.Opt
 	return probe
 }
 
-// run checks once, as the engine would, for at most the given time.
+// run makes one check as the health checks do, within limit.
 func run(t testing.TB, probe probes.Probe, limit time.Duration) probes.Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -49,8 +50,8 @@ func run(t testing.TB, probe probes.Probe, limit time.Duration) probes.Result {
 	return probe.Check(ctx)
 }
 
-// soon is generous to a busy machine, and yet less than the 1.7 s that a client with go-redis's defaults takes to say
-// that a connection was refused.
+// soon is enough time for a check on a busy machine. It is less than the 1.7 s after which a client with the
+// defaults of go-redis reports a refused connection.
 const soon = 1500 * time.Millisecond
 
 func requireOK(t testing.TB, probe probes.Probe) {
@@ -138,7 +139,7 @@ func TestConcurrentChecks(t *testing.T) {
 	assert.Eventually(t, func() bool { return open() == 0 }, 5*time.Second, time.Millisecond, "none is kept after Close")
 }
 
-// Nothing is asked any more, over whichever client.
+// After Close the probe sends no command, with any kind of client.
 func TestCheckAfterClose(t *testing.T) {
 	type wrapper struct{ redis.UniversalClient }
 	server := testserver.NewRedis(t)
@@ -154,7 +155,7 @@ func TestCheckAfterClose(t *testing.T) {
 	require.NoError(t, client.Ping(t.Context()).Err(), "the application's client stays open")
 }
 
-// A check that Close overtakes leaves no connection behind.
+// A Close during a check leaves no connection behind.
 func TestCloseDuringCheck(t *testing.T) {
 	server := testserver.NewRedis(t)
 	proxy := testserver.NewProxy(t, server.Addr())
@@ -173,7 +174,7 @@ func TestCloseDuringCheck(t *testing.T) {
 	assert.Eventually(t, func() bool { return proxy.Open() == int(client.PoolStats().TotalConns) }, 5*time.Second, time.Millisecond)
 }
 
-// Each setting is one that a copy of the options could lose or trip over.
+// The probe copies the client's options. Each of these settings could be lost or wrong in a copy.
 func TestClientsSettings(t *testing.T) {
 	server := testserver.NewRedis(t, "--requirepass", "s3cret")
 	credentials := auth.NewBasicCredentials("default", "s3cret")
@@ -201,7 +202,7 @@ func TestClientsSettings(t *testing.T) {
 	}
 }
 
-// A circuit breaker of the application's must open for its own calls alone.
+// Checks must not make the application's circuit breaker open.
 func TestLimiterDoesNotCountChecks(t *testing.T) {
 	server := testserver.NewRedis(t)
 	limiter := &countingLimiter{}
@@ -241,7 +242,7 @@ func TestACL(t *testing.T) {
 		require.NoError(t, admin.Do(t.Context(), append([]any{"ACL", "SETUSER", "app", "reset", "on", ">s3cret"}, rules...)...).Err())
 		return newClient(t, &redis.Options{Addr: server.Addr(), Username: "app", Password: "s3cret"})
 	}
-	requireOK(t, newProbe(t, login("~echohealth:*", "+ping", "+set"))) // what the package's documentation says is needed
+	requireOK(t, newProbe(t, login("~echohealth:*", "+ping", "+set"))) // as in the package documentation
 
 	elsewhere := login("~app:*", "+@all")
 	requireError(t, newProbe(t, elsewhere), probes.ReasonPermissionDenied)
@@ -253,7 +254,7 @@ func TestACL(t *testing.T) {
 
 	probe := newProbe(t, login("~*", "+@all"))
 	requireOK(t, probe)
-	require.NoError(t, admin.Do(t.Context(), "ACL", "DELUSER", "app").Err()) // which ends its connections
+	require.NoError(t, admin.Do(t.Context(), "ACL", "DELUSER", "app").Err()) // this also ends the user's connections
 	requireError(t, probe, probes.ReasonAuthenticationFailed)
 }
 
@@ -289,8 +290,8 @@ func TestSaturatedPoolIsNotDown(t *testing.T) {
 	}
 }
 
-// A pool that is full at one moment is what any busy pool is. What happens during the check happens while the probe
-// makes its connection.
+// A busy pool is often full for a moment. OnConnect changes the pool while the probe makes its connection,
+// and so during the check.
 func TestPoolFullBeforeOrAfterOnly(t *testing.T) {
 	var during atomic.Pointer[func()]
 	onConnect := func(context.Context, *redis.Conn) error {
@@ -312,7 +313,7 @@ func TestPoolFullBeforeOrAfterOnly(t *testing.T) {
 	}
 	require.NoError(t, client.Ping(t.Context()).Err())
 	check(take)
-	result := run(t, newProbe(t, client), soon) // full before it and after it
+	result := run(t, newProbe(t, client), soon) // full before and after the check
 	assert.Equal(t, probes.ReasonPoolSaturated, result.Reason, "%v", result.Err)
 	assert.Equal(t, []slog.Attr{slog.Int("pool_in_use", 1), slog.Int("pool_idle", 0), slog.Int("pool_max", 1)}, result.Details)
 	check(release)
@@ -328,7 +329,7 @@ func TestClosedClient(t *testing.T) {
 	requireError(t, newProbe(t, client), probes.ReasonClientClosed)
 }
 
-// A wrapper can't be copied, so it is asked itself.
+// The probe can't copy a wrapped client, so it uses the client itself.
 func TestUnknownClient(t *testing.T) {
 	type wrapper struct{ redis.UniversalClient }
 	server := testserver.NewRedis(t)
@@ -388,7 +389,7 @@ func TestCancelledCheckEnds(t *testing.T) {
 	}
 }
 
-// A redis.Client that Sentinel leads to another master does so in its dialer.
+// A redis.Client with Sentinel changes to another master in its dialer.
 func TestReplacedMaster(t *testing.T) {
 	first, second := testserver.NewRedis(t), testserver.NewRedis(t)
 	var master atomic.Value
@@ -404,7 +405,7 @@ func TestReplacedMaster(t *testing.T) {
 	requireOK(t, probe)
 }
 
-// A server that says why before it hangs up.
+// The server sends an error before it closes the connection.
 func TestProtectedMode(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

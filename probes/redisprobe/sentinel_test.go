@@ -48,7 +48,7 @@ func TestSentinel(t *testing.T) {
 	requireError(t, probe, probes.ReasonClientClosed)
 }
 
-// newReplica starts a replica of master, and returns when it has master's data.
+// newReplica starts a replica of master, and returns when the replica has the master's data.
 func newReplica(t *testing.T, master *testserver.Redis) *testserver.Redis {
 	t.Helper()
 	replica := testserver.NewRedis(t, "--replicaof", "127.0.0.1 "+strconv.Itoa(master.Port()))
@@ -59,12 +59,12 @@ func newReplica(t *testing.T, master *testserver.Redis) *testserver.Redis {
 	return replica
 }
 
-// failOver tells Sentinel to make the replica the master, and returns when Sentinel names it.
+// failOver makes Sentinel promote the replica, and returns when Sentinel names it as the master.
 func failOver(t *testing.T, sentinel *testserver.Redis, name string, replica *testserver.Redis) {
 	t.Helper()
 	admin := redis.NewSentinelClient(&redis.Options{Addr: sentinel.Addr()})
 	defer admin.Close()
-	require.Eventually(t, func() bool { // Sentinel must know the replica first
+	require.Eventually(t, func() bool { // Sentinel can promote only a replica that it knows
 		return admin.Failover(t.Context(), name).Err() == nil
 	}, 60*time.Second, 50*time.Millisecond)
 	require.Eventually(t, func() bool {
@@ -73,7 +73,7 @@ func failOver(t *testing.T, sentinel *testserver.Redis, name string, replica *te
 	}, 60*time.Second, 50*time.Millisecond)
 }
 
-// wrappingDialer counts its calls in dials, and wraps the errors.
+// wrappingDialer returns a dialer that counts its calls in dials, and wraps its errors.
 func wrappingDialer(dials *atomic.Int32) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		dials.Add(1)
@@ -85,8 +85,8 @@ func wrappingDialer(dials *atomic.Int32) func(context.Context, string, string) (
 	}
 }
 
-// After a planned failover the old master takes writes until Sentinel demotes it. Here it can't, so a
-// connection to it never fails.
+// After a planned failover the old master takes writes until Sentinel demotes it. In this test Sentinel can't
+// do that, so the kept connection never fails.
 func TestFollowsAFailover(t *testing.T) {
 	old := testserver.NewRedis(t, "--rename-command", "SLAVEOF", "", "--repl-diskless-sync-delay", "0")
 	replica := newReplica(t, old)
@@ -102,7 +102,7 @@ func TestFollowsAFailover(t *testing.T) {
 		MasterName: "orders", SentinelAddrs: []string{sentinel.Addr()}, Dialer: wrappingDialer(new(atomic.Int32)),
 	})
 	all := []probes.Probe{newProbe(t, client), newProbe(t, client, redisprobe.PingOnly()), newProbe(t, cluster)}
-	late := []probes.Probe{newProbe(t, client), newProbe(t, cluster), newProbe(t, wrapping)} // see it after the kill
+	late := []probes.Probe{newProbe(t, client), newProbe(t, cluster), newProbe(t, wrapping)} // probes whose first check is after the old master was killed
 	for _, probe := range slices.Concat(all, late) {
 		requireOK(t, probe)
 	}
@@ -130,7 +130,7 @@ func TestFollowsAFailover(t *testing.T) {
 	}
 }
 
-// The application's connections work on while a new login fails, or while no Sentinel answers.
+// The application's connections still work if a new login fails or if no Sentinel answers.
 func TestKeepsTheConnectionToTheSameMaster(t *testing.T) {
 	master := testserver.NewRedis(t)
 	sentinel := testserver.NewSentinel(t, "orders", master)
@@ -157,13 +157,14 @@ func TestKeepsTheConnectionToTheSameMaster(t *testing.T) {
 	assert.NotEqual(t, before, connections(), "the master is dialed")
 	sentinel.Kill(t)
 	for killed := time.Now(); time.Since(killed) < 3*time.Second; time.Sleep(5 * time.Millisecond) {
-		requireOK(t, probe) // the Sentinels are asked at least once; go-redis dials them all the time
+		requireOK(t, probe) // the probe asks the Sentinels at least once; go-redis dials them all the time
 	}
 	require.NoError(t, client.Close())
 	requireError(t, probe, probes.ReasonClientClosed)
 }
 
-// With go-redis's defaults it takes 1.7 s and 3.5 s until the client says that no Sentinel can be reached.
+// With the defaults of go-redis the client reports only after 1.7 s and 3.5 s that no Sentinel can be
+// reached.
 func TestUnreachableSentinels(t *testing.T) {
 	for name, client := range map[string]redis.UniversalClient{
 		"one server": redis.NewFailoverClient(&redis.FailoverOptions{

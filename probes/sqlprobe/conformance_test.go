@@ -21,7 +21,7 @@ func TestConformance(t *testing.T) {
 	dsn := via(t, server.DSN(), proxy.Addr())
 	tests := map[string]struct {
 		dsn   string
-		state func(*testing.T, *sql.DB) // what the pool is in
+		state func(*testing.T, *sql.DB) // puts the pool into the state of the test
 		want  probes.Status
 	}{
 		"over an idle connection": {dsn, func(t *testing.T, db *sql.DB) { warm(t, db, 2) }, probes.OK},

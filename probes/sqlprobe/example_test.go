@@ -25,7 +25,7 @@ func Example() {
 	fmt.Println(result.Status, result.Reason, result.Details)
 }
 
-// With a connector the probe finds out whether new connections can be made.
+// With a connector the probe tests whether new connections can be made.
 func ExampleConnector() {
 	config, err := pgx.ParseConfig("postgres://app@localhost/app?connect_timeout=2")
 	if err != nil {
@@ -42,7 +42,7 @@ func ExampleConnector() {
 }
 
 func ExampleQuery() {
-	db := sql.OpenDB(fakeDriver{works, works}) // the application's
+	db := sql.OpenDB(fakeDriver{works, works}) // the application's pool
 	defer db.Close()
 
 	database := sqlprobe.New(db, sqlprobe.Query("SELECT 1 FROM DUAL"))

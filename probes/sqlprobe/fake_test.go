@@ -17,7 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fakeDriver is a driver without a database, for what takes time: with sockets synctest's clock would stand still.
+// fakeDriver is a driver without a database, for tests that need time. With sockets the clock of synctest
+// would not advance.
 type fakeDriver struct {
 	connect func(context.Context) error
 	query   func(context.Context) error
@@ -50,14 +51,14 @@ func hangs(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// openFake returns a pool that the test has to close, in synctest's bubble.
+// openFake returns a pool that the test must close within its synctest bubble.
 func openFake(d fakeDriver, maxOpen int) *sql.DB {
 	db := sql.OpenDB(d)
 	db.SetMaxOpenConns(maxOpen)
 	return db
 }
 
-// The last answer vouches for a database whose pool stays full for 10 s, and no longer.
+// If the pool stays full, the probe relies on the last answer of the database for 10 s, and no longer.
 func TestFullPoolForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := openFake(fakeDriver{works, works}, 1)
@@ -68,9 +69,9 @@ func TestFullPoolForLong(t *testing.T) {
 
 		conn, err := db.Conn(t.Context())
 		require.NoError(t, err)
-		assertResult(t, checks.check(), probes.Error, probes.ReasonTimeout) // it has never answered
+		assertResult(t, checks.check(), probes.Error, probes.ReasonTimeout) // the database has never answered
 		require.NoError(t, conn.Close())
-		synctest.Wait() // the run that was queued gets its turn
+		synctest.Wait() // the waiting run gets a connection
 		assertResult(t, checks.check(), probes.OK, "")
 
 		conn, err = db.Conn(t.Context())
@@ -92,7 +93,7 @@ func TestFullPoolForLong(t *testing.T) {
 	})
 }
 
-// The time between checks makes no difference: a pool that was full at one check is not an outage.
+// A pool that is full at single checks is not an outage, however long the time between the checks is.
 func TestFullPoolWithRareChecks(t *testing.T) {
 	for _, period := range []time.Duration{time.Second, 10 * time.Second, time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
@@ -102,13 +103,13 @@ func TestFullPoolWithRareChecks(t *testing.T) {
 			defer probe.Close()
 			checks := &checker{probe: probe, timeout: timeout}
 			assertResult(t, checks.check(), probes.OK, "")
-			for range 3 { // briefly full, each time
+			for range 3 { // full for a short time before each check
 				time.Sleep(period)
 				conn, err := db.Conn(t.Context())
 				require.NoError(t, err)
 				assertResult(t, checks.check(), probes.Warning, probes.ReasonPoolSaturated)
 				require.NoError(t, conn.Close())
-				synctest.Wait() // the run that was queued gets its turn
+				synctest.Wait() // the waiting run gets a connection
 			}
 
 			conn, err := db.Conn(t.Context())
@@ -123,7 +124,8 @@ func TestFullPoolWithRareChecks(t *testing.T) {
 	}
 }
 
-// A check that has waited for an older question's answer asks anew, and looks anew at whether the pool is full.
+// A check that has waited for an earlier check's answer sends its own query, and tests again whether the pool
+// is full.
 func TestFullPoolAfterAnOlderQuery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := openFake(fakeDriver{works, func(context.Context) error { time.Sleep(500 * time.Millisecond); return nil }}, 1)
@@ -137,7 +139,7 @@ func TestFullPoolAfterAnOlderQuery(t *testing.T) {
 		assertResult(t, checks.check(), probes.Warning, probes.ReasonPoolSaturated)
 
 		second := make(chan *sql.Conn)
-		go func() { // queues behind the check's question
+		go func() { // waits in the queue after the check's query
 			conn, err := db.Conn(t.Context())
 			assert.NoError(t, err)
 			second <- conn
@@ -145,7 +147,7 @@ func TestFullPoolAfterAnOlderQuery(t *testing.T) {
 		synctest.Wait()
 		require.NoError(t, first.Close())
 		synctest.Wait()
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // a run's context outlives the check's timeout
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // the context of a run lasts longer than the check's timeout
 		defer cancel()
 		began := time.Now()
 		assertResult(t, probe.Check(ctx), probes.Warning, probes.ReasonPoolSaturated)
@@ -154,7 +156,7 @@ func TestFullPoolAfterAnOlderQuery(t *testing.T) {
 	})
 }
 
-// An answer vouches for nothing once the database has failed to give another.
+// After a failure the probe no longer relies on an earlier answer of the database.
 func TestFullPoolAfterFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		query := works
@@ -176,7 +178,7 @@ func TestFullPoolAfterFailure(t *testing.T) {
 	})
 }
 
-// A pool whose last place is being connected to is not saturated, but waits for the database.
+// A pool that is still making its last connection is not saturated, because it waits for the database.
 func TestSlowDial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := openFake(fakeDriver{hangs, works}, 1)
@@ -191,7 +193,7 @@ func TestSlowDial(t *testing.T) {
 	})
 }
 
-// A query without an answer is not saturation either, and outlasts the check that asked it.
+// A query without an answer is not saturation either. It continues after the check that sent it.
 func TestSlowQuery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queries := 0
@@ -211,8 +213,8 @@ func TestSlowQuery(t *testing.T) {
 	})
 }
 
-// A driver may wait for a lock whatever the context says, as mattn/go-sqlite3 does. The checks end in time, and
-// so does Close. One statement waits.
+// A driver may ignore the context while it waits for a lock, like mattn/go-sqlite3. The checks still end in
+// time, and so does Close. Only one statement waits.
 func TestDriverThatHeedsNoContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var queries atomic.Int32
@@ -230,11 +232,11 @@ func TestDriverThatHeedsNoContext(t *testing.T) {
 		assert.EqualValues(t, 1, queries.Load())
 		require.NoError(t, probe.Close())
 		assert.Equal(t, 3*timeout+time.Second, time.Since(start))
-		time.Sleep(time.Minute) // for the statement
+		time.Sleep(time.Minute) // let the statement end
 	})
 }
 
-// A check with a longer timeout than the usual limit of a run has a longer run.
+// A check with a timeout longer than the usual limit of a run extends that limit.
 func TestLongTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := openFake(fakeDriver{works, func(context.Context) error { time.Sleep(20 * time.Second); return nil }}, 1)
@@ -247,7 +249,7 @@ func TestLongTimeout(t *testing.T) {
 	})
 }
 
-// As many connections are tried as may be stale, and one more.
+// The probe tries one connection more than may be closed.
 func TestHowManyConnectionsAreTried(t *testing.T) {
 	for idle, want := range map[int]int{0: 2, 1: 2, 4: 5} {
 		tries := 0

@@ -13,24 +13,26 @@ import (
 )
 
 const (
-	// repeatFor is how long the probe repeats a result if each query costs the pool some of its connections.
+	// repeatFor is how long the probe repeats its last result instead of using the pool, if the driver refuses
+	// checks. Each use would cost the pool connections.
 	repeatFor = answerValidFor
 
-	// repeatAfterPanic is the same for a pool that panics, because the pool then never replaces the connection.
+	// repeatAfterPanic replaces repeatFor if the driver panicked when the pool got a connection. It is longer
+	// because the pool never replaces a connection that is lost in this way.
 	repeatAfterPanic = time.Hour
 )
 
-// hooks records what two methods have done that make database/sql close a pooled connection: IsValid, which
-// it calls when the connection is released, and ResetSession, which it calls with the context of the next
-// caller. Only the run in flight uses it.
+// hooks records whether the driver refuses the connections of checks. Two methods of a driver can make
+// database/sql close a pooled connection: IsValid, which is called when the connection is released, and
+// ResetSession, which is called with the context of the next caller that acquires the connection.
 type hooks struct {
-	known   bool          // the methods were called
-	refusal error         // nil if they accept a check
-	result  probes.Result // to be repeated
-	next    time.Time     // end of the repetition
+	known   bool          // call has called the methods
+	refusal error         // nil if the methods accept a check
+	result  probes.Result // the result that checks repeat
+	next    time.Time     // when checks stop repeating the result
 }
 
-// repeat makes the next checks repeat the result for d.
+// repeat makes the checks of the time d return result without using the pool.
 func (h *hooks) repeat(result probes.Result, d time.Duration) {
 	h.result, h.next = result, time.Now().Add(d)
 }
@@ -39,8 +41,8 @@ func (h *hooks) repeated(now time.Time) (probes.Result, bool) {
 	return h.result, now.Before(h.next)
 }
 
-// call calls the methods on a connection that has just answered, in the order of database/sql, to find out
-// whether database/sql would close it.
+// call calls IsValid and ResetSession on a connection that has just answered, in the order of database/sql.
+// So it finds out whether database/sql would close the connection.
 func (h *hooks) call(ctx context.Context, conn *sql.Conn) {
 	var refusal error
 	err := conn.Raw(func(c any) (err error) {
@@ -56,13 +58,13 @@ func (h *hooks) call(ctx context.Context, conn *sql.Conn) {
 		}
 		return nil
 	})
-	if err == nil && ctx.Err() == nil { // else the outcome means nothing
+	if err == nil && ctx.Err() == nil { // otherwise a canceled context may have caused the refusal
 		h.known, h.refusal = true, refusal
 	}
 }
 
-// refused returns the result of a check whose connection the driver refuses. The refusal shows no fault of
-// the database.
+// refused returns the result of a check whose connection the driver refuses. It is only a warning, because
+// the database has answered.
 func refused(refusal error) probes.Result {
 	return probes.Result{Status: probes.Warning, Reason: probes.ReasonMisconfigured, Err: fmt.Errorf(
 		"the database answers, but %w, and database/sql closes those that are refused (sqlprobe.BaseContext gives "+

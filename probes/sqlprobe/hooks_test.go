@@ -34,7 +34,8 @@ func resetConnector(t *testing.T, dsn string, reset func(context.Context) error)
 		stdlib.OptionResetSession(func(ctx context.Context, _ *pgx.Conn) error { return reset(ctx) }))
 }
 
-// wantsTenant refuses a context without a tenant in the only way that database/sql accepts.
+// wantsTenant refuses a context without a tenant, with the only error at which database/sql closes the
+// connection.
 func wantsTenant(ctx context.Context) error {
 	if ctx.Value(tenant{}) == nil {
 		return driver.ErrBadConn
@@ -74,8 +75,8 @@ func checkOften(t *testing.T, db *sql.DB, probe *sqlprobe.Probe, status probes.S
 	return last
 }
 
-// A driver that refuses checks costs the pool none of its connections, given a connector: a healthy database
-// is not red because of it.
+// With a connector, a driver that refuses checks costs the pool none of its connections. The check is not an
+// error, because the database works.
 func TestRefusingResetSession(t *testing.T) {
 	tests := map[string]struct {
 		reset func(context.Context) error
@@ -105,7 +106,7 @@ func TestRefusingResetSession(t *testing.T) {
 			require.NoError(t, happy.Close())
 			assert.Equal(t, 6, proxy.Accepted(), "one to find out that the pool may be asked")
 			proxy.Reset()
-			assertResult(t, probe.Check(t.Context()), probes.Warning, probes.ReasonMisconfigured) // no outage
+			assertResult(t, probe.Check(t.Context()), probes.Warning, probes.ReasonMisconfigured) // a warning, because the database works
 			proxy.Reset()
 			proxy.Refuse()
 			assertResult(t, probe.Check(t.Context()), probes.Error, probes.ReasonConnectionRefused)
@@ -117,7 +118,7 @@ func TestRefusingResetSession(t *testing.T) {
 	}
 }
 
-// A plain error of ResetSession is none to database/sql.
+// database/sql ignores any other error of ResetSession than driver.ErrBadConn.
 func TestResetSessionThatFails(t *testing.T) {
 	reset := func(context.Context) error { return errors.New("no") }
 	connector := resetConnector(t, testserver.SharedPostgres(t).DSN(), reset)
@@ -126,7 +127,7 @@ func TestResetSessionThatFails(t *testing.T) {
 	checkOften(t, db, newProbe(t, db), probes.OK, "")
 }
 
-// hookedDriver is a fakeDriver whose connections have the two methods.
+// hookedDriver is a fakeDriver whose connections have IsValid and ResetSession.
 type hookedDriver struct {
 	fakeDriver
 	reset          func(context.Context) error
@@ -150,7 +151,7 @@ func (d hookedDriver) Connect(ctx context.Context) (driver.Conn, error) {
 	return hookedConn{fakeConn{d.fakeDriver}, d}, nil
 }
 
-// Close is that of a connector, which (*sql.DB).Close calls.
+// Close implements io.Closer for a connector. (*sql.DB).Close calls it.
 func (d hookedDriver) Close() error { panic("the probe closed the application's connector") }
 
 type hookedConn struct {
@@ -162,10 +163,10 @@ func (c hookedConn) ResetSession(ctx context.Context) error { return c.hooked.re
 func (c hookedConn) IsValid() bool                          { return c.hooked.valid() }
 func (c hookedConn) Close() error                           { c.hooked.closed.Add(1); return nil }
 
-// noClose hides the connector's Close from the pool of the test.
+// noClose hides the connector's Close from the test's pool.
 type noClose struct{ driver.Connector }
 
-// Without a connector a driver that refuses checks costs the pool connections, but seldom.
+// Without a connector, a driver that refuses checks costs the pool connections, but only once in 10 s.
 func TestRefusingResetSessionWithoutConnector(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newHookedDriver()
@@ -186,11 +187,11 @@ func TestRefusingResetSessionWithoutConnector(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		assertResult(t, probe.Check(t.Context()), probes.Error, probes.ReasonFailed)
 		failure = nil
-		assertResult(t, probe.Check(t.Context()), probes.Warning, probes.ReasonMisconfigured) // at once
+		assertResult(t, probe.Check(t.Context()), probes.Warning, probes.ReasonMisconfigured) // without another query
 	})
 }
 
-// With the values that it wants a driver takes checks.
+// A driver accepts checks if BaseContext has the values that it needs.
 func TestBaseContext(t *testing.T) {
 	ended, cancel := context.WithCancel(withTenant(context.Background()))
 	cancel()
@@ -214,7 +215,7 @@ func TestBaseContext(t *testing.T) {
 	}
 }
 
-// A driver that takes checks again gets them from the next one on, over the pool.
+// If a driver accepts checks again, the probe uses the pool again from the next check on.
 func TestResetSessionThatRecovers(t *testing.T) {
 	d := newHookedDriver()
 	refuse := true
@@ -234,7 +235,7 @@ func TestResetSessionThatRecovers(t *testing.T) {
 	assert.EqualValues(t, 1, d.closed.Load(), "it has no connection of its own any more")
 }
 
-// IsValid makes database/sql close what it gets back.
+// If IsValid returns false, database/sql closes a connection that is released.
 func TestRefusingIsValid(t *testing.T) {
 	d := newHookedDriver()
 	var invalid atomic.Bool
@@ -249,7 +250,7 @@ func TestRefusingIsValid(t *testing.T) {
 	assert.EqualValues(t, 1, d.closed.Load())
 }
 
-// A panic in the pool costs it a connection for good, and the probe no second one soon.
+// A panic in the pool costs the pool a connection. The probe does not soon cause a second panic.
 func TestPanicInThePool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newHookedDriver()
@@ -278,7 +279,7 @@ func TestPanicInThePool(t *testing.T) {
 	})
 }
 
-// A connection of the probe's that has ended is replaced, once a check.
+// The probe replaces its own connection after it was closed, at most once in a check.
 func TestOwnConnectionThatHasEnded(t *testing.T) {
 	d := newHookedDriver()
 	d.reset = wantsTenant
@@ -305,7 +306,7 @@ func TestOwnConnectionThatHasEnded(t *testing.T) {
 	assert.Equal(t, 4, db.Stats().Idle)
 }
 
-// Connections that can't be made leave nothing behind: synctest finds what still runs at the end.
+// Failed connections leave no goroutine behind. synctest reports one that still runs at the end.
 func TestOwnConnectionThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newHookedDriver()
@@ -327,7 +328,7 @@ func TestOwnConnectionThatFails(t *testing.T) {
 	})
 }
 
-// openFakeIdle returns a pool with an idle connection of a driver that takes checks.
+// openFakeIdle returns a pool with an idle connection of a driver that accepts checks.
 func openFakeIdle(t *testing.T) *sql.DB {
 	t.Helper()
 	db := sql.OpenDB(noClose{newHookedDriver()})
@@ -335,7 +336,8 @@ func openFakeIdle(t *testing.T) *sql.DB {
 	return db
 }
 
-// A question on the probe's own connection waits for the database, whatever the pool is waiting for.
+// A query on the probe's own connection waits for the database, even if calls of the application wait for the
+// pool.
 func TestOwnConnectionBesideAFullPool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newHookedDriver()
@@ -354,12 +356,12 @@ func TestOwnConnectionBesideAFullPool(t *testing.T) {
 		query = hangs
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		go db.PingContext(ctx) // queues, after the check has begun
+		go db.PingContext(ctx) // waits in the pool's queue after the check has begun
 		assertResult(t, probe.Check(ctx), probes.Error, probes.ReasonTimeout)
 	})
 }
 
-// A pool with one idle connection keeps it too.
+// A pool with only one idle connection keeps it too.
 func TestRefusingResetSessionOfTheOnlyConnection(t *testing.T) {
 	d := newHookedDriver()
 	d.reset = wantsTenant
@@ -371,7 +373,7 @@ func TestRefusingResetSessionOfTheOnlyConnection(t *testing.T) {
 	assert.Zero(t, d.closed.Load())
 }
 
-// The pool is asked if the probe can't have a connection of its own to find out whether that is wise.
+// If the probe can't make its own connection to test the driver's hooks, it uses the pool.
 func TestConnectorThatFails(t *testing.T) {
 	d, broken := newHookedDriver(), newHookedDriver()
 	db := openIdle(t, noClose{d})

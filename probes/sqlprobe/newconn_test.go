@@ -23,7 +23,7 @@ import (
 // often is how often the probes of these tests make a new connection.
 const often = 20 * time.Millisecond
 
-// assertBecomes checks until the result is the wanted one, and never an error on the way: the kept
+// assertBecomes checks until the result is the expected one. No result may be an error, because the kept
 // connections work all the time.
 func assertBecomes(t *testing.T, probe probes.Probe, status probes.Status, reason probes.Reason) {
 	t.Helper()
@@ -41,7 +41,7 @@ func assertBecomes(t *testing.T, probe probes.Probe, status probes.Status, reaso
 
 func TestNewConnectionsFail(t *testing.T) {
 	server := testserver.NewPostgres(t, "max_connections=8")
-	var others []*pgx.Conn // that take the server's last places
+	var others []*pgx.Conn // connections that use the rest of the server's limit
 	tests := map[string]struct {
 		reason     probes.Reason
 		begin, end func(t *testing.T)
@@ -88,7 +88,7 @@ func TestNewConnectionsFail(t *testing.T) {
 	}
 }
 
-// check asks once a second, for d.
+// check checks once a second for d, and returns the last result.
 func check(t *testing.T, probe probes.Probe, d time.Duration) (last probes.Result) {
 	t.Helper()
 	for range d / time.Second {
@@ -98,7 +98,8 @@ func check(t *testing.T, probe probes.Probe, d time.Duration) (last probes.Resul
 	return last
 }
 
-// Once a minute is the default, with a connector. Without one there is no way to connect beside the pool.
+// With a connector a new connection is made once a minute by default. Without one none is made outside the
+// pool.
 func TestNewConnectionOnceAMinute(t *testing.T) {
 	for name, with := range map[string]bool{"with a connector": true, "without": false} {
 		t.Run(name, func(t *testing.T) {
@@ -124,7 +125,8 @@ func TestNewConnectionOnceAMinute(t *testing.T) {
 	}
 }
 
-// A driver whose Connect ignores its context delays no check, and is not called again meanwhile.
+// A driver whose Connect ignores its context delays no check. Connect is not called again before it has
+// returned.
 func TestConnectThatIgnoresItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pooled, d := newHookedDriver(), newHookedDriver()
@@ -147,7 +149,7 @@ func TestConnectThatIgnoresItsContext(t *testing.T) {
 	})
 }
 
-// pingedConn is a connection of a driver that connects only when it has to.
+// pingedConn is a connection of a driver that connects only when the connection is first used.
 type pingedConn struct {
 	hookedConn
 	err error
@@ -174,7 +176,7 @@ func TestNewConnectionIsPinged(t *testing.T) {
 	})
 }
 
-// A hook of the connector's gets the values of the base context.
+// A hook of the connector gets the values of the base context.
 func TestNewConnectionHasTheValues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newHookedDriver()

@@ -15,27 +15,28 @@ import (
 type Option func(*Probe)
 
 // Query sets the statement of the checks. The probe runs it unchanged, reads its rows and ignores them. If
-// the statement was sent on a closed connection, the probe sends it again. So it should change nothing and
-// return little. The default is SELECT 1. An empty statement is an error at construction of the health
-// checks. The last use wins.
+// the connection turns out to be closed, the probe sends the statement again on another one. So the statement
+// should change nothing and return few rows. The default is SELECT 1. An empty statement is an error at
+// construction of the health checks. The last use wins.
 func Query(statement string) Option {
 	return func(p *Probe) { p.statement = statement }
 }
 
-// BaseContext sets a context whose values are visible to the driver's hooks during a check, such as pgx's
-// OptionResetSession and OptionBeforeConnect. Only the values of ctx count, not its deadline or its
-// cancellation. The default is context.Background(). A nil ctx is an error at construction of the health
-// checks. The last use wins.
+// BaseContext sets a context whose values are visible during a check to the driver's hooks, such as pgx's
+// OptionResetSession and OptionBeforeConnect. The deadline and the cancellation of ctx have no effect. The
+// default is context.Background(). A nil ctx is an error at construction of the health checks. The last use
+// wins.
 func BaseContext(ctx context.Context) Option {
 	return func(p *Probe) { p.base = ctx }
 }
 
-// Connector lets the probe make connections outside the pool: the new ones of NewConnectionEvery, and one of
-// its own if the driver refuses the pool's connections to a check. A *sql.DB does not expose its connector,
-// so c must be the connector given to sql.OpenDB, or one with the same settings. It must connect to the
-// database. It must not take a connection of another pool, as the connector of stdlib.GetPoolConnector does.
-// The probe never closes c. By default there is no connector. A nil c is an error at construction of the
-// health checks. The last use wins.
+// Connector sets the connector of the connections that the probe makes outside the pool. These are the new
+// connections of NewConnectionEvery. If the driver refuses checks on the pool's connections, there is also
+// one for the checks. A *sql.DB does not expose its connector, so c must be the connector given to
+// sql.OpenDB, or one with the same settings. It must connect to the database itself. It must not be a
+// connector of stdlib.GetPoolConnector, which takes a connection from another pool. The probe never closes c.
+// By default there is no connector. A nil c is an error at construction of the health checks. The last use
+// wins.
 func Connector(c driver.Connector) Option {
 	return func(p *Probe) { p.connector, p.connects = c, true }
 }

@@ -9,18 +9,20 @@ import (
 	"github.com/echo-probes/echohealth/internal/basecontext"
 )
 
-// closeLimit bounds the closing of a connection, because a driver may wait for the database meanwhile.
+// closeLimit bounds the closing of a connection, because a driver may wait for the database when it closes
+// one.
 const closeLimit = time.Second
 
-// ownConn is a connection outside the pool. Only the run in flight uses it. It is never released to its own
-// pool, because database/sql would call ResetSession before the next use.
+// ownConn is a connection outside the pool. At most one goroutine uses it at a time. conn is never released
+// to db, because database/sql would call ResetSession before the next use.
 type ownConn struct {
-	connector driver.Connector // nil: no connection can be made
-	db        *sql.DB          // contains the one connection; nil when there is none
+	connector driver.Connector // nil if no connection can be made
+	db        *sql.DB          // contains only conn; nil if there is no connection
 	conn      *sql.Conn
 }
 
-// ask calls f with the connection. It replaces a kept connection that turns out to be closed, once.
+// ask calls f with the connection. If a kept connection turns out to be closed, ask makes a new one and calls
+// f once more.
 func (o *ownConn) ask(ctx context.Context, f func(context.Context, *sql.Conn) error) error {
 	kept := o.conn != nil
 	err := o.try(ctx, f)
@@ -62,7 +64,7 @@ func (o *ownConn) close() {
 // application's connector.
 type connectorOnly struct{ driver.Connector }
 
-// within calls f and returns when f returns, or after the limit.
+// within calls f. It returns when f returns, or after the limit, and f then continues in its goroutine.
 func within(limit time.Duration, f func()) {
 	done := make(chan struct{})
 	go func() { defer close(done); f() }()
@@ -72,8 +74,8 @@ func within(limit time.Duration, f func()) {
 	}
 }
 
-// connectAnew makes a connection outside the pool and closes it. It pings, because a driver may connect only
-// at first use.
+// connectAnew makes a connection outside the pool and closes it. It pings the database, because a driver may
+// connect only when the connection is first used.
 func (p *Probe) connectAnew(ctx context.Context) error {
 	ctx = basecontext.With(ctx, p.base)
 	conn, err := p.connector.Connect(ctx)

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The probe's question is answered in every mode of pgx, whatever statements other clients have prepared on
-// the connection that PgBouncer lends.
+// The probe's query succeeds in every mode of pgx, whatever statements other clients have prepared on the
+// connection that PgBouncer assigns.
 func TestEveryExecModeBehindPgBouncer(t *testing.T) {
 	bouncer := testserver.NewPgBouncer(t, testserver.SharedPostgres(t), "default_pool_size = 1")
 	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
@@ -23,16 +23,16 @@ func TestEveryExecModeBehindPgBouncer(t *testing.T) {
 				checks = append(checks, newProbe(t, open(t, bouncer.DSN()+"&default_query_exec_mode="+mode)))
 			}
 			for range 3 {
-				for _, probe := range checks { // what the other one has prepared is there
+				for _, probe := range checks { // the other probe's statement is prepared on the connection
 					assertResult(t, probe.Check(t.Context()), probes.OK, "")
 				}
-				bouncer.Admin(t, "RECONNECT app;") // nothing is there
+				bouncer.Admin(t, "RECONNECT app;") // no statement is prepared on the connection
 			}
 		})
 	}
 }
 
-// What PgBouncer answers has the word that PostgreSQL's own answer would have.
+// An error of PgBouncer has the same reason as the error of PostgreSQL in the same situation.
 func TestPgBouncerRefuses(t *testing.T) {
 	bouncer := testserver.NewPgBouncer(t, testserver.SharedPostgres(t), "max_client_conn = 2", "query_wait_timeout = 1")
 	for _, test := range []struct {
@@ -63,7 +63,7 @@ func TestPgBouncerRefuses(t *testing.T) {
 	assertResult(t, probe.Check(t.Context()), probes.OK, "")
 }
 
-// Of several hosts the one that answers counts, with what it answers.
+// If only one of several hosts answers, the result depends on its answer.
 func TestOnlyAStandbyIsLeft(t *testing.T) {
 	primary := testserver.NewPostgres(t)
 	standby := primary.Standby(t)
@@ -77,7 +77,7 @@ func TestOnlyAStandbyIsLeft(t *testing.T) {
 	assertResult(t, probe.Check(t.Context()), probes.OK, "")
 }
 
-// A file that the connection string names is missing.
+// The connection string names a certificate file that does not exist.
 func TestMissingRootCertificate(t *testing.T) {
 	db := open(t, "postgres://app:app-secret@127.0.0.1/app?sslmode=verify-full&sslrootcert=/missing/ca.pem")
 	result := newProbe(t, db).Check(t.Context())

@@ -16,15 +16,16 @@ import (
 )
 
 const (
-	// runLimit is the minimum limit of a run. A longer check timeout extends it.
+	// runLimit is how long a query may take. If a check's timeout is longer, the query may take as long as that
+	// timeout.
 	runLimit = 10 * time.Second
 
-	// queueLimit is how long a check waits while every connection is in use. It is shorter than any sensible
-	// timeout, so that the probe reports why there is no answer.
+	// queueLimit is how long a check waits if every connection is in use. It is shorter than any sensible
+	// timeout, so that the check ends with the reason pool_saturated before it times out.
 	queueLimit = 250 * time.Millisecond
 
-	// answerValidFor is how long the last answer is used while the pool has no free connection. The time begins
-	// with the first check that finds the pool saturated.
+	// answerValidFor is how long the probe relies on the last answer of the database if the pool has no free
+	// connection. The time begins with the first check that finds the pool saturated.
 	answerValidFor = 10 * time.Second
 )
 
@@ -35,7 +36,7 @@ var _ probes.Probe = (*Probe)(nil)
 type Probe struct {
 	db        *sql.DB
 	statement string
-	base      context.Context // source of values for the driver
+	base      context.Context // its values are visible to the driver
 	connector driver.Connector
 	connects  bool // Connector was used
 	every     time.Duration
@@ -45,13 +46,13 @@ type Probe struct {
 	run       run
 
 	writable    bool   // RequireWritable or ReadOnlyQuery was used
-	question    string // whether the database is read-only
-	questionSet bool   // by ReadOnlyQuery
+	question    string // statement that asks whether the database is read-only
+	questionSet bool   // ReadOnlyQuery was used
 
-	// Only the run in flight uses the fields below.
+	// Only observe uses the fields below. It runs at most once at a time, so they need no mutex.
 	own      ownConn
 	hooks    hooks
-	readOnly bool // the last answer; always false unless writable
+	readOnly bool // the database last answered that it is read-only; always false unless writable
 }
 
 // New returns a probe of the database behind db. The probe connects only during checks, and never closes db.
@@ -72,10 +73,11 @@ func New(db *sql.DB, opts ...Option) *Probe {
 	return p
 }
 
-// Check sends the statement to the database. If the statement of an earlier check is still open, Check waits
-// for that answer, and sends a statement of its own if the answer is not an error. If ctx ends first, the
-// result is Error with ctx's error. The statement then stays open for the next check, as it does while the
-// pool is saturated. An OK becomes a Warning while no new connection can be made.
+// Check sends the statement to the database. If the statement of an earlier check is still unanswered, Check
+// waits for its answer. If that answer is an error, it is also the result of this Check; otherwise Check
+// sends the statement again. If ctx ends first, the result is Error with ctx's error. If the pool is
+// saturated for queueLimit, the result is ReasonPoolSaturated or an Error. In both cases the next check waits
+// for the same statement. An OK becomes a Warning as long as no new connection can be made.
 func (p *Probe) Check(ctx context.Context) probes.Result {
 	return p.newConns.Apply(ctx, p.runner.Check(ctx, sharedrun.Question{
 		Observe: p.observe,
@@ -89,8 +91,8 @@ func (p *Probe) Check(ctx context.Context) probes.Result {
 	}))
 }
 
-// Close ends the run in flight and closes the probe's own connections, within a second. It does not close
-// db. It always returns nil. A later check is Error with ReasonClientClosed.
+// Close cancels the check in progress and closes the probe's own connections, within a second. It does not
+// close db. It always returns nil. A later check is Error with ReasonClientClosed.
 func (p *Probe) Close() error {
 	var closing sync.WaitGroup
 	closing.Go(func() { p.newConns.Close(time.Second) })
@@ -99,8 +101,8 @@ func (p *Probe) Close() error {
 	return nil
 }
 
-// unanswered returns the result of a failure. Saturated means that the cause is the pool, which has no free
-// connection.
+// unanswered returns the result of a check that got err instead of an answer. The second result is true if
+// the cause is the pool, which has no free connection.
 func (p *Probe) unanswered(err error) (result probes.Result, saturated bool) {
 	if errors.Is(err, context.DeadlineExceeded) {
 		if result, ok := p.saturated(); ok {
@@ -110,8 +112,9 @@ func (p *Probe) unanswered(err error) (result probes.Result, saturated bool) {
 	return probes.Result{Status: probes.Error, Details: details(p.db.Stats()), Err: err}, false
 }
 
-// saturated returns the result if every connection is in use. That says nothing about the database. Its last
-// answer does, for answerValidFor.
+// saturated returns the result of a check that waits in the pool's queue because every connection is in use.
+// The result depends on the last answer of the database, which is valid for answerValidFor. The second result
+// is false if the check does not wait in the queue.
 func (p *Probe) saturated() (probes.Result, bool) {
 	stats, wait := p.run.waitState(p.db)
 	if wait == notWaiting {

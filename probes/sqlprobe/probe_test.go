@@ -23,19 +23,20 @@ import (
 func TestMain(m *testing.M) { testserver.Main(m) }
 
 const (
-	// timeout is what a health endpoint waits for a check by default.
+	// timeout is the default timeout of a check.
 	timeout = 800 * time.Millisecond
 
-	// patient is for the tests with a real server that are about the result, however slow the machine is.
+	// patient is a longer timeout, for tests with a real server in which a slow machine must not change the
+	// result.
 	patient = 4 * time.Second
 )
 
-// checker runs a probe as the health checks do: on a context that outlives the check's timeout, and never twice at
-// the same time.
+// checker runs a probe as the health checks do. The probe's context may last longer than the check's timeout,
+// and at most one run is in progress.
 type checker struct {
 	probe   probes.Probe
 	timeout time.Duration
-	pending chan probes.Result // of the run that is overdue
+	pending chan probes.Result // result of a run that took longer than the timeout
 }
 
 func (c *checker) check() probes.Result {
@@ -73,7 +74,7 @@ func open(t testing.TB, dsn string) *sql.DB {
 	return db
 }
 
-// via is dsn with another address, such as a proxy's.
+// via returns dsn with another address, such as the address of a proxy.
 func via(t testing.TB, dsn, addr string) string {
 	t.Helper()
 	u, err := url.Parse(dsn)
@@ -82,7 +83,7 @@ func via(t testing.TB, dsn, addr string) string {
 	return u.String()
 }
 
-// take gets n connections, and returns what gives them back.
+// take gets n connections, and returns a function that releases them.
 func take(t testing.TB, db *sql.DB, n int) (release func()) {
 	t.Helper()
 	var conns []*sql.Conn
@@ -100,7 +101,7 @@ func take(t testing.TB, db *sql.DB, n int) (release func()) {
 	return release
 }
 
-// warm leaves n idle connections in the pool.
+// warm makes the pool have n idle connections.
 func warm(t testing.TB, db *sql.DB, n int) {
 	t.Helper()
 	db.SetMaxIdleConns(n)
@@ -199,7 +200,7 @@ func TestFullPool(t *testing.T) {
 	assertResult(t, checks.check(), probes.OK, "")
 }
 
-// A connection that comes free soon is waited for: with one connection, as for SQLite, that is how it has to be.
+// The probe waits for a connection that becomes free soon. With a single connection, as for SQLite, it must.
 func TestBusySingleConnection(t *testing.T) {
 	db := open(t, testserver.SharedPostgres(t).DSN())
 	db.SetMaxOpenConns(1)
@@ -259,7 +260,7 @@ func TestRestart(t *testing.T) {
 	assertResult(t, checks.check(), probes.OK, "")
 }
 
-// A frozen database costs one connection at most, and is seen to be back.
+// A frozen database costs at most one connection, and the probe notices when the database is back.
 func TestFrozenServer(t *testing.T) {
 	server := testserver.NewPostgres(t)
 	db := open(t, server.DSN())

@@ -15,7 +15,8 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// observe is one run. It uses the pool, unless that may cost the pool connections.
+// observe makes one query and returns the result. It uses the pool, unless this may cost the pool
+// connections.
 func (p *Probe) observe(ctx context.Context) probes.Result {
 	ctx = basecontext.With(ctx, p.base)
 	stats := p.db.Stats()
@@ -32,12 +33,13 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 	return p.observePool(ctx, stats.Idle)
 }
 
-// observeOwn uses the probe's own connection, and closes it if the driver accepts checks. It returns false
-// if there is no answer and the pool may be used as well.
+// observeOwn queries the database on the probe's own connection. It closes that connection if the driver
+// accepts checks, because the next checks then use the pool. It returns false if this check must use the pool
+// too, because the pool is closed, or because the query failed and no refusal is known.
 func (p *Probe) observeOwn(ctx context.Context) (probes.Result, bool) {
-	p.run.setHolds(true) // the run does not wait for the pool
+	p.run.setHolds(true) // this query does not wait for the pool
 	if p.closed(ctx) {
-		return probes.Result{}, false // observePool reports it
+		return probes.Result{}, false // observePool reports that the pool is closed
 	}
 	err := p.own.ask(ctx, p.ask)
 	if err == nil {
@@ -52,8 +54,9 @@ func (p *Probe) observeOwn(ctx context.Context) (probes.Result, bool) {
 	return p.result(err), true
 }
 
-// closed reports whether the application has closed the pool. Conn is called with a context that has ended,
-// so that it takes no connection: it returns the error of the context, or before it that of a closed pool.
+// closed reports whether the application has closed the pool. It calls Conn with a canceled context, so that
+// Conn takes no connection. Conn then returns the context's error, unless the pool is closed, which Conn
+// checks first.
 func (p *Probe) closed(ctx context.Context) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	cancel()
@@ -61,8 +64,9 @@ func (p *Probe) closed(ctx context.Context) bool {
 	return !errors.Is(err, context.Canceled)
 }
 
-// observePool uses a connection of the pool. A connection that the database has closed since its last use is
-// not an outage. After as many of them as the pool had idle, the next connection is new.
+// observePool queries the database on a connection of the pool. If the connection turns out to be closed,
+// observePool tries another, because a closed connection is not an outage. It tries one more than the pool
+// had idle, so that the last one is new.
 func (p *Probe) observePool(ctx context.Context, idle int) probes.Result {
 	var err error
 	for range max(1, idle) + 1 {
@@ -80,7 +84,7 @@ func (p *Probe) observePool(ctx context.Context, idle int) probes.Result {
 	return result
 }
 
-// result returns the result of a run with this error.
+// result returns the result of a query that ended with err. A nil err means that the database answered.
 func (p *Probe) result(err error) probes.Result {
 	if err != nil {
 		result, saturated := p.unanswered(err)
@@ -104,7 +108,8 @@ func (p *Probe) result(err error) probes.Result {
 	return result
 }
 
-// query first gets a connection and then runs the statement, so that it knows which of the two took too long.
+// query first gets a connection and then runs the statement, so that waitState knows whether the query still
+// waits for a connection.
 func (p *Probe) query(ctx context.Context) error {
 	p.run.setHolds(false)
 	conn, err := p.acquire(ctx)
@@ -116,11 +121,12 @@ func (p *Probe) query(ctx context.Context) error {
 	if err == nil && (!p.hooks.known || p.hooks.refusal != nil) {
 		p.hooks.call(ctx, conn)
 	}
-	conn.Close() // not deferred: after a panic in the driver it would wait for ever
+	conn.Close() // not deferred, because Close would wait forever after a panic in the driver
 	return err
 }
 
-// acquire gets a connection of the pool. A panic comes from the driver's ResetSession or Connect.
+// acquire gets a connection of the pool. It returns a panic of the driver's ResetSession or Connect as an
+// error.
 func (p *Probe) acquire(ctx context.Context) (conn *sql.Conn, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -132,12 +138,13 @@ func (p *Probe) acquire(ctx context.Context) (conn *sql.Conn, err error) {
 	return p.db.Conn(ctx)
 }
 
-// execute runs the statement. A driver may prepare it, and a pooler may then use another connection, where it
-// is not prepared or where another client has prepared it. So execute runs it once more without preparing it.
+// execute runs the statement. The driver may prepare it. A pooler may then run it on another connection, on
+// which it is not prepared or on which another client has prepared one of the same name. In that case execute
+// runs it once more without preparing it.
 func execute(ctx context.Context, conn *sql.Conn, statement string) error {
 	err := drain(ctx, conn, statement)
 	if preparedElsewhere(err) {
-		_, err = conn.ExecContext(ctx, statement) // pgx and lib/pq prepare none that has no arguments
+		_, err = conn.ExecContext(ctx, statement) // here pgx and lib/pq prepare no statement without arguments
 	}
 	return err
 }
@@ -153,7 +160,8 @@ func drain(ctx context.Context, conn *sql.Conn, statement string) error {
 	return rows.Err()
 }
 
-// preparedElsewhere reports whether PostgreSQL does not know a prepared statement, or knows it already.
+// preparedElsewhere reports whether err is a PostgreSQL error for a prepared statement that the server does
+// not know, or that it already has.
 func preparedElsewhere(err error) bool {
 	answer, ok := errors.AsType[interface {
 		error
@@ -162,8 +170,8 @@ func preparedElsewhere(err error) bool {
 	return ok && (answer.SQLState() == "26000" || answer.SQLState() == "42P05")
 }
 
-// connectionLost reports whether a pooled connection turned out to be closed: by the network, or by the
-// server with an error such as PostgreSQL's 57P01.
+// connectionLost reports whether err means that a connection was closed by the network, or by the server with
+// an error such as PostgreSQL's 57P01.
 func connectionLost(err error) bool {
 	switch reason.Of(err) {
 	case probes.ReasonConnectionLost, probes.ReasonDependencyStarting:

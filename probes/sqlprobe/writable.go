@@ -12,16 +12,17 @@ import (
 )
 
 // RequireWritable makes a database that takes no writes, such as a standby, an Error with ReasonReadOnly and
-// the detail "read_only":true. By default the probe does not ask.
+// the detail "read_only":true. By default the probe does not check for this.
 //
-// Each check then asks one more question, on the same connection. It changes nothing. The question depends on
-// the driver:
+// Each check then runs one more statement, on the same connection. The statement changes nothing. It depends
+// on the driver:
 //
 //   - PostgreSQL (pgx's stdlib, lib/pq, bun's pgdriver): SHOW transaction_read_only.
 //   - MySQL and MariaDB (go-sql-driver/mysql, go-mysql-org/go-mysql): SHOW VARIABLES. A database is read-only
 //     if read_only, super_read_only, innodb_read_only, or the session's transaction_read_only or tx_read_only
-//     is on, even for a user who may write then. It takes MariaDB about 0.5 ms.
-//   - SQLite (modernc.org/sqlite): PRAGMA query_only, and whether SQLite opened the file for reading only.
+//     is on, even for a user who may still write. The statement takes MariaDB about 0.5 ms.
+//   - SQLite (modernc.org/sqlite): PRAGMA query_only. The probe also asks the driver whether SQLite opened
+//     the file read-only.
 //
 // With any other driver, such as one that wraps these, RequireWritable is an error at construction of the
 // health checks, and ReadOnlyQuery must be used instead.
@@ -29,8 +30,8 @@ func RequireWritable() Option {
 	return func(p *Probe) { p.writable = true }
 }
 
-// ReadOnlyQuery is RequireWritable for any driver, with a statement that asks whether the database is
-// read-only. The last column of each row is the answer. The values off, 0, false and no, in upper or lower
+// ReadOnlyQuery is like RequireWritable, but works with any driver. The statement must return whether the
+// database is read-only, in the last column of each row. The values off, 0, false and no, in upper or lower
 // case, mean that the database takes writes. Any other value means that it is read-only. A statement that
 // fails or returns no row makes the check an error. An empty statement is an error at construction of the
 // health checks. The last use wins.
@@ -42,12 +43,13 @@ const (
 	askPostgreSQL = "SHOW transaction_read_only"
 	askSQLite     = "PRAGMA query_only"
 
-	// Not SELECT @@...: no server has all of them, and each is an error where it is missing.
+	// SHOW VARIABLES omits the variables that the server does not have. SELECT @@... would fail for each of
+	// them, and no server has all.
 	askMySQL = "SHOW VARIABLES WHERE Variable_name IN " +
 		"('read_only', 'super_read_only', 'innodb_read_only', 'transaction_read_only', 'tx_read_only')"
 )
 
-// questions are by the beginning of the import path of the driver.
+// questions has a statement for each driver, which is identified by the beginning of its import path.
 var questions = []struct{ driver, statement string }{
 	{"github.com/jackc/pgx/", askPostgreSQL},
 	{"github.com/lib/pq", askPostgreSQL},
@@ -57,7 +59,7 @@ var questions = []struct{ driver, statement string }{
 	{"modernc.org/sqlite", askSQLite},
 }
 
-// questionFor returns the question for the driver of db, or "".
+// questionFor returns the statement of RequireWritable for the driver of db, or "" for an unknown driver.
 func questionFor(db *sql.DB) string {
 	driver := reflect.TypeOf(db.Driver())
 	if driver != nil && driver.Kind() == reflect.Pointer {
@@ -71,14 +73,15 @@ func questionFor(db *sql.DB) string {
 	return ""
 }
 
-// setQuestion finds the question of RequireWritable if ReadOnlyQuery does not give it.
+// setQuestion sets the statement of RequireWritable, unless ReadOnlyQuery has set one.
 func (p *Probe) setQuestion() {
 	if p.writable && !p.questionSet && p.db != nil {
 		p.question = questionFor(p.db)
 	}
 }
 
-// validateQuestion returns an error for an empty statement of ReadOnlyQuery, and if it is missing.
+// validateQuestion returns an error if the statement of ReadOnlyQuery is empty, or if RequireWritable has no
+// statement for the driver.
 func (p *Probe) validateQuestion() error {
 	switch {
 	case p.questionSet && strings.TrimSpace(p.question) == "":
@@ -107,7 +110,7 @@ func (p *Probe) ask(ctx context.Context, conn *sql.Conn) error {
 	return err
 }
 
-// anyOn reports whether the last column of any row is something else than off.
+// anyOn reports whether the last column of any row has a value other than off, 0, false and no.
 func anyOn(ctx context.Context, conn *sql.Conn, statement string) (bool, error) {
 	rows, err := conn.QueryContext(ctx, statement)
 	if err != nil {
@@ -146,8 +149,8 @@ func off(value any) bool {
 	return false
 }
 
-// askSQLiteFile asks whether SQLite opened the file for reading only, because of the connection string or
-// because the file system allows no more. No statement shows this.
+// askSQLiteFile asks the driver whether SQLite opened the file read-only, because of the connection string or
+// because of the file's permissions. No statement shows this.
 func (p *Probe) askSQLiteFile(conn *sql.Conn) error {
 	return conn.Raw(func(c any) error {
 		asked, ok := c.(interface {
@@ -163,7 +166,7 @@ func (p *Probe) askSQLiteFile(conn *sql.Conn) error {
 	})
 }
 
-// takesNoWrites is the result for a read-only database.
+// takesNoWrites returns the result for a read-only database.
 func takesNoWrites() probes.Result {
 	return probes.Result{Status: probes.Error, Reason: probes.ReasonReadOnly,
 		Err: errors.New("the database takes no writes")}

@@ -45,7 +45,7 @@ func TestRequireWritableOnAStandby(t *testing.T) {
 	assertWritable(t, writable.Check(t.Context())) // on the same connection
 }
 
-// The answer is the session's of that moment, not what the server said at login.
+// The probe uses the session's current answer, not the parameter that the server sent at login.
 func TestRequireWritableAsksEachTime(t *testing.T) {
 	server := testserver.NewPostgres(t)
 	db := open(t, server.DSN())
@@ -66,7 +66,7 @@ func execute(t *testing.T, db *sql.DB, statement string) {
 	require.NoError(t, err)
 }
 
-// The probe's own connection, for a driver that refuses the pool's to a check, is asked too.
+// RequireWritable also applies on the probe's own connection, which it uses if the driver refuses checks.
 func TestRequireWritableOnTheOwnConnection(t *testing.T) {
 	server := testserver.NewPostgres(t)
 	server.Exec(t, "ALTER ROLE app SET default_transaction_read_only = on")
@@ -84,7 +84,7 @@ func TestRequireWritableOnTheOwnConnection(t *testing.T) {
 	assert.Equal(t, 1, db.Stats().Idle, "the pool lost its connection")
 }
 
-// A database that is read-only does not vouch for one whose pool is full.
+// If the last answer was that the database is read-only, a full pool is an error, not a warning.
 func TestReadOnlyAndThenSaturated(t *testing.T) {
 	server := testserver.SharedPostgres(t)
 	db := open(t, server.DSN())
@@ -96,9 +96,9 @@ func TestReadOnlyAndThenSaturated(t *testing.T) {
 }
 
 func TestReadOnlyQuery(t *testing.T) {
-	tests := map[string]probes.Reason{ // "" is writable
+	tests := map[string]probes.Reason{ // "" means that the database takes writes
 		"SELECT 'off'": "", "SELECT 'OFF'": "", "SELECT 0": "", "SELECT false": "", "SELECT 'No'": "",
-		"SELECT 'on', 'off'":                 "", // the last column
+		"SELECT 'on', 'off'":                 "", // only the last column counts
 		"SELECT 'on'":                        probes.ReasonReadOnly,
 		"SELECT 1":                           probes.ReasonReadOnly,
 		"SELECT true":                        probes.ReasonReadOnly,
