@@ -13,12 +13,24 @@ import (
 	"testing"
 )
 
-// tasks is the Python module with the Celery application. It defines the tasks tasks.add and tasks.sleep.
+// tasks is the Python module with the Celery application. It defines the tasks tasks.add and tasks.sleep. With
+// Redis it prints a line for each subscription, because a worker is "ready" before it can receive a ping.
 const tasks = `
 import os
 import time
 
 from celery import Celery
+
+if "redis" in os.environ["BROKER_URL"] or "sentinel" in os.environ["BROKER_URL"]:
+    from kombu.transport.redis import Channel
+
+    subscribe = Channel._subscribe
+
+    def subscribe_and_print(self):
+        subscribe(self)
+        os.write(1, ("subscribed to %s\n" % list(self.active_fanout_queues)).encode())
+
+    Channel._subscribe = subscribe_and_print
 
 app = Celery("tasks", broker=os.environ["BROKER_URL"])
 app.config_from_object("settings")
@@ -131,12 +143,25 @@ func (c *Celery) writeModules() error {
 	)
 }
 
-// readyLine matches the line that a worker prints when it has begun to consume.
-var readyLine = regexp.MustCompile(`(?m)\S+@\S+ ready\.$`)
+// readyLine matches the line that a worker prints when it has begun to consume tasks. subscribedLine matches
+// the line of the module tasks for the subscription to pings.
+var (
+	readyLine      = regexp.MustCompile(`(?m)\S+@\S+ ready\.$`)
+	subscribedLine = regexp.MustCompile(`(?m)^subscribed to .*pidbox`)
+)
 
 func (c *Celery) ready() error {
-	if !readyLine.MatchString(c.output()) {
+	switch output := c.output(); {
+	case !readyLine.MatchString(output):
 		return errors.New("it isn't ready")
+	case c.subscribes() && !subscribedLine.MatchString(output):
+		return errors.New("it hasn't subscribed to pings")
 	}
 	return nil
+}
+
+// subscribes reports whether the worker receives pings by a subscription of Redis.
+func (c *Celery) subscribes() bool {
+	remoteControl := !slices.Contains(c.settings, "worker_enable_remote_control = False")
+	return remoteControl && (strings.Contains(c.broker, "redis") || strings.Contains(c.broker, "sentinel"))
 }
