@@ -201,13 +201,17 @@ func TestTheRunsContextOutlivesTheTimeout(t *testing.T) {
 
 func TestALateFailureReplacesTheTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slowRefusal := probes.Result{Status: probes.Error, Reason: probes.ReasonAuthenticationFailed, Err: errors.New("wrong password")}
+		slowRefusal := probes.Result{
+			Status: probes.Error, Reason: probes.ReasonAuthenticationFailed, Err: errors.New("wrong password"),
+			Details: []slog.Attr{slog.Int("pool_max", 4)},
+		}
 		e, j := start(t, after(3*time.Second, slowRefusal))
 		assert.Equal(t, probes.ReasonTimeout, collect(e)[0].Reason)
 		time.Sleep(3 * time.Second)
 		result := collect(e)[0]
 		assert.Equal(t, probes.ReasonAuthenticationFailed, result.Reason)
-		assert.Equal(t, 3*time.Second, result.Took)
+		assert.Equal(t, 800*time.Millisecond, result.Took, "the timeout still")
+		assert.Empty(t, result.Details, "a run that exceeded its timeout has no figures")
 		// In later runs the result is a timeout until the late failure arrives. The listener is not called for
 		// that.
 		for range 40 {

@@ -92,7 +92,7 @@ func TestOverdueRunsAreRecorded(t *testing.T) {
 			{0, probes.Error, probes.ReasonTimeout, second, second, Ended},
 			{0, probes.Error, probes.ReasonTimeout, second, 3 * second, Overdue},
 			{0, probes.Error, probes.ReasonTimeout, second, 5 * second, Overdue},
-			{0, probes.Error, probes.ReasonReadOnly, 11 * second, 11 * second, Late},
+			{0, probes.Error, probes.ReasonReadOnly, second, 11 * second, Late},
 		}, *runs)
 	})
 }

@@ -157,8 +157,9 @@ func (c *Check) record(r *run, outcome outcome, now time.Time) {
 		c.store(c.applyThresholds(timedOut(c.Timeout)), Ended)
 	}
 	if outcome.status == probes.Error {
-		result := outcome.result(took)
-		result.Status, result.late = c.last.Load().Status, true // the timeout counted as the failure
+		// The timeout counted as the failure, and its duration remains. Only the cause is new.
+		result := &Result{Reason: outcome.reason, Err: outcome.err, Took: c.Timeout}
+		result.Status, result.late = c.last.Load().Status, true
 		c.store(result, Late)
 	}
 	c.engine.Invalidate() // the check is no longer overdue, and so Collection.Due is another
