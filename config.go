@@ -157,17 +157,17 @@ func validateNames(call, consists string, given []string, names map[string]bool)
 }
 
 // validateOffer returns an error if the endpoint needs an option which is missing.
-func (c *config) validateOffer(e Endpoint) error {
+func (c *config) validateOffer(call string, e Endpoint) error {
 	if e.option() == "" || c.has(e) {
 		return nil
 	}
-	return fmt.Errorf("the endpoint %q of WithPublic or WithAlias needs %s", e, e.option())
+	return fmt.Errorf("%s: the endpoint %q needs %s", call, e, e.option())
 }
 
 func (c *config) validateAlias(path string, e Endpoint) (errs []error) {
 	call := fmt.Sprintf("WithAlias(%q, %q)", path, e)
 	if !slices.Contains(c.public, e) {
-		errs = append(errs, c.validateOffer(e))
+		errs = append(errs, c.validateOffer(call, e))
 	}
 	if !c.isPublic(e) {
 		errs = append(errs, fmt.Errorf("%s: the endpoint must be one of WithPublic's, "+

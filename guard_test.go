@@ -93,8 +93,8 @@ func TestInvalidGuards(t *testing.T) {
 		{echohealth.WithAlias("/api/health", echohealth.Live), `WithAlias("/api/health", "live"): an alias must not be below the prefix, which is "/api/health"`},
 		{echohealth.WithAlias("/api/health/x", echohealth.Live), `an alias must not be below the prefix`},
 		{echohealth.WithOnChange(nil), `WithOnChange(nil): the function must not be nil`},
-		{echohealth.WithDrainDelay(-1), `WithDrainDelay(-1ns): the duration must be at least 1ms`},
-		{echohealth.WithDrainDelay(5), `WithDrainDelay(5ns): the duration must be at least 1ms`},
+		{echohealth.WithDrainDelay(-1), `WithDrainDelay(-1ns): the duration must be 0, or at least 1ms`},
+		{echohealth.WithDrainDelay(5), `WithDrainDelay(5ns): the duration must be 0, or at least 1ms`},
 		{echohealth.WithRedis(well, echohealth.FailureThreshold(0)), `WithRedis: FailureThreshold(0): the threshold must be at least 1`},
 		{echohealth.WithRedis(well, echohealth.SuccessThreshold(-1)), `WithRedis: SuccessThreshold(-1): the threshold must be at least 1`},
 	}

@@ -22,7 +22,7 @@ func TestHistoryIsOffUnlessItIsTurnedOn(t *testing.T) {
 	_, err := h.History(t.Context(), time.Hour)
 	assert.ErrorIs(t, err, echohealth.ErrNoHistory)
 	_, err = echohealth.New(echohealth.WithPublic(echohealth.History))
-	assert.EqualError(t, err, `echohealth: the endpoint "history" of WithPublic or WithAlias needs WithHistory`)
+	assert.EqualError(t, err, `echohealth: WithPublic: the endpoint "history" needs WithHistory`)
 }
 
 // The history of an outage of ten seconds has the same words as the answers, and History returns the same

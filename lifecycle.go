@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 )
@@ -85,9 +86,9 @@ const serverGrace = time.Second
 // time, then Close.
 //
 // The drain takes at most half of the time until the deadline of ctx, so that requests in flight have the
-// other half. A drain that is cut to this half is not an error. When ctx ends, for example by a second
-// signal, every wait ends. Shutdown waits at most 1 s more for a Server that ignores ctx, and Close takes at
-// most 3 s. If ctx has ended before the call, Shutdown skips the drain delay and returns an error.
+// other half. A drain that is cut to this half is logged, and is not an error. When ctx ends, for example by a
+// second signal, every wait ends. Shutdown waits at most 1 s more for a Server that ignores ctx, and Close
+// takes at most 3 s. If ctx has ended before the call, Shutdown skips the drain delay and returns an error.
 //
 // The error joins the cause of ctx, the errors and panics of the servers, and the error of Close. It wraps
 // ErrLeftAlone if something did not end in time.
@@ -126,16 +127,20 @@ func (h *Health) drainWithin(ctx context.Context) error {
 		h.startDraining()
 		return fmt.Errorf("echohealth: the context had ended before Shutdown: %w", context.Cause(ctx))
 	}
-	half := ctx
+	half, limit := ctx, time.Duration(0)
 	if deadline, ok := ctx.Deadline(); ok {
+		limit = time.Until(deadline) / 2
 		var cancel context.CancelFunc
-		half, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+		half, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	if err := h.Drain(half); err != nil && ctx.Err() != nil {
-		return err
+	err := h.Drain(half)
+	if err != nil && ctx.Err() == nil {
+		h.notifier.log(slog.LevelWarn, "drain shortened to half of the time until the deadline of Shutdown's context",
+			slog.Duration("delay", h.config.drainDelay), slog.Duration("to", limit.Round(time.Millisecond)))
+		return nil
 	}
-	return nil
+	return err
 }
 
 // shutDown shuts all servers down at the same time.

@@ -208,7 +208,8 @@ func TestShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("broken")
 		closer := &adviser{}
-		h, err := echohealth.New(quiet, echohealth.WithDrainDelay(3*time.Second), echohealth.WithRedis(closer))
+		var log logBuffer
+		h, err := echohealth.New(logTo(&log), echohealth.WithDrainDelay(3*time.Second), echohealth.WithRedis(closer))
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
@@ -219,6 +220,7 @@ func TestShutdown(t *testing.T) {
 		assert.Equal(t, first.at, second.at, "side by side")
 		assert.Equal(t, 5*time.Second, time.Since(began))
 		assert.EqualValues(t, 1, closer.closed.Load())
+		assert.NotContains(t, log.String(), "drain shortened")
 		assert.NoError(t, h.Shutdown(ctx), "a second call is harmless")
 		assert.EqualError(t, h.Shutdown(ctx, nil, (*http.Server)(nil)), "echohealth: Shutdown: server 1 is nil\nechohealth: Shutdown: server 2 is nil")
 	})
@@ -226,7 +228,8 @@ func TestShutdown(t *testing.T) {
 
 func TestShutdownLeavesHalfOfTheTimeToTheServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, err := echohealth.New(echohealth.WithDrainDelay(time.Hour))
+		var log logBuffer
+		h, err := echohealth.New(logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithDrainDelay(time.Hour))
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
@@ -234,6 +237,7 @@ func TestShutdownLeavesHalfOfTheTimeToTheServers(t *testing.T) {
 		began := time.Now()
 		assert.NoError(t, h.Shutdown(ctx, server))
 		assert.Equal(t, 5*time.Second, server.at.Sub(began))
+		assert.Contains(t, log.String(), `level=WARN msg="drain shortened to half of the time until the deadline of Shutdown's context" delay=1h0m0s to=5s`)
 		time.Sleep(time.Hour)
 	})
 }

@@ -38,6 +38,7 @@ type dependency struct {
 	*engine.Check
 	optional bool // its failure makes the service degraded, not unhealthy
 	gating   bool // readiness depends on it
+	isSwitch bool // its probe is a *probes.Switch
 }
 
 // group holds the checks of one WithGroup.
@@ -46,6 +47,10 @@ type group struct {
 	names  []string // the names of its checks
 	checks []*engine.Check
 }
+
+// switchType is the type of a switch as %T prints it. A type assertion would link the type into programs
+// without a switch.
+const switchType = "*probes.Switch"
 
 func newMonitor(c *config, listener engine.Listener) (*monitor, error) {
 	m := &monitor{
@@ -57,7 +62,10 @@ func newMonitor(c *config, listener engine.Listener) (*monitor, error) {
 	}
 	m.checks = m.engine.Checks()
 	for i, check := range m.checks {
-		d := dependency{Check: check, optional: c.checks[i].optional, gating: c.gates(c.checks[i])}
+		d := dependency{
+			Check: check, optional: c.checks[i].optional, gating: c.gates(c.checks[i]),
+			isSwitch: fmt.Sprintf("%T", check.Probe) == switchType,
+		}
 		m.dependencies = append(m.dependencies, d)
 		if d.gating {
 			m.gating = append(m.gating, check)
@@ -87,6 +95,15 @@ func (m *monitor) named(names []string) (checks []*engine.Check) {
 		checks = append(checks, m.checks[i])
 	}
 	return checks
+}
+
+// areSwitches reports whether all checks with these names are switches, which the application itself turns
+// off.
+func (m *monitor) areSwitches(names ...string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool {
+		i := slices.IndexFunc(m.dependencies, func(d dependency) bool { return d.Name == name })
+		return i < 0 || !m.dependencies[i].isSwitch
+	})
 }
 
 // alive returns what /live/ answers. It is always true while the service starts, drains or is closed, because

@@ -106,9 +106,13 @@ func (n *notifier) reportCheck(change engine.Change) {
 	if change.From == "" && change.To == probes.OK {
 		return
 	}
+	level := levelOf(change.To)
+	if n.monitor.areSwitches(change.Check) {
+		level = slog.LevelInfo // the application itself turned it
+	}
 	n.changes.Add(changelog.Change{
 		Subject: "check " + change.Check, State: state(change.To, change.Reason), Bad: change.To != probes.OK,
-		At: change.At, Level: levelOf(change.To),
+		At: change.At, Level: level,
 		Message: "health check changed", Summary: "health check is flapping", Attrs: checkAttrs(change),
 	})
 	change.Err = mask(change.Err)
@@ -185,8 +189,8 @@ func (n *notifier) tellReadiness(before, now readiness, phase phase, failing []s
 		change.From, change.Lasted = opposite(change.To), now.at.Sub(before.at)
 	}
 	level := levelOf(change.To)
-	if change.Reason != "" {
-		level = slog.LevelInfo // a start or a drain is planned
+	if change.Reason != "" || n.monitor.areSwitches(failing...) {
+		level = slog.LevelInfo // a start, a drain and a switch are no failure
 	}
 	n.changes.Add(changelog.Change{
 		Subject: "readiness", State: readinessState(change, failing), Bad: !now.ready, At: now.at, Level: level,

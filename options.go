@@ -122,7 +122,8 @@ func SuccessThreshold(n int) CheckOption {
 
 // WithCPUThreshold sets the percentages of CPU use above which the metric is a warning and critical. A
 // warning makes the service degraded, a critical level makes it unhealthy, and neither changes readiness. In
-// a container with a CPU quota 100 % is the quota. In a cpuset 100 % is all processors of the cpuset.
+// a container with a CPU quota 100 % is the quota. In a cpuset 100 % is all processors of the cpuset. Only the
+// use over at least 5 s is compared with the threshold.
 //
 // Each level must be 0 to 100, or Never, and not a fraction between 0 and 1. The warning level must not
 // exceed the critical one. The default is (90, Never). The last use wins.
@@ -283,10 +284,7 @@ func WithVersion(v string) Option {
 func WithBackground(interval time.Duration) Option {
 	return func(c *config) error {
 		c.interval = interval
-		if interval == 0 {
-			return nil
-		}
-		return validDuration("WithBackground", interval)
+		return validOrZero("WithBackground", interval)
 	}
 }
 
@@ -306,10 +304,7 @@ func WithStartupGate() Option {
 func WithDrainDelay(d time.Duration) Option {
 	return func(c *config) error {
 		c.drainDelay = d
-		if d == 0 {
-			return nil
-		}
-		return validDuration("WithDrainDelay", d)
+		return validOrZero("WithDrainDelay", d)
 	}
 }
 
@@ -335,7 +330,7 @@ func WithPublic(public ...Endpoint) Option {
 		if c.public == nil {
 			c.rules = append(c.rules, func(map[string]bool) (errs []error) {
 				for _, e := range c.public {
-					errs = append(errs, c.validateOffer(e))
+					errs = append(errs, c.validateOffer("WithPublic", e))
 				}
 				return errs
 			})

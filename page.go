@@ -3,7 +3,6 @@ package echohealth
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -97,7 +96,7 @@ func pageComponents(m *monitor) map[string]page.Component {
 	components := map[string]page.Component{}
 	for _, d := range m.dependencies {
 		components[d.Name] = page.Component{
-			Gating: d.gating, Switch: fmt.Sprintf("%T", d.Probe) == switchType,
+			Gating: d.gating, Switch: d.isSwitch,
 		}
 	}
 	for i, name := range m.metricNames() {

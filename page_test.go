@@ -111,7 +111,7 @@ func TestWhatThePageNeeds(t *testing.T) {
 	assert.Equal(t, http.StatusNotFound, browse(h, "/api/health/").Code)
 	assert.Equal(t, http.StatusOK, browse(h.Private(), "/api/health/").Code)
 	_, err = echohealth.New(echohealth.WithPublic(echohealth.Badge))
-	assert.EqualError(t, err, `echohealth: the endpoint "badge.svg" of WithPublic or WithAlias needs WithPage`)
+	assert.EqualError(t, err, `echohealth: WithPublic: the endpoint "badge.svg" needs WithPage`)
 }
 
 // Echo's own middleware sets headers and compresses. The policy of the page replaces that of the middleware.

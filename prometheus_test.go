@@ -155,9 +155,9 @@ func TestWhoMayScrape(t *testing.T) {
 
 func TestPrometheusNeedsItsOption(t *testing.T) {
 	_, err := echohealth.New(echohealth.WithAlias("/metrics", echohealth.Prometheus))
-	assert.EqualError(t, err, `echohealth: the endpoint "prometheus" of WithPublic or WithAlias needs WithPrometheus`)
+	assert.EqualError(t, err, `echohealth: WithAlias("/metrics", "prometheus"): the endpoint "prometheus" needs WithPrometheus`)
 	_, err = echohealth.New(echohealth.WithPublic(echohealth.Live, echohealth.Prometheus))
-	assert.EqualError(t, err, `echohealth: the endpoint "prometheus" of WithPublic or WithAlias needs WithPrometheus`)
+	assert.EqualError(t, err, `echohealth: WithPublic: the endpoint "prometheus" needs WithPrometheus`)
 }
 
 // The metrics contain the reason of an error, but not its text.

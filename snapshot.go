@@ -10,10 +10,6 @@ import (
 	"github.com/echo-probes/echohealth/sysmetrics"
 )
 
-// switchType is the type of a switch as %T prints it. A type assertion would link the type into programs
-// without a switch.
-const switchType = "*probes.Switch"
-
 // components returns the names and settings of the checks and then of the system metrics, in the order of the
 // answers.
 func (m *monitor) components() []snapshot.Component {
@@ -22,7 +18,7 @@ func (m *monitor) components() []snapshot.Component {
 		kind := fmt.Sprintf("%T", d.Probe)
 		components = append(components, snapshot.Component{
 			Name: d.Name, Critical: !d.optional, Timeout: d.Timeout, Interval: max(d.Freshness, m.interval),
-			Switch: kind == switchType, Celery: strings.Contains(kind, "celeryprobe."),
+			Switch: d.isSwitch, Celery: strings.Contains(kind, "celeryprobe."),
 			Certificate: strings.Contains(kind, "certprobe."),
 		})
 	}

@@ -1,6 +1,7 @@
 package echohealth_test
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -34,8 +35,9 @@ func TestSwitch(t *testing.T) {
 		time.Sleep(time.Hour)
 		rotation.Off("not_leader")
 		synctest.Wait()
-		assert.Contains(t, log.String(), "reason=not_leader")
-		assert.Contains(t, log.String(), "not_ready")
+		assert.Contains(t, log.String(), `level=INFO msg="health check changed" check=rotation from=ok to=error lasted=1h0m0s reason=not_leader`)
+		assert.Contains(t, log.String(), `level=INFO msg="readiness changed" from=ready to=not_ready lasted=1h0m0s failing=[rotation]`)
+		assert.NotContains(t, log.String(), "level=ERROR", "the application itself has decided it")
 		assert.Equal(t, 1, strings.Count(log.String(), "not_leader"))
 		require.NoError(t, h.Close())
 		rotation.On() // has no effect after Close
@@ -135,4 +137,20 @@ func TestProbeWhoseWatchPanics(t *testing.T) {
 	require.NoError(t, h.Close())
 	assert.Equal(t, []string{`WARN msg="health check result breaks the rules" check=leader ` +
 		`error="the end of Watch of *echohealth_test.panicking panicked: password=***"`}, records(log))
+}
+
+// A switch that is off hides no failure: another check's failure is an ERROR as always.
+func TestSwitchBesideAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logBuffer{}
+		rotation := probes.NewSwitch()
+		rotation.Off("maintenance")
+		h := newHealth(t, logTo(log), echohealth.WithoutSystemMetrics(), echohealth.WithCheck("rotation", rotation),
+			echohealth.WithDatabase(failing(errors.New("down"))))
+		get(h, "/api/health/ready/")
+		require.NoError(t, h.Close())
+		assert.Contains(t, log.String(), `level=INFO msg="health check changed" check=rotation`)
+		assert.Contains(t, log.String(), `level=ERROR msg="health check changed" check=database`)
+		assert.Contains(t, log.String(), `level=ERROR msg="readiness changed" from=unknown to=not_ready`)
+	})
 }

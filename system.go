@@ -161,7 +161,7 @@ func (s *system) take(sample *sysmetrics.Sample) *metrics {
 func (s *system) judge(sample *sysmetrics.Sample) *metrics {
 	m := &metrics{sample: sample}
 	cpu, memory, connections, process := sample.CPU, sample.Memory, sample.Connections, sample.Process
-	m.add("cpu", cpuDetails(cpu), s.config.cpu, cpu.Err, figure{cpu.Percent, "%", "of the CPU is in use"})
+	m.add("cpu", cpuDetails(cpu), s.cpuLevels(cpu), cpu.Err, figure{cpu.Percent, "%", "of the CPU is in use"})
 	m.markStale(sample.Stuck, sample.Age)
 	m.add("memory", memoryDetails(memory), s.config.memory, memory.Err,
 		figure{memory.Percent, "%", "of the memory is in use"})
@@ -373,6 +373,17 @@ func (d *details) megabytes(key string, bytes uint64, err error) {
 	if err == nil {
 		*d = append(*d, slog.Uint64(key, bytes>>20))
 	}
+}
+
+// judgedWindow is the shortest window whose CPU use is compared with the threshold. A process that starts keeps
+// a CPU busy for a second or two, which is no reason for a warning.
+const judgedWindow = 5 * time.Second
+
+func (s *system) cpuLevels(cpu sysmetrics.CPU) levels {
+	if cpu.Window < judgedWindow {
+		return levels{Never, Never}
+	}
+	return s.config.cpu
 }
 
 func cpuDetails(cpu sysmetrics.CPU) (d details) {

@@ -134,6 +134,18 @@ func TestMetricsAreRenewedByEveryLook(t *testing.T) {
 	assert.Same(t, closed, look("/api/health/ready/"), "nothing is measured after Close")
 }
 
+// A process that starts keeps a CPU busy for a moment. Only a window of 5 s is held to the threshold.
+func TestCPUOfAShortWindowIsNoWarning(t *testing.T) {
+	sample := fine()
+	sample.CPU.Percent = 100
+	for window, want := range map[time.Duration]probes.Status{
+		time.Second: probes.OK, 4990 * time.Millisecond: probes.OK, 5 * time.Second: probes.Error, time.Minute: probes.Error,
+	} {
+		sample.CPU.Window = window
+		assert.Equal(t, want, judged(t, sample, WithCPUThreshold(80, 90))["cpu"].Status, window)
+	}
+}
+
 func TestThresholdsAreCrossedByMoreThanThem(t *testing.T) {
 	tests := []struct {
 		percent float64

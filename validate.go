@@ -61,9 +61,20 @@ func validPath(call, path string) error {
 }
 
 func validDuration(option string, d time.Duration) error {
+	return validAtLeast("at least 1ms", option, d)
+}
+
+func validOrZero(option string, d time.Duration) error {
+	if d == 0 {
+		return nil
+	}
+	return validAtLeast("0, or at least 1ms", option, d)
+}
+
+func validAtLeast(rule, option string, d time.Duration) error {
 	switch {
 	case d < time.Millisecond:
-		return fmt.Errorf("%s(%s): the duration must be at least 1ms (a bare number is in nanoseconds)", option, d)
+		return fmt.Errorf("%s(%s): the duration must be %s (a bare number is in nanoseconds)", option, d, rule)
 	case d > duration.Longest:
 		return fmt.Errorf("%s(%s): the duration must be at most %s (a year)", option, d, duration.Longest)
 	}

@@ -58,7 +58,7 @@ func (o *ownConn) roundTrip(ctx context.Context) (readOnly bool, err error) {
 func (o *ownConn) dial(ctx context.Context) error {
 	began := o.now()
 	if o.failed != nil && began.Before(o.redial) {
-		return fmt.Errorf("no new dial before %s after this one: %w", dialPause, o.failed)
+		return fmt.Errorf("the last attempt to connect, less than %s ago, failed: %w", dialPause, o.failed)
 	}
 	o.conn, o.failed = connect(ctx, o.config)
 	o.redial = began
