@@ -136,7 +136,8 @@ func (h *Health) drainWithin(ctx context.Context) error {
 	}
 	err := h.Drain(half)
 	if err != nil && ctx.Err() == nil {
-		h.notifier.log(slog.LevelWarn, "drain shortened to half of the time until the deadline of Shutdown's context",
+		h.notifier.log(slog.LevelWarn,
+			"drain shortened to half of the time until the deadline of Shutdown's context",
 			slog.Duration("delay", h.config.drainDelay), slog.Duration("to", limit.Round(time.Millisecond)))
 		return nil
 	}
