@@ -103,9 +103,9 @@ func (h *Health) begin() {
 	}
 }
 
-// Report returns what /detailed/ answers. It is a look: it runs the due checks and takes no longer than the
-// longest timeout of the checks. If ctx ends first, an unfinished check is an Error with ReasonTimeout, but
-// only in this Report.
+// Report returns what /detailed/ answers. It is a look (see Health): it runs the due checks and takes no
+// longer than the longest timeout of the checks. If ctx ends first, an unfinished check is an Error with
+// ReasonTimeout, but only in this Report.
 func (h *Health) Report(ctx context.Context) Report { return h.monitor.now(ctx) }
 
 // Last returns a Report of the last results, however old. It is not a look: it runs nothing and does not
@@ -113,8 +113,8 @@ func (h *Health) Report(ctx context.Context) Report { return h.monitor.now(ctx) 
 // Report.Ready.
 func (h *Health) Last() Report { return h.monitor.last() }
 
-// Ready returns what /ready/ answers. It is a look, as Report is, but waits only for the checks that
-// readiness depends on. If ctx ends first, an unfinished check counts as an Error only in this answer.
+// Ready returns what /ready/ answers. Like Report it is a look (see Health), but it waits only for the checks
+// that readiness depends on. If ctx ends first, an unfinished check counts as an Error only in this answer.
 func (h *Health) Ready(ctx context.Context) bool {
 	if h.monitor.phase() == draining {
 		return false // during the drain readiness runs no check
@@ -126,8 +126,8 @@ func (h *Health) Ready(ctx context.Context) bool {
 // Alive returns what /live/ answers: false only while a loop of WithLiveness hangs.
 func (h *Health) Alive() bool { return h.monitor.alive() }
 
-// Check returns what /checks/NAME/ answers. It is a look, as Report is, but waits only for this check. The
-// error wraps ErrUnknownCheck if no check and no metric has this name.
+// Check returns what /checks/NAME/ answers. Like Report it is a look (see Health), but it waits only for this
+// check. The error wraps ErrUnknownCheck if no check and no metric has this name.
 func (h *Health) Check(ctx context.Context, name string) (Check, error) {
 	return h.monitor.check(ctx, name)
 }

@@ -90,8 +90,8 @@ type HistoryColumn struct {
 func (r HistoryReport) MarshalJSON() ([]byte, error) { return r.report.Append(nil), nil }
 
 // History returns what /history/ answers for the window that ends now, which must be from 1 minute to 24
-// hours. It is a look, as Report is. A window of up to an hour uses the results by the second, a longer one
-// those by the minute. Without WithHistory the error is ErrNoHistory.
+// hours. Like Report it is a look (see Health). A window of up to an hour uses the results by the second, a
+// longer one those by the minute. Without WithHistory the error is ErrNoHistory.
 func (h *Health) History(ctx context.Context, window time.Duration) (HistoryReport, error) {
 	k, ok := h.features[History].(*keeper)
 	if !ok {

@@ -121,6 +121,10 @@ func (h *Health) missed(servers []Server) error {
 	return h.serving.missed(known, all)
 }
 
+// drainTolerance is how much shorter a drain may be without a record in the log. Otherwise a delay of 5 s and
+// a context of 10 s would cause one, because a moment of the 10 s has passed.
+const drainTolerance = 100 * time.Millisecond
+
 // drainWithin drains for at most half of the time until the deadline of ctx.
 func (h *Health) drainWithin(ctx context.Context) error {
 	if ctx.Err() != nil {
@@ -136,6 +140,9 @@ func (h *Health) drainWithin(ctx context.Context) error {
 	}
 	err := h.Drain(half)
 	if err != nil && ctx.Err() == nil {
+		if h.config.drainDelay-limit < drainTolerance {
+			return nil
+		}
 		h.notifier.log(slog.LevelWarn,
 			"drain shortened to half of the time until the deadline of Shutdown's context",
 			slog.Duration("delay", h.config.drainDelay), slog.Duration("to", limit.Round(time.Millisecond)))

@@ -242,6 +242,21 @@ func TestShutdownLeavesHalfOfTheTimeToTheServers(t *testing.T) {
 	})
 }
 
+// Half of the context's time is a moment less than the delay, which is no reason for a record.
+func TestADrainThatIsAMomentShorter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logBuffer
+		h, err := echohealth.New(logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithDrainDelay(5*time.Second))
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		time.Sleep(time.Millisecond)
+		assert.NoError(t, h.Shutdown(ctx))
+		assert.NotContains(t, log.String(), "drain shortened")
+		time.Sleep(time.Second)
+	})
+}
+
 func TestShutdownWithAFinishedContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, err := echohealth.New()

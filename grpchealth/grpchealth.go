@@ -100,9 +100,9 @@ func (s *Server) Check(
 	return response(answer), nil
 }
 
-// List returns the status of every service that the client may see. It is a look that waits for all checks.
-// The error is RESOURCE_EXHAUSTED if there are more than 100 of these services, and the error of ctx if ctx
-// ends first.
+// List returns the status of every service that the client may see. It is a look (see echohealth.Health) that
+// waits for all checks. The error is RESOURCE_EXHAUSTED if there are more than 100 of these services, and the
+// error of ctx if ctx ends first.
 func (s *Server) List(
 	ctx context.Context, _ *grpc_health_v1.HealthListRequest,
 ) (*grpc_health_v1.HealthListResponse, error) {

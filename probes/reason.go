@@ -47,7 +47,7 @@ const (
 	// The application turned a Switch off, and gave no reason.
 	ReasonSwitchedOff Reason = "switched_off"
 
-	// The check itself found the problem.
+	// Other reasons.
 	ReasonSlow           Reason = "slow"            // it answered, but took longer than configured
 	ReasonAboveThreshold Reason = "above_threshold" // a value is above its threshold
 	ReasonStuck          Reason = "stuck"           // a mount or a loop makes no progress

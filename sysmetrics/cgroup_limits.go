@@ -49,7 +49,7 @@ func (g cgroup) memoryLimit(dir string) (uint64, error) {
 	name := path.Join(dir, g.memory.file("memory.max", "memory.limit_in_bytes"))
 	limit, err := readLimit(g.files, name)
 	if err == nil && limit == 0 {
-		err = fmt.Errorf("%s: no process could run within 0 bytes", name)
+		err = fmt.Errorf("%s: the memory limit must not be 0 bytes", name)
 	}
 	if err != nil || !g.memory.v2 {
 		return limit, err
@@ -161,7 +161,7 @@ func ratio(quotaName, quotaText, periodName, periodText string) (float64, error)
 		return 0, err
 	}
 	if quota == 0 || period == 0 {
-		return 0, fmt.Errorf("%s: a quota of %d in a period of %d is none", quotaName, quota, period)
+		return 0, fmt.Errorf("%s: the quota %d and the period %d must be above 0", quotaName, quota, period)
 	}
 	return float64(quota) / float64(period), nil
 }

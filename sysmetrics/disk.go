@@ -22,7 +22,8 @@ const (
 
 // space is the answer of a file system, in bytes and numbers of inodes.
 type space struct {
-	// free is the space for an unprivileged user. Blocks reserved for root count only in total.
+	// free is the space that an unprivileged user can still use. Free blocks that are reserved for root are a
+	// part of total, but not of free and not of used.
 	total, free, used  uint64
 	inodes, inodesFree uint64
 

@@ -94,7 +94,7 @@ func usableCPUs() int {
 // error.
 func noCPUTimes() error {
 	if runtime.GOOS != "linux" {
-		return errors.New("the system gives no processor times")
+		return errors.New("the operating system reports no CPU times")
 	}
 	name := procFile("stat")
 	if _, err := os.ReadFile(name); err != nil {
@@ -165,7 +165,7 @@ func readHostConnections() (int, error) {
 			return int(n), nil
 		}
 	}
-	return 0, fmt.Errorf("%s: no CurrEstab", procFile("net/snmp"))
+	return 0, fmt.Errorf("%s: the TCP counter CurrEstab is missing", procFile("net/snmp"))
 }
 
 // contain calls a function of gopsutil and turns its panic into an error. Some functions panic on a truncated

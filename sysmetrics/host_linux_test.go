@@ -270,10 +270,10 @@ func TestHostConnections(t *testing.T) {
 		err           string
 	}{
 		{"as the kernel writes it", goodSnmp, 17, ""},
-		{"empty", "", 0, "no CurrEstab"},
+		{"empty", "", 0, "CurrEstab is missing"},
 		{"no values", snmpNames, 0, "gopsutil: panic"},
 		{"too few values", snmpNames + "Tcp: 1 200\n", 0, "same number of columns"},
-		{"another name", "Tcp: InSegs\nTcp: 5\n", 0, "no CurrEstab"},
+		{"another name", "Tcp: InSegs\nTcp: 5\n", 0, "CurrEstab is missing"},
 		{"below zero", snmpNames + "Tcp: 1 2 3 4 5 -6 7\n", 0, "CurrEstab -6 is not a count"},
 		{"not a number", snmpNames + "Tcp: 1 2 3 4 5 many 7\n", 0, "invalid syntax"},
 	}

@@ -29,13 +29,12 @@ type DiskPath struct {
 func (d DiskPath) validate() error {
 	switch {
 	case d.Path == "":
-		return fmt.Errorf("sysmetrics: disk %q: path is empty, an absolute path is required", d.Name)
+		return fmt.Errorf("sysmetrics: disk %q: the path must not be empty", d.Name)
 	case strings.ContainsRune(d.Path, 0):
-		return fmt.Errorf("sysmetrics: disk %q: path %q contains a zero byte, an absolute path is required",
-			d.Name, d.Path)
+		return fmt.Errorf("sysmetrics: disk %q: the path %q must not contain a zero byte", d.Name, d.Path)
 	// On Windows, "/" is the root of the current drive. It is accepted as an absolute path.
 	case !filepath.IsAbs(d.Path) && !strings.HasPrefix(d.Path, "/"):
-		return fmt.Errorf("sysmetrics: disk %q: path %q is relative, an absolute path is required", d.Name, d.Path)
+		return fmt.Errorf("sysmetrics: disk %q: the path %q must be absolute", d.Name, d.Path)
 	}
 	return nil
 }

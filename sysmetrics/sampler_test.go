@@ -16,10 +16,10 @@ func TestNewRefusesPaths(t *testing.T) {
 	tests := []struct {
 		path, want string
 	}{
-		{"", `disk "d": path is empty, an absolute path is required`},
-		{"var/lib", `disk "d": path "var/lib" is relative, an absolute path is required`},
+		{"", `disk "d": the path must not be empty`},
+		{"var/lib", `disk "d": the path "var/lib" must be absolute`},
 		{"./x", `path "./x" is relative`},
-		{"/a\x00b", `path "/a\x00b" contains a zero byte`},
+		{"/a\x00b", `the path "/a\x00b" must not contain a zero byte`},
 	}
 	for _, tt := range tests {
 		s, err := New(Options{Disks: []DiskPath{{Name: "d", Path: tt.path}}})

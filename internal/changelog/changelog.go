@@ -33,7 +33,7 @@ const (
 
 // Change is one change of a subject.
 type Change struct {
-	Subject string // a summary has changes of one subject only
+	Subject string // what changed, such as "check redis"; only changes of one subject are summarized together
 	State   string // the new state
 	Bad     bool   // whether the state is a problem
 	At      time.Time

@@ -92,7 +92,7 @@ func (c *Check) finish(r *run, outcome outcome) {
 		// This must follow record. Otherwise isFresh could take the older last result for a result of this call.
 		c.known.Store(r.reruns)
 		c.reportInvalid(outcome.invalid)
-		if c.isOutdated() { // Rerun started no run, because this one was in flight
+		if c.isOutdated() { // Rerun was called during this run, and the probe was not called again
 			time.AfterFunc(rerunDelay, func() { c.renew(time.Now(), 0) })
 		}
 	}

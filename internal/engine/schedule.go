@@ -6,17 +6,18 @@ import (
 	"github.com/echo-probes/echohealth/internal/duration"
 )
 
-// Schedule runs the checks without a caller: first after delay, then after each interval, which varies by 10
-// %. Each time it runs every check whose result would not stay fresh until the runs of the next time have
-// ended, and then calls also. also must return soon. Between two times Schedule has a timer and no goroutine.
-// Close ends the schedule. Schedule must be called at most once.
-func (e *Engine) Schedule(delay, interval time.Duration, also func()) {
+// Schedule runs the checks in rounds, without a caller. The first round begins after delay, and each further
+// round one interval after the round before, more or less 10 %. A round runs every check whose result would
+// expire before its run in the next round has ended. Then it calls afterRound, which must return soon.
+// Between two rounds there is a timer and no goroutine. Close ends the schedule. Schedule must be called at
+// most once.
+func (e *Engine) Schedule(delay, interval time.Duration, afterRound func()) {
 	e.scheduleMu.Lock()
 	defer e.scheduleMu.Unlock()
-	e.schedule = time.AfterFunc(delay, func() { e.look(interval, also) })
+	e.schedule = time.AfterFunc(delay, func() { e.round(interval, afterRound) })
 }
 
-func (e *Engine) look(interval time.Duration, also func()) {
+func (e *Engine) round(interval time.Duration, afterRound func()) {
 	if !e.arrange(duration.Jittered(interval)) {
 		return
 	}
@@ -24,11 +25,11 @@ func (e *Engine) look(interval time.Duration, also func()) {
 	for _, check := range e.checks {
 		check.renew(now, interval+interval/10+check.Timeout)
 	}
-	also()
+	afterRound()
 	e.queue.flush()
 }
 
-// arrange sets the timer for the next call of look. It returns false if the Engine is closed.
+// arrange sets the timer for the next round. It returns false if the Engine is closed.
 func (e *Engine) arrange(next time.Duration) bool {
 	e.scheduleMu.Lock()
 	defer e.scheduleMu.Unlock()

@@ -570,7 +570,7 @@ func TestCloseEndsTheSchedule(t *testing.T) {
 		runs := probe.runs.Load()
 		time.Sleep(time.Hour)
 		assert.Equal(t, runs, probe.runs.Load())
-		e.look(interval, func() { t.Error("it is closed") })
+		e.round(interval, func() { t.Error("it is closed") })
 		synctest.Wait()
 		assert.Equal(t, runs, probe.runs.Load())
 	})

@@ -159,8 +159,8 @@ func (p *process) kill() error {
 	return frozen
 }
 
-// wait returns when the first process has ended by itself. If the process still runs after limit, wait
-// returns an error.
+// wait returns when the first process has ended, for example because of a signal. Unlike kill, wait does not
+// end it. If the process still runs after limit, wait returns an error.
 func (p *process) wait(limit time.Duration) error {
 	err := poll(limit, func() error {
 		if p.running() {

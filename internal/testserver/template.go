@@ -14,8 +14,8 @@ type template struct {
 	remove func()
 }
 
-// copy copies the template to the subdirectory data of dir. The first call makes the template first: it calls
-// initialize, which must make the subdirectory data in the directory that it gets.
+// copy copies the template to dir/data. If there is no template yet, copy makes it: it calls initialize with
+// another directory d, and initialize must make d/data.
 func (t *template) copy(account *user.User, dir string, initialize func(dir string) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -58,7 +58,7 @@ type broker interface {
 	// call sends a command to all workers. It adds their answers to a until there are enough or answerTime is
 	// over.
 	call(ctx context.Context, method string, a *answers) error
-	// lateAnswers adds the answers that have arrived after the end of call.
+	// lateAnswers passes to add the answers that arrived after the method call had returned.
 	lateAnswers(ctx context.Context, add func(reply)) error
 	// connect makes a new connection, logs in and closes it.
 	connect(ctx context.Context) error

@@ -151,7 +151,7 @@ func TestValidate(t *testing.T) {
 		{`"perhaps": the certificate verification must be`, "rediss://:s3cret@host/?ssl_cert_reqs=perhaps", nil},
 		{`unknown option "hartbeat"`, "amqp://app:s3cret@rabbit/?hartbeat=1", nil},
 
-		{"celeryprobe.Queues(): at least one name is required", "", []celeryprobe.Option{celeryprobe.Queues()}},
+		{"celeryprobe.Queues(): there must be at least one name", "", []celeryprobe.Option{celeryprobe.Queues()}},
 		{`celeryprobe.Queues: "": a name must have 1 to 255 bytes`, "", []celeryprobe.Option{celeryprobe.Queues("a", "")}},
 		{`celeryprobe.Queues: "a" is given twice`, "", []celeryprobe.Option{celeryprobe.Queues("a", "b", "a")}},
 		{"celeryprobe.PendingThreshold(-1, 5): a threshold must be at least 0, or Never", "", []celeryprobe.Option{celeryprobe.PendingThreshold(-1, 5)}},
@@ -160,7 +160,7 @@ func TestValidate(t *testing.T) {
 		{"celeryprobe.TLSConfig(nil): the configuration must not be nil", "", []celeryprobe.Option{celeryprobe.TLSConfig(nil)}},
 		{"TLS options need a scheme with TLS", "", []celeryprobe.Option{celeryprobe.TLSConfig(new(tls.Config))}},
 		{`celeryprobe.Separator(""): the separator must not be empty`, "redis://", []celeryprobe.Option{celeryprobe.Separator("")}},
-		{"celeryprobe.PrioritySteps(): at least one step is required", "redis://", []celeryprobe.Option{celeryprobe.PrioritySteps()}},
+		{"celeryprobe.PrioritySteps(): there must be at least one step", "redis://", []celeryprobe.Option{celeryprobe.PrioritySteps()}},
 		{"celeryprobe.PrioritySteps([0 3 3]): the steps must be in ascending order", "redis://", []celeryprobe.Option{celeryprobe.PrioritySteps(0, 3, 3)}},
 		{"celeryprobe.PrioritySteps([-1]): the steps must be in ascending order, from 0", "redis://", []celeryprobe.Option{celeryprobe.PrioritySteps(-1)}},
 		{"celeryprobe.GlobalKeyPrefix is for Redis, not for RabbitMQ", "amqp://", []celeryprobe.Option{celeryprobe.GlobalKeyPrefix("x")}},

@@ -65,7 +65,7 @@ func defaults() settings {
 func Queues(names ...string) Option {
 	return func(s *settings) error {
 		if len(names) == 0 {
-			return errors.New("celeryprobe.Queues(): at least one name is required")
+			return errors.New("celeryprobe.Queues(): there must be at least one name")
 		}
 		s.queues = slices.Clone(names)
 		return checkNames("celeryprobe.Queues", names)
@@ -161,7 +161,7 @@ func NewConnectionEvery(d time.Duration) Option {
 func PingWorkers(min int) Option {
 	return func(s *settings) error {
 		if min < 1 {
-			return fmt.Errorf("celeryprobe.PingWorkers(%d): at least 1 is required", min)
+			return fmt.Errorf("celeryprobe.PingWorkers(%d): the number must be at least 1", min)
 		}
 		s.ping.min = min
 		return nil
@@ -175,7 +175,7 @@ func PingWorkers(min int) Option {
 func ExpectWorkers(names ...string) Option {
 	return func(s *settings) error {
 		if len(names) == 0 {
-			return errors.New("celeryprobe.ExpectWorkers(): at least one name is required")
+			return errors.New("celeryprobe.ExpectWorkers(): there must be at least one name")
 		}
 		s.ping.expected = slices.Clone(names)
 		return checkNames("celeryprobe.ExpectWorkers", names)
@@ -198,7 +198,7 @@ func RequireConsumers() Option {
 func PingEvery(d time.Duration) Option {
 	return func(s *settings) error {
 		if d < time.Second {
-			return fmt.Errorf("celeryprobe.PingEvery(%s): at least 1s is required", d)
+			return fmt.Errorf("celeryprobe.PingEvery(%s): the duration must be at least 1s", d)
 		}
 		s.ping.every = d
 		s.ping.given("PingEvery")
@@ -206,9 +206,9 @@ func PingEvery(d time.Duration) Option {
 	}
 }
 
-// ControlExchange sets Celery's control_exchange. The default is "celery". If several applications share a
-// vhost or a database, the workers of all of them answer, unless each application has its own exchange. The
-// name must have 1 to 255 bytes. The option is an error without PingWorkers, ExpectWorkers or
+// ControlExchange sets Celery's control_exchange, through which a ping reaches the workers. The default is
+// "celery". If several applications share a vhost or a database, a ping reaches the workers of all of them,
+// unless each application has its own exchange. The name must have 1 to 255 bytes. The option is an error without PingWorkers, ExpectWorkers or
 // RequireConsumers. The last use wins.
 func ControlExchange(name string) Option {
 	return func(s *settings) error {
@@ -282,7 +282,7 @@ func Separator(sep string) Option {
 func PrioritySteps(steps ...int) Option {
 	return func(s *settings) error {
 		if len(steps) == 0 {
-			return errors.New("celeryprobe.PrioritySteps(): at least one step is required")
+			return errors.New("celeryprobe.PrioritySteps(): there must be at least one step")
 		}
 		for i, step := range steps {
 			if step < 0 || i > 0 && step <= steps[i-1] {

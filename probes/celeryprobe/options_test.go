@@ -19,11 +19,11 @@ func TestOptions(t *testing.T) {
 		url, want string // want is "" if the options are valid
 		opts      options
 	}{
-		{rabbit, "celeryprobe.PingWorkers(0): at least 1 is required", options{celeryprobe.PingWorkers(0)}},
-		{rabbit, "celeryprobe.ExpectWorkers(): at least one name", options{celeryprobe.ExpectWorkers()}},
+		{rabbit, "celeryprobe.PingWorkers(0): the number must be at least 1", options{celeryprobe.PingWorkers(0)}},
+		{rabbit, "celeryprobe.ExpectWorkers(): there must be at least one name", options{celeryprobe.ExpectWorkers()}},
 		{rabbit, `celeryprobe.ExpectWorkers: "a" is given twice`,
 			options{celeryprobe.ExpectWorkers("a", "a")}},
-		{rabbit, "celeryprobe.PingEvery(999.999999ms): at least 1s is required",
+		{rabbit, "celeryprobe.PingEvery(999.999999ms): the duration must be at least 1s",
 			options{ping, celeryprobe.PingEvery(time.Second - 1)}},
 		{rabbit, "", options{ping, celeryprobe.PingEvery(time.Second)}},
 		{rabbit, "", options{celeryprobe.ExpectWorkers("a"), celeryprobe.PingEvery(time.Second)}},

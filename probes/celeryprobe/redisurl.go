@@ -19,7 +19,7 @@ import (
 	"github.com/echo-probes/echohealth/internal/redisconn"
 )
 
-// openRedis makes the broker of a Redis, or of a failover list of several.
+// openRedis sets p's broker to the Redis at the URL. Several URLs are a failover list.
 func (p *Probe) openRedis(urls []string) error {
 	var servers []redisServer
 	var ignored []string

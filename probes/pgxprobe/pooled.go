@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// queueLimit is how long the probe waits for a connection of a full pool, after the application has taken the
-// idle connection first.
+// queueLimit is how long the probe waits in the queue of a full pool. It gets into the queue if the pool had
+// an idle connection and the application took it before the probe did.
 const queueLimit = 100 * time.Millisecond
 
 var (

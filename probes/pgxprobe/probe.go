@@ -67,8 +67,8 @@ func (p *Probe) Advise() []string {
 	}
 	return []string{"pgxpool: the pool has no connect_timeout. A connection attempt that gets no answer " +
 		"occupies a place in the pool for 2 minutes, even after the caller's context has ended. Measured with " +
-		"4 connections and 6 calls that timed out: after the database was back, the first call succeeded " +
-		"after 111 s, and with connect_timeout=2 after 0.03 s. " +
+		"4 connections and 6 calls that timed out: the first call succeeded 111 s after the database was back, " +
+		"and with connect_timeout=2 0.03 s after it. " +
 		"Add connect_timeout=2 to the connection string, or set ConnConfig.ConnectTimeout"}
 }
 
