@@ -70,9 +70,9 @@ func reportGroups(m *monitor, phase phase, results []*engine.Result) (reports []
 	return reports
 }
 
-// oldest is the maximum age of a result that available uses although it is not fresh. A call starts a run and
-// does not wait for it. So even if calls are a minute apart, each can use the result of the run that the
-// previous call started.
+// oldest is the maximum age of a result that available uses although it is not fresh. A fresh result may be
+// older if the check's freshness is longer. A call starts a run and does not wait for it. So even if calls
+// are a minute apart, each can use the result of the run that the previous call started.
 const oldest = time.Minute
 
 // available reports whether no check's last result is an Error. It starts the due checks. It waits for a

@@ -140,10 +140,10 @@ func (h *Health) Check(ctx context.Context, name string) (Check, error) {
 //	}
 //
 // It is cheap enough for every request: it uses the last results, starts the due checks without waiting for
-// them, and allocates nothing while the results are fresh. It waits for a check only if the check has no
-// result, or if the result is over a minute old and not fresh. Unlike /groups/NAME/, it ignores whether the
-// service starts or drains, because requests are still served then. It is false after Close, and for an
-// unknown group, which is logged once.
+// them, and allocates nothing while the results are fresh. A result that it uses is at most a minute old, or
+// at most as old as the check's freshness if that is longer. It waits for a check only if the check has no
+// such result. Unlike /groups/NAME/, it ignores whether the service starts or drains, because requests are
+// still served then. It is false after Close, and for an unknown group, which is logged once.
 //
 // It does not replace timeouts and error handling. The dependency may have failed since the last result, and
 // a check may fail although a request would succeed. Do not use it if the request fails fast by itself.
