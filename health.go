@@ -69,11 +69,12 @@ func New(opts ...Option) (*Health, error) {
 	}
 	h.addFeatures()
 	h.serving.looks.Store(true)
-	if err := m.watch(n); err != nil {
+	h.advise()
+	if err := m.watch(n); err != nil { // last, because a probe may report a change immediately
 		m.close(0)
+		_ = n.close(0)
 		return nil, err
 	}
-	h.advise()
 	h.begin()
 	return h, nil
 }
@@ -89,8 +90,8 @@ func (h *Health) addFeatures() {
 	}
 }
 
-// begin starts the looks of WithBackground after startDelay. With a startup gate it then also reports that the
-// service is not ready.
+// begin starts the looks of WithBackground after startDelay. With a startup gate it then also reports that
+// the service is not ready.
 func (h *Health) begin() {
 	if h.monitor.gated {
 		began := time.Now()

@@ -86,8 +86,8 @@ const serverGrace = time.Second
 // time, then Close.
 //
 // The drain takes at most half of the time until the deadline of ctx, so that requests in flight have the
-// other half. A drain that is cut to this half is logged, and is not an error. When ctx ends, for example by a
-// second signal, every wait ends. Shutdown waits at most 1 s more for a Server that ignores ctx, and Close
+// other half. A drain that is cut to this half is logged, and is not an error. When ctx ends, for example by
+// a second signal, every wait ends. Shutdown waits at most 1 s more for a Server that ignores ctx, and Close
 // takes at most 3 s. If ctx has ended before the call, Shutdown skips the drain delay and returns an error.
 //
 // The error joins the cause of ctx, the errors and panics of the servers, and the error of Close. It wraps

@@ -38,9 +38,10 @@ type notifier struct {
 
 // readiness is the last reported readiness.
 type readiness struct {
-	known bool
-	ready bool
-	at    time.Time
+	known    bool
+	ready    bool
+	switched bool // it is not ready only because of switches
+	at       time.Time
 }
 
 func newNotifier(logger *slog.Logger, functions []func(Change)) *notifier {
@@ -140,7 +141,9 @@ func checkAttrs(change engine.Change) []slog.Attr {
 }
 
 // reportReadiness reports a change of readiness. While the service runs, it reports nothing until every check
-// that readiness depends on has a result. It does not report a change from unknown to ready.
+// that readiness depends on has a result. It does not report a change from unknown to ready. If the service
+// was not ready only because of switches, and then another check fails, it reports that too: the earlier
+// record was no ERROR.
 func (n *notifier) reportReadiness(at time.Time) {
 	phase := n.monitor.lifecycle.phase()
 	if e := n.monitor.engine; e.Closed() && phase != draining && !at.Before(e.ClosedAt()) {
@@ -155,7 +158,9 @@ func (n *notifier) reportReadiness(at time.Time) {
 		at = before.at // the changes of two checks may arrive out of order
 	}
 	now := readiness{known: true, ready: phase == running && len(failing) == 0, at: at}
-	if before.known && before.ready == now.ready {
+	now.switched = phase == running && !now.ready && n.monitor.areSwitches(failing...)
+	failed := before.switched && !now.ready && !now.switched && phase == running
+	if before.known && before.ready == now.ready && !failed {
 		return
 	}
 	n.reported = now
@@ -181,22 +186,28 @@ func (n *notifier) failing() (names []string, known bool) {
 }
 
 func (n *notifier) tellReadiness(before, now readiness, phase phase, failing []string) {
-	change := Change{To: probes.OK, Reason: probes.Reason(phase.word()), At: now.at}
-	if !now.ready {
-		change.To = probes.Error
-	}
+	change := Change{To: now.status(), Reason: probes.Reason(phase.word()), At: now.at}
 	if before.known {
-		change.From, change.Lasted = opposite(change.To), now.at.Sub(before.at)
+		change.From, change.Lasted = before.status(), now.at.Sub(before.at)
 	}
 	level := levelOf(change.To)
-	if change.Reason != "" || n.monitor.areSwitches(failing...) {
+	if change.Reason != "" || now.switched {
 		level = slog.LevelInfo // a start, a drain and a switch are no failure
 	}
 	n.changes.Add(changelog.Change{
 		Subject: "readiness", State: readinessState(change, failing), Bad: !now.ready, At: now.at, Level: level,
 		Message: "readiness changed", Summary: "readiness is flapping", Attrs: readinessAttrs(change, failing),
 	})
-	n.call(change)
+	if change.From != change.To {
+		n.call(change)
+	}
+}
+
+func (r readiness) status() probes.Status {
+	if r.ready {
+		return probes.OK
+	}
+	return probes.Error
 }
 
 var readinessWords = map[probes.Status]string{probes.OK: "ready", probes.Error: "not_ready"}
@@ -236,13 +247,6 @@ func (n *notifier) reportLoop(name string, stuck bool, at time.Time, lasted time
 		change.Attrs = append(change.Attrs[:1], fromTo("alive", "stuck", lasted)...)
 	}
 	n.changes.Add(change)
-}
-
-func opposite(status probes.Status) probes.Status {
-	if status == probes.OK {
-		return probes.Error
-	}
-	return probes.OK
 }
 
 // fromTo returns the log attributes that every change has. lasted is left out if from is unknown.

@@ -122,8 +122,8 @@ func SuccessThreshold(n int) CheckOption {
 
 // WithCPUThreshold sets the percentages of CPU use above which the metric is a warning and critical. A
 // warning makes the service degraded, a critical level makes it unhealthy, and neither changes readiness. In
-// a container with a CPU quota 100 % is the quota. In a cpuset 100 % is all processors of the cpuset. Only the
-// use over at least 5 s is compared with the threshold.
+// a container with a CPU quota 100 % is the quota. In a cpuset 100 % is all processors of the cpuset. The use
+// in the first seconds after New is not compared with the threshold, because a process is busy at its start.
 //
 // Each level must be 0 to 100, or Never, and not a fraction between 0 and 1. The warning level must not
 // exceed the critical one. The default is (90, Never). The last use wins.

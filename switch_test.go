@@ -1,9 +1,11 @@
 package echohealth_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -152,5 +154,41 @@ func TestSwitchBesideAFailure(t *testing.T) {
 		assert.Contains(t, log.String(), `level=INFO msg="health check changed" check=rotation`)
 		assert.Contains(t, log.String(), `level=ERROR msg="health check changed" check=database`)
 		assert.Contains(t, log.String(), `level=ERROR msg="readiness changed" from=unknown to=not_ready`)
+	})
+}
+
+// A switch is turned off, and meanwhile the database fails. That the service is not ready because of a failure
+// is an ERROR in the log then, although readiness itself did not change. OnChange gets no second change.
+func TestFailureWhileASwitchIsOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logBuffer{}
+		rotation := probes.NewSwitch()
+		var down atomic.Bool
+		database := probes.Func(func(context.Context) error {
+			if down.Load() {
+				return errors.New("down")
+			}
+			return nil
+		})
+		var changes []echohealth.Change
+		h := newHealth(t, logTo(log), echohealth.WithoutSystemMetrics(), echohealth.WithCheck("rotation", rotation),
+			echohealth.WithDatabase(database), echohealth.WithOnChange(func(c echohealth.Change) {
+				if c.Check == "" {
+					changes = append(changes, c)
+				}
+			}))
+		get(h, "/api/health/ready/")
+		rotation.Off("maintenance")
+		get(h, "/api/health/ready/")
+		down.Store(true)
+		time.Sleep(2 * time.Second)
+		get(h, "/api/health/ready/")
+		rotation.On()
+		require.Equal(t, 503, get(h, "/api/health/ready/").Code)
+		require.NoError(t, h.Close())
+		assert.Contains(t, log.String(), `level=INFO msg="readiness changed" from=ready to=not_ready`)
+		assert.Contains(t, log.String(), `level=ERROR msg="readiness changed" from=not_ready to=not_ready lasted=2s failing="[rotation database]"`)
+		assert.Equal(t, 2, strings.Count(log.String(), "readiness changed"))
+		assert.Len(t, changes, 1)
 	})
 }

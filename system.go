@@ -28,6 +28,7 @@ type system struct {
 	last     *metrics
 	recorded []*metricRecorder
 	renewing bool // the goroutine of renew is running
+	started  bool // there was a CPU window that is long enough to be compared with the threshold
 	closed   bool
 }
 
@@ -375,12 +376,15 @@ func (d *details) megabytes(key string, bytes uint64, err error) {
 	}
 }
 
-// judgedWindow is the shortest window whose CPU use is compared with the threshold. A process that starts keeps
-// a CPU busy for a second or two, which is no reason for a warning.
-const judgedWindow = 5 * time.Second
+// startWindow is the shortest first window whose CPU use is compared with the threshold. A process that
+// starts keeps a CPU busy for a second or two, which is no reason for a warning.
+const startWindow = 5 * time.Second
 
+// cpuLevels returns the threshold, or none during the start. Later windows may be as short as a second, after
+// a pause in sampling, and are compared like all others. s.mu is held.
 func (s *system) cpuLevels(cpu sysmetrics.CPU) levels {
-	if cpu.Window < judgedWindow {
+	s.started = s.started || cpu.Window >= startWindow
+	if !s.started {
 		return levels{Never, Never}
 	}
 	return s.config.cpu

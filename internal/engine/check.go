@@ -65,21 +65,21 @@ type reported struct {
 // Last returns the last result, however old, or nil before the first.
 func (c *Check) Last() *Result { return c.last.Load() }
 
-// ask returns a result if no wait is needed. Otherwise it returns the run to wait for.
-func (c *Check) ask(now time.Time) (*Result, *run) {
+// ask returns a result if no wait is needed. Otherwise it returns what to wait for.
+func (c *Check) ask(now time.Time) (*Result, wait) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.engine.Closed():
-		return c.closedResult(), nil
+		return c.closedResult(), wait{}
 	case c.isOverdue(): // no second run, because it would hang as well and block one more goroutine
-		return c.stillOverdue(now), nil
+		return c.stillOverdue(now), wait{}
 	case c.isFresh(now):
-		return c.last.Load(), nil
+		return c.last.Load(), wait{}
 	case c.inFlight == nil:
 		c.inFlight = c.start(now)
 	}
-	return nil, c.inFlight
+	return nil, wait{c.inFlight, now, c.reruns.Load()}
 }
 
 // Recent returns the last result if it is fresh or not older than oldest. Otherwise, or if Rerun was called
@@ -116,7 +116,7 @@ func (c *Check) renew(now time.Time, ahead time.Duration) {
 }
 
 // Rerun runs the check even if its result is fresh. After Rerun no caller gets a result of a probe call that
-// began before Rerun, unless no further call fits into the timeout of the run in flight.
+// began before Rerun, unless it would have to wait longer than the timeout.
 func (c *Check) Rerun() {
 	c.reruns.Add(1)
 	c.engine.Invalidate()

@@ -86,12 +86,12 @@ type Collection struct {
 func (e *Engine) Collect(ctx context.Context, shown []*Check) Collection {
 	now := time.Now()
 	c := Collection{Generation: e.Generation(), Results: make([]*Result, len(shown)), Whole: true}
-	var waits []*run              // nil if there is no run to wait for
+	var waits []wait              // nil if there is no run to wait for
 	for i, check := range shown { // starts all runs before it waits for any
-		var due *run
-		if c.Results[i], due = check.ask(now); due != nil {
+		var due wait
+		if c.Results[i], due = check.ask(now); due.run != nil {
 			if waits == nil {
-				waits = make([]*run, len(shown))
+				waits = make([]wait, len(shown))
 			}
 			waits[i] = due
 		}
@@ -156,10 +156,10 @@ func (e *Engine) Last(checks []*Check) Collection {
 
 // await waits for the runs in waits and fills in their results. It also reads the other results again, so
 // that all results belong to one generation.
-func (c *Collection) await(ctx context.Context, e *Engine, checks []*Check, waits []*run) {
+func (c *Collection) await(ctx context.Context, e *Engine, checks []*Check, waits []wait) {
 	unfinished := make([]*Result, len(checks))
 	for i, wait := range waits {
-		if wait != nil {
+		if wait.run != nil {
 			unfinished[i] = wait.await(ctx, checks[i])
 		}
 	}

@@ -94,3 +94,70 @@ func TestRerunDuringAHangingRun(t *testing.T) {
 		e.Close(time.Second)
 	})
 }
+
+// A caller that asks after Rerun gets the result of a later probe call, even if it must wait for an earlier one.
+func TestAskedAfterRerun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var down atomic.Bool
+		probe := &script{do: func(context.Context, int64) probes.Result {
+			result := fine
+			if down.Load() {
+				result = broken
+			}
+			time.Sleep(300 * time.Millisecond)
+			return result
+		}}
+		e := engine.New([]engine.Config{{Name: "a", Probe: probe, Timeout: 800 * time.Millisecond, Freshness: time.Hour}}, &journal{})
+		check := e.Checks()[0]
+		check.Rerun()
+		time.Sleep(100 * time.Millisecond)
+		down.Store(true)
+		check.Rerun()
+		began := time.Now()
+		for range 2 {
+			assert.Equal(t, probes.Error, e.Collect(t.Context(), e.Checks()).Results[0].Status)
+			assert.Equal(t, 500*time.Millisecond, time.Since(began), "the rest of the first run, and the second")
+		}
+		assert.EqualValues(t, 2, probe.runs.Load())
+		e.Close(time.Second)
+	})
+}
+
+// No caller waits longer than the timeout. It gets the last result if the next one takes too long.
+func TestAskedAfterRerunOfASlowProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := engine.New([]engine.Config{{
+			Name: "a", Probe: after(700*time.Millisecond, fine), Timeout: 800 * time.Millisecond, Freshness: time.Hour,
+		}}, &journal{})
+		e.Checks()[0].Rerun()
+		time.Sleep(100 * time.Millisecond)
+		e.Checks()[0].Rerun()
+		began := time.Now()
+		assert.Equal(t, probes.OK, e.Collect(t.Context(), e.Checks()).Results[0].Status)
+		assert.Equal(t, 800*time.Millisecond, time.Since(began))
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		e.Checks()[0].Rerun()
+		assert.Equal(t, probes.ReasonTimeout, e.Collect(ctx, e.Checks()).Results[0].Reason)
+		assert.Equal(t, 900*time.Millisecond, time.Since(began))
+		time.Sleep(time.Minute)
+		e.Close(time.Second)
+	})
+}
+
+// A probe that breaks the rule and reports a change in each of its calls runs ten times a second, and no more.
+func TestRerunFromTheProbeItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var check *engine.Check
+		probe := &script{do: func(context.Context, int64) probes.Result {
+			check.Rerun()
+			return fine
+		}}
+		e := engine.New([]engine.Config{{Name: "a", Probe: probe, Timeout: 800 * time.Millisecond, Freshness: time.Hour}}, &journal{})
+		check = e.Checks()[0]
+		assert.Equal(t, probes.OK, e.Collect(t.Context(), e.Checks()).Results[0].Status)
+		time.Sleep(10 * time.Second)
+		assert.LessOrEqual(t, probe.runs.Load(), int64(102))
+		e.Close(time.Second)
+	})
+}

@@ -12,12 +12,12 @@ import (
 // is later, the run only gets more time.
 const pauseTolerance = 100 * time.Millisecond
 
-// rerunDelay is the time between a run whose result is outdated and the next one. It limits the load of a
-// probe that calls Rerun in each call.
+// rerunDelay is the shortest time between the starts of two runs that only Rerun causes. It limits the load
+// of a probe that calls Rerun in each of its runs.
 const rerunDelay = 100 * time.Millisecond
 
-// run is a run of a check. It calls the probe once. It calls the probe once more if the process was stopped
-// during a call that failed, and once more after each Rerun during the run.
+// run is a run of a check. It calls the probe once, and once more if the process was stopped during a call
+// that failed.
 type run struct {
 	asked   time.Time // when the run was started
 	timer   *time.Timer
@@ -44,6 +44,39 @@ func (c *Check) start(now time.Time) *run {
 	r.timer = time.AfterFunc(c.Timeout, func() { c.expire(r) })
 	go c.execute(r)
 	return r
+}
+
+// wait is what a caller of ask waits for: the end of run, and a result of a probe call that began after the
+// calls of Rerun that preceded ask.
+type wait struct {
+	run    *run // nil: there is nothing to wait for
+	asked  time.Time
+	reruns uint64 // how often Rerun had been called
+}
+
+// await waits for a result, and then returns nil. It does not wait longer than the timeout. If ctx ends
+// first, it returns the result of an unfinished run.
+func (w wait) await(ctx context.Context, c *Check) *Result {
+	if unfinished := w.run.await(ctx, c); unfinished != nil {
+		return unfinished
+	}
+	if c.known.Load() >= w.reruns {
+		return nil
+	}
+	// Rerun was called during the run. The caller asked later, and so must get the result of the next run.
+	_, next := c.ask(time.Now())
+	if next.run == nil {
+		return nil
+	}
+	limit := time.NewTimer(time.Until(w.asked.Add(c.Timeout)))
+	defer limit.Stop()
+	select {
+	case <-next.run.settled:
+	case <-limit.C: // the last result is at most as old as the timeout
+	case <-ctx.Done():
+		return c.unfinished(next.run)
+	}
+	return nil
 }
 
 // await waits until r is settled, and then returns nil. If ctx ends first, it returns the result of an
@@ -80,7 +113,7 @@ func (c *Check) limit() time.Duration { return max(5*time.Second, c.Timeout+time
 func (c *Check) finish(r *run, outcome outcome) {
 	c.mu.Lock()
 	now := time.Now()
-	if c.outdated(r, now) || c.repeat(r, outcome, now) {
+	if c.repeat(r, outcome, now) {
 		c.mu.Unlock()
 		go c.execute(r)
 		return
@@ -92,8 +125,8 @@ func (c *Check) finish(r *run, outcome outcome) {
 		// This must follow record. Otherwise isFresh could take the older last result for a result of this call.
 		c.known.Store(r.reruns)
 		c.reportInvalid(outcome.invalid)
-		if c.isOutdated() { // Rerun was called during this run, and the probe was not called again
-			time.AfterFunc(rerunDelay, func() { c.renew(time.Now(), 0) })
+		if c.isOutdated() { // Rerun was called during this run, which did not see the change
+			time.AfterFunc(r.asked.Add(rerunDelay).Sub(now), func() { c.renew(time.Now(), 0) })
 		}
 	}
 	if !r.overdue {
@@ -105,22 +138,10 @@ func (c *Check) finish(r *run, outcome outcome) {
 }
 
 // pausedUntil reports whether the process was stopped during a probe call. This is so if the timer was much
-// too late, or has not fired although the deadline is long past. For an overdue run the answer has no meaning.
+// too late, or has not fired although the deadline is long past. For an overdue run the answer has no
+// meaning.
 func (r *run) pausedUntil(now time.Time) bool {
 	return r.paused || now.Sub(r.deadline) >= pauseTolerance
-}
-
-// outdated reports whether the probe must be called again, because Rerun was called after the probe call
-// began. The run keeps its deadline. If a call that takes twice as long as the last one would exceed the
-// deadline, the outcome is used although it is outdated. Otherwise frequent calls of Rerun would cause a
-// timeout. c.mu is held.
-func (c *Check) outdated(r *run, now time.Time) bool {
-	reruns, took := c.reruns.Load(), now.Sub(r.began)
-	if reruns == r.reruns || r.overdue || now.Add(2*took).After(r.deadline) || c.engine.Closed() {
-		return false
-	}
-	r.began, r.reruns = now, reruns
-	return true
 }
 
 // repeat reports whether the probe must be called again because it failed while the process was stopped. The
@@ -130,7 +151,7 @@ func (c *Check) repeat(r *run, outcome outcome, now time.Time) bool {
 	if outcome.status != probes.Error || r.overdue || r.repeated || !r.pausedUntil(now) || c.engine.Closed() {
 		return false
 	}
-	r.began, r.repeated = now, true
+	r.began, r.repeated, r.reruns = now, true, c.reruns.Load()
 	if !r.paused {
 		r.deadline = now.Add(c.Timeout)
 		r.timer.Reset(c.Timeout)

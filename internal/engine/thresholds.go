@@ -46,7 +46,7 @@ func (c *Check) stillOverdue(now time.Time) *Result {
 	c.failures += periods - r.counted
 	r.counted = periods
 	if last.Status == probes.Warning && !c.tolerates(last) {
-		c.store(timedOut(now.Sub(r.began).Round(time.Millisecond)), Overdue)
+		c.store(timedOut(c.Timeout), Overdue)
 		c.report()
 	} else {
 		c.tell(last, Overdue, now)

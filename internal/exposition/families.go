@@ -120,7 +120,7 @@ var Families = [...]Family{
 	},
 	{
 		Name: "echohealth_component_check_duration_seconds", Type: TypeHistogram, Labels: []string{"component"},
-		Help: "How long the runs of the check took. A run that exceeds its timeout counts with the timeout.",
+		Help: "How long the runs of the check took. A run that exceeds its timeout is recorded with the timeout.",
 		each: componentDuration,
 	},
 	{

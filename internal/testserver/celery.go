@@ -13,8 +13,9 @@ import (
 	"testing"
 )
 
-// tasks is the Python module with the Celery application. It defines the tasks tasks.add and tasks.sleep. With
-// Redis it prints a line for each subscription, because a worker is "ready" before it can receive a ping.
+// tasks is the Python module with the Celery application. It defines the tasks tasks.add and tasks.sleep.
+// With Redis it prints a line for each subscription, because a worker is "ready" before it can receive a
+// ping.
 const tasks = `
 import os
 import time

@@ -208,8 +208,8 @@ func PingEvery(d time.Duration) Option {
 
 // ControlExchange sets Celery's control_exchange, through which a ping reaches the workers. The default is
 // "celery". If several applications share a vhost or a database, a ping reaches the workers of all of them,
-// unless each application has its own exchange. The name must have 1 to 255 bytes. The option is an error without PingWorkers, ExpectWorkers or
-// RequireConsumers. The last use wins.
+// unless each application has its own exchange. The name must have 1 to 255 bytes. The option is an error
+// without PingWorkers, ExpectWorkers or RequireConsumers. The last use wins.
 func ControlExchange(name string) Option {
 	return func(s *settings) error {
 		s.ping.exchange = name
