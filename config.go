@@ -141,13 +141,13 @@ func (c *config) validateChecks(names map[string]bool) (errs []error) {
 	return errs
 }
 
-// validateNames validates names of checks that an option was given. consists begins the rule in the error,
-// such as "readiness depends on".
-func validateNames(call, consists string, given []string, names map[string]bool) (errs []error) {
+// validateNames returns an error for each of the given names that is not in names, or that is given twice.
+// rule is the beginning of the rule in the error, such as "readiness depends on".
+func validateNames(call, rule string, given []string, names map[string]bool) (errs []error) {
 	for i, name := range given {
 		if !names[name] {
 			errs = append(errs, fmt.Errorf("%s: there is no check %q; "+
-				"%s configured checks, never on system metrics", call, name, consists))
+				"%s configured checks, never on system metrics", call, name, rule))
 		}
 		if slices.Contains(given[:i], name) {
 			errs = append(errs, fmt.Errorf("%s: the check %q is named twice", call, name))

@@ -124,7 +124,7 @@ type private struct {
 	health *Health
 	errors bool
 	routes map[string]*route
-	asked  atomic.Bool // there has been a request
+	asked  atomic.Bool // this handler has got a request
 }
 
 // Private returns a handler that answers all endpoints, regardless of WithGuard and WithPublic, and every

@@ -70,11 +70,7 @@ func New(opts ...Option) (*Health, error) {
 	h.addFeatures()
 	h.serving.looks.Store(true)
 	h.advise()
-	if err := m.watch(n); err != nil { // last, because a probe may report a change immediately
-		m.close(0)
-		_ = n.close(0)
-		return nil, err
-	}
+	m.watch(n) // late, because a probe may report a change immediately
 	h.begin()
 	return h, nil
 }

@@ -79,7 +79,7 @@ type Server interface {
 	Shutdown(context.Context) error
 }
 
-// serverGrace is how long Shutdown waits for a Server after its context has ended.
+// serverGrace is how long Shutdown waits for a Server after the context of Shutdown has ended.
 const serverGrace = time.Second
 
 // Shutdown ends a service without losing a request. It calls Drain, then Shutdown of all servers at the same

@@ -84,7 +84,7 @@ func TestStartupDependsOnNoCheck(t *testing.T) {
 }
 
 func TestTheOneLineHasNoGate(t *testing.T) {
-	assert.PanicsWithError(t, "echohealth: WithStartupGate: it needs New, whose Health has the method MarkStarted that opens the gate",
+	assert.PanicsWithError(t, "echohealth: WithStartupGate: use New instead of Middleware, because only the method MarkStarted of the Health that it returns opens the gate",
 		func() { echohealth.Middleware(echohealth.WithStartupGate()) })
 }
 

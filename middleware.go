@@ -77,8 +77,8 @@ func httpServers(server any) ([]*http.Server, bool) {
 // ungated is an Option that refuses WithStartupGate.
 func ungated(c *config) error {
 	if c.gated {
-		return errors.New("WithStartupGate: it needs New, " +
-			"whose Health has the method MarkStarted that opens the gate")
+		return errors.New("WithStartupGate: use New instead of Middleware, " +
+			"because only the method MarkStarted of the Health that it returns opens the gate")
 	}
 	return nil
 }

@@ -152,31 +152,25 @@ func (m *monitor) metricNames() []string {
 	return m.system.names()
 }
 
-// watch runs the check of a probe with the method Watch as soon as the probe reports a change. A panic of
-// Watch is an error. A panic of the function that ends it is passed to listener.
-func (m *monitor) watch(listener engine.Listener) error {
+// watch runs the check of a probe with the method Watch as soon as the probe reports a change. A panic of the
+// probe is passed to listener, and the check then runs as any other.
+func (m *monitor) watch(listener engine.Listener) {
+	contained := func(check *engine.Check, what string, call func()) {
+		err := contain(fmt.Sprintf("%s of %T", what, check.Probe), func() error { call(); return nil })
+		if err != nil {
+			listener.Invalid(check.Name, err)
+		}
+	}
 	for _, check := range m.checks {
 		// A type assertion to *probes.Switch would link that type into every program.
-		probe, ok := check.Probe.(interface{ Watch(func()) (stop func()) })
-		if !ok {
-			continue
-		}
-		what := fmt.Sprintf("Watch of %T", probe)
-		var stop func()
-		err := contain(what, func() error { stop = probe.Watch(check.Rerun); return nil })
-		if err != nil {
-			return fmt.Errorf("echohealth: %w", err)
-		}
-		if stop == nil {
-			continue
-		}
-		m.unwatch = append(m.unwatch, func() {
-			if err := contain("the end of "+what, func() error { stop(); return nil }); err != nil {
-				listener.Invalid(check.Name, err)
+		if probe, ok := check.Probe.(interface{ Watch(func()) (stop func()) }); ok {
+			var stop func()
+			contained(check, "Watch", func() { stop = probe.Watch(check.Rerun) })
+			if stop != nil {
+				m.unwatch = append(m.unwatch, func() { contained(check, "the end of Watch", stop) })
 			}
-		})
+		}
 	}
-	return nil
 }
 
 // close ends all runs, and returns the names of the checks that still run after limit.

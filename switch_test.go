@@ -131,14 +131,16 @@ func (p *panicking) Watch(func()) (stop func()) {
 }
 
 func TestProbeWhoseWatchPanics(t *testing.T) {
-	_, err := echohealth.New(echohealth.WithCheck("leader", &panicking{Probe: well}))
-	assert.EqualError(t, err, "echohealth: Watch of *echohealth_test.panicking panicked: password=***")
-	log := &logBuffer{}
-	h := newHealth(t, logTo(log), echohealth.WithoutSystemMetrics(),
-		echohealth.WithCheck("leader", &panicking{Probe: well, later: true}))
-	require.NoError(t, h.Close())
-	assert.Equal(t, []string{`WARN msg="health check result breaks the rules" check=leader ` +
-		`error="the end of Watch of *echohealth_test.panicking panicked: password=***"`}, records(log))
+	for what, probe := range map[string]*panicking{
+		"Watch": {Probe: well}, "the end of Watch": {Probe: well, later: true},
+	} {
+		log := &logBuffer{}
+		h := newHealth(t, logTo(log), echohealth.WithoutSystemMetrics(), echohealth.WithCheck("leader", probe))
+		assert.Equal(t, 200, get(h, "/api/health/ready/").Code)
+		require.NoError(t, h.Close())
+		assert.Equal(t, []string{`WARN msg="health check result breaks the rules" check=leader ` +
+			`error="` + what + ` of *echohealth_test.panicking panicked: password=***"`}, records(log))
+	}
 }
 
 // A switch that is off hides no failure: another check's failure is an ERROR as always.

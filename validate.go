@@ -33,8 +33,8 @@ func wellFormed(name string) bool {
 	return strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == ""
 }
 
-// taken are the names of the metrics that always exist. validateChecks compares the names with those of the
-// disks.
+// taken are the names of the metrics that always exist, which validName refuses. The disks are known only
+// after all options, so validateChecks compares the names of the checks with those of the disks.
 var taken = map[string]bool{"cpu": true, "memory": true, "connections": true, "process": true}
 
 // validPath applies the rules for a prefix and for an alias.

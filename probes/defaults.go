@@ -4,7 +4,7 @@ import "time"
 
 // Defaults are the settings that a probe chooses for its check. They replace the defaults of the health
 // checks, and the options of the check replace them. A zero field sets nothing. A probe has Defaults if it
-// has a method Defaults() Defaults, which is called once at construction.
+// has a method Defaults() Defaults. The method is called once, at construction of the health checks.
 type Defaults struct {
 	// FreshFor is how long a result of the check is fresh, which means that it is used without a new run. Set it
 	// if what the probe checks changes rarely, or if a run is expensive. The check option FreshFor replaces both

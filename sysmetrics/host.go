@@ -100,7 +100,7 @@ func noCPUTimes() error {
 	if _, err := os.ReadFile(name); err != nil {
 		return err
 	}
-	return fmt.Errorf("%s: no counters of the processors", name)
+	return fmt.Errorf("%s: there are no CPU counters in it", name)
 }
 
 // presence records whether a figure of the machine was ever read. So explain can distinguish a file that is

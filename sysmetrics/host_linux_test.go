@@ -64,9 +64,9 @@ func TestHostCPU(t *testing.T) {
 	}{
 		{"as the kernel writes it", goodStat, cpuTimes{busy: 145, total: 5545}, ""},
 		{"without guests", "cpu 1 1 1 1 1 1 1 1\ncpu0 1 1 1 1 1 1 1 1\n", cpuTimes{busy: 6, total: 8}, ""},
-		{"empty", "", cpuTimes{}, "stat: no counters of the processors"},
-		{"too short", "cpu 1 2 3\ncpu0 1 2 3\n", cpuTimes{}, "no counters"},
-		{"not numbers", "cpu 1 2 x 4 5 6 7 8\ncpu0 1 2 x 4 5 6 7 8\n", cpuTimes{}, "no counters"},
+		{"empty", "", cpuTimes{}, "stat: there are no CPU counters in it"},
+		{"too short", "cpu 1 2 3\ncpu0 1 2 3\n", cpuTimes{}, "there are no CPU counters in it"},
+		{"not numbers", "cpu 1 2 x 4 5 6 7 8\ncpu0 1 2 x 4 5 6 7 8\n", cpuTimes{}, "there are no CPU counters in it"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -309,7 +309,7 @@ func TestSystemThatHangsFromTheBeginning(t *testing.T) {
 			assert.Zero(t, none.Age)
 			for _, err := range errorsOf(none) {
 				if none.Stuck {
-					assert.EqualError(t, err, "the operating system has not returned its figures for 6s")
+					assert.EqualError(t, err, "the operating system has not answered for 6s: no metrics could be read")
 				} else {
 					assert.ErrorIs(t, err, ErrPending)
 				}

@@ -18,7 +18,7 @@ func TestNewRefusesPaths(t *testing.T) {
 	}{
 		{"", `disk "d": the path must not be empty`},
 		{"var/lib", `disk "d": the path "var/lib" must be absolute`},
-		{"./x", `path "./x" is relative`},
+		{"./x", `the path "./x" must be absolute`},
 		{"/a\x00b", `the path "/a\x00b" must not contain a zero byte`},
 	}
 	for _, tt := range tests {

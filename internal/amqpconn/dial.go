@@ -100,8 +100,8 @@ const (
 	tlsAlert = 0x15
 )
 
-// socket is the network connection. It records the first byte and the end of reading, which amqp091-go does
-// not report.
+// socket is the network connection. It records the first byte that arrives, and the first error of Read with
+// its time, because amqp091-go does not report them.
 type socket struct {
 	*limitedconn.Conn
 	since  time.Time

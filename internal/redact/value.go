@@ -129,11 +129,11 @@ func (s *search) hideValue(at, end int) {
 	s.hide(from, max(end, s.wordEnd(begin)))
 }
 
-// bracketsEnd returns the end of the word at end if a bracket opens between from and begin, so that the whole
-// list is hidden. Otherwise it returns 0.
-func (s *search) bracketsEnd(from, begin, end int) int {
+// bracketsEnd makes hideValue hide a whole list. If the text between from and begin has an opening bracket,
+// it returns where the word around the position closing ends. Otherwise it returns 0.
+func (s *search) bracketsEnd(from, begin, closing int) int {
 	if strings.ContainsAny(s.text[from:begin], "[(") {
-		return s.wordEnd(end)
+		return s.wordEnd(closing)
 	}
 	return 0
 }

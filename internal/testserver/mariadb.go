@@ -109,7 +109,7 @@ func (m *MariaDB) greeting() error {
 	}
 	const protocol, refusal = 10, 0xff
 	if kind := header[4]; kind != protocol && kind != refusal {
-		return errors.New("another program listens on its port")
+		return errors.New("another program listens on the port of MariaDB")
 	}
 	return nil
 }

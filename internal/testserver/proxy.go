@@ -81,8 +81,8 @@ func (p *Proxy) Addr() string { return p.addr }
 // Pass passes on all data, including the data that Stall held back.
 func (p *Proxy) Pass() { p.set(mode{kind: pass}) }
 
-// Delay delivers everything that the server sends later by d. A round trip takes d longer. An answer in
-// several parts is delayed by d as a whole, not by d for each part.
+// Delay adds d to the time that everything from the server takes to arrive. So a round trip takes d longer.
+// An answer in several parts is delayed by d as a whole, not by d for each part.
 func (p *Proxy) Delay(d time.Duration) { p.set(mode{kind: delay, pause: d}) }
 
 // Stall passes no data in either direction, like a network that loses every packet. Connections stay open,

@@ -154,7 +154,7 @@ func TestValidate(t *testing.T) {
 		{"celeryprobe.Queues(): there must be at least one name", "", []celeryprobe.Option{celeryprobe.Queues()}},
 		{`celeryprobe.Queues: "": a name must have 1 to 255 bytes`, "", []celeryprobe.Option{celeryprobe.Queues("a", "")}},
 		{`celeryprobe.Queues: "a" is given twice`, "", []celeryprobe.Option{celeryprobe.Queues("a", "b", "a")}},
-		{"celeryprobe.PendingThreshold(-1, 5): a threshold must be at least 0, or Never", "", []celeryprobe.Option{celeryprobe.PendingThreshold(-1, 5)}},
+		{"celeryprobe.PendingThreshold(-1, 5): a threshold must be at least 0, or echohealth.Never", "", []celeryprobe.Option{celeryprobe.PendingThreshold(-1, 5)}},
 		{"celeryprobe.PendingThreshold(Never, -1): a threshold must be at least 0", "", []celeryprobe.Option{celeryprobe.PendingThreshold(echohealth.Never, -1)}},
 		{"celeryprobe.PendingThreshold(6, 5): warning must not exceed critical", "", []celeryprobe.Option{celeryprobe.PendingThreshold(6, 5)}},
 		{"celeryprobe.TLSConfig(nil): the configuration must not be nil", "", []celeryprobe.Option{celeryprobe.TLSConfig(nil)}},

@@ -83,7 +83,7 @@ func PendingThreshold(warning, critical int) Option {
 	return func(s *settings) error {
 		call := fmt.Sprintf("celeryprobe.PendingThreshold(%s, %s)", threshold(warning), threshold(critical))
 		if warning < 0 || critical < 0 {
-			return fmt.Errorf("%s: a threshold must be at least 0, or Never", call)
+			return fmt.Errorf("%s: a threshold must be at least 0, or echohealth.Never", call)
 		}
 		if warning > critical && warning != never {
 			return fmt.Errorf("%s: warning must not exceed critical", call)
