@@ -140,7 +140,7 @@ func (h *Health) drainWithin(ctx context.Context) error {
 	}
 	err := h.Drain(half)
 	if err != nil && ctx.Err() == nil {
-		if h.config.drainDelay-limit < drainTolerance {
+		if h.config.drainDelay-limit < min(drainTolerance, h.config.drainDelay/10) {
 			return nil
 		}
 		h.notifier.log(slog.LevelWarn,

@@ -242,6 +242,20 @@ func TestShutdownLeavesHalfOfTheTimeToTheServers(t *testing.T) {
 	})
 }
 
+// A short delay that is cut to nothing is logged, too.
+func TestAShortDrainThatIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logBuffer
+		h, err := echohealth.New(logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithDrainDelay(90*time.Millisecond))
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Millisecond)
+		defer cancel()
+		assert.NoError(t, h.Shutdown(ctx))
+		assert.Contains(t, log.String(), "drain shortened")
+		time.Sleep(time.Second)
+	})
+}
+
 // Half of the context's time is a moment less than the delay, which is no reason for a record.
 func TestADrainThatIsAMomentShorter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -165,6 +165,7 @@ func (m *monitor) watch(listener engine.Listener) {
 		// A type assertion to *probes.Switch would link that type into every program.
 		if probe, ok := check.Probe.(interface{ Watch(func()) (stop func()) }); ok {
 			var stop func()
+			check.DelayRerun() // so that no check runs before New has returned
 			contained(check, "Watch", func() { stop = probe.Watch(check.Rerun) })
 			if stop != nil {
 				m.unwatch = append(m.unwatch, func() { contained(check, "the end of Watch", stop) })

@@ -42,6 +42,7 @@ type readiness struct {
 	ready    bool
 	switched bool // it is not ready only because of switches
 	at       time.Time
+	since    time.Time // when ready last changed
 }
 
 func newNotifier(logger *slog.Logger, functions []func(Change)) *notifier {
@@ -157,7 +158,10 @@ func (n *notifier) reportReadiness(at time.Time) {
 	if at.Before(before.at) {
 		at = before.at // the changes of two checks may arrive out of order
 	}
-	now := readiness{known: true, ready: phase == running && len(failing) == 0, at: at}
+	now := readiness{known: true, ready: phase == running && len(failing) == 0, at: at, since: at}
+	if before.known && before.ready == now.ready {
+		now.since = before.since
+	}
 	now.switched = phase == running && !now.ready && n.monitor.areSwitches(failing...)
 	failed := before.switched && !now.ready && !now.switched && phase == running
 	if before.known && before.ready == now.ready && !failed {
@@ -188,7 +192,7 @@ func (n *notifier) failing() (names []string, known bool) {
 func (n *notifier) tellReadiness(before, now readiness, phase phase, failing []string) {
 	change := Change{To: now.status(), Reason: probes.Reason(phase.word()), At: now.at}
 	if before.known {
-		change.From, change.Lasted = before.status(), now.at.Sub(before.at)
+		change.From, change.Lasted = before.status(), now.at.Sub(before.since)
 	}
 	level := levelOf(change.To)
 	if change.Reason != "" || now.switched {

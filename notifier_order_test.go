@@ -26,7 +26,7 @@ func TestReadinessIsToldInOrder(t *testing.T) {
 		h.Report(t.Context())
 		synctest.Wait()
 
-		told, h.notifier.reported = nil, readiness{known: true, ready: true, at: time.Now()}
+		told, h.notifier.reported = nil, readiness{known: true, ready: true, at: time.Now(), since: time.Now()}
 		h.monitor.engine.Enqueue(func() { h.notifier.reportReadiness(time.Now().Add(-time.Second)) })
 		synctest.Wait()
 		assert.Equal(t, []Change{{From: probes.OK, To: probes.Error, At: time.Now()}}, told)

@@ -107,6 +107,7 @@ func TestProbeThatReportsItsChanges(t *testing.T) {
 			get(h, "/api/health/ready/")
 		}
 		assert.EqualValues(t, 1, probe.runs.Load())
+		time.Sleep(time.Second)
 		w.changed()
 		synctest.Wait()
 		assert.EqualValues(t, 2, probe.runs.Load())
@@ -187,10 +188,38 @@ func TestFailureWhileASwitchIsOff(t *testing.T) {
 		get(h, "/api/health/ready/")
 		rotation.On()
 		require.Equal(t, 503, get(h, "/api/health/ready/").Code)
+		down.Store(false)
+		time.Sleep(3 * time.Second)
+		require.Equal(t, 200, get(h, "/api/health/ready/").Code)
 		require.NoError(t, h.Close())
 		assert.Contains(t, log.String(), `level=INFO msg="readiness changed" from=ready to=not_ready`)
 		assert.Contains(t, log.String(), `level=ERROR msg="readiness changed" from=not_ready to=not_ready lasted=2s failing="[rotation database]"`)
-		assert.Equal(t, 2, strings.Count(log.String(), "readiness changed"))
-		assert.Len(t, changes, 1)
+		assert.Contains(t, log.String(), `level=INFO msg="readiness changed" from=not_ready to=ready lasted=5s`)
+		assert.Equal(t, 3, strings.Count(log.String(), "readiness changed"))
+		require.Len(t, changes, 2)
+		assert.Equal(t, 5*time.Second, changes[1].Lasted, "since the switch was turned off")
+	})
+}
+
+// eager is a probe that reports a change as soon as it is watched.
+type eager struct{ counting }
+
+func (*eager) Watch(changed func()) (stop func()) {
+	changed()
+	time.Sleep(50 * time.Millisecond)
+	return nil
+}
+
+// No check runs before New has returned, even if its probe reports a change.
+func TestChangeDuringNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe := &eager{}
+		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithCheck("leader", probe))
+		synctest.Wait()
+		assert.Zero(t, probe.runs.Load())
+		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
+		assert.EqualValues(t, 1, probe.runs.Load(), "but soon after")
+		require.NoError(t, h.Close())
 	})
 }

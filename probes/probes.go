@@ -35,8 +35,8 @@ import (
 //     readiness should not depend on by default.
 //   - Watch(changed func()) (stop func()) is called once at construction and must return immediately. The
 //     probe must call changed when its result may have changed, but not from Check. The check then runs
-//     immediately, even if its last result is fresh. stop is called when the health checks are closed. It
-//     may be nil. A Switch has this method.
+//     immediately, even if its last result is fresh, but at most ten times a second. stop is called when the
+//     health checks are closed. It may be nil. A Switch has this method.
 //   - Close() error (io.Closer) is called once when the health checks are closed. It must close what the
 //     probe opened, and nothing that the application passed to it. A later check must be an Error with
 //     ReasonClientClosed.

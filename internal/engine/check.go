@@ -53,6 +53,8 @@ type Check struct {
 	successes       int        // how many runs in a row have succeeded
 	reported        reported
 	reportedInvalid bool
+	rerunAt         time.Time   // when Rerun last started a run
+	rerunTimer      *time.Timer // starts the next run that Rerun causes; nil: none is waiting
 }
 
 // reported is the state that the listener was last called with.
@@ -90,6 +92,7 @@ func (c *Check) Recent(now time.Time, oldest time.Duration) *Result {
 		return c.last.Load()
 	}
 	c.renew(now, 0)
+	c.engine.flushSoon()
 	// The call must precede the read of last. Otherwise a run could end in between, and an outdated last would
 	// pass.
 	if c.isOutdated() {
@@ -113,14 +116,6 @@ func (c *Check) renew(now time.Time, ahead time.Duration) {
 	case c.inFlight == nil && !c.isFresh(now.Add(ahead)):
 		c.inFlight = c.start(now)
 	}
-}
-
-// Rerun runs the check even if its result is fresh. After Rerun no caller gets a result of a probe call that
-// began before Rerun, unless it would have to wait longer than the timeout.
-func (c *Check) Rerun() {
-	c.reruns.Add(1)
-	c.engine.Invalidate()
-	c.renew(time.Now(), 0)
 }
 
 // isFresh reports whether the last result is fresh at now.

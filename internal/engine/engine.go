@@ -99,15 +99,22 @@ func (e *Engine) Collect(ctx context.Context, shown []*Check) Collection {
 	if len(shown) < len(e.checks) {
 		e.renew()
 	}
-	if e.queue.pending() {
-		go e.queue.flush() // in a goroutine, because a listener that hangs must not delay the caller
-	}
+	e.flushSoon()
 	if waits != nil {
 		c.await(ctx, e, shown, waits)
+		e.flushSoon()
 		now = time.Now()
 	}
 	c.until(now, e, shown)
 	return c
+}
+
+// flushSoon calls the listener for the changes that wait. It does so in a goroutine, because a listener that
+// hangs must not delay the caller.
+func (e *Engine) flushSoon() {
+	if e.queue.pending() {
+		go e.queue.flush()
+	}
 }
 
 // until sets c.Until and c.Due.
@@ -200,6 +207,7 @@ func (e *Engine) Close(limit time.Duration) []string {
 	defer cancel()
 	var running []string
 	for _, check := range e.checks {
+		check.stopRerun()
 		ended := check.ended()
 		select {
 		case <-ended:

@@ -161,3 +161,53 @@ func TestRerunFromTheProbeItself(t *testing.T) {
 		e.Close(time.Second)
 	})
 }
+
+// So does a probe that reports changes all the time from elsewhere.
+func TestRerunAllTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		probe := &script{do: func(context.Context, int64) probes.Result { return fine }}
+		e := engine.New([]engine.Config{{Name: "a", Probe: probe, Timeout: 800 * time.Millisecond, Freshness: time.Hour}}, &journal{})
+		for range 10_000 {
+			e.Checks()[0].Rerun()
+			time.Sleep(time.Millisecond)
+		}
+		assert.InDelta(t, 100, probe.runs.Load(), 1)
+		last := time.Now()
+		time.Sleep(time.Second)
+		assert.False(t, e.Checks()[0].Last().At.Before(last.Add(-time.Millisecond)), "the last change is seen")
+		e.Close(time.Second)
+	})
+}
+
+// What Rerun and Recent find out about a run that hangs is reported, though nobody calls Collect.
+func TestRerunReportsARunThatHangs(t *testing.T) {
+	for name, call := range map[string]func(*engine.Check){
+		"Rerun":  (*engine.Check).Rerun,
+		"Recent": func(c *engine.Check) { c.Recent(time.Now(), time.Minute) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var j journal
+				release := make(chan struct{})
+				probe := &script{do: func(_ context.Context, run int64) probes.Result {
+					if run > 1 {
+						<-release
+					}
+					return fine
+				}}
+				e := engine.New([]engine.Config{{
+					Name: "a", Probe: probe, Timeout: 800 * time.Millisecond, Freshness: time.Second, FailureThreshold: 3,
+				}}, &j)
+				e.Collect(t.Context(), e.Checks())
+				for range 10 {
+					time.Sleep(time.Second)
+					call(e.Checks()[0])
+				}
+				synctest.Wait()
+				assert.Equal(t, []string{"ok ", "warning timeout", "error timeout"}, j.reasons())
+				close(release)
+				e.Close(time.Second)
+			})
+		})
+	}
+}

@@ -12,10 +12,6 @@ import (
 // is later, the run only gets more time.
 const pauseTolerance = 100 * time.Millisecond
 
-// rerunDelay is the shortest time between the starts of two runs that only Rerun causes. It limits the load
-// of a probe that calls Rerun in each of its runs.
-const rerunDelay = 100 * time.Millisecond
-
 // run is a run of a check. It calls the probe once, and once more if the process was stopped during a call
 // that failed.
 type run struct {
@@ -74,7 +70,7 @@ func (w wait) await(ctx context.Context, c *Check) *Result {
 	case <-next.run.settled:
 	case <-limit.C: // the last result is at most as old as the timeout
 	case <-ctx.Done():
-		return c.unfinished(next.run)
+		return next.run.await(ctx, c) // nil if it is settled, too
 	}
 	return nil
 }
@@ -125,9 +121,7 @@ func (c *Check) finish(r *run, outcome outcome) {
 		// This must follow record. Otherwise isFresh could take the older last result for a result of this call.
 		c.known.Store(r.reruns)
 		c.reportInvalid(outcome.invalid)
-		if c.isOutdated() { // Rerun was called during this run, which did not see the change
-			time.AfterFunc(r.asked.Add(rerunDelay).Sub(now), func() { c.renew(time.Now(), 0) })
-		}
+		c.rerun() // if Rerun was called during this run
 	}
 	if !r.overdue {
 		close(r.settled)
