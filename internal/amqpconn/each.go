@@ -10,11 +10,13 @@ import (
 
 // Each calls f with each number from 0 to n-1. It makes the calls concurrently on the given number of
 // channels, because a channel can have only one call in progress. The channels stay open for later use. n and
-// channels must be at least 1. The connection's limit of channels may be lower, but must not be 0. After the
+// channels must be at least 1. If the connection's limit of channels is lower, Each uses fewer. After the
 // first error of f, Each begins no further call.
 func (s *Session) Each(n, channels int, f func(*amqp.Channel, int) error) error {
-	channels = min(n, channels)
-	s.makeRoom(channels)
+	channels, err := s.open(min(n, channels))
+	if err != nil {
+		return err
+	}
 	var next atomic.Int64
 	var running sync.WaitGroup
 	errs := make([]error, channels)
@@ -23,18 +25,28 @@ func (s *Session) Each(n, channels int, f func(*amqp.Channel, int) error) error 
 	}
 	errs[0] = s.over(0, &next, n, f)
 	running.Wait()
-	if err := mostTelling(errs); err != nil {
-		return err
+	return mostTelling(errs)
+}
+
+// open opens the kept channels from 0 to n-1 and returns how many are open. It opens them one after the
+// other. If the broker closes the connection because of a limit, a concurrent write could fail on the closed
+// socket, and that error would replace the broker's.
+func (s *Session) open(n int) (int, error) {
+	s.makeRoom(n)
+	for i := range n {
+		_, err := s.channel(i)
+		if i > 0 && errors.Is(err, amqp.ErrChannelMax) {
+			return i, nil
+		}
+		if err != nil {
+			return 0, err
+		}
 	}
-	if next.Load() < int64(n) { // the broker allowed no channel
-		return amqp.ErrChannelMax
-	}
-	return nil
+	return n, nil
 }
 
 // over calls f on the kept channel i until next reaches n. After an error no further call begins on any
-// channel. If the connection's limit of channels is reached, over returns nil, and the goroutines that have a
-// channel make the remaining calls.
+// channel.
 func (s *Session) over(
 	i int, next *atomic.Int64, n int, f func(*amqp.Channel, int) error,
 ) (err error) {
@@ -44,16 +56,13 @@ func (s *Session) over(
 		}
 	}()
 	for {
-		ch, err := s.channel(i)
-		if errors.Is(err, amqp.ErrChannelMax) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
 		at := int(next.Add(1)) - 1
 		if at >= n {
 			return nil
+		}
+		ch, err := s.channel(i)
+		if err != nil {
+			return err
 		}
 		if err := f(ch, at); err != nil {
 			return err
