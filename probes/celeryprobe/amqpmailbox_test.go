@@ -2,7 +2,9 @@ package celeryprobe_test
 
 import (
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/echo-probes/echohealth/internal/testserver"
@@ -41,13 +43,19 @@ func TestAMQPMailboxThatCannotBeHad(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			rabbit.Ctl(t, test.limit...)
 			for _, opts := range [][]celeryprobe.Option{nil, {celeryprobe.Strict()}} {
-				probe := newProbe(t, as(t, "narrow", rabbit.URL()), append(opts, celeryprobe.PingWorkers(1))...)
-				// If a connection exceeds the limit of channels, the broker closes it, but still counts its channels for
-				// a moment.
-				for range 2 {
-					eventually(t, probe, probes.Warning, test.want, queues(1, 1)...)
-				}
-				require.NoError(t, probe.Close())
+				opts = append(opts, celeryprobe.PingWorkers(1))
+				// RabbitMQ counts a user's channels with a delay. It counts those of a closed connection for a moment, and
+				// may allow a channel over the limit for as long as a connection lives. So each attempt has its own.
+				require.EventuallyWithT(t, func(c *assert.CollectT) {
+					probe := celeryprobe.New(as(t, "narrow", rabbit.URL()), opts...)
+					defer probe.Close()
+					for range 2 {
+						result := probe.Check(t.Context())
+						assert.Equal(c, probes.Warning, result.Status, "%v", result.Err)
+						assert.Equal(c, test.want, result.Reason, "%v", result.Err)
+						assert.Equal(c, queues(1, 1), result.Details, "%v", result.Err)
+					}
+				}, 30*time.Second, 20*time.Millisecond)
 			}
 			if test.end != nil {
 				rabbit.Ctl(t, test.end...)
