@@ -22,6 +22,12 @@
 // context does not have. The hook would then refuse the connection or panic, and the pool would lose the
 // connection. So a check does not notice a failing hook.
 //
+// If the pool has a hook of new connections, such as BeforeConnect, AfterConnect or a ConnectTracer, the
+// probe uses the pool only after it has made a connection of its own. The pool may have to make a connection
+// for a check, and calls such a hook with the check's context in another goroutine. A panic there, for
+// example because of a missing tenant, would end the process. In the probe's own goroutine it is an error
+// with the reason panic, and the next dial is 10 s later. BaseContext gives the hooks the values they need.
+//
 // The timeout of a check does not end its query. If it did, pgx would close the connection, and a slow
 // database would cost the application one connection for each check. Instead the query runs in a goroutine of
 // the probe for up to 10 s, or for the check's timeout if that is longer. The next checks wait for the same

@@ -11,6 +11,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/pgxprobe"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -226,4 +227,98 @@ func TestBaseContext(t *testing.T) {
 	seen = nil
 	assertResult(t, probe.Check(t.Context()), probes.OK, "")
 	assert.Equal(t, []any{"acme"}, seen)
+}
+
+// connectHooks are hooks of a new connection that panic for a context without a tenant.
+var connectHooks = map[string]func(*pgxpool.Config){
+	"BeforeConnect": func(c *pgxpool.Config) {
+		c.BeforeConnect = func(ctx context.Context, _ *pgx.ConnConfig) error {
+			_ = ctx.Value(tenant{}).(string)
+			return nil
+		}
+	},
+	"AfterConnect": func(c *pgxpool.Config) {
+		c.AfterConnect = func(ctx context.Context, _ *pgx.Conn) error {
+			_ = ctx.Value(tenant{}).(string)
+			return nil
+		}
+	},
+	"AfterConnect of pgconn": func(c *pgxpool.Config) {
+		c.ConnConfig.AfterConnect = func(ctx context.Context, _ *pgconn.PgConn) error {
+			_ = ctx.Value(tenant{}).(string)
+			return nil
+		}
+	},
+	"ConnectTracer": func(c *pgxpool.Config) { c.ConnConfig.Tracer = tenantTracer{} },
+}
+
+type tenantTracer struct{}
+
+func (tenantTracer) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartData) context.Context {
+	_ = ctx.Value(tenant{}).(string)
+	return ctx
+}
+func (tenantTracer) TraceConnectEnd(context.Context, pgx.TraceConnectEndData) {}
+func (tenantTracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+func (tenantTracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// pingAlways makes the pool ping a connection before it hands it out. If the ping fails, the pool makes a new
+// connection for the caller.
+func pingAlways(c *pgxpool.Config) {
+	c.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return true }
+}
+
+// If the pool made a connection for a check, a panic of such a hook would end the process, also this test's.
+func TestPanickingConnectHooks(t *testing.T) {
+	for name, hook := range connectHooks {
+		t.Run(name, func(t *testing.T) {
+			proxy := testserver.NewProxy(t, testserver.SharedPostgres(t).Addr())
+			pool := hooked(t, via(t, testserver.SharedPostgres(t).DSN(), proxy.Addr()), hook, pingAlways)
+			before := pool.Stat()
+			probe := newProbe(t, pool)
+			for i := range 60 {
+				if i == 30 {
+					proxy.Reset() // all connections of the pool are dead now
+				}
+				result := probe.Check(t.Context())
+				assertResult(t, result, probes.Error, probes.ReasonPanic)
+				require.ErrorContains(t, result.Err, "pgxprobe.BaseContext")
+				probe.Shift(time.Second)
+			}
+			assert.Equal(t, before.NewConnsCount(), pool.Stat().NewConnsCount())
+			assert.Equal(t, before.AcquireCount(), pool.Stat().AcquireCount())
+			assert.LessOrEqual(t, proxy.Accepted(), 4+6, "one dial in 10 s")
+			assert.Eventually(t, func() bool { return proxy.Open() == 0 }, 10*time.Second, time.Millisecond,
+				"the probe closes the connection for which the hook panicked")
+			require.NoError(t, probe.Close())
+			probe = newProbe(t, pool, pgxprobe.BaseContext(withTenant(context.Background())))
+			for range 10 {
+				assertResult(t, probe.Check(t.Context()), probes.OK, "")
+			}
+			for range 4 { // the pool replaces its dead connections
+				conn, err := pool.Acquire(withTenant(t.Context()))
+				require.NoError(t, err)
+				defer conn.Release()
+			}
+		})
+	}
+}
+
+// A hook that accepts a check's context costs one connection of the probe. From the second check on the probe
+// uses the pool.
+func TestAcceptingConnectHook(t *testing.T) {
+	proxy := testserver.NewProxy(t, testserver.SharedPostgres(t).Addr())
+	pool := hooked(t, via(t, testserver.SharedPostgres(t).DSN(), proxy.Addr()), func(c *pgxpool.Config) {
+		c.AfterConnect = func(context.Context, *pgx.Conn) error { return nil }
+	})
+	probe := newProbe(t, pool)
+	before := pool.Stat().AcquireCount()
+	for checks := range int64(10) {
+		assertResult(t, probe.Check(t.Context()), probes.OK, "")
+		assert.Equal(t, before+checks, pool.Stat().AcquireCount())
+	}
+	assert.Equal(t, 5, proxy.Accepted())
+	assert.Eventually(t, func() bool { return proxy.Open() == 4 }, 10*time.Second, time.Millisecond)
 }

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/echo-probes/echohealth/probes"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
@@ -25,9 +28,10 @@ type ownConn struct {
 	query  query
 	now    func() time.Time
 
-	conn   *pgx.Conn // nil if there is none
-	failed error     // error of the last dial; nil if it succeeded
-	redial time.Time // after a failed dial, no dial before this time
+	conn      *pgx.Conn // nil if there is none
+	failed    error     // error of the last dial; nil if it succeeded
+	redial    time.Time // after a failed dial, no dial before this time
+	connected bool      // a dial has succeeded, so the hooks of a new connection accept a check's context
 }
 
 // ask sends the query, and dials first if there is no connection. If a kept connection turns out to be
@@ -60,12 +64,24 @@ func (o *ownConn) dial(ctx context.Context) error {
 	if o.failed != nil && began.Before(o.redial) {
 		return fmt.Errorf("the last attempt to connect, less than %s ago, failed: %w", dialPause, o.failed)
 	}
-	o.conn, o.failed = connect(ctx, o.config)
+	o.conn, o.failed = connectSafely(ctx, o.config)
 	o.redial = began
 	if o.failed != nil && !repeatable(o.failed) {
 		o.redial = began.Add(dialPause)
 	}
+	o.connected = o.connected || o.failed == nil
 	return o.failed
+}
+
+// connectSafely calls connect and returns a panic of a hook as an error.
+func connectSafely(ctx context.Context, pool *pgxpool.Config) (conn *pgx.Conn, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = probes.Fail(probes.ReasonPanic, fmt.Errorf("a hook of the pool panicked when the probe connected "+
+				"(pgxprobe.BaseContext gives a hook the values that it needs): %v\n%s", v, debug.Stack()))
+		}
+	}()
+	return connect(ctx, pool)
 }
 
 // connect makes a connection as the pool does.
@@ -76,19 +92,21 @@ func connect(ctx context.Context, pool *pgxpool.Config) (*pgx.Conn, error) {
 			return nil, err
 		}
 	}
-	connected := adaptConfig(config)
+	socket := adaptConfig(config)
+	defer socket.closeUnlessUsed()
 	shareTime(ctx, config)
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, err
 	}
-	connected.Store(true)
+	socket.connected.Store(true)
 	if hook := pool.AfterConnect; hook != nil {
 		if err := hook(ctx, conn); err != nil {
 			closeConn(conn)
 			return nil, err
 		}
 	}
+	socket.used = true
 	return conn, nil
 }
 
@@ -119,9 +137,33 @@ func closeConn(conn *pgx.Conn) {
 	conn.PgConn().Conn().Close()
 }
 
-// adaptConfig changes config for a connection of the probe. The caller must set the returned flag to true
-// once the connection is made. All further dials for this connection then fail.
-func adaptConfig(config *pgx.ConnConfig) (connected *atomic.Bool) {
+// socket is the last one that was dialed for a connection.
+type socket struct {
+	connected atomic.Bool // the connection is made; all further dials for it must fail
+	used      bool        // connect returns the connection
+
+	mu   sync.Mutex // guards conn, because pgx may also dial in another goroutine, to cancel a query
+	conn net.Conn   // nil if no dial has succeeded
+}
+
+func (s *socket) set(conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conn = conn
+}
+
+// closeUnlessUsed closes the socket if no connection that uses it is returned. pgx closes the socket itself
+// after an error, but not after a panic of a hook.
+func (s *socket) closeUnlessUsed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.used && s.conn != nil {
+		s.conn.Close()
+	}
+}
+
+// adaptConfig changes config for a connection of the probe.
+func adaptConfig(config *pgx.ConnConfig) *socket {
 	const name = "application_name"
 	if config.RuntimeParams[name] == "" {
 		config.RuntimeParams[name] = "echohealth"
@@ -131,15 +173,19 @@ func adaptConfig(config *pgx.ConnConfig) (connected *atomic.Bool) {
 	}
 	// If a query gets no answer, pgx dials again for up to 15 s to cancel the query. The probe prevents this
 	// dial, because its query does no work that must be canceled.
-	connected = new(atomic.Bool)
+	s := new(socket)
 	dial := config.DialFunc
 	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		if connected.Load() {
+		if s.connected.Load() {
 			return nil, errors.New("pgxprobe cancels no query")
 		}
-		return dial(ctx, network, address)
+		conn, err := dial(ctx, network, address)
+		if err == nil {
+			s.set(conn)
+		}
+		return conn, err
 	}
-	return connected
+	return s
 }
 
 // shareTime sets config.ConnectTimeout, which is the time that pgx has for each address. All addresses of all

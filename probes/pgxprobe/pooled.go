@@ -9,6 +9,7 @@ import (
 	"github.com/echo-probes/echohealth/internal/basecontext"
 	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/probes"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -75,12 +76,31 @@ func (p *Probe) release(ctx context.Context, conn *pgxpool.Conn) {
 	}
 }
 
+// mayUsePool reports whether a check may take a connection of the pool.
+func (p *Probe) mayUsePool() bool {
+	if p.acquiring || hasHook(p.config) {
+		return false
+	}
+	return p.own.connected || !hasConnectHook(p.config)
+}
+
 // hasHook reports whether the pool calls a function of the application when it hands out a connection or gets
 // it back. Such a function may need a value in the context, such as a tenant, that a check's context does not
 // have. If the function then refuses the connection or panics, the pool loses the connection.
 func hasHook(config *pgxpool.Config) bool {
 	//lint:ignore SA1019 BeforeAcquire is deprecated, but the pool still calls it
 	return config.PrepareConn != nil || config.BeforeAcquire != nil || config.AfterRelease != nil
+}
+
+// hasConnectHook reports whether the pool calls a function of the application when it makes a connection. It
+// makes one for a check if the idle one is dead, or if the application was faster. The pool calls such a
+// function with the values of the check's context, in its own goroutine. A panic there ends the process. So
+// the probe first makes a connection outside the pool, where it recovers from a panic.
+func hasConnectHook(config *pgxpool.Config) bool {
+	conn := config.ConnConfig
+	_, traced := conn.Tracer.(pgx.ConnectTracer)
+	return traced || config.BeforeConnect != nil || config.AfterConnect != nil || conn.AfterConnect != nil ||
+		conn.AfterNetConnect != nil || conn.OAuthTokenProvider != nil
 }
 
 // poolClosed reports whether the application has closed its pool. The only way to know is to call Acquire.

@@ -133,11 +133,11 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 	return p.judge(p.pool.Stat(), readOnly, err)
 }
 
-// observePool queries the database on an idle connection of the pool. It returns false if the pool has no
-// idle connection that works.
+// observePool queries the database on an idle connection of the pool. It returns false if the check may not
+// use the pool, or if the pool has no idle connection that works.
 func (p *Probe) observePool(ctx context.Context) (probes.Result, bool) {
 	const tries = 2 // after two stale connections the others are probably stale too
-	if p.acquiring || hasHook(p.config) {
+	if !p.mayUsePool() {
 		return probes.Result{}, false
 	}
 	for range tries {

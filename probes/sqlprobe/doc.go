@@ -45,7 +45,12 @@
 // Without a Connector the probe finds out by its first check, which may cost the pool two connections. It
 // then uses the pool only once in 10 s. This applies only to hooks of the driver. An error of a connector's
 // own hooks, such as those of a pgxpool.Pool behind stdlib.OpenDBFromPool, looks like an error of the
-// database. Use pgxprobe for such a pool.
+// database, and a panic of such a hook ends the process. Use pgxprobe for such a pool.
+//
+// If the driver panics in a check, the check is an error with the reason panic until the process restarts,
+// and the probe does not call the driver again. database/sql never replaces a connection that is lost by a
+// panic, so each further check would cost the pool one more. With a Connector the pool loses none, because
+// the driver is first called for the probe's own connection.
 //
 // # Results
 //

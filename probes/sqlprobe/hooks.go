@@ -12,29 +12,39 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-const (
-	// repeatFor is how long the probe repeats its last result instead of using the pool, if the driver refuses
-	// checks. Each use would cost the pool connections.
-	repeatFor = answerValidFor
-
-	// repeatAfterPanic replaces repeatFor if the driver panicked when the pool got a connection. It is longer
-	// because the pool never replaces a connection that is lost in this way.
-	repeatAfterPanic = time.Hour
-)
+// repeatFor is how long the probe repeats its last result instead of using the pool, if the driver refuses
+// checks. Each use would cost the pool connections.
+const repeatFor = answerValidFor
 
 // hooks records whether the driver refuses the connections of checks. Two methods of a driver can make
 // database/sql close a pooled connection: IsValid, which is called when the connection is released, and
 // ResetSession, which is called with the context of the next caller that acquires the connection.
 type hooks struct {
-	known   bool          // call has called the methods
-	refusal error         // nil if the methods accept a check
-	result  probes.Result // the result that checks repeat
-	next    time.Time     // when checks stop repeating the result
+	known    bool          // call has called the methods
+	refusal  error         // nil if the methods accept a check
+	panicked error         // not nil after a panic of the driver; checks then never call the driver again
+	result   probes.Result // the result that checks repeat
+	next     time.Time     // when checks stop repeating the result
 }
 
-// repeat makes the checks of the time d return result without using the pool.
-func (h *hooks) repeat(result probes.Result, d time.Duration) {
-	h.result, h.next = result, time.Now().Add(d)
+// safely calls f and returns a panic of the driver as an error. database/sql never replaces the connection
+// that is lost by a panic. So the probe must not call the driver again, because a pool with a limit would
+// lose all its connections.
+func (h *hooks) safely(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = probes.Fail(probes.ReasonPanic, fmt.Errorf("the driver panicked in a check "+
+				"(sqlprobe.BaseContext gives it the values that it needs), and the connection is lost; "+
+				"the probe calls the driver again only after a restart of the process: %v\n%s", v, debug.Stack()))
+			h.panicked = err
+		}
+	}()
+	return f()
+}
+
+// repeat makes the checks of the next repeatFor return result without using the pool.
+func (h *hooks) repeat(result probes.Result) {
+	h.result, h.next = result, time.Now().Add(repeatFor)
 }
 
 func (h *hooks) repeated(now time.Time) (probes.Result, bool) {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"sync/atomic"
 	"testing"
@@ -250,33 +251,79 @@ func TestRefusingIsValid(t *testing.T) {
 	assert.EqualValues(t, 1, d.closed.Load())
 }
 
-// A panic in the pool costs the pool a connection. The probe does not soon cause a second panic.
+// A panic costs the pool a connection for good. The probe causes at most one.
 func TestPanicInThePool(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := newHookedDriver()
-		panics := true
-		d.reset = func(context.Context) error {
-			if panics {
-				panic("reset")
-			}
-			return nil
+	panics := func(context.Context) error { panic("driver") }
+	for name, broken := range map[string]func(*hookedDriver){
+		"ResetSession": func(d *hookedDriver) { d.reset = panics },
+		"query":        func(d *hookedDriver) { d.query = panics },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var panicking bool
+				d, broke := newHookedDriver(), newHookedDriver()
+				broken(&broke)
+				d.reset = func(ctx context.Context) error {
+					if panicking {
+						return broke.reset(ctx)
+					}
+					return nil
+				}
+				d.query = func(ctx context.Context) error {
+					if panicking {
+						return broke.query(ctx)
+					}
+					return nil
+				}
+				db := sql.OpenDB(noClose{d})
+				db.SetMaxOpenConns(4)
+				warm(t, db, 4)
+				panicking = true
+				probe := sqlprobe.New(db)
+				for range 60 {
+					result := probe.Check(t.Context())
+					assertResult(t, result, probes.Error, probes.ReasonPanic)
+					assert.ErrorContains(t, result.Err, "after a restart of the process")
+					time.Sleep(time.Hour)
+				}
+				assert.Equal(t, 1, db.Stats().InUse)
+				require.NoError(t, probe.Close())
+				db.Close()
+			})
+		})
+	}
+}
+
+// With a connector the pool loses no connection, whatever panics for a check. The probe's own connector is
+// called once.
+func TestPanicWithAConnector(t *testing.T) {
+	panics := func(context.Context) error { panic("driver") }
+	for name, broken := range map[string]func(*hookedDriver){
+		"Connect": func(d *hookedDriver) { d.connect = panics },
+		"query":   func(d *hookedDriver) { d.query = panics },
+	} {
+		for _, idle := range []int{0, 1} {
+			t.Run(fmt.Sprint(name, " idle ", idle), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { // which reports a goroutine that is left
+					db := sql.OpenDB(noClose{newHookedDriver()})
+					db.SetMaxOpenConns(1)
+					warm(t, db, idle)
+					d := newHookedDriver()
+					broken(&d)
+					probe := sqlprobe.New(db, sqlprobe.Connector(d))
+					for range 60 {
+						assertResult(t, probe.Check(t.Context()), probes.Error, probes.ReasonPanic)
+						time.Sleep(time.Minute)
+					}
+					assert.LessOrEqual(t, d.opened.Load(), int32(1))
+					require.NoError(t, probe.Close())
+					require.NoError(t, db.PingContext(t.Context()))
+					assert.Zero(t, db.Stats().InUse)
+					require.NoError(t, db.Close())
+				})
+			})
 		}
-		db := sql.OpenDB(noClose{d})
-		defer db.Close()
-		warm(t, db, 4)
-		probe := sqlprobe.New(db)
-		defer probe.Close()
-		for range 60 {
-			result := probe.Check(t.Context())
-			assertResult(t, result, probes.Error, probes.ReasonPanic)
-			assert.ErrorContains(t, result.Err, "panicked when the pool got a connection")
-			time.Sleep(time.Minute - 1)
-		}
-		assert.Equal(t, 1, db.Stats().InUse)
-		panics = false
-		time.Sleep(time.Minute)
-		assertResult(t, probe.Check(t.Context()), probes.OK, "")
-	})
+	}
 }
 
 // The probe replaces its own connection after it was closed, at most once in a check.

@@ -45,6 +45,13 @@ func (o *ownConn) try(ctx context.Context, f func(context.Context, *sql.Conn) er
 	return f(ctx, o.conn)
 }
 
+// abandon closes what can be closed after a panic of the driver. conn.Close would wait forever for the call
+// that panicked.
+func (o *ownConn) abandon() {
+	o.conn = nil
+	o.close()
+}
+
 // close closes the connection, if there is one, within a second.
 func (o *ownConn) close() {
 	if o.db == nil {

@@ -5,9 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"github.com/echo-probes/echohealth/internal/basecontext"
@@ -21,11 +19,14 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 	ctx = basecontext.With(ctx, p.base)
 	stats := p.db.Stats()
 	p.run.begin(stats.WaitCount)
+	if p.hooks.panicked != nil {
+		return p.result(p.hooks.panicked)
+	}
 	if result, ok := p.hooks.repeated(time.Now()); ok {
 		result.Details = details(stats)
 		return result
 	}
-	if p.connector != nil && (p.hooks.refusal != nil || !p.hooks.known && stats.Idle > 0) {
+	if p.connector != nil && (p.hooks.refusal != nil || !p.hooks.known) {
 		if result, ok := p.observeOwn(ctx); ok {
 			return result
 		}
@@ -35,13 +36,17 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 
 // observeOwn queries the database on the probe's own connection. It closes that connection if the driver
 // accepts checks, because the next checks then use the pool. It returns false if this check must use the pool
-// too, because the pool is closed, or because the query failed and no refusal is known.
+// too, because the pool is closed, or because the query failed without a panic and no refusal is known.
 func (p *Probe) observeOwn(ctx context.Context) (probes.Result, bool) {
 	p.run.setHolds(true) // this query does not wait for the pool
 	if p.closed(ctx) {
 		return probes.Result{}, false // observePool reports that the pool is closed
 	}
-	err := p.own.ask(ctx, p.ask)
+	err := p.hooks.safely(func() error { return p.own.ask(ctx, p.ask) })
+	if p.hooks.panicked != nil {
+		p.own.abandon()
+		return p.result(err), true
+	}
 	if err == nil {
 		p.hooks.call(ctx, p.own.conn)
 	}
@@ -70,16 +75,14 @@ func (p *Probe) closed(ctx context.Context) bool {
 func (p *Probe) observePool(ctx context.Context, idle int) probes.Result {
 	var err error
 	for range max(1, idle) + 1 {
-		if err = p.query(ctx); err == nil || ctx.Err() != nil || !connectionLost(err) {
+		err = p.hooks.safely(func() error { return p.query(ctx) })
+		if err == nil || ctx.Err() != nil || !connectionLost(err) {
 			break
 		}
 	}
 	result := p.result(err)
-	switch {
-	case probes.FromError(err).Reason == probes.ReasonPanic:
-		p.hooks.repeat(result, repeatAfterPanic)
-	case err == nil && p.hooks.refusal != nil && p.connector == nil:
-		p.hooks.repeat(result, repeatFor)
+	if err == nil && p.hooks.refusal != nil && p.connector == nil {
+		p.hooks.repeat(result)
 	}
 	return result
 }
@@ -112,7 +115,7 @@ func (p *Probe) result(err error) probes.Result {
 // waits for a connection.
 func (p *Probe) query(ctx context.Context) error {
 	p.run.setHolds(false)
-	conn, err := p.acquire(ctx)
+	conn, err := p.db.Conn(ctx)
 	if err != nil {
 		return err
 	}
@@ -123,19 +126,6 @@ func (p *Probe) query(ctx context.Context) error {
 	}
 	conn.Close() // not deferred, because Close would wait forever after a panic in the driver
 	return err
-}
-
-// acquire gets a connection of the pool. It returns a panic of the driver's ResetSession or Connect as an
-// error.
-func (p *Probe) acquire(ctx context.Context) (conn *sql.Conn, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = probes.Fail(probes.ReasonPanic, fmt.Errorf("the driver panicked when the pool got a connection, "+
-				"and the pool lost this connection; the next attempt is in %s: %v\n%s",
-				repeatAfterPanic, v, debug.Stack()))
-		}
-	}()
-	return p.db.Conn(ctx)
 }
 
 // execute runs the statement. The driver may prepare it. A pooler may then run it on another connection, on
