@@ -39,9 +39,12 @@ type cachedAnswer struct {
 
 // view holds the data that an answer is made from.
 type view struct {
-	phase   phase
-	results []*engine.Result // one for each of checks; with restsInDrain nil for a check without a result
-	metrics *metrics         // nil if they are not shown
+	phase phase
+
+	// results has one element for each of checks. If restsInDrain is set, the result of a check that has not run
+	// yet is nil.
+	results []*engine.Result
+	metrics *metrics // nil if they are not shown
 }
 
 // cached is a finished answer, the data that it was made from, and how long it may be used.

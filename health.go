@@ -70,7 +70,7 @@ func New(opts ...Option) (*Health, error) {
 	h.addFeatures()
 	h.serving.looks.Store(true)
 	h.advise()
-	m.watch(n) // late, because a probe may report a change immediately
+	m.watch(n) // last, because it may start a run immediately, and a run uses all of the above
 	h.begin()
 	return h, nil
 }
@@ -288,7 +288,7 @@ func misplaced(name string, probe probes.Probe) []string {
 	if !named || placed {
 		return nil
 	}
-	line := fmt.Sprintf("the check is named %q, and its probe is one of %s: use another option, or another name",
+	line := fmt.Sprintf("the check has the name %q, but its probe is of package %s: use the option for that package, or another name",
 		name, pkg)
 	return []string{line}
 }

@@ -450,7 +450,7 @@ func TestAProbeUnderTheNameOfAnother(t *testing.T) {
 		echohealth.WithRedis(redisprobe.New(client)), echohealth.WithCheck("sessions", redisprobe.New(client)), echohealth.WithAMQP(well))
 	require.NoError(t, h.Close())
 	assert.Equal(t, []string{
-		`WARN msg="health check advice" check=database advice="the check is named \"database\", and its probe is one of redisprobe: use another option, or another name"`,
+		`WARN msg="health check advice" check=database advice="the check has the name \"database\", but its probe is of package redisprobe: use the option for that package, or another name"`,
 	}, records(&log))
 }
 

@@ -144,7 +144,7 @@ func (h *Health) drainWithin(ctx context.Context) error {
 			return nil
 		}
 		h.notifier.log(slog.LevelWarn,
-			"drain shortened to half of the time until the deadline of Shutdown's context",
+			"drain shortened: give Shutdown a context of more than twice the drain delay",
 			slog.Duration("delay", h.config.drainDelay), slog.Duration("to", limit.Round(time.Millisecond)))
 		return nil
 	}

@@ -237,7 +237,7 @@ func TestShutdownLeavesHalfOfTheTimeToTheServers(t *testing.T) {
 		began := time.Now()
 		assert.NoError(t, h.Shutdown(ctx, server))
 		assert.Equal(t, 5*time.Second, server.at.Sub(began))
-		assert.Contains(t, log.String(), `level=WARN msg="drain shortened to half of the time until the deadline of Shutdown's context" delay=1h0m0s to=5s`)
+		assert.Contains(t, log.String(), `level=WARN msg="drain shortened: give Shutdown a context of more than twice the drain delay" delay=1h0m0s to=5s`)
 		time.Sleep(time.Hour)
 	})
 }

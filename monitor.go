@@ -165,7 +165,7 @@ func (m *monitor) watch(listener engine.Listener) {
 		// A type assertion to *probes.Switch would link that type into every program.
 		if probe, ok := check.Probe.(interface{ Watch(func()) (stop func()) }); ok {
 			var stop func()
-			check.DelayRerun() // so that no check runs before New has returned
+			check.DelayRerun() // so that no check runs before New has returned, unless New takes very long
 			contained(check, "Watch", func() { stop = probe.Watch(check.Rerun) })
 			if stop != nil {
 				m.unwatch = append(m.unwatch, func() { contained(check, "the end of Watch", stop) })
@@ -218,7 +218,7 @@ func (p phase) ready(gating []*engine.Result) bool {
 	})
 }
 
-// now runs the due checks and returns the Report that /detailed/ answers.
+// now runs the due checks and returns the Report that /detailed/ answers with.
 func (m *monitor) now(ctx context.Context) Report {
 	results := m.look(ctx, m.checks).Results
 	return m.report(m.phase(), results, m.metrics()).clone()

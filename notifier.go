@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -49,7 +50,8 @@ func newNotifier(logger *slog.Logger, functions []func(Change)) *notifier {
 	n := &notifier{logger: logger, functions: slices.Clone(functions)}
 	n.records.OnDrop = func() { n.dropped.Store(true) }
 	n.calls.OnDrop = func() {
-		n.log(slog.LevelError, "a function of OnChange was blocked, and the oldest changes were dropped")
+		n.log(slog.LevelError, "a function of WithOnChange or OnChange does not return: "+
+			"too many changes wait, and the oldest are dropped")
 	}
 	return n
 }
@@ -99,7 +101,7 @@ func (n *notifier) Changed(change engine.Change) {
 
 // Invalid logs that a probe breaks the rules of package probes.
 func (n *notifier) Invalid(check string, err error) {
-	n.log(slog.LevelWarn, "health check result breaks the rules",
+	n.log(slog.LevelWarn, "the probe breaks the rules of package probes",
 		slog.String("check", check), slog.String("error", redact.Error(err)))
 }
 
@@ -293,24 +295,30 @@ func (n *notifier) call(change Change) {
 func (n *notifier) callOne(f func(Change), change Change) {
 	defer func() {
 		if v := recover(); v != nil {
-			n.log(slog.LevelError, "OnChange panicked", slog.String("error", redact.Text(fmt.Sprint(v))))
+			n.log(slog.LevelError, "a function of WithOnChange or OnChange panicked", panicAttr(v))
 		}
 	}()
 	f(change)
 }
 
-// guardPanicked logs the first panic of a guard.
+// guardPanicked logs the first panic of a guard. It must be called in the deferred function that recovered.
 func (n *notifier) guardPanicked(v any) {
 	n.guardPanic.Do(func() {
-		n.log(slog.LevelError, "guard panicked", slog.String("error", redact.Text(fmt.Sprint(v))))
+		n.log(slog.LevelError, "a guard panicked, so the request is refused; later panics are not logged",
+			panicAttr(v))
 	})
+}
+
+// panicAttr returns the value of a panic with its stack.
+func panicAttr(v any) slog.Attr {
+	return slog.String("error", redact.Text(fmt.Sprintf("%v\n%s", v, debug.Stack())))
 }
 
 // log puts a record into the queue and returns immediately, because the slog handler may hang.
 func (n *notifier) log(level slog.Level, message string, attrs ...slog.Attr) {
 	n.records.Add(func() {
 		if n.dropped.Swap(false) {
-			n.write(slog.LevelError, "the slog handler was blocked, and the oldest records were dropped")
+			n.write(slog.LevelError, "the slog handler was blocked, and the oldest log records of the health checks were dropped")
 		}
 		n.write(level, message, attrs...)
 	})

@@ -79,7 +79,7 @@ func TestAFunctionOfOnChangeMayPanicAndCallBack(t *testing.T) {
 		time.Sleep(time.Minute)
 		assert.GreaterOrEqual(t, reports.Load(), int64(2))
 		assert.Equal(t, 503, get(h, "/api/health/ready").Code)
-		assert.Contains(t, log.String(), `msg="OnChange panicked" error="password=***"`)
+		assert.Contains(t, log.String(), `msg="a function of WithOnChange or OnChange panicked" error="password=***\ngoroutine `)
 	})
 }
 
@@ -96,7 +96,7 @@ func TestAFunctionThatHangsSilencesNobodyElse(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		assert.Contains(t, log.String(), "health check changed", "the log goes on")
-		assert.Equal(t, 1, strings.Count(log.String(), `msg="a function of OnChange was blocked, and the oldest changes were dropped"`))
+		assert.Equal(t, 1, strings.Count(log.String(), `msg="a function of WithOnChange or OnChange does not return: too many changes wait, and the oldest are dropped"`))
 		assert.EqualError(t, h.Close(), "echohealth: a function of WithOnChange has not returned for 500ms, and was not called for later changes; it may still be running")
 		close(hang)
 		synctest.Wait()
@@ -150,7 +150,7 @@ func TestTheLogSaysWhatItHasLost(t *testing.T) {
 		}
 		close(logger.hang)
 		synctest.Wait()
-		assert.Contains(t, log.String(), "the slog handler was blocked, and the oldest records were dropped")
+		assert.Contains(t, log.String(), "the slog handler was blocked, and the oldest log records of the health checks were dropped")
 		require.NoError(t, h.Close())
 	})
 }

@@ -22,7 +22,7 @@ type Option func(*config) error
 type CheckOption func(*checkConfig) error
 
 // Never is a threshold that no value exceeds. Use it to switch off the warning or the critical level of a
-// metric.
+// metric, or celeryprobe.PendingThreshold.
 const Never = 1<<31 - 1
 
 // WithDatabase adds a check named "database". Make its probe with pgxprobe.New or sqlprobe.New. A nil probe

@@ -47,7 +47,7 @@ func TestAdviceOnWriteTimeout(t *testing.T) {
 			assert.Equal(t, test.want, strings.Count(log.String(), `msg="health check advice"`), log.String())
 			if test.want > 0 {
 				assert.Contains(t, log.String(), "the WriteTimeout of the http.Server is "+
-					test.writeTimeout.String()+", and a check may take 2s: its answer would be cut off")
+					test.writeTimeout.String()+", but a check may take 2s, so the answer may be cut off")
 			}
 		})
 	}

@@ -139,7 +139,7 @@ func TestProbeWhoseWatchPanics(t *testing.T) {
 		h := newHealth(t, logTo(log), echohealth.WithoutSystemMetrics(), echohealth.WithCheck("leader", probe))
 		assert.Equal(t, 200, get(h, "/api/health/ready/").Code)
 		require.NoError(t, h.Close())
-		assert.Equal(t, []string{`WARN msg="health check result breaks the rules" check=leader ` +
+		assert.Equal(t, []string{`WARN msg="the probe breaks the rules of package probes" check=leader ` +
 			`error="` + what + ` of *echohealth_test.panicking panicked: password=***"`}, records(log))
 	}
 }

@@ -119,7 +119,7 @@ func (s *service) addJob(c echo.Context) error {
 // unavailable returns a 503 for a part that does not work. The answer names the part, but only the log
 // contains the error.
 func unavailable(c echo.Context, part string, err error) error {
-	slog.Warn("unavailable", "part", part, "route", c.Path(), "error", err)
+	slog.Warn("part unavailable", "part", part, "route", c.Path(), "error", err)
 	return echo.NewHTTPError(http.StatusServiceUnavailable, part+" unavailable")
 }
 

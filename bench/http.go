@@ -48,8 +48,8 @@ type target struct {
 	*instance
 }
 
-// overHTTP measures, in rounds, the application's own route with and without the middleware, and the
-// readiness of all libraries.
+// overHTTP measures in rounds how fast two kinds of route answer: the application's own route with and
+// without the middleware, and the readiness endpoint of each library.
 func overHTTP(rounds int, length time.Duration) (own, readiness []served, err error) {
 	h, err := newHealth()
 	if err != nil {

@@ -32,7 +32,7 @@ func readCapped(files fs.FS, name string, limit int) (string, error) {
 		return "", err
 	}
 	if text.Len() > limit {
-		return "", fmt.Errorf("%s has more than %d bytes", name, limit)
+		return "", fmt.Errorf("/%s is too large: sysmetrics reads at most %d bytes of it", name, limit)
 	}
 	return text.String(), nil
 }

@@ -34,7 +34,7 @@ func TestRootFS(t *testing.T) {
 
 	require.NoError(t, os.WriteFile(name, []byte(strings.Repeat("x", maxFile+1)), 0o600))
 	_, err = readFile(rootFS{}, name[1:])
-	assert.ErrorContains(t, err, "more than 65536 bytes")
+	assert.ErrorContains(t, err, "too large: sysmetrics reads at most 65536 bytes")
 
 	for _, name := range []string{"/proc", "../proc", "proc/", ""} {
 		_, err := rootFS{}.Open(name)

@@ -309,7 +309,7 @@ func TestSystemThatHangsFromTheBeginning(t *testing.T) {
 			assert.Zero(t, none.Age)
 			for _, err := range errorsOf(none) {
 				if none.Stuck {
-					assert.EqualError(t, err, "the operating system has not answered for 6s: no metrics could be read")
+					assert.EqualError(t, err, "the measurement of the system metrics has not ended for 6s: a call to the operating system hangs, and a goroutine dump shows which one")
 				} else {
 					assert.ErrorIs(t, err, ErrPending)
 				}

@@ -35,7 +35,8 @@ func mountDepth(path string) int {
 		var above unix.Statx_t
 		above, err = statx(parent)
 		if err == nil && (above.Dev_major != at.Dev_major || above.Dev_minor != at.Dev_minor) {
-			// A kernel before 5.8 has no STATX_ATTR_MOUNT_ROOT. A change of the device shows the mount point.
+			// Kernels before 5.8 do not set STATX_ATTR_MOUNT_ROOT. But if the parent is on another device, dir is the
+			// mount point.
 			return depth
 		}
 		dir, at = parent, above

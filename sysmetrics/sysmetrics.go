@@ -55,7 +55,7 @@ var (
 	ErrUnmounted = errors.New("its file system is not mounted any more")
 )
 
-// A Figure is a number with a separate Err.
+// A Figure is a number with its own Err. It may be missing although the rest of its struct is valid.
 type Figure[T int | uint64 | float64] struct {
 	Value T     // valid if Err is nil, zero otherwise
 	Err   error // why there is no Value

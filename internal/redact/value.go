@@ -264,7 +264,8 @@ func (s *search) privateKeys() {
 	})
 }
 
-// maxHeader is longer than the first line of a PEM block.
+// maxHeader is how many bytes are searched for the end of the first line of a private key in PEM. The longest
+// usual line, "-----BEGIN ENCRYPTED PRIVATE KEY-----", has 37 bytes.
 const maxHeader = 64
 
 // isWord reports whether text consists of lower-case letters and hyphens.

@@ -24,7 +24,7 @@ const removeSegment = `test ! -f data/postmaster.pid ||
 ipcrm -m $(sed -n '7s/^ *[0-9]* *//p' data/postmaster.pid)`
 
 // Postgres is a running PostgreSQL server. Its only databases are template1 and app. The ordinary role app
-// owns app. The server keeps its data over Stop and Kill.
+// owns app. The server keeps its data after Stop and Kill.
 type Postgres struct {
 	Server
 	bin      string // directory of PostgreSQL's programs

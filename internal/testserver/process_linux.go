@@ -22,8 +22,8 @@ const supported = true
 // this pipe. End of file instead of a line means that the test binary has ended. The guard then kills the
 // server with all its descendants, runs the cleanup command ($1) and removes the server's directory ($0). It
 // stops each process before it lists the process's children, so that the process cannot start more children
-// in the meantime. The guard is not a child of the server, because the shell between them has ended. So
-// freezing or killing the server's process tree does not affect the guard.
+// in the meantime. The guard is not a child of the server, because a subshell starts it in the background and
+// ends. So freezing or killing the server's process tree does not affect the guard.
 const guardScript = `
 children() {
 	grep -l "^PPid:[[:space:]]*$1\$" /proc/[0-9]*/status | cut -d/ -f3

@@ -32,14 +32,15 @@ type ConnOption func(*ConnProbe) error
 //
 // The check is an Error with
 //
-//   - connection_lost, if there is no connection, if it is closed, or if amqp091-go's own recovery
+//   - connection_lost, if there is no connection any more, if it is closed, or if amqp091-go's own recovery
 //     (Config.Recovery) has not restored it yet;
 //   - broker_blocked, if the broker has a memory or disk alarm and takes no messages from this connection.
 //     The broker reports an alarm to a connection only once, when the first message is published during the
 //     alarm. The probe misses a report that came before it first saw the connection. Watch prevents that.
 //
-// Until current has returned a connection, the check is a Warning with dependency_starting, which does not
-// affect readiness. After 30 s from the first check it is an Error with connection_lost.
+// An application that has not connected yet is an exception. Until current has returned a connection, the
+// check is a Warning with dependency_starting, which does not affect readiness. After 30 s from the first
+// check it is an Error with connection_lost.
 //
 // A broker also closes single channels, for example after a message was acknowledged twice. The connection
 // stays open, so the check is OK. The option Channel makes the check watch a channel too.

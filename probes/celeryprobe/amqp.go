@@ -14,10 +14,10 @@ type amqpBroker struct {
 	target   *amqpconn.Target
 	conn     *amqpconn.Conn
 	exchange string  // Celery's control_exchange
-	box      mailbox // guarded by the probe's turn
+	box      mailbox // guarded by Probe.turn
 
-	answering  int  // position in a failover list, 0 if there is none; guarded by the probe's turn
-	oneChannel bool // the limit of channels was reached, so one must do; guarded by the probe's turn
+	answering  int  // position in a failover list, 0 if there is none; guarded by Probe.turn
+	oneChannel bool // the limit of channels was reached, so one must do; guarded by Probe.turn
 }
 
 func (b *amqpBroker) depths(ctx context.Context, names []string) ([]depth, error) {

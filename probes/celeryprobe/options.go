@@ -122,8 +122,8 @@ func Strict() Option {
 
 // AllowZeroWorkers allows an empty queue to have no consumer. If all queues are empty, it also allows that
 // there is no worker. The check is then OK. Use the option if an autoscaler such as KEDA starts workers only
-// for tasks. For a queue with tasks and no consumer the reason is still no_consumers, or no_workers with a
-// ping.
+// when tasks wait. A queue with tasks and no consumer still has the reason no_consumers, or no_workers if a
+// ping finds no worker at all.
 func AllowZeroWorkers() Option {
 	return func(s *settings) error { s.zeroWorkers = true; return nil }
 }
@@ -238,7 +238,7 @@ func (s *pingSettings) validate() error {
 	return fmt.Errorf("celeryprobe.%s needs PingWorkers, ExpectWorkers or RequireConsumers", s.set[0])
 }
 
-// MasterName sets Celery's master_name of broker_transport_options, which is the master's name in Sentinel.
+// MasterName is the value of Celery's master_name in broker_transport_options, the master's name in Sentinel.
 // It is required for a sentinel:// URL that does not have the option ?master_name=. It is an error for any
 // other URL. The name must not be empty. The last use wins.
 func MasterName(name string) Option {
@@ -261,8 +261,8 @@ func GlobalKeyPrefix(prefix string) Option {
 	}
 }
 
-// Separator sets Celery's sep of broker_transport_options. The Redis transport puts this separator between a
-// queue's name and a priority. The default is the two bytes 0x06 0x16. The separator must not be empty. The
+// Separator is the value of Celery's sep in broker_transport_options. The Redis transport puts this separator
+// between a queue's name and a priority. The default is the two bytes 0x06 0x16. The separator must not be empty. The
 // option is an error with RabbitMQ. The last use wins.
 func Separator(sep string) Option {
 	return func(s *settings) error {

@@ -99,8 +99,9 @@ func Server(address string, opts ...Option) *Probe {
 
 // File returns a probe of the certificates of a file, in PEM or DER. The file may contain one certificate, a
 // chain with the leaf first, or a bundle of authorities. The probe ignores private keys and other things in
-// it. By default the probe checks only when the certificates are valid. ServerName also verifies the name of
-// the first certificate. RootCAs verifies its chain, with the other certificates as the intermediate ones.
+// it. By default the probe checks only the validity period of each certificate. ServerName also verifies the
+// name of the first certificate. RootCAs verifies its chain, with the other certificates as the intermediate
+// ones.
 //
 // The file must be a regular one, or a symbolic link to it, of at most 4 MB. It need not exist yet. A path
 // that is empty, a URL, or the text of a certificate is an error at construction of the health checks.
@@ -117,9 +118,9 @@ func File(path string, opts ...Option) *Probe {
 // Without ServerName the probe checks all of Certificates. If the configuration has GetConfigForClient, or
 // GetCertificate and no Certificates, the probe instead makes a handshake as a client that requests no name.
 //
-// By default the probe checks only when the certificates are valid. ServerName also verifies the name, and
-// RootCAs the chain. The authorities in the configuration are for the server's clients, and the probe does
-// not use them.
+// By default the probe checks only the validity period of each certificate. ServerName also verifies the
+// name, and RootCAs the chain. The probe does not use the authorities in the configuration, because they are
+// for the server's clients.
 //
 // The functions of the configuration get a real ClientHelloInfo. Its context ends with the check, after 10 s
 // at most. Its connection is in memory, with addresses of 127.0.0.1. As long as a function has not returned,

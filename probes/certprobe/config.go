@@ -59,7 +59,7 @@ func (c *configured) show(ctx context.Context) ([][]*x509.Certificate, error) {
 	select {
 	case cause := <-served:
 		if cause != nil && !isAlert(cause) {
-			err = failed(cause) // the client's error is only an alert that the server sent because of cause
+			err = failed(cause) // the client's error is only the alert that the server sent because of this cause
 		}
 	case <-ctx.Done():
 		err = fmt.Errorf("a function of the tls.Config has not returned: %w", ctx.Err())

@@ -11,8 +11,8 @@ import (
 // An Option configures a Probe.
 type Option func(*Probe)
 
-// RequireWritable makes a database that takes no writes, such as a standby, an Error with ReasonReadOnly. By
-// default such a database is OK with the detail "read_only":true.
+// RequireWritable makes the check of a database that takes no writes, such as a standby, an Error with
+// ReasonReadOnly. By default such a check is OK with the detail "read_only":true.
 //
 // The check then sends SHOW transaction_read_only instead of SELECT 1, which costs no further round trip. So
 // it also notices a standby behind a pooler. Without the option the detail comes from two parameters that
