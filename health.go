@@ -288,7 +288,7 @@ func misplaced(name string, probe probes.Probe) []string {
 	if !named || placed {
 		return nil
 	}
-	line := fmt.Sprintf("the check has the name %q, but its probe is of package %s: use the option for that package, or another name",
-		name, pkg)
+	line := fmt.Sprintf("the check has the name %q, but its probe is of package %s: "+
+		"use the option for that package, or another name", name, pkg)
 	return []string{line}
 }

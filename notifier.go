@@ -318,7 +318,8 @@ func panicAttr(v any) slog.Attr {
 func (n *notifier) log(level slog.Level, message string, attrs ...slog.Attr) {
 	n.records.Add(func() {
 		if n.dropped.Swap(false) {
-			n.write(slog.LevelError, "the slog handler was blocked, and the oldest log records of the health checks were dropped")
+			n.write(slog.LevelError, "the slog handler was blocked, "+
+				"and the oldest log records of the health checks were dropped")
 		}
 		n.write(level, message, attrs...)
 	})

@@ -84,6 +84,6 @@ func writeTimeoutAdvice(r *http.Request, longest time.Duration) string {
 	if !ok || server.WriteTimeout <= 0 || server.WriteTimeout > longest {
 		return ""
 	}
-	return fmt.Sprintf("the WriteTimeout of the http.Server is %s, but a check may take %s, so the answer may be "+
-		"cut off: increase WriteTimeout, or lower the check's timeout", server.WriteTimeout, longest)
+	return fmt.Sprintf("the WriteTimeout of the http.Server is %s, but a check may take %s, so the answer may "+
+		"be cut off: increase WriteTimeout, or lower the check's timeout", server.WriteTimeout, longest)
 }

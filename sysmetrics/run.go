@@ -127,8 +127,8 @@ func (s *Sampler) substitute(now time.Time) (next *Sample) {
 		next = s.measured.repeated(now)
 	case stuck:
 		waited := now.Sub(s.run.began).Round(time.Millisecond)
-		next = s.absent(now, fmt.Errorf("the measurement of the system metrics has not ended for %v: a call to the "+
-			"operating system hangs, and a goroutine dump shows which one", waited))
+		next = s.absent(now, fmt.Errorf("the measurement of the system metrics has not ended for %v: "+
+			"a call to the operating system hangs, and a goroutine dump shows which one", waited))
 	default:
 		next = s.absent(now, ErrPending)
 	}

@@ -262,8 +262,8 @@ func GlobalKeyPrefix(prefix string) Option {
 }
 
 // Separator is the value of Celery's sep in broker_transport_options. The Redis transport puts this separator
-// between a queue's name and a priority. The default is the two bytes 0x06 0x16. The separator must not be empty. The
-// option is an error with RabbitMQ. The last use wins.
+// between a queue's name and a priority. The default is the two bytes 0x06 0x16. The separator must not be
+// empty. The option is an error with RabbitMQ. The last use wins.
 func Separator(sep string) Option {
 	return func(s *settings) error {
 		if sep == "" {
