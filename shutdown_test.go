@@ -28,11 +28,13 @@ type served struct {
 	scheme   string
 	started  atomic.Int64 // requests that have begun
 	finished atomic.Int64
+	release  chan struct{} // closed: requests to /work end
 }
 
 func newServed(t *testing.T, start func(*served) error) *served {
 	t.Helper()
-	s := &served{echo: echo.New(), own: new(http.Server), listener: listen(t), scheme: "http"}
+	s := &served{echo: echo.New(), own: new(http.Server), listener: listen(t), scheme: "http",
+		release: make(chan struct{})}
 	var err error
 	s.health, err = echohealth.New(quiet, echohealth.WithoutSystemMetrics(),
 		echohealth.WithDrainDelay(300*time.Millisecond))
@@ -58,7 +60,7 @@ func newServed(t *testing.T, start func(*served) error) *served {
 func (s *served) work(c echo.Context) error {
 	s.started.Add(1)
 	defer s.finished.Add(1)
-	time.Sleep(time.Second)
+	<-s.release
 	return c.NoContent(http.StatusOK)
 }
 
@@ -163,10 +165,15 @@ func TestShutdownWaitsOrSaysThatItDidNot(t *testing.T) {
 			}
 			var asking sync.WaitGroup
 			defer asking.Wait()
+			release := sync.OnceFunc(func() { close(s.release) })
+			defer release()
 			for range 2 {
 				asking.Go(func() { s.ask(t, transport, "/work") })
 			}
 			require.Eventually(t, func() bool { return s.started.Load() == 2 }, time.Minute, time.Millisecond)
+			if test.want == "" {
+				time.AfterFunc(time.Second, release) // after the drain
+			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			err := s.health.Shutdown(ctx, test.given(s))
