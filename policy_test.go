@@ -88,7 +88,7 @@ var policy = map[string][]string{
 	"internal/testserver": {"github.com/jackc/pgx/v5"},
 	"internal/contract":   {"", "probes", "github.com/stretchr/testify"},
 
-	"healthcheck/internal/testservice": {"", "probes", "github.com/stretchr/testify"},
+	"healthcheck/internal/testservice": {"", "probes", "internal/testserver", "github.com/stretchr/testify"},
 }
 
 type listed struct {

@@ -42,7 +42,7 @@ func TestRollingRestart(t *testing.T) {
 	}{
 		{
 			name:     "with the drain",
-			drain:    2 * time.Second,
+			drain:    6 * time.Second, // the machine may pause
 			stop:     func(ctx context.Context, i *instance) error { return i.health.Shutdown(ctx, i.echo) },
 			lossless: true,
 		},

@@ -14,9 +14,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/echo-probes/echohealth"
 	"github.com/echo-probes/echohealth/healthcheck"
+	"github.com/echo-probes/echohealth/healthcheck/internal/conformance"
 	"github.com/echo-probes/echohealth/healthcheck/internal/testservice"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -29,6 +31,7 @@ var buildDir string
 func TestMain(m *testing.M) {
 	_ = os.Unsetenv("NO_COLOR") // the tests must not depend on the machine's environment
 	trustTestServers()
+	conformance.KubeletTimeout = time.Minute // for a busy machine
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		_ = os.Remove(os.Getenv("SSL_CERT_FILE"))
 		if buildDir != "" {
@@ -443,7 +446,7 @@ func TestUnixSocket(t *testing.T) {
 		{[]string{"unix://" + path + ".gone"}, 1, "there is no such socket\n"},
 		{[]string{"--all", "unix://" + path}, 1, "things wrong: 0; the service is not well\n"},
 		{[]string{"--live", "unix://" + path, "unix://" + path}, 0, "unix://" + path + ":/api/health/live/: alive in "},
-		{[]string{"rollout", "--connections=2", "--duration=50ms", "unix://" + path}, 0, "\n0 of "},
+		{[]string{"rollout", "--connections=2", "--duration=1s", "unix://" + path}, 0, "\n0 of "},
 	} {
 		code, stdout, stderr := command(test.args...)
 		assert.Equal(t, test.code, code, test.args)

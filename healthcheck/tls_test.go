@@ -107,7 +107,7 @@ func serveTLS(t *testing.T, certFile, keyFile string, change func(*tls.Config)) 
 
 // modes are the arguments of each mode that ends by itself.
 var modes = [][]string{
-	nil, {"--all"}, {"rollout", "--connections=2", "--rate=20", "--duration=100ms"},
+	nil, {"--all"}, {"rollout", "--connections=2", "--rate=20", "--duration=500ms"},
 }
 
 func TestTLSFlags(t *testing.T) {

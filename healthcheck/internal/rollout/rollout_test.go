@@ -141,11 +141,11 @@ func rollOut(
 
 func TestRolloutWithADrain(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it drains for two seconds")
+		t.Skip("it drains for six seconds")
 	}
 	well, stdout := rollOut(t, func(old *release) {
 		assert.NoError(t, old.health.Shutdown(context.Background(), old.server.Config))
-	}, echohealth.WithDrainDelay(2*time.Second)) // each connection asks 40 times in it
+	}, echohealth.WithDrainDelay(6*time.Second)) // each connection asks 120 times in it
 	assert.True(t, well, stdout)
 	assert.Regexp(t, `^http://127\.0\.0\.1:\d+/api/health/live/ over 20 connections, each every 50ms, until Ctrl-C or for 1h0m0s\n`+
 		`0 of [1-9][\d,]* failed\n`+
@@ -236,14 +236,16 @@ func TestRolloutBeginsWithOneRequest(t *testing.T) {
 // Requests that are sent before the end get their answers, and are no failures.
 func TestRolloutLetsRequestsFinish(t *testing.T) {
 	began := make(chan struct{}, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	var asked atomic.Int64
 	url := testservice.Serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		if asked.Add(1) > 1 {
 			began <- struct{}{}
+			<-ctx.Done()
 			time.Sleep(300 * time.Millisecond)
 		}
 	}))
-	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-began
 		cancel()
