@@ -44,6 +44,7 @@ var elsewhere = map[string]string{
 	"go run -C _example .":                "the example's own tests run it",
 	"go test -C e2e ":                     "they are tests",
 	"ECHOHEALTH_LOAD=10s go test -C e2e ": "it is a test, and longer than in CI",
+	"ECHOHEALTH_SOAK=3m go test -C e2e ":  "it is a test, with more requests than in CI",
 	"rabbitmqctl ":                        "celeryprobe's tests of permissions do the same",
 	"redis-cli ACL SETUSER ":              "celeryprobe's tests of permissions do the same",
 }

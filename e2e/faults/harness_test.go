@@ -26,6 +26,22 @@ func TestLasting(t *testing.T) {
 	}
 }
 
+func TestWithoutHiccups(t *testing.T) {
+	const ok = " ok ok ok ok "
+	for said, want := range map[string]string{
+		"timeout" + ok + "timeout" + ok:                              ok + ok,
+		"timeout" + ok + "timeout" + ok + "timeout" + ok:             ok + ok + ok,
+		"timeout" + ok + "timeout" + ok + "timeout" + ok + "timeout": "",
+		"timeout timeout timeout" + ok:                               "",
+		"timeout" + ok + "lost" + ok:                                 ok + "lost" + ok,
+	} {
+		if want == "" {
+			want = said
+		}
+		assert.Equal(t, strings.Fields(want), withoutHiccups(strings.Fields(said)), said)
+	}
+}
+
 func TestStrangers(t *testing.T) {
 	assert.Empty(t, strangers([]byte(`{"status":"ready","timestamp":"2026-11-25T09:00:00Z","checks":{"db":{"status":"error","reason":"pool_stuck","n":1}}}`)))
 	for _, document := range []string{

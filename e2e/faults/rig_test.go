@@ -195,7 +195,12 @@ func (r *rig) judge(busy float64) {
 	if r.figures.word == want {
 		return
 	}
-	inTime := slices.DeleteFunc(slices.Clone(r.figures.said), func(word string) bool { return word == "timeout" })
+	if strings.Join(lasting(withoutHiccups(r.figures.said)), " / ") == want {
+		r.scene.t.Logf("%s: %s instead of %s, by few timeouts: %v", r.label, r.figures.word, want, r.figures.said)
+		r.figures.word = want
+		return
+	}
+	inTime := slices.DeleteFunc(slices.Clone(r.figures.said), isTimeout)
 	if r.figures.certain = busy < tooBusy; !r.figures.certain && (len(inTime) == 0 || strings.Join(lasting(inTime), " / ") == want) {
 		r.scene.t.Logf("%s: %s instead of %s, on a machine that was busy otherwise for %.0f %% of the time", r.label, r.figures.word, want, busy*100)
 		return
@@ -220,6 +225,24 @@ func lasting(said []string) []string {
 		}
 	}
 	return slices.DeleteFunc(words, func(word string) bool { return times[word] == 1 && asks[word] < len(said)/3 })
+}
+
+func isTimeout(word string) bool { return word == "timeout" }
+
+// withoutHiccups leaves out the timeouts where there are few: the machine may pause, however idle it is for the rest of the time.
+func withoutHiccups(said []string) []string {
+	const most = 3
+	streaks := 0
+	for i, word := range said {
+		if isTimeout(word) && (i == 0 || !isTimeout(said[i-1])) {
+			streaks++
+		}
+	}
+	inTime := slices.DeleteFunc(slices.Clone(said), isTimeout)
+	if streaks > most || len(said)-len(inTime) >= len(said)/3 {
+		return said
+	}
+	return inTime
 }
 
 // look notes what the rig holds, and how many of the application's connections are in use.

@@ -2,7 +2,6 @@ package recipes
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -15,20 +14,15 @@ import (
 	healthgo "github.com/hellofresh/health-go/v5"
 	healthhttp "github.com/hellofresh/health-go/v5/checks/http"
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 func report(t *testing.T, options ...echohealth.Option) echohealth.Report {
 	t.Helper()
-	h, err := echohealth.New(append(options, echohealth.WithoutSystemMetrics(),
-		echohealth.WithLogger(slog.New(slog.DiscardHandler)))...)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = h.Close() })
-	return h.Report(t.Context())
+	return open(t, append(options, echohealth.WithTimeout(time.Minute))...).Report(t.Context())
 }
 
 func TestFromAlexliesenfeld(t *testing.T) {
-	check := health.Check{Name: "orders", Timeout: 50 * time.Millisecond}
+	check := health.Check{Name: "orders", Timeout: time.Minute}
 	check.Check = func(context.Context) error { return nil }
 	assert.True(t, report(t, fromAlexliesenfeld(check)).Ready)
 
@@ -37,6 +31,7 @@ func TestFromAlexliesenfeld(t *testing.T) {
 	assert.False(t, down.Ready)
 	assert.Equal(t, probes.ReasonFailed, down.Checks[0].Reason)
 
+	check.Timeout = 50 * time.Millisecond
 	check.Check = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 	assert.Equal(t, probes.ReasonTimeout, report(t, fromAlexliesenfeld(check)).Checks[0].Reason)
 }

@@ -15,9 +15,13 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-const (
-	rate  = 1000 // requests a second, as far as the machine can do that much
-	seats = 1024 // requests under way at most: what comes during a check's deadline, and some more
+// load is how many requests a second there are, as far as the machine can do that much, and how many are under way at most: what comes
+// during a check's deadline, and some more.
+type load struct{ rate, seats int }
+
+var (
+	usual = load{rate: 150, seats: 256} // a busy machine can do that too
+	heavy = load{rate: 1000, seats: 1024}
 )
 
 const (
@@ -36,6 +40,7 @@ var paths = []string{
 // traffic is what the service has to do: requests at a fixed rate, however long the answers take, and the application's own calls.
 type traffic struct {
 	judge  *judge
+	rate   int
 	prefix string
 	client *http.Client
 	seats  chan struct{}
@@ -50,14 +55,15 @@ type traffic struct {
 	first        error // that a request failed with
 }
 
-func (s *service) startTraffic(t *testing.T, j *judge) *traffic {
+func (s *service) startTraffic(t *testing.T, j *judge, l load) *traffic {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	tr := &traffic{
 		judge:  j,
+		rate:   l.rate,
 		prefix: s.http.URL + "/api/health",
-		client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: seats}},
-		seats:  make(chan struct{}, seats),
+		client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: l.seats}},
+		seats:  make(chan struct{}, l.seats),
 		cancel: cancel,
 		began:  time.Now(),
 	}
@@ -80,7 +86,7 @@ func (tr *traffic) stop() {
 // ask sends what has become due since the last time, many times a second.
 func (tr *traffic) ask(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; sleep(ctx, 5*time.Millisecond) {
-		for due := int(time.Since(tr.began).Seconds() * rate); n < due; n++ {
+		for due := int(time.Since(tr.began).Seconds() * float64(tr.rate)); n < due; n++ {
 			tr.send(paths[n%len(paths)])
 		}
 	}
