@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/echo-probes/echohealth/internal/testserver"
 )
 
 func TestEmbedded(t *testing.T) {
@@ -23,17 +26,20 @@ func TestEmbedded(t *testing.T) {
 	assert.Equal(t, 200, status)
 	assert.Contains(t, body, `"status":"alive"`)
 
-	status, ready := p.health(t, "ready")
-	assert.Equal(t, 200, status)
+	var ready health
+	require.Eventually(t, func() bool {
+		status, ready = p.health(t, "ready")
+		return status == 200
+	}, waitLimit, 50*time.Millisecond)
 	assert.Equal(t, "ready", ready.Status)
 	for _, name := range []string{"database", "redis", "celery"} {
 		assert.Equal(t, "ok", ready.Checks[name].Status, name)
 	}
 
+	p.awaitCheck(t, "cleaner", func(c check) bool { return c.Status == "ok" })
 	status, detailed := p.health(t, "detailed")
 	assert.Equal(t, 200, status)
 	assert.Equal(t, "1.2.3", detailed.Version)
-	assert.Equal(t, "ok", detailed.Checks["cleaner"].Status)
 	assert.Contains(t, detailed.Checks, "cpu")
 
 	p.end(t, syscall.SIGTERM)
@@ -126,10 +132,7 @@ func TestEndWithRequest(t *testing.T) {
 	_, err = io.WriteString(writer, `{"text":`)
 	require.NoError(t, err)
 	require.NoError(t, p.command.Process.Signal(syscall.SIGTERM))
-	require.Eventually(t, func() bool {
-		status, body := p.get(t, "/api/health/ready/")
-		return status == http.StatusServiceUnavailable && strings.Contains(body, `"reason":"draining"`)
-	}, 3*time.Second, 10*time.Millisecond)
+	p.awaitDrain(t)
 	status200, _ := p.get(t, "/api/health/live/")
 	assert.Equal(t, http.StatusOK, status200)
 	_, err = io.WriteString(writer, `"milk"}`)
@@ -143,17 +146,17 @@ func TestEndWithRequest(t *testing.T) {
 func TestToken(t *testing.T) {
 	const token = "S3cret-of-the-health-endpoints"
 	p := start(t, "HEALTH_TOKEN="+token)
-	status, body := p.get(t, "/api/health/ready/")
-	assert.Equal(t, 200, status)
+	p.awaitReady(t, http.StatusOK, `"status":"ready"`)
+	_, body := p.get(t, "/api/health/ready/")
 	assert.NotContains(t, body, "database", "the status alone")
-	status, _ = p.get(t, "/api/health/detailed/")
+	status, _ := p.get(t, "/api/health/detailed/")
 	assert.Equal(t, 401, status)
 
-	assert.Equal(t, 0, p.healthcheck(t), "readiness needs no token")
+	p.awaitHealthcheck(t, 0) // readiness needs no token
 	assert.Equal(t, 1, p.healthcheck(t, "--detailed"))
-	assert.Equal(t, 0, p.healthcheck(t, "--detailed", "--header", "Authorization: Bearer "+token))
+	p.awaitHealthcheck(t, 0, "--detailed", "--header", "Authorization: Bearer "+token)
 	require.NoError(t, p.command.Process.Signal(syscall.SIGTERM))
-	require.Eventually(t, func() bool { return p.healthcheck(t) == 1 }, 3*time.Second, 10*time.Millisecond, "it drains")
+	p.awaitHealthcheck(t, 1) // it drains
 	p.end(t, nil)
 	assert.Equal(t, 1, p.healthcheck(t), "it is gone")
 }
@@ -161,10 +164,7 @@ func TestToken(t *testing.T) {
 func TestSecondSignal(t *testing.T) {
 	p := start(t)
 	require.NoError(t, p.command.Process.Signal(syscall.SIGTERM))
-	require.Eventually(t, func() bool {
-		status, _ := p.get(t, "/api/health/ready/")
-		return status == http.StatusServiceUnavailable
-	}, 3*time.Second, 10*time.Millisecond)
+	p.awaitDrain(t)
 	require.NoError(t, p.command.Process.Signal(os.Interrupt))
 	select {
 	case err := <-p.exited:
@@ -233,10 +233,7 @@ func TestPartsDown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := start(t, test.variable)
-			status, ready := p.health(t, "ready")
-			assert.Equal(t, 503, status)
-			assert.Equal(t, "error", ready.Checks[test.check].Status)
-			assert.Equal(t, test.reason, ready.Checks[test.check].Reason)
+			p.awaitReady(t, http.StatusServiceUnavailable, `"`+test.check+`":{"status":"error","reason":"`+test.reason+`"`)
 
 			begun := time.Now()
 			switch test.part {
@@ -264,10 +261,7 @@ func TestPartsDown(t *testing.T) {
 // refusing is an address without a listener.
 func refusing(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(testserver.FreePort(t)))
 }
 
 // silent is an address where connections are accepted, by the kernel alone, and nothing is answered.

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/echo-probes/echohealth/internal/testserver"
@@ -115,11 +116,30 @@ func (p *process) healthcheck(t *testing.T, flags ...string) int {
 	return command.ProcessState.ExitCode()
 }
 
+// awaitHealthcheck waits until the subcommand has this exit code.
+func (p *process) awaitHealthcheck(t *testing.T, code int, flags ...string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return p.healthcheck(t, flags...) == code }, waitLimit, 10*time.Millisecond)
+}
+
 func (p *process) get(t *testing.T, path string) (status int, body string) {
 	t.Helper()
 	response, err := http.Get(p.url + path)
 	require.NoError(t, err)
 	return read(t, response)
+}
+
+// awaitDrain waits until readiness says that the program drains.
+func (p *process) awaitDrain(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		response, err := http.Get(p.url + "/api/health/ready/")
+		if !assert.NoError(t, err) {
+			return true // it is gone
+		}
+		status, body := read(t, response)
+		return status == http.StatusServiceUnavailable && strings.Contains(body, `"reason":"draining"`)
+	}, waitLimit, 10*time.Millisecond)
 }
 
 // post sends a form, name=value&….

@@ -134,11 +134,15 @@ func aMillionRequests() (bytes int64, goroutines int, err error) {
 				op()
 			}
 		}
-		time.Sleep(10 * time.Millisecond) // until the goroutines of the last runs have ended
 	}
+	const step, limit = 10 * time.Millisecond, 10 * time.Second
 	ask(10_000)
+	time.Sleep(step) // until the goroutines of the last runs have ended
 	before, goroutinesBefore := heap(), runtime.NumGoroutine()
 	ask(1_000_000)
+	for began := time.Now(); runtime.NumGoroutine() > goroutinesBefore && time.Since(began) < limit; {
+		time.Sleep(step)
+	}
 	return heap() - before, runtime.NumGoroutine() - goroutinesBefore, nil
 }
 

@@ -70,7 +70,7 @@ func TestGRPCPage(t *testing.T) {
 	assert.Eventually(t, func() bool {
 		output, err := probeCommand(t, probe, "-addr="+address)
 		return err != nil && strings.Contains(output, "NOT_SERVING")
-	}, 4*time.Second, 20*time.Millisecond, "it drains for 5 s, and is not ready")
+	}, time.Minute, 20*time.Millisecond, "it drains for 5 s, and is not ready")
 	assert.NoError(t, running.Wait())
 }
 

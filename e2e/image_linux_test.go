@@ -27,10 +27,13 @@ func TestImage(t *testing.T) {
 
 	i := newImage(t, root)
 	service, url := i.serve()
-	require.Zero(t, i.healthcheck(url), "it is ready")
+	await := func(code int, when string) {
+		require.Eventually(t, func() bool { return i.healthcheck(url) == code }, time.Minute, 50*time.Millisecond, when)
+	}
+	await(0, "it is ready")
 
 	require.NoError(t, service.Process.Signal(syscall.SIGTERM))
-	require.Eventually(t, func() bool { return i.healthcheck(url) == 1 }, 4*time.Second, 50*time.Millisecond, "it drains")
+	await(1, "it drains")
 	require.NoError(t, service.Wait(), "it ends well")
 	assert.Equal(t, 1, i.healthcheck(url), "it is gone")
 }
@@ -126,7 +129,7 @@ func (i *image) command(patience time.Duration, args ...string) *exec.Cmd {
 
 // serve starts the entrypoint and returns when it serves, and where.
 func (i *image) serve() (*exec.Cmd, string) {
-	service := i.command(time.Minute, i.serves...)
+	service := i.command(5*time.Minute, i.serves...)
 	stderr := &strings.Builder{}
 	service.Stderr = stderr
 	output, err := service.StdoutPipe()
@@ -145,7 +148,7 @@ func (i *image) serve() (*exec.Cmd, string) {
 
 // healthcheck runs the image's health check on a service that listens elsewhere, and returns its exit code, or -1 if it has none.
 func (i *image) healthcheck(url string) int {
-	command := i.command(5*time.Second, append(slices.Clone(i.asks[:len(i.asks)-1]), url)...)
+	command := i.command(30*time.Second, append(slices.Clone(i.asks[:len(i.asks)-1]), url)...)
 	output, _ := command.CombinedOutput()
 	i.t.Logf("%s: %d %s", strings.Join(command.Args, " "), command.ProcessState.ExitCode(), output)
 	return command.ProcessState.ExitCode()

@@ -184,6 +184,7 @@ var situations = []situation{
 	{
 		name:    "a private port shows the errors",
 		private: true,
+		before:  awaitFigures("memory"),
 		options: options(
 			check("unknown", failing(errors.New("password=s3cret is wrong"))), check("says_nothing", fixed{}),
 			check("long", failing(errors.New(strings.Repeat("ü", 1024)))), check("hangs", hangs, echohealth.Timeout(20*time.Millisecond)),

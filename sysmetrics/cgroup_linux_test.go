@@ -107,7 +107,7 @@ func TestRealCpuset(t *testing.T) {
 	assert.Empty(t, got.CPUErr)
 	assert.Equal(t, 1, got.Count)
 	if got.CPUSource == Host {
-		assert.Greater(t, got.CPUPercent, 80.0, "the child keeps its one processor busy")
+		assert.Greater(t, got.CPUPercent, 50.0, "the child keeps its one processor busy")
 	}
 }
 

@@ -47,7 +47,7 @@ func (c *counted) Check(ctx context.Context) probes.Result {
 
 func newService(t *testing.T) *service {
 	t.Helper()
-	config, err := pgxpool.ParseConfig(testserver.SharedPostgres(t).DSN() + "&connect_timeout=2")
+	config, err := pgxpool.ParseConfig(testserver.SharedPostgres(t).DSN() + "&connect_timeout=30")
 	require.NoError(t, err)
 	config.MaxConns = poolSize
 	s := &service{}

@@ -103,7 +103,8 @@ func (h *hook) await(t testing.TB, alert, status string) notice {
 	return found
 }
 
-// alerting are a Prometheus and an Alertmanager with the shipped files, in which every wait is a second.
+// alerting are a Prometheus and an Alertmanager with the shipped files, in which every wait is a second. What an alert is
+// for has to last for three, since a scrape may fail while the machine pauses.
 func alerting(t testing.TB, h *hook, targets ...*testserver.Proxy) *testserver.Prometheus {
 	t.Helper()
 	routes := strings.ReplaceAll(read(t, "alertmanager/alertmanager.yml"), "http://127.0.0.1:9099", h.URL)
@@ -117,7 +118,7 @@ func alerting(t testing.TB, h *hook, targets ...*testserver.Proxy) *testserver.P
 	config = strings.Replace(config, `["127.0.0.1:8000"]`, "["+strings.Join(addresses, ", ")+"]", 1)
 	config = strings.Replace(config, "127.0.0.1:9093", alertmanager.Addr(), 1)
 	config = regexp.MustCompile(`(scrape_interval|evaluation_interval): \S+`).ReplaceAllString(config, "$1: 1s")
-	rules := regexp.MustCompile(`for: \S+`).ReplaceAllString(read(t, "prometheus/rules.yml"), "for: 1s")
+	rules := regexp.MustCompile(`for: \S+`).ReplaceAllString(read(t, "prometheus/rules.yml"), "for: 3s")
 	return testserver.NewPrometheus(t, map[string]string{"prometheus.yml": config, "rules.yml": rules})
 }
 
