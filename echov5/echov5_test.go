@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/echo-probes/echohealth"
 	"github.com/echo-probes/echohealth/echov5"
@@ -29,7 +30,10 @@ var _ middleware.Skipper = echov5.Skipper(&echohealth.Health{})
 // newHealth returns a Health of valid options that is closed at the end of the test.
 func newHealth(t testing.TB, opts ...echohealth.Option) *echohealth.Health {
 	t.Helper()
-	h, err := echohealth.New(append(opts, echohealth.WithLogger(slog.New(slog.DiscardHandler)))...)
+	defaults := []echohealth.Option{
+		echohealth.WithTimeout(time.Minute), echohealth.WithLogger(slog.New(slog.DiscardHandler)),
+	}
+	h, err := echohealth.New(append(defaults, opts...)...)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, h.Close()) })
 	return h

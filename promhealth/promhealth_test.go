@@ -27,6 +27,7 @@ func newHealth(t testing.TB, options ...echohealth.Option) *echohealth.Health {
 	t.Helper()
 	h, err := echohealth.New(append([]echohealth.Option{
 		echohealth.WithPrometheus(), echohealth.WithVersion(`1.2 "é\`), echohealth.WithFreshness(time.Hour),
+		echohealth.WithTimeout(time.Minute),
 		echohealth.WithDatabase(probes.Func(func(context.Context) error { return nil })),
 		echohealth.WithCheck("orders.v2", probes.Func(func(context.Context) error {
 			return probes.Fail("its_own_word", errors.New("no"))
@@ -103,7 +104,7 @@ func TestLint(t *testing.T) {
 // Without WithPrometheus a collector counts from NewCollector on.
 func TestWithoutTheOption(t *testing.T) {
 	h, err := echohealth.New(echohealth.WithDatabase(probes.Func(func(context.Context) error { return nil })),
-		echohealth.WithoutSystemMetrics())
+		echohealth.WithoutSystemMetrics(), echohealth.WithTimeout(time.Minute))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, h.Close()) })
 	collector := promhealth.NewCollector(h)
