@@ -185,8 +185,8 @@ func TestRolloutFailures(t *testing.T) {
 	well, stdout := run(ctx, t, url+"/shop?x=1", s)
 	assert.False(t, well)
 	assert.Contains(t, stdout, url+"/shop?… over 2 connections, each every 10ms, until Ctrl-C or for 10m0s\n")
-	assert.Regexp(t, `\n +\d+  502 Bad Gateway +from `, stdout)
-	assert.Regexp(t, `\n +\d+  connection closed without a whole answer +from `, stdout)
+	assert.Regexp(t, `\n +\d+ +502 Bad Gateway +from `, stdout)
+	assert.Regexp(t, `\n +\d+ +connection closed without a whole answer +from `, stdout)
 }
 
 // A request is sent once, even if net/http would send it again over another connection.
