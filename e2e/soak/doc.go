@@ -3,7 +3,7 @@
 //
 //	go test -C e2e -race -v ./soak/                           # three minutes, 150 requests a second
 //	ECHOHEALTH_SOAK=3m go test -C e2e -race -v ./soak/        # the same, 1,000 requests a second
-//	ECHOHEALTH_SOAK=5s go test -C e2e -race -v ./soak/        # half a minute, one or two faults for each server
+//	ECHOHEALTH_SOAK=5s go test -C e2e -race -v ./soak/        # half a minute, one or two faults a server
 //	ECHOHEALTH_SOAK=1h go test -C e2e -v -timeout 2h ./soak/  # as long as you like
 //	ECHOHEALTH_SOAK_SEED=42 … # the faults of the run that has logged this seed, in the same order
 //
