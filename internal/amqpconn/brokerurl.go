@@ -14,27 +14,79 @@ import (
 )
 
 // SplitURLs returns the URLs of Celery's failover list, such as "amqp://a;amqp://b", in their order. It
-// returns at least one URL. A semicolon separates two URLs only if a scheme and "://" follow it, because a
-// password can contain semicolons.
+// returns at least one URL. A semicolon separates two URLs only if a scheme and "://" follow it, or if the
+// host of a URL stands before it, because a password can contain semicolons. After a host it may be followed
+// by a host name alone, as in "amqp://app:secret@a/orders;b". As in kombu's Connection.switch, that stands
+// for the first URL with another host.
 func SplitURLs(raw string) []string {
 	var urls []string
+	for _, part := range splitAtSchemes(raw) {
+		url, names := cutNames(part)
+		urls = append(urls, url)
+		for _, name := range names {
+			urls = append(urls, withHost(urls[0], name))
+		}
+	}
+	return urls
+}
+
+// splitAtSchemes splits a list at each semicolon that a scheme and "://" follow.
+func splitAtSchemes(raw string) []string {
+	var parts []string
 	for at := 0; ; {
 		i := strings.IndexByte(raw[at:], ';')
 		if i < 0 {
-			return append(urls, raw)
+			return append(parts, raw)
 		}
 		at += i + 1
 		if beginsWithScheme(raw[at:]) {
-			urls, raw, at = append(urls, raw[:at-1]), raw[at:], 0
+			parts, raw, at = append(parts, raw[:at-1]), raw[at:], 0
 		}
 	}
 }
+
+// cutNames returns a URL without the host names that follow it, and these names. If one of them is not a host
+// name, or if Celery takes none for the transport, it returns raw and no names.
+func cutNames(raw string) (url string, names []string) {
+	scheme, _, found := strings.Cut(raw, "://")
+	if !found || strings.Contains(scheme, "+") || strings.EqualFold(scheme, "sentinel") {
+		return raw, nil
+	}
+	host := max(strings.LastIndexByte(raw, '@'), len(scheme))
+	url, list, found := strings.Cut(raw[host:], ";")
+	if !found {
+		return raw, nil
+	}
+	names = strings.Split(list, ";")
+	for _, name := range names {
+		if name == "" || strings.Trim(name, letters+"0123456789.-_") != "" {
+			return raw, nil
+		}
+	}
+	return raw[:host] + url, names
+}
+
+// withHost returns the URL with another host.
+func withHost(url, name string) string {
+	scheme, rest, _ := strings.Cut(url, "://")
+	start := strings.LastIndexByte(rest, '@') + 1
+	end := start + len(rest[start:])
+	if i := strings.IndexAny(rest[start:], "/?#"); i >= 0 {
+		end = start + i
+	}
+	port := ""
+	if i := strings.LastIndexByte(rest[start:end], ':'); i > strings.LastIndexByte(rest[start:end], ']') {
+		port = rest[start+i : end]
+	}
+	return scheme + "://" + rest[:start] + name + port + rest[end:]
+}
+
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 // beginsWithScheme reports whether text begins with a URL's scheme and "://". It does not use package regexp,
 // which would make the program 256 KB larger.
 func beginsWithScheme(text string) bool {
 	scheme, _, found := strings.Cut(text, "://")
-	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	return found && scheme != "" && strings.Trim(scheme[:1], letters) == "" &&
 		strings.Trim(scheme, letters+"0123456789+.-") == ""
 }
@@ -54,7 +106,8 @@ func parse(raw string, schemes []string) (*url.URL, Query, error) {
 		return nil, nil, errors.New("it must not contain white space")
 	}
 	if severalBrokers(raw) {
-		return nil, nil, errors.New("it names several brokers: each must be a whole URL, as in amqp://a;amqp://b")
+		return nil, nil, errors.New("it names several brokers: each must be a whole URL, " +
+			"as in amqp://a;amqp://b, or a host name without a port")
 	}
 	u, err := url.Parse(raw)
 	if err != nil || strayAt(raw) {
@@ -89,8 +142,8 @@ func strayAt(raw string) bool {
 	return end >= 0 && strings.ContainsAny(rest[end:], "@#")
 }
 
-// severalBrokers reports whether raw is a failover list, as in "amqp://a;amqp://b" or "amqp://a;b". The URL
-// parser would accept the list as one host.
+// severalBrokers reports whether raw is a failover list, as in "amqp://a;amqp://b" or "amqp://a;b:5672". The
+// URL parser would accept the list as one host.
 func severalBrokers(raw string) bool {
 	_, rest, _ := strings.Cut(raw, "://")
 	first, _, several := strings.Cut(rest, ";")

@@ -123,9 +123,17 @@ func TestSplitURLs(t *testing.T) {
 		"":                           {""},
 		"amqp://a":                   {"amqp://a"},
 		"amqp://a;amqps://b/v;amqp:": {"amqp://a", "amqps://b/v;amqp:"},
-		"amqp://a;b":                 {"amqp://a;b"},
+		"amqp://a;b":                 {"amqp://a", "amqp://b"},
+		"amqp://a;b:5672":            {"amqp://a;b:5672"},
 		"amqp://u:p;w@a/":            {"amqp://u:p;w@a/"},
 		"redis://a;redis://b;":       {"redis://a", "redis://b;"},
+		"amqp://u:p;w@a:1/v?x=1;b;c": {"amqp://u:p;w@a:1/v?x=1", "amqp://u:p;w@b:1/v?x=1", "amqp://u:p;w@c:1/v?x=1"},
+		"amqp://u:p@a;amqps://b/v;c": {"amqp://u:p@a", "amqps://b/v", "amqp://u:p@c"},
+		"amqp://[::1]/v;b":           {"amqp://[::1]/v", "amqp://b/v"},
+		"amqp://[::1]:1;b":           {"amqp://[::1]:1", "amqp://b:1"},
+		"sentinel://a;b":             {"sentinel://a;b"},
+		"redis+socket:///a;b":        {"redis+socket:///a;b"},
+		"a;b":                        {"a;b"},
 	} {
 		assert.Equal(t, urls, amqpconn.SplitURLs(raw), raw)
 	}
@@ -138,7 +146,7 @@ func TestParseList(t *testing.T) {
 		"amqp://app:s3cret@a;amqp://b/?x=1": `broker URL "amqp://***@a;amqp://b/?***": broker 2 of 2: ` +
 			`unknown option "x"`,
 		"amqp://app:s3cret@a:5672;b:5672/": "it names several brokers: each must be a whole URL, " +
-			"as in amqp://a;amqp://b",
+			"as in amqp://a;amqp://b, or a host name without a port",
 		"amqp://a;amqp://b;":              "broker 2 of 2: it names several brokers",
 		"amqp://a;redis://app:s3cret@b/0": "broker 2 of 2: its scheme must be one of amqp, amqps, pyamqp",
 	} {

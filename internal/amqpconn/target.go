@@ -18,8 +18,8 @@ type Target struct{ brokers []*broker }
 // ParseURL parses a broker URL of one of two kinds. The first is amqp:// or amqps:// with the query
 // parameters of RabbitMQ's specification (https://www.rabbitmq.com/docs/uri-spec). The second is a URL of
 // Celery, whose scheme can also be pyamqp:// or librabbitmq://, with options such as ssl_cert_reqs. A
-// failover list of whole URLs, separated by semicolons, is allowed too. Unknown options are errors. An error
-// contains neither user nor password.
+// failover list, see SplitURLs, is allowed too. Unknown options are errors. An error contains neither user
+// nor password.
 func ParseURL(raw string, custom *tls.Config) (*Target, error) {
 	urls := SplitURLs(raw)
 	t := &Target{}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -24,6 +26,9 @@ func TakeTLS(q Query, secure bool, custom *tls.Config) (*tls.Config, error) {
 		server: q.Take("server_name_indication"),
 		verify: q.Take("verify", "ssl_cert_reqs"),
 		host:   q.Take("ssl_check_hostname"),
+		caDir:  q.Take("ssl_ca_path"),
+		caText: q.Take("ssl_ca_data"),
+		least:  q.Take("ssl_min_version"),
 	}
 	switch given := o != (tlsOptions{}); {
 	case !secure && (given || custom != nil):
@@ -38,18 +43,19 @@ func TakeTLS(q Query, secure bool, custom *tls.Config) (*tls.Config, error) {
 	return o.config()
 }
 
-type tlsOptions struct{ ca, cert, key, server, verify, host string }
+type tlsOptions struct{ ca, cert, key, server, verify, host, caDir, caText, least string }
 
 func (o tlsOptions) config() (*tls.Config, error) {
 	insecure, err := o.insecure()
 	if err != nil {
 		return nil, err
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.server, InsecureSkipVerify: insecure}
-	if o.ca != "" {
-		if config.RootCAs, err = readCA(o.ca); err != nil {
-			return nil, err
-		}
+	config := &tls.Config{ServerName: o.server, InsecureSkipVerify: insecure}
+	if config.MinVersion, err = o.minVersion(); err != nil {
+		return nil, err
+	}
+	if config.RootCAs, err = o.roots(); err != nil {
+		return nil, err
 	}
 	anyHost, err := o.anyHost()
 	if err != nil {
@@ -119,14 +125,68 @@ func verifyChainOnly(config *tls.Config) {
 	}
 }
 
-func readCA(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("CA certificates: %w", err)
+// minVersion returns the lowest version of TLS, 1.2 by default. The option is a number of Python's
+// ssl.TLSVersion, which are those of the protocol.
+func (o tlsOptions) minVersion() (uint16, error) {
+	if o.least == "" {
+		return tls.VersionTLS12, nil
+	}
+	version, err := strconv.ParseUint(o.least, 10, 16)
+	if err != nil || version < tls.VersionTLS10 || version > tls.VersionTLS13 {
+		return 0, fmt.Errorf("ssl_min_version=%q: it must be 769 (TLS 1.0), 770, 771 or 772 (TLS 1.3)", o.least)
+	}
+	return uint16(version), nil
+}
+
+// roots returns the certificates of the authorities, or nil for those of the system.
+func (o tlsOptions) roots() (*x509.CertPool, error) {
+	if o.ca == "" && o.caDir == "" && o.caText == "" {
+		return nil, nil
 	}
 	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("CA certificates: no certificate in %q", file)
+	if o.caText != "" && !pool.AppendCertsFromPEM([]byte(o.caText)) {
+		return nil, errors.New("ssl_ca_data: it must be a certificate as PEM")
+	}
+	var files []string
+	if o.ca != "" {
+		files = append(files, o.ca)
+	}
+	if o.caDir != "" {
+		inDir, err := certificatesIn(o.caDir)
+		if err != nil {
+			return nil, fmt.Errorf("CA certificates: %w", err)
+		}
+		files = append(files, inDir...)
+	}
+	for _, file := range files {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("CA certificates: %w", err)
+		}
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("CA certificates: no certificate in %q", file)
+		}
 	}
 	return pool, nil
+}
+
+// certificatesIn returns the files that OpenSSL reads in a directory of certificates: their names are a hash
+// and a number, such as 9d66eef0.0.
+func certificatesIn(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, entry := range entries {
+		hash, number, _ := strings.Cut(entry.Name(), ".")
+		if len(hash) == 8 && strings.Trim(hash, "0123456789abcdef") == "" &&
+			number != "" && strings.Trim(number, "0123456789") == "" {
+			files = append(files, filepath.Join(dir, entry.Name()))
+		}
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("no certificate in %q: their names must be those of openssl rehash", dir)
+	}
+	return files, nil
 }

@@ -69,7 +69,7 @@ func TestParseURLRefuses(t *testing.T) {
 		{"amqp://app:s3cret@rabbit:0/", "its port must be 1 to 65535"},
 
 		{"amqp://app:s3cret@a:5672;b:5672/", "it names several brokers"},
-		{"amqp://a;b", "it names several brokers"},
+		{"amqp://a;b:1", "it names several brokers"},
 		{"amqp://rabbit/?hartbeat=10&x=s3cret", `unknown option "hartbeat", "x"`},
 		{"amqp://app:s3cret@rabbit/?heartbeat=%zz", "its query can't be parsed"},
 		{"amqp://app:s3cret@rabbit/?heartbeat=1.5",

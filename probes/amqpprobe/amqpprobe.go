@@ -77,7 +77,8 @@ func NewConnectionEvery(d time.Duration) Option {
 // connect_timeout, login_method). Any other option is an error at construction of the health checks. The
 // default heartbeat is 10 s.
 //
-// For a cluster, url may be a list of whole URLs separated by semicolons, like Celery's failover list. The
+// For a cluster, url may be a list separated by semicolons, like Celery's failover list: of whole URLs, or of
+// host names after a URL, as in "amqp://app:secret@a/orders;b". The
 // probe tries the brokers in order. It tries the next broker if one can't be reached, does not answer or
 // shuts down, but not if one refuses the login. The brokers share the time of the check, so that a broker
 // without an answer leaves time for the next. The kept connection stays on the broker that answered. The

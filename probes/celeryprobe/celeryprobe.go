@@ -91,8 +91,9 @@ const unknown = -1
 // The probe connects at the first check and keeps one connection. Once a minute it makes a new connection to
 // find out whether that is still possible, see NewConnectionEvery.
 //
-// brokerURL may also be a failover list of whole URLs, separated by semicolons. As in Celery, the probe tries
-// them in order. The detail broker is then the position in the list of the broker that answered, beginning
+// brokerURL may also be a failover list of whole URLs, separated by semicolons. As in Celery, a host name
+// after the first URL stands for that URL with another host, and the probe tries the brokers in order. The
+// detail broker is then the position in the list of the broker that answered, beginning
 // with 1. In a list of sentinel:// URLs each is a Sentinel, and MasterName sets the name of the master.
 //
 // The URL may have the query options of Celery: ssl_cert_reqs (CERT_REQUIRED by default), ssl_ca_certs,

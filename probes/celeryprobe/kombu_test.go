@@ -82,6 +82,10 @@ func TestRedisURLsAsKombuReadsThem(t *testing.T) {
 		"redis+socket://app:p%40@/run/redis%20x.sock?virtual_host=2", "redis+socket://:pw@/redis.sock",
 		"rediss://cache?ssl_cert_reqs=none", "redis://cache/1?connect_timeout=3",
 		"redis+socket:///redis.sock?health_check_interval=3&socket_timeout=2",
+		"redis+socket:///redis.sock?db=3&username=app&password=pw",
+		"redis+socket://app:pw@/redis.sock?virtual_host=2&db=3&username=other&password=other",
+		"redis+socket:///redis.sock?socket_keepalive_options=x&legacy_responses=x",
+		"rediss://cache/1?ssl_min_version=771&ssl_ciphers=HIGH&ssl_validate_ocsp=x",
 	}
 	type target struct {
 		Network, Addr, Username, Password string
@@ -154,7 +158,7 @@ func TestDocumentedURLs(t *testing.T) {
 	}
 	assert.GreaterOrEqual(t, read, 10)
 	assert.GreaterOrEqual(t, refused, len(otherTransports))
-	for _, name := range slices.Concat(ignoredOptions, schemes, otherTransports) {
+	for _, name := range slices.Concat(ignoredOptions, loginOptions, schemes, otherTransports) {
 		assert.Contains(t, section, name)
 	}
 }

@@ -68,8 +68,7 @@ func redisOptions(raw string, custom *tls.Config) (*redis.Options, []string, err
 func takeClientOptions(
 	options *redis.Options, u *url.URL, query amqpconn.Query,
 ) (ignored []string, err error) {
-	options.Username = u.User.Username()
-	options.Password, _ = u.User.Password()
+	ignored, err0 := takeLogin(options, u, query)
 	connect, err1 := query.TakeDuration("connect_timeout", time.Second) // 0 means go-redis's default
 	socketConnect, err2 := takeSeconds(query, "socket_connect_timeout")
 	options.DialTimeout = cmp.Or(socketConnect, connect)
@@ -85,25 +84,86 @@ func takeClientOptions(
 			ignored = append(ignored, name)
 		}
 	}
-	return ignored, cmp.Or(err1, err2, err3, err, query.Rest())
+	return ignored, cmp.Or(err0, err1, err2, err3, err, refused(query), query.Rest())
 }
 
-// ignoredOptions are options of redis-py that concern only the connections of its own client.
+// takeLogin reads the user, the password and the database into options, whose DB is that of the URL's path.
+// redis-py uses the user and the password of the query if the URL has none before its host, and prefers the
+// database of the query. In a socket's URL kombu ignores all three in the query, and takeLogin returns their
+// names.
+func takeLogin(options *redis.Options, u *url.URL, query amqpconn.Query) (ignored []string, err error) {
+	inQuery := make(map[string]string)
+	for _, name := range loginOptions {
+		if value := query.Take(name); value != "" {
+			inQuery[name] = value
+			ignored = append(ignored, name)
+		}
+	}
+	options.Username = u.User.Username()
+	options.Password, _ = u.User.Password()
+	if u.Scheme == "redis+socket" {
+		return ignored, nil
+	}
+	options.Username = cmp.Or(options.Username, inQuery["username"])
+	options.Password = cmp.Or(options.Password, inQuery["password"])
+	if db := inQuery["db"]; db != "" {
+		if options.DB, err = strconv.Atoi(db); err != nil || options.DB < 0 {
+			return nil, errors.New("db must be the number of a database")
+		}
+	}
+	return nil, nil
+}
+
+// loginOptions are the options of redis-py that a URL normally has before its host and in its path.
+var loginOptions = []string{"db", "username", "password"}
+
+// refused returns an error for an option that the probe can't heed, and that it must not ignore, because it
+// would log in otherwise than Celery.
+func refused(query amqpconn.Query) error {
+	switch {
+	case query.Take("credential_provider") != "":
+		return errors.New("credential_provider: the probe can't call a class of Python: use celeryprobe.Redis " +
+			"with a client that has a CredentialsProvider")
+	case query.Take("ssl_password") != "":
+		return errors.New("ssl_password: the probe can't decrypt a key: decrypt it yourself, and give the " +
+			"certificate in celeryprobe.TLSConfig")
+	}
+	return nil
+}
+
+// ignoredOptions are options of redis-py that concern only the connections of its own client, or that are
+// objects of Python, or that make its TLS stricter.
 var ignoredOptions = []string{
-	"client_name", "decode_responses", "encoding", "encoding_errors", "health_check_interval", "lib_name",
-	"lib_version", "max_connections", "retry_on_error", "retry_on_timeout", "single_connection_client",
-	"socket_keepalive", "socket_read_size", "timeout",
+	"cache", "cache_config", "client_name", "command_packer", "decode_responses", "driver_info", "encoding",
+	"encoding_errors", "event_dispatcher", "health_check_interval", "legacy_responses", "lib_name",
+	"lib_version", "maint_notifications_config", "max_connections", "parser_class", "redis_connect_func",
+	"retry", "retry_on_error", "retry_on_timeout", "single_connection_client", "socket_keepalive",
+	"socket_keepalive_options", "socket_read_size", "socket_type", "ssl_ciphers", "ssl_exclude_verify_flags",
+	"ssl_include_verify_flags", "ssl_ocsp_context", "ssl_ocsp_expected_cert", "ssl_validate_ocsp",
+	"ssl_validate_ocsp_stapled", "timeout",
 }
 
 // ignoredAdvice returns one line of advice that lists the ignored options, or none if there are no such
-// options.
-func ignoredAdvice(names []string) []string {
-	if len(names) == 0 {
-		return nil
-	}
+// options, and one for those in a socket's URL that Celery ignores too.
+func ignoredAdvice(names []string) (lines []string) {
 	slices.Sort(names)
-	return []string{"broker URL: the probe ignores " + strings.Join(slices.Compact(names), ", ") +
-		": redis-py takes them for its own connections"}
+	var login, others []string
+	for _, name := range slices.Compact(names) {
+		if slices.Contains(loginOptions, name) {
+			login = append(login, name)
+		} else {
+			others = append(others, name)
+		}
+	}
+	if len(others) > 0 {
+		lines = append(lines, "broker URL: the probe ignores "+strings.Join(others, ", ")+
+			": redis-py takes them for its own connections")
+	}
+	if len(login) > 0 {
+		lines = append(lines, "broker URL: in the query of redis+socket:// Celery and the probe ignore "+
+			strings.Join(login, ", ")+": write redis+socket://user:password@/path?virtual_host=db")
+	}
+	return lines
 }
 
 // takeSeconds removes the option from query and returns its value, or 0 if it is absent. The value may be a

@@ -88,14 +88,14 @@ func masterOptions(
 			return nil, nil, fmt.Errorf("%s: TLS needs celeryprobe.Redis with a client for Sentinel", name)
 		}
 	}
-	var client redis.Options
-	ignored, err1 := takeClientOptions(&client, u, query)
-	db, err2 := database(u.Path)
+	db, err1 := database(u.Path)
+	client := redis.Options{DB: db}
+	ignored, err2 := takeClientOptions(&client, u, query)
 	if err := cmp.Or(err1, err2); err != nil {
 		return nil, nil, err
 	}
 	return &redis.FailoverOptions{
-		MasterName: cmp.Or(inURL, master), Username: client.Username, Password: client.Password, DB: db,
+		MasterName: cmp.Or(inURL, master), Username: client.Username, Password: client.Password, DB: client.DB,
 		DialTimeout: client.DialTimeout, ReadTimeout: client.ReadTimeout, WriteTimeout: client.WriteTimeout,
 		Protocol: client.Protocol, MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true,
 	}, ignored, nil
