@@ -109,9 +109,6 @@ func (h *Health) Shutdown(ctx context.Context, servers ...Server) error {
 
 // missed returns an error if requests came through a server that the shutdown of servers did not wait for.
 func (h *Health) missed(servers []Server) error {
-	if len(servers) == 0 {
-		return nil
-	}
 	var known []*http.Server
 	all := true
 	for _, server := range servers {

@@ -69,6 +69,7 @@ type wrappedServer struct{ *http.Server }
 
 func givenEcho(s *served) echohealth.Server    { return s.echo }
 func givenOwn(s *served) echohealth.Server     { return s.own }
+func givenNone(*served) echohealth.Server      { return nil }
 func givenUnknown(s *served) echohealth.Server { return wrappedServer{s.own} }
 
 func startEcho(s *served) error { return s.echo.Start("") }
@@ -127,6 +128,7 @@ var shutdowns = map[string]struct {
 	"Echo":                             {start: startEcho, given: givenEcho},
 	"Echo, own is given":               {start: startEcho, given: givenOwn, want: anotherServer},
 	"Echo with TLS":                    {start: startTLS, given: givenEcho, tls: true},
+	"Echo, none is given":              {start: startEcho, given: givenNone, want: anotherServer},
 	"own":                              {start: startOwn, given: givenOwn},
 	"own, Echo is given":               {start: startOwn, given: givenEcho, want: anotherServer},
 	"own in a type of the application": {start: startOwn, given: givenUnknown},
@@ -176,7 +178,11 @@ func TestShutdownWaitsOrSaysThatItDidNot(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			err := s.health.Shutdown(ctx, test.given(s))
+			var servers []echohealth.Server
+			if given := test.given(s); given != nil {
+				servers = append(servers, given)
+			}
+			err := s.health.Shutdown(ctx, servers...)
 			finished := s.finished.Load()
 			if test.want == "" {
 				assert.NoError(t, err)
@@ -187,6 +193,25 @@ func TestShutdownWaitsOrSaysThatItDidNot(t *testing.T) {
 			assert.Zero(t, finished, "if none is lost here, the error is wrong")
 		})
 	}
+}
+
+// The application shuts its server down itself, between Drain and Close. Then no request is lost.
+func TestAShutdownOfItsOwn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a request takes a second")
+	}
+	s := newServed(t, startEcho)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	asking.Go(func() { s.ask(t, new(http.Transport), "/work") })
+	require.Eventually(t, func() bool { return s.started.Load() == 1 }, time.Minute, time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	require.NoError(t, s.health.Drain(ctx))
+	require.NoError(t, s.echo.Shutdown(ctx))
+	assert.EqualValues(t, 1, s.finished.Load())
+	require.NoError(t, s.health.Close())
+	assert.ErrorContains(t, s.health.Shutdown(ctx), anotherServer, "it can't know of the application's own call")
 }
 
 // ask sends a request and closes its connection.
