@@ -48,10 +48,6 @@ type group struct {
 	checks []*engine.Check
 }
 
-// switchType is the type of a switch as %T prints it. A type assertion would link the type into programs
-// without a switch.
-const switchType = "*probes.Switch"
-
 func newMonitor(c *config, listener engine.Listener) (*monitor, error) {
 	m := &monitor{
 		lifecycle: lifecycle{gated: c.gated, drained: make(chan struct{})},
@@ -64,7 +60,7 @@ func newMonitor(c *config, listener engine.Listener) (*monitor, error) {
 	for i, check := range m.checks {
 		d := dependency{
 			Check: check, optional: c.checks[i].optional, gating: c.gates(c.checks[i]),
-			isSwitch: fmt.Sprintf("%T", check.Probe) == switchType,
+			isSwitch: c.checks[i].isSwitch(),
 		}
 		m.dependencies = append(m.dependencies, d)
 		if d.gating {

@@ -102,7 +102,7 @@ func Optional() CheckOption {
 // FailureThreshold publishes the first n-1 failures in a row as a Warning, as the failureThreshold of a
 // Kubernetes probe does. A check that has never succeeded is an Error from its first failure on. A run that
 // continues after its timeout counts as one more failure in each freshness time. The default is 1. A number
-// below 1 is an error. The last use wins.
+// below 1 is an error, and so is one above 1 for a probes.Switch. The last use wins.
 func FailureThreshold(n int) CheckOption {
 	return func(c *checkConfig) error {
 		c.failureThreshold = n
@@ -112,7 +112,7 @@ func FailureThreshold(n int) CheckOption {
 
 // SuccessThreshold keeps an Error until the check has succeeded n times in a row, as the successThreshold
 // of a Kubernetes probe does. It does not apply to the first result. The default is 1. A number below 1 is
-// an error. The last use wins.
+// an error, and so is one above 1 for a probes.Switch. The last use wins.
 func SuccessThreshold(n int) CheckOption {
 	return func(c *checkConfig) error {
 		c.successThreshold = n

@@ -240,9 +240,10 @@ func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 // diskFigures returns the percentages that are compared with the thresholds: the used blocks and the used
 // inodes. Without a free inode no file can be created, even if blocks are free. For a read-only image there
-// are none, because an image is always full and nothing is written to it.
+// are none, because an image is always full and nothing is written to it. A full file system that has become
+// read-only is no image, and is not better than before.
 func diskFigures(disk sysmetrics.Disk) []figure {
-	if disk.ReadOnly && disk.FreeBytes == 0 {
+	if disk.ReadOnly && !disk.BecameReadOnly && disk.FreeBytes == 0 {
 		return nil
 	}
 	figures := []figure{{disk.Percent, "%", "of the file system of " + disk.Path + " is in use"}}

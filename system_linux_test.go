@@ -267,6 +267,24 @@ func TestDiskThatIsRemountedReadOnly(t *testing.T) {
 	assert.Contains(t, s.logged(t), "the file system of "+dir+" has become read-only")
 }
 
+// A full disk that is remounted read-only is as bad as before.
+func TestFullDiskThatIsRemountedReadOnly(t *testing.T) {
+	if !inOwnMounts(t) {
+		return
+	}
+	dir := mountPoint(t, "-t", "tmpfs", "-o", "size=1m", "tmpfs")
+	s := serviceOf(t, dir, echohealth.WithDiskThreshold(80, 90))
+	s.becomes(t, probes.OK, "")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "all"), make([]byte, 1<<20), 0o600))
+	full := s.becomes(t, probes.Error, probes.ReasonAboveThreshold)
+	assert.Equal(t, 100.0, detail(full, "percent"))
+	run(t, "mount", "-o", "remount,ro", dir)
+	s.stays(t, probes.Error, probes.ReasonAboveThreshold)
+	fresh := serviceOf(t, dir, echohealth.WithDiskThreshold(80, 90)) // which has never seen it writable
+	fresh.becomes(t, probes.OK, "")
+	s.stays(t, probes.Error, probes.ReasonAboveThreshold)
+}
+
 // A disk that is read-only from the start is so on purpose, such as a root with readOnlyRootFilesystem.
 func TestDiskThatIsReadOnlyFromTheStart(t *testing.T) {
 	if !inOwnMounts(t) {

@@ -12,8 +12,8 @@ import (
 // process is not the leader. Make it with NewSwitch. Its methods may be called from any goroutine.
 //
 // Off and On take effect immediately. The check runs even if its last result is fresh, and the next answer
-// and the log have the change. FailureThreshold and SuccessThreshold apply as to any check: with
-// FailureThreshold(3) the check is a Warning after Off, until it has run twice more.
+// and the log have the change. So its check must have no FailureThreshold or SuccessThreshold above 1, which
+// is an error at construction of the health checks.
 type Switch struct {
 	off atomic.Pointer[Reason] // nil: it is on
 
