@@ -14,7 +14,8 @@
 // 102, 103) are skipped. A response 101 is an error with ReasonMisconfigured, because the URL belongs to
 // another protocol, such as WebSocket.
 //
-// An answer in another protocol is an error with ReasonMisconfigured. A PostgreSQL or Redis server closes the
+// An answer in another protocol is an error with ReasonMisconfigured, and so is the answer of MongoDB's port,
+// which says with status 200 that it is not for HTTP. A PostgreSQL or Redis server closes the
 // connection of an HTTP request without an answer. If a server does this and the URL has never answered
 // before, the probe makes another connection and asks the server in these two protocols. With the option
 // Client it does not ask, and the check is an error with ReasonConnectionLost.
@@ -132,6 +133,9 @@ func (p *Probe) judge(response *http.Response) error {
 	if response.StatusCode == http.StatusSwitchingProtocols {
 		// The body must not be read: it is the connection itself, and the end of the context does not end the read.
 		return failed(response, ": the server changes to another protocol, for which it was not asked")
+	}
+	if err := wrongPort(response); err != nil {
+		return err
 	}
 	if p.expect != nil {
 		body, err := io.ReadAll(io.LimitReader(response.Body, bodyLimit))

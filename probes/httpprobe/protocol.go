@@ -1,11 +1,13 @@
 package httpprobe
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"syscall"
@@ -72,6 +74,25 @@ func (c *watchedConn) Read(b []byte) (int, error) {
 	}
 	c.start = c.start[same:]
 	return n, err
+}
+
+// wrongPort returns an error if the server answers with status 200 that its port is not for HTTP. MongoDB is
+// the only known server that does: others answer with a status of 4xx, or not by HTTP. It answers by HTTP/1.0,
+// so wrongPort reads no body of another version.
+func wrongPort(response *http.Response) error {
+	if response.StatusCode != http.StatusOK || response.ProtoAtLeast(1, 1) {
+		return nil
+	}
+	body := response.Body
+	start, _ := io.ReadAll(io.LimitReader(body, 256)) // body returns the error again
+	if bytes.Contains(start, []byte("trying to access MongoDB over HTTP")) {
+		return probes.Fail(probes.ReasonMisconfigured, errors.New("the port is that of MongoDB's own protocol"))
+	}
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(start), body), body}
+	return nil
 }
 
 // noAnswerError is the error of a connection that the server closed without sending anything.

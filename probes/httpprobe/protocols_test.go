@@ -6,6 +6,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -79,6 +80,26 @@ func TestOtherProtocols(t *testing.T) {
 		"Memcached": func(t *testing.T) string {
 			return newRawServer(t, say("ERROR\nERROR\n")).Addr().String()
 		},
+		"MongoDB": func(t *testing.T) string { return newRawServer(t, hangUp(mongoDB)).Addr().String() },
+		"NATS":    func(t *testing.T) string { return greeter(t, "INFO {\"server_id\":\"A\"} \r\n", false) },
+		"Elasticsearch's transport": func(t *testing.T) string {
+			return newRawServer(t, hangUp("HTTP/1.0 400 Bad Request\nContent-Type: text/plain; charset=UTF-8\n"+
+				"Content-Length: 24\n\nThis is not an HTTP port")).Addr().String()
+		},
+		"Elasticsearch's transport, old": func(t *testing.T) string {
+			return newRawServer(t, hangUp("This is not an HTTP port")).Addr().String()
+		},
+		"ClickHouse": func(t *testing.T) string {
+			return newRawServer(t, hangUp("HTTP/1.0 400 Bad Request\n\nPort 9000 is for clickhouse-client program\n"+
+				"You must use port 8123 for HTTP.\n")).Addr().String()
+		},
+		"HTTPS of Go, such as Docker and etcd": func(t *testing.T) string {
+			server := httptest.NewUnstartedServer(nil)
+			server.Config.ErrorLog = log.New(io.Discard, "", 0)
+			server.StartTLS()
+			t.Cleanup(server.Close)
+			return server.Listener.Addr().String()
+		},
 	}
 	for name, start := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -94,6 +115,30 @@ func TestOtherProtocols(t *testing.T) {
 			}
 		})
 	}
+}
+
+// mongoDB is the answer of MongoDB's port to a GET request.
+const mongoDB = "HTTP/1.0 200 OK\nConnection: close\nContent-Type: text/plain\nContent-Length: 85\n\n" +
+	"It looks like you are trying to access MongoDB over HTTP on the native driver port.\n"
+
+// Expect is not called for the answer of MongoDB. It gets the whole body of any other answer by HTTP/1.0.
+func TestExpectOfAnAnswerByHTTP10(t *testing.T) {
+	var bodies []string
+	expect := httpprobe.Expect(func(_ int, body []byte) error {
+		bodies = append(bodies, string(body))
+		return nil
+	})
+	result, reason := run(t, newProbe(t, "http://"+newRawServer(t, hangUp(mongoDB)).Addr().String(), expect), enough)
+	assert.Equal(t, probes.ReasonMisconfigured, reason)
+	assert.ErrorContains(t, result.Err, "the port is that of MongoDB's own protocol")
+	assert.Empty(t, bodies)
+	body := strings.Repeat("0123456789", 100)
+	for _, opts := range [][]httpprobe.Option{{expect}, nil} {
+		old := newRawServer(t, hangUp("HTTP/1.0 200 OK\n\n"+body))
+		result, _ = run(t, newProbe(t, "http://"+old.Addr().String(), opts...), enough)
+		assert.Equal(t, probes.OK, result.Status, "%v", result.Err)
+	}
+	assert.Equal(t, []string{body}, bodies)
 }
 
 // With the option Client, the probe recognizes such a server by the errors of net/http.
