@@ -33,6 +33,15 @@ func healthFirst(e *echo.Echo, health *echohealth.Health) {
 	e.Use(middleware.Secure())
 }
 
+func timeoutBeside(e *echo.Echo, health *echohealth.Health) {
+	//lint:ignore SA1019 it is deprecated, and still in use
+	e.Use(middleware.TimeoutWithConfig(middleware.TimeoutConfig{
+		Skipper: health.Skipper, // not needed if the health middleware comes first
+		Timeout: 30 * time.Second,
+	}))
+	e.Use(health.Middleware)
+}
+
 func corsFirst(e *echo.Echo, health *echohealth.Health) {
 	e.Use(middleware.CORSWithConfig(middleware.CORSConfig{
 		AllowOrigins: []string{"https://dashboard.example"},
@@ -77,7 +86,7 @@ func TestBehindAndBesideIsTested(t *testing.T) {
 	require.NoError(t, err)
 	unindented := regexp.MustCompile(`(?m)^\t`).ReplaceAllString(string(source), "")
 	blocks := goBlock.FindAllStringSubmatch(page, -1)
-	assert.Len(t, blocks, 6)
+	assert.Len(t, blocks, 7)
 	for _, block := range blocks {
 		assert.Contains(t, unindented, block[1])
 	}
@@ -144,6 +153,42 @@ func TestBesideTheHealthMiddleware(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The page's Timeout does not touch the health requests, with the Skipper or behind the health middleware. It
+// gives all other requests a deadline.
+func TestTimeoutBesideTheHealthMiddleware(t *testing.T) {
+	//lint:ignore SA1019 it is deprecated, and still in use
+	timeout := middleware.TimeoutWithConfig(middleware.TimeoutConfig{Timeout: 30 * time.Second})
+	for name, register := range map[string]func(*echo.Echo, *echohealth.Health){
+		"with the Skipper": timeoutBeside,
+		"behind":           func(e *echo.Echo, health *echohealth.Health) { e.Use(health.Middleware, timeout) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			limited := func(r *http.Request) bool {
+				_, ok := r.Context().Deadline()
+				return ok
+			}
+			h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithGuard(
+				echohealth.GuardFunc(func(r *http.Request) bool { return !limited(r) })))
+			e := echo.New()
+			register(e, h)
+			e.GET("/hello", func(c echo.Context) error {
+				assert.True(t, limited(c.Request()))
+				return c.NoContent(http.StatusNoContent)
+			})
+			assert.Equal(t, http.StatusOK, get(e, "/api/health/detailed/").Code)
+			assert.Equal(t, http.StatusNoContent, get(e, "/hello").Code)
+		})
+	}
+	h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(),
+		echohealth.WithDatabase(hung, echohealth.Timeout(200*time.Millisecond)))
+	//lint:ignore SA1019 it is deprecated, and still in use
+	short := middleware.TimeoutWithConfig(middleware.TimeoutConfig{Timeout: time.Millisecond, Skipper: h.Skipper})
+	e, _ := service(short, h.Middleware)
+	w := get(e, "/api/health/ready/")
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	assert.Contains(t, w.Body.String(), `"reason":"timeout"`, "the health middleware's own answer")
 }
 
 func TestGzipFirst(t *testing.T) {

@@ -8,6 +8,7 @@ package grpchealth
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/echo-probes/echohealth"
 	"google.golang.org/grpc/codes"
@@ -36,8 +37,7 @@ type Server struct {
 // New returns a Server that answers for h. These are its services:
 //
 //   - "" is what /ready/ answers, and Liveness is what /live/ answers. Every client sees them.
-//   - Each group of WithGroup and each check has its own name. A check is SERVING unless it is an Error. A
-//     group or a check with the name "liveness" is not a service, because that name is taken by Liveness.
+//   - Each group of WithGroup and each check has its own name. A check is SERVING unless it is an Error.
 //
 // System metrics are not services. A client sees a group or a check only if the middleware would show it
 // under WithPublic and WithGuard; its endpoint is Group(name) or Checks. For any other client the service
@@ -45,7 +45,8 @@ type Server struct {
 // metadata of the call, and whose path is the gRPC method, such as /grpc.health.v1.Health/Check. It has the
 // client's address and the state of the TLS connection.
 //
-// New panics if h is nil.
+// New panics if h is nil, or if h has a group or a check with the name "liveness", because that name is taken
+// by Liveness.
 func New(h *echohealth.Health) *Server {
 	if h == nil {
 		panic("grpchealth: New(nil): the Health must not be nil")
@@ -56,22 +57,31 @@ func New(h *echohealth.Health) *Server {
 	s.add(&service{kind: liveness, name: Liveness})
 	report := h.Last()
 	for _, g := range report.Groups {
+		refuseLiveness("group", g.Name)
 		s.add(&service{kind: group, name: g.Name, endpoint: echohealth.Group(g.Name), checks: g.Checks})
 	}
 	for _, c := range report.Checks {
 		if !c.System() {
+			refuseLiveness("check", c.Name)
 			s.add(&service{kind: check, name: c.Name, endpoint: echohealth.Checks, checks: []string{c.Name}})
 		}
 	}
 	return s
 }
 
-// add adds a service, unless there is one with this name.
-func (s *Server) add(added *service) {
-	if s.services[added.name] == nil {
-		s.services[added.name] = added
-		s.order = append(s.order, added)
+// refuseLiveness panics for a group or a check that has the name of the service Liveness. No client could ask
+// for it.
+func refuseLiveness(what, name string) {
+	if name == Liveness {
+		panic(fmt.Sprintf("grpchealth: New: the %s %q must have another name, because %q is the service for "+
+			"what /live/ answers", what, name, Liveness))
 	}
+}
+
+// add adds a service. Its name is not that of another service: the names of groups and checks differ.
+func (s *Server) add(added *service) {
+	s.services[added.name] = added
+	s.order = append(s.order, added)
 }
 
 // find returns the service with this name. It returns nil if there is none, or if the client must not see it.

@@ -183,12 +183,15 @@ func TestLiveness(t *testing.T) {
 	assert.Equal(t, want, listed(t, t.Context(), client))
 }
 
-// A check with the name "liveness" has no service, and does not change the service Liveness.
+// A check or a group with the name "liveness" could not be asked for, so New does not accept it.
 func TestNameOfLiveness(t *testing.T) {
-	client, _ := serve(t, newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithCheck("liveness", down)))
-	want := map[string]string{"": "NOT_SERVING", grpchealth.Liveness: "SERVING"}
-	assert.Equal(t, want, words(t, client, "", "liveness"))
-	assert.Equal(t, want, listed(t, t.Context(), client))
+	const want = `must have another name, because "liveness" is the service for what /live/ answers`
+	named := newHealth(t, echohealth.WithCheck("liveness", down))
+	assert.PanicsWithValue(t, `grpchealth: New: the check "liveness" `+want, func() { grpchealth.New(named) })
+	grouped := newHealth(t, echohealth.WithCheck("cart", well), echohealth.WithGroup("liveness", "cart"))
+	assert.PanicsWithValue(t, `grpchealth: New: the group "liveness" `+want, func() { grpchealth.New(grouped) })
+	other := newHealth(t, echohealth.WithCheck("Liveness", well))
+	assert.NotPanics(t, func() { grpchealth.New(other) }, "names differ by their case")
 }
 
 func TestListIsBounded(t *testing.T) {

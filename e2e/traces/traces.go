@@ -4,7 +4,10 @@ package traces
 import (
 	"github.com/labstack/echo/v4"
 	"go.opentelemetry.io/contrib/instrumentation/github.com/labstack/echo/otelecho"
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc/filters"
 	"go.opentelemetry.io/otel/sdk/trace"
+	"google.golang.org/grpc"
 
 	"github.com/echo-probes/echohealth"
 	"github.com/echo-probes/echohealth/probes"
@@ -13,6 +16,12 @@ import (
 func use(e *echo.Echo, health *echohealth.Health) {
 	e.Use(otelecho.Middleware("shop", otelecho.WithSkipper(health.Skipper)))
 	e.Use(health.Middleware)
+}
+
+func newServer() *grpc.Server {
+	exceptHealth := otelgrpc.WithFilter(filters.Not(filters.HealthCheck()))
+	server := grpc.NewServer(grpc.StatsHandler(otelgrpc.NewServerHandler(exceptHealth)))
+	return server
 }
 
 // exceptChecks drops the spans of health checks.

@@ -88,7 +88,7 @@ func TestThePagesBlocks(t *testing.T) {
 	require.NoError(t, err)
 	lines := strings.NewReplacer("\n\t", "\n") // a block may be from within a function
 	blocks := regexp.MustCompile("(?ms)^```go\n(.*?)^```$").FindAllStringSubmatch(string(page), -1)
-	require.Len(t, blocks, 2)
+	require.Len(t, blocks, 3)
 	for _, block := range blocks {
 		assert.Contains(t, lines.Replace(string(code)), lines.Replace(block[1]))
 	}
