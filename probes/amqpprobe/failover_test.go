@@ -38,7 +38,8 @@ func TestFailoverList(t *testing.T) {
 }
 
 func TestFailoverListOfWholeURLs(t *testing.T) {
-	err := amqpprobe.New("amqp://app:secret@a;b").Validate()
+	assert.NoError(t, amqpprobe.New("amqp://app:secret@a/orders;b").Validate(), "a host name alone, as in Celery")
+	err := amqpprobe.New("amqp://app:secret@a;b:5672").Validate()
 	require.ErrorContains(t, err, "each must be a whole URL, as in amqp://a;amqp://b")
 	require.NotContains(t, err.Error(), "secret")
 }

@@ -77,8 +77,8 @@ func (c *watchedConn) Read(b []byte) (int, error) {
 }
 
 // wrongPort returns an error if the server answers with status 200 that its port is not for HTTP. MongoDB is
-// the only known server that does: others answer with a status of 4xx, or not by HTTP. It answers by HTTP/1.0,
-// so wrongPort reads no body of another version.
+// the only known server that does: others answer with a status of 4xx, or not by HTTP. It answers by
+// HTTP/1.0, so wrongPort reads no body of another version.
 func wrongPort(response *http.Response) error {
 	if response.StatusCode != http.StatusOK || response.ProtoAtLeast(1, 1) {
 		return nil
