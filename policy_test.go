@@ -87,6 +87,7 @@ var policy = map[string][]string{
 	// Only tests import it.
 	"internal/testserver": {"github.com/jackc/pgx/v5"},
 	"internal/contract":   {"", "probes", "github.com/stretchr/testify"},
+	"internal/leaktest":   {"go.uber.org/goleak"},
 
 	"healthcheck/internal/testservice": {"", "probes", "internal/testserver", "github.com/stretchr/testify"},
 }
