@@ -11,9 +11,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
-// tasks is the Python module with the Celery application. It defines the tasks tasks.add and tasks.sleep.
+// tasks is the Python module with the Celery application. It defines the tasks tasks.add and tasks.occupy.
 // With Redis it prints a line for each subscription, because a worker is "ready" before it can receive a
 // ping.
 const tasks = `
@@ -43,13 +44,14 @@ def add(x, y):
 
 
 @app.task
-def sleep(seconds):
-    time.sleep(seconds)
+def occupy(running, released):
+    open(running, "w").close()
+    while not os.path.exists(released):
+        time.sleep(0.01)
 `
 
-// Celery is a running Celery worker with the tasks tasks.add(x, y) and tasks.sleep(seconds). It listens on no
-// port, but has the methods of a Server that start and end it. Stop is Celery's warm shutdown, which lets
-// running tasks finish.
+// Celery is a running Celery worker with the task tasks.add(x, y). It listens on no port, but has the methods
+// of a Server that start and end it. Stop is Celery's warm shutdown, which lets running tasks finish.
 type Celery struct {
 	lifecycle
 	celery   []string // the command line of the program celery, without arguments
@@ -111,6 +113,29 @@ func (c *Celery) Send(t testing.TB, queue, task string, args ...any) {
 	}
 	call := c.subcommand("call", task, "--queue", queue, "--args", string(encoded))
 	call.mustRun(t, c.dir, "")
+}
+
+// Occupy sends a task to the queue "celery" that runs until release is called, and returns when the task runs. A
+// worker in a solo pool does nothing else in that time.
+func (c *Celery) Occupy(t testing.TB) (release func()) {
+	t.Helper()
+	running, released := filepath.Join(c.dir, "running"), filepath.Join(c.dir, "released")
+	os.Remove(running)
+	os.Remove(released)
+	c.Send(t, "celery", "tasks.occupy", running, released)
+	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(running); err == nil {
+			break
+		}
+		if time.Since(start) > time.Minute {
+			t.Fatalf("the Celery worker does not run the task: %s", c.output())
+		}
+	}
+	return func() {
+		if err := os.WriteFile(released, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // celeryCommand returns the command line of Celery. It runs Debian's Celery, if installed, with Debian's

@@ -21,14 +21,14 @@ func TestCeleryLifecycle(t *testing.T) {
 	require.Eventually(t, func() bool { return waiting() == 0 }, soon, quiet)
 
 	worker.Stop(t)
-	worker.Send(t, "celery", "tasks.sleep", 0)
+	worker.Send(t, "celery", "tasks.add", 1, 2)
 	assert.EqualValues(t, 1, waiting())
 	worker.Start(t)
 	require.Eventually(t, func() bool { return waiting() == 0 }, soon, quiet)
 
 	worker.Freeze(t)
 	worker.Kill(t)
-	worker.Send(t, "celery", "tasks.sleep", 0)
+	worker.Send(t, "celery", "tasks.add", 1, 2)
 	time.Sleep(quiet)
 	assert.EqualValues(t, 1, waiting())
 }
