@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
@@ -28,7 +29,7 @@ func TestTheConnectionIsNotRecovered(t *testing.T) {
 
 // Try must leave no connection on the broker and no goroutine, even if it fails.
 func TestTry(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leaktest.Verify(t, goleak.IgnoreCurrent())
 	rabbit := testserver.SharedRabbitMQ(t)
 	target, err := ParseURL(rabbit.URL(), nil)
 	require.NoError(t, err)
@@ -46,7 +47,7 @@ func TestTry(t *testing.T) {
 
 // Try must return when its context ends, whatever the broker does.
 func TestTryEndsWithItsContext(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction(testserver.ProxyGoroutine))
+	defer leaktest.Verify(t, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction(testserver.ProxyGoroutine))
 	proxy := testserver.NewProxy(t, testserver.SharedRabbitMQ(t).Addr())
 	target, err := ParseURL("amqp://app:app-secret@"+proxy.Addr(), nil)
 	require.NoError(t, err)
