@@ -29,11 +29,20 @@ func dial(t *testing.T, url string) *amqp.Connection {
 	return conn
 }
 
-func publish(t *testing.T, conn *amqp.Connection) {
+// publishUntilBlocked publishes over conn during an alarm, until the broker blocks the connection and the probe
+// reports it. One message may not suffice, because the connection may learn of the alarm only after it.
+func publishUntilBlocked(t *testing.T, conn *amqp.Connection, probe probes.Probe) {
 	t.Helper()
 	ch, err := conn.Channel()
 	require.NoError(t, err)
-	require.NoError(t, ch.PublishWithContext(t.Context(), "amq.fanout", "", false, false, amqp.Publishing{}))
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		result := probe.Check(t.Context())
+		if result.Status == probes.OK {
+			err := ch.PublishWithContext(t.Context(), "amq.fanout", "", false, false, amqp.Publishing{})
+			assert.NoError(c, err)
+		}
+		assert.Equal(c, probes.ReasonBrokerBlocked, result.Reason)
+	}, 20*time.Second, 10*time.Millisecond)
 }
 
 func eventually(t *testing.T, probe probes.Probe, status probes.Status, want probes.Reason) {
@@ -82,8 +91,7 @@ func TestFromConnSeesAnAlarm(t *testing.T) {
 	for range 2 {
 		rabbit.Ctl(t, "set_vm_memory_high_watermark", "absolute", "1")
 		requireOK(t, probe.Check(t.Context())) // the broker reports an alarm only after a message is published
-		publish(t, publisher)
-		eventually(t, probe, probes.Error, probes.ReasonBrokerBlocked)
+		publishUntilBlocked(t, publisher, probe)
 		assert.ErrorContains(t, probe.Check(t.Context()).Err, "low on memory")
 		current = idle
 		requireOK(t, probe.Check(t.Context()))

@@ -2,6 +2,7 @@ package amqpprobe_test
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -23,12 +24,20 @@ type publisher struct {
 	probe    *amqpprobe.ConnProbe
 	current  atomic.Pointer[amqp.Connection]
 	recovers bool
-	stages   []string // results of the probe so far
+	lost     atomic.Bool // no broker answers
+	stages   []string    // results of the probe so far
 }
 
-// connect makes a connection. The handshake may take only 300 ms, so that a recovery makes many attempts.
+// connect makes a connection. While no broker answers, a handshake may take only 300 ms, so that a recovery
+// makes many attempts.
 func (p *publisher) connect(t *testing.T) {
-	config := amqp.Config{Dial: amqp.DefaultDial(300 * time.Millisecond)}
+	config := amqp.Config{Dial: func(network, addr string) (net.Conn, error) {
+		limit := 20 * time.Second
+		if p.lost.Load() {
+			limit = 300 * time.Millisecond
+		}
+		return amqp.DefaultDial(limit)(network, addr)
+	}}
 	if p.recovers {
 		many := &amqp.ReconnectionConfig{MaxRetryCount: 1000, RetryInterval: 100 * time.Millisecond}
 		config.Recovery = &amqp.Recovery{ReconnectionConfig: many}
@@ -61,16 +70,7 @@ func (p *publisher) endAlarm(t *testing.T) {
 // blocked publishes during an alarm until the broker blocks the connection.
 func (p *publisher) blocked(t *testing.T) {
 	t.Helper()
-	ch, err := p.current.Load().Channel()
-	require.NoError(t, err)
-	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		result := p.probe.Check(t.Context())
-		if assert.ObjectsAreEqual(probes.OK, result.Status) {
-			err := ch.PublishWithContext(t.Context(), "amq.fanout", "", false, false, amqp.Publishing{})
-			assert.NoError(c, err)
-		}
-		assert.Equal(c, probes.ReasonBrokerBlocked, result.Reason)
-	}, 20*time.Second, 10*time.Millisecond)
+	publishUntilBlocked(t, p.current.Load(), p.probe)
 	p.says(t, "published", "broker_blocked")
 }
 
@@ -90,6 +90,7 @@ func (p *publisher) publishes(t *testing.T) {
 // open.
 func (p *publisher) lose(t *testing.T) {
 	t.Helper()
+	p.lost.Store(true)
 	p.proxy.Silent()
 	p.proxy.Reset()
 	p.says(t, "lost", "connection_lost")
@@ -108,6 +109,7 @@ func (p *publisher) lose(t *testing.T) {
 func (p *publisher) back(t *testing.T) {
 	t.Helper()
 	p.proxy.Pass()
+	p.lost.Store(false)
 	if !p.recovers {
 		requireError(t, probes.ReasonConnectionLost, p.probe.Check(t.Context()))
 		p.connect(t)
@@ -181,10 +183,9 @@ func TestFromConnSeesALostConnectionFirst(t *testing.T) {
 	p := &publisher{rabbit: testserver.SharedRabbitMQ(t), recovers: true}
 	p.proxy = testserver.NewProxy(t, p.rabbit.Addr())
 	p.connect(t)
-	p.proxy.Silent()
-	p.proxy.Reset()
+	p.proxy.Refuse() // so that the connection is closed until lose, and never looks open
 	conn := p.current.Load()
-	require.Eventually(t, conn.IsClosed, 20*time.Second, time.Microsecond)
+	require.Eventually(t, conn.IsClosed, 20*time.Second, time.Millisecond)
 	p.probe = amqpprobe.FromConn(p.current.Load)
 	requireError(t, probes.ReasonConnectionLost, p.probe.Check(t.Context()))
 	p.lose(t)
