@@ -198,20 +198,26 @@ func confirmed(ctx context.Context, conn *amqp.Connection) error {
 	return err
 }
 
-// publish publishes to nobody, and waits for nothing. It does so a few times: a connection hears of an alarm a moment later, and only what it
-// publishes after that blocks it.
+// publish publishes to nobody until the broker blocks the connection. A connection may hear of an alarm a moment
+// later, and only what it publishes after that blocks it.
 func (p *publisher) publish() error {
-	channel, err := p.current().Channel()
+	conn := p.current()
+	blocked := conn.NotifyBlocked(make(chan amqp.Blocking, 16))
+	channel, err := conn.Channel()
 	if err != nil {
 		return err
 	}
-	for range 3 {
+	for start := time.Now(); time.Since(start) < time.Minute; {
 		if err := channel.PublishWithContext(context.Background(), "", "nowhere", false, false, amqp.Publishing{}); err != nil {
 			return err
 		}
-		time.Sleep(100 * time.Millisecond)
+		select {
+		case <-blocked:
+			return nil
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
-	return nil
+	return errors.New("the broker does not block the connection")
 }
 
 func (p *publisher) hold(context.Context) (func(), error) { return nil, errors.New("it has no pool") }
