@@ -20,14 +20,19 @@ func TestWorkersOfOneName(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string, consumers func(int) []slog.Attr) {
 		worker(t, url, "one")
 		worker(t, url, "one")
-		result := check(t, newProbe(t, url, celeryprobe.PingWorkers(2)))
+		answer := 1
 		if consumers(0) == nil {
-			requireOK(t, result, found(nil, workers(2))...)
-			result = check(t, newProbe(t, url, celeryprobe.PingWorkers(3)))
-		} else {
-			requireWarning(t, probes.ReasonMissingWorkers, result, found(consumers(2), workers(1))...)
+			answer = 2
+			eventually(t, newProbe(t, url, celeryprobe.PingWorkers(2)), probes.OK, "", found(nil, workers(2))...)
 		}
-		assert.ErrorContains(t, result.Err, `several workers share each of the names ["one@test"]`)
+		probe := newProbe(t, url, celeryprobe.PingWorkers(answer+1), celeryprobe.PingEvery(time.Second))
+		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			result := probe.Check(t.Context())
+			assert.Equal(c, probes.Warning, result.Status, "%v", result.Err)
+			assert.Equal(c, probes.ReasonMissingWorkers, result.Reason, "%v", result.Err)
+			assert.Equal(c, found(consumers(2), workers(answer)), result.Details)
+			assert.ErrorContains(c, result.Err, `several workers share each of the names ["one@test"]`)
+		}, 30*time.Second, 20*time.Millisecond)
 	})
 }
 

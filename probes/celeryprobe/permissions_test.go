@@ -1,6 +1,7 @@
 package celeryprobe_test
 
 import (
+	"log/slog"
 	"net/url"
 	"os"
 	"regexp"
@@ -61,18 +62,18 @@ func TestDocumentedPermissionsSuffice(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			// A worker without mingle has not declared the exchange for replies.
 			worker(t, brokerURL, "one", testserver.CeleryArgs("--without-mingle"))
-			requireOK(t, check(t, newProbe(t, as(t, "depths", brokerURL))))
+			consumers := []slog.Attr(nil)
+			if name == "RabbitMQ" {
+				consumers = []slog.Attr{slog.Int("consumers", 1)}
+			}
+			eventually(t, newProbe(t, as(t, "depths", brokerURL)), probes.OK, "", found(consumers)...)
 			denied := newProbe(t, as(t, "depths", brokerURL), celeryprobe.PingWorkers(1))
 			for range 3 {
-				result := check(t, denied)
-				if name == "RabbitMQ" {
-					requireWarning(t, probes.ReasonPermissionDenied, result, queues(0, 1)...)
-				} else {
-					requireWarning(t, probes.ReasonPermissionDenied, result, pending(0))
-				}
+				requireWarning(t, probes.ReasonPermissionDenied, check(t, denied), found(consumers)...)
 			}
-			requireOK(t, check(t, newProbe(t, as(t, "pings", brokerURL), celeryprobe.PingWorkers(1))))
-			requireOK(t, check(t, newProbe(t, as(t, "pings", brokerURL), celeryprobe.RequireConsumers())))
+			for _, ping := range []celeryprobe.Option{celeryprobe.PingWorkers(1), celeryprobe.RequireConsumers()} {
+				eventually(t, newProbe(t, as(t, "pings", brokerURL), ping), probes.OK, "", found(consumers, workers(1))...)
+			}
 		})
 	}
 	for _, right := range []string{"multi", "setnx", "pexpire", "publish"} {
@@ -107,8 +108,7 @@ func TestDocumentedPermissionsSuffice(t *testing.T) {
 		rabbit.Ctl(t, "set_permissions", "pings", ".*", `.*\.reply\.celery\.pidbox`, ".*")
 		denied := newProbe(t, as(t, "pings", rabbit.URL()), celeryprobe.PingWorkers(1))
 		for range 3 {
-			result := check(t, denied)
-			requireWarning(t, probes.ReasonNoConsumers, result, queues(0, 0)...) // the worker has ended
+			result := eventually(t, denied, probes.Warning, probes.ReasonNoConsumers, queues(0, 0)...) // the worker has ended
 			assert.ErrorContains(t, result.Err, "access to exchange 'celery.pidbox' in vhost '/' refused")
 		}
 	})

@@ -18,16 +18,17 @@ import (
 	"github.com/echo-probes/echohealth/probes/celeryprobe"
 )
 
-// sentinel starts a Redis Sentinel for a master with a replica, and returns its address and a client for it.
-func sentinel(t *testing.T, master *testserver.Redis) (addr string, client *redis.SentinelClient) {
+// sentinel starts a Redis Sentinel for a master with a replica, and returns its address and a client for it. It
+// starts a failover by itself after the master has been silent for downAfter.
+func sentinel(t *testing.T, master *testserver.Redis, downAfter time.Duration) (addr string, client *redis.SentinelClient) {
 	t.Helper()
 	program, err := exec.LookPath("redis-server")
 	require.NoError(t, err) // the master runs at this time
 	addr = fmt.Sprintf("127.0.0.1:%d", testserver.FreePort(t))
 	config := filepath.Join(t.TempDir(), "sentinel.conf")
 	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, "port %s\nbind 127.0.0.1\ndir %s\n"+
-		"sentinel monitor broker 127.0.0.1 %d 1\nsentinel down-after-milliseconds broker 500\n"+
-		"sentinel failover-timeout broker 5000\n", addr[len("127.0.0.1:"):], filepath.Dir(config), master.Port()), 0o600))
+		"sentinel monitor broker 127.0.0.1 %d 1\nsentinel down-after-milliseconds broker %d\n"+
+		"sentinel failover-timeout broker 5000\n", addr[len("127.0.0.1:"):], filepath.Dir(config), master.Port(), downAfter.Milliseconds()), 0o600))
 	process := exec.Command(program, config, "--sentinel")
 	require.NoError(t, process.Start())
 	t.Cleanup(func() { _ = process.Process.Kill(); _ = process.Wait() })
@@ -48,13 +49,13 @@ func sentinel(t *testing.T, master *testserver.Redis) (addr string, client *redi
 // failover.
 func TestSentinel(t *testing.T) {
 	noLeaks(t)
-	for name, planned := range map[string]bool{"planned": true, "unplanned": false} {
+	for name, downAfter := range map[string]time.Duration{"planned": time.Minute, "unplanned": 500 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			one, two := testserver.NewRedis(t), testserver.NewRedis(t)
 			direct := redis.NewClient(&redis.Options{Addr: two.Addr(), DB: 1})
 			defer direct.Close()
 			require.NoError(t, direct.ReplicaOf(t.Context(), "127.0.0.1", fmt.Sprint(one.Port())).Err())
-			addr, admin := sentinel(t, one)
+			addr, admin := sentinel(t, one, downAfter)
 			client := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "broker", SentinelAddrs: []string{addr}, DB: 1})
 			defer client.Close()
 			url := fmt.Sprintf("sentinel://127.0.0.1:%d/1;sentinel://%s", testserver.FreePort(t), addr)
@@ -63,7 +64,7 @@ func TestSentinel(t *testing.T) {
 			requireOK(t, check(t, byURL), pending(0))
 			requireOK(t, check(t, byClient), pending(0))
 
-			if planned {
+			if name == "planned" {
 				require.NoError(t, admin.Failover(t.Context(), "broker").Err())
 			} else {
 				one.Kill(t)
