@@ -1,5 +1,5 @@
-// Package leaktest looks for leaked goroutines at the end of a test. goleak alone waits less than half a second
-// for goroutines that are ending, which is too short on a busy machine.
+// Package leaktest looks for leaked goroutines at the end of a test. goleak alone waits less than half a
+// second for goroutines that are ending, which is too short on a busy machine.
 package leaktest
 
 import (

@@ -115,8 +115,8 @@ func (c *Celery) Send(t testing.TB, queue, task string, args ...any) {
 	call.mustRun(t, c.dir, "")
 }
 
-// Occupy sends a task to the queue "celery" that runs until release is called, and returns when the task runs. A
-// worker in a solo pool does nothing else in that time.
+// Occupy sends a task to the queue "celery" that runs until release is called, and returns when the task
+// runs. A worker in a solo pool does nothing else in that time.
 func (c *Celery) Occupy(t testing.TB) (release func()) {
 	t.Helper()
 	running, released := filepath.Join(c.dir, "running"), filepath.Join(c.dir, "released")
