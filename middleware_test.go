@@ -13,16 +13,16 @@ import (
 	"time"
 
 	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // newHealth calls New with valid options, and closes the Health at the end of the test.
 func newHealth(t testing.TB, opts ...echohealth.Option) *echohealth.Health {

@@ -15,14 +15,14 @@ import (
 	"github.com/echo-probes/echohealth"
 	"github.com/echo-probes/echohealth/echov5"
 	"github.com/echo-probes/echohealth/internal/contract"
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/labstack/echo/v5"
 	"github.com/labstack/echo/v5/middleware"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // The result of Skipper can be assigned to a middleware's Skipper field.
 var _ middleware.Skipper = echov5.Skipper(&echohealth.Health{})

@@ -20,9 +20,9 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck"
 	"github.com/echo-probes/echohealth/healthcheck/internal/conformance"
 	"github.com/echo-probes/echohealth/healthcheck/internal/testservice"
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 )
 
 // buildDir is the folder of the built program, or "" if no test has built it.
@@ -32,13 +32,12 @@ func TestMain(m *testing.M) {
 	_ = os.Unsetenv("NO_COLOR") // the tests must not depend on the machine's environment
 	trustTestServers()
 	conformance.KubeletTimeout = time.Minute // for a busy machine
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		_ = os.Remove(os.Getenv("SSL_CERT_FILE"))
-		if buildDir != "" {
-			_ = os.RemoveAll(buildDir)
-		}
-		os.Exit(code)
-	}))
+	code := leaktest.Check(m.Run())
+	_ = os.Remove(os.Getenv("SSL_CERT_FILE"))
+	if buildDir != "" {
+		_ = os.RemoveAll(buildDir)
+	}
+	os.Exit(code)
 }
 
 // command runs the command, and returns its exit code and its output.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/echo-probes/echohealth"
 	"github.com/echo-probes/echohealth/internal/exposition"
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/otelhealth"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,10 +22,9 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func newHealth(t *testing.T, options ...echohealth.Option) *echohealth.Health {
 	t.Helper()

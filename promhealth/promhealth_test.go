@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/promhealth"
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,10 +19,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func newHealth(t testing.TB, options ...echohealth.Option) *echohealth.Health {
 	t.Helper()

@@ -3,7 +3,7 @@ package sysmetrics
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/echo-probes/echohealth/internal/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -95,9 +96,9 @@ func TestNoGoroutineBetweenSamples(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	s, err := New(Options{Disks: []DiskPath{root}})
 	require.NoError(t, err)
-	assert.NoError(t, goleak.Find(before), "after New")
+	assert.NoError(t, leaktest.Find(before), "after New")
 	s.Sample()
-	assert.NoError(t, goleak.Find(before), "between two samples")
+	assert.NoError(t, leaktest.Find(before), "between two samples")
 }
 
 func TestCachedSampleDoesNotAllocate(t *testing.T) {

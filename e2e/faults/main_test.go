@@ -7,8 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/internal/testserver"
 )
 
@@ -32,10 +31,7 @@ func TestMain(m *testing.M) {
 	close(done)
 	watching.Wait()
 	endNames()
-	if err := goleak.Find(); err != nil && code == 0 {
-		fail(err)
-	}
-	os.Exit(code)
+	os.Exit(leaktest.Check(code))
 }
 
 func fail(err error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/redisconn"
 	"github.com/echo-probes/echohealth/internal/testserver"
@@ -65,7 +66,7 @@ func TestCallsEnd(t *testing.T) {
 				assert.Less(t, time.Since(start), 4*time.Second, "%s, %d", name, try)
 			}
 		}
-		goleak.VerifyNone(t, before)
+		leaktest.Verify(t, before)
 	}
 }
 
@@ -90,7 +91,7 @@ func TestCloseEndsTheCallsInFlight(t *testing.T) {
 		}
 		assert.Less(t, time.Since(start), 3*time.Second, name)
 		assert.ErrorIs(t, conn.Do(t.Context(), ping), redisconn.ErrClosed)
-		goleak.VerifyNone(t, before)
+		leaktest.Verify(t, before)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/internal/testserver"
 )
 
@@ -248,7 +249,7 @@ func TestProxyGoroutines(t *testing.T) {
 		dial(t, proxy.Addr()).send("one")
 	}
 	require.Eventually(t, func() bool { return proxy.Open() == 3 }, soon, time.Millisecond)
-	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction(testserver.ProxyGoroutine),
+	leaktest.Verify(t, before, goleak.IgnoreAnyFunction(testserver.ProxyGoroutine),
 		goleak.IgnoreAnyFunction("io.Copy")) // the target's
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/internal/testserver"
 )
 
@@ -128,11 +129,11 @@ func TestServerThatEndsByItself(t *testing.T) {
 func TestServersCostNoGoroutines(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	redis := testserver.NewRedis(t)
-	goleak.VerifyNone(t, before)
+	leaktest.Verify(t, before)
 	redis.Freeze(t)
 	redis.Thaw(t)
 	redis.Stop(t)
-	goleak.VerifyNone(t, before)
+	leaktest.Verify(t, before)
 }
 
 // TestChild is what the tests below run in another process.

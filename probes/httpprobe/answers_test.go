@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/httpprobe"
 	"github.com/stretchr/testify/assert"
@@ -181,13 +182,13 @@ func TestAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := goleak.IgnoreCurrent()
 			testAnswer(t, test, func() {})
-			goleak.VerifyNone(t, before)
+			leaktest.Verify(t, before)
 		})
 		t.Run(name+", to a client given", func(t *testing.T) {
 			before := goleak.IgnoreCurrent()
 			transport := &http.Transport{MaxResponseHeaderBytes: 64 << 10}
 			testAnswer(t, test, transport.CloseIdleConnections, httpprobe.Client(&http.Client{Transport: transport}))
-			goleak.VerifyNone(t, before)
+			leaktest.Verify(t, before)
 		})
 	}
 }

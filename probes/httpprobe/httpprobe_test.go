@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/httpprobe"
@@ -364,7 +365,7 @@ func TestNoPileUp(t *testing.T) {
 		require.Equal(t, probes.ReasonTimeout, reason, "%v", result.Err)
 	}
 	require.NoError(t, probe.Close())
-	goleak.VerifyNone(t, before)
+	leaktest.Verify(t, before)
 }
 
 func TestCheckAfterClose(t *testing.T) {
@@ -401,7 +402,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	assert.Equal(t, probes.OK, other.Check(t.Context()).Status)
 	require.NoError(t, other.Close())
 	server.CloseClientConnections()
-	goleak.VerifyNone(t, before)
+	leaktest.Verify(t, before)
 }
 
 func BenchmarkCheck(b *testing.B) {

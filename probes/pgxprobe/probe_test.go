@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
@@ -620,7 +621,7 @@ func TestCloseDuringACheck(t *testing.T) {
 			assert.Less(t, time.Since(start), 3*time.Second)
 			assert.Equal(t, probes.Error, (<-done).Status)
 			proxy.Reset() // ends the proxy's own goroutines
-			goleak.VerifyNone(t, before)
+			leaktest.Verify(t, before)
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
@@ -133,7 +134,7 @@ func TestCluster(t *testing.T) {
 		for range 10 {
 			requireError(t, probeFor(50*time.Millisecond, ping), probes.ReasonTimeout)
 		}
-		goleak.VerifyNone(t, before)
+		leaktest.Verify(t, before)
 		nodes[1].Thaw(t)
 		awaitCluster(t, nodes[0], "cluster_state:ok")
 		awaitCluster(t, nodes[1], "cluster_state:ok")

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
@@ -45,7 +46,7 @@ func TestUnreachable(t *testing.T) {
 			probe := newProbe(t, client)
 			requireError(t, probe, test.want)
 			requireError(t, probe, test.want)
-			goleak.VerifyNone(t, before)
+			leaktest.Verify(t, before)
 		})
 	}
 }
@@ -76,7 +77,7 @@ func TestRestart(t *testing.T) {
 	for range 50 { // more checks than the client's pool may have connections
 		requireError(t, probe, probes.ReasonConnectionRefused)
 	}
-	goleak.VerifyNone(t, before)
+	leaktest.Verify(t, before)
 	server.Start(t)
 	requireOK(t, probe) // already the first check after the restart
 
@@ -101,7 +102,7 @@ func TestFrozen(t *testing.T) {
 		require.Equal(t, probes.ReasonTimeout, reason.Of(result.Err), "%v", result.Err)
 		require.Less(t, time.Since(start), 3*time.Second, "a default client takes 5s")
 	}
-	goleak.VerifyNone(t, before)
+	leaktest.Verify(t, before)
 	assert.Zero(t, client.PoolStats().TotalConns, "the application's pool stays as it was")
 	server.Thaw(t)
 	requireOK(t, probe)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/redisprobe"
@@ -97,7 +98,7 @@ func TestHooksAndLimiterAreNotUsed(t *testing.T) {
 		requireError(t, probe, probes.ReasonClientClosed)
 		requireError(t, newProbe(t, client), probes.ReasonClientClosed)
 		require.NoError(t, probe.Close())
-		goleak.VerifyNone(t, before)
+		leaktest.Verify(t, before)
 	}
 	assert.Zero(t, hook.calls.Load())
 	assert.Zero(t, limiter.calls.Load())
@@ -115,7 +116,7 @@ func TestAutoPipelineIsLeftAlone(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	requireOK(t, probe)
 	require.NoError(t, pipeline.Ping(t.Context()).Err())
-	goleak.VerifyNone(t, before)
+	leaktest.Verify(t, before)
 	require.NoError(t, client.Close())
 	requireError(t, probe, probes.ReasonClientClosed)
 }

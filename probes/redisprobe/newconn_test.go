@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
@@ -208,7 +209,7 @@ func TestCloseEndsANewConnection(t *testing.T) {
 		requireOK(t, probe)
 	}
 	require.NoError(t, probe.Close())
-	goleak.VerifyNone(t, before)
+	leaktest.Verify(t, before)
 }
 
 func TestInvalidOptions(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
@@ -384,7 +385,7 @@ func TestCancelledCheckEnds(t *testing.T) {
 			assert.ErrorIs(t, probe.Check(ctx).Err, context.Canceled)
 			assert.Less(t, time.Since(start), 3*time.Second, "go-redis alone would take 5s")
 			require.NoError(t, probe.Close())
-			goleak.VerifyNone(t, before)
+			leaktest.Verify(t, before)
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
@@ -180,7 +181,7 @@ func TestUnreachableSentinels(t *testing.T) {
 			return reason.Of(run(t, probe, 200*time.Millisecond).Err) == probes.ReasonConnectionRefused
 		}, 60*time.Second, 50*time.Millisecond, name)
 		require.NoError(t, probe.Close())
-		goleak.VerifyNone(t, before)
+		leaktest.Verify(t, before)
 		require.NoError(t, client.Close())
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
@@ -310,7 +311,7 @@ func TestClose(t *testing.T) {
 	assert.Less(t, time.Since(start), 8*time.Second, "a run may take 10s")
 	db.Close()
 	proxy.Reset() // ends the proxy's own goroutines
-	goleak.VerifyNone(t, before)
+	leaktest.Verify(t, before)
 }
 
 func TestValidate(t *testing.T) {

@@ -14,17 +14,17 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck"
 	"github.com/echo-probes/echohealth/healthcheck/internal/conformance"
 	"github.com/echo-probes/echohealth/healthcheck/internal/testservice"
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 )
 
 var kubeletTimeout = conformance.KubeletTimeout
 
 func TestMain(m *testing.M) {
 	conformance.KubeletTimeout = time.Minute // for a busy machine
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 // command runs the command, and returns its exit code and its output.

@@ -21,12 +21,12 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/rollout"
 	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
 	"github.com/echo-probes/echohealth/healthcheck/internal/testservice"
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // run runs a rollout, of an hour unless the settings have a duration. It returns the result of Run and the
 // output.

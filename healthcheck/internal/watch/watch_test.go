@@ -18,12 +18,12 @@ import (
 	"github.com/echo-probes/echohealth/healthcheck/internal/health"
 	"github.com/echo-probes/echohealth/healthcheck/internal/outcome"
 	"github.com/echo-probes/echohealth/healthcheck/internal/terminal"
+	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // settableServer is a server whose answer a test sets.
 type settableServer struct {
