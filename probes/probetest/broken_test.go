@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/probetest"
@@ -406,18 +407,33 @@ func TestBrokenProbes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for what hangs")
 	}
-	child := exec.Command(os.Args[0], "-test.run=^TestBrokenProbes$", "-test.v", "-test.timeout=2m")
+	all := runChild(t, "^TestBrokenProbes$")
+	require.Contains(t, all, "\nFAIL\n")
+	for _, b := range broken {
+		name, output := strings.ReplaceAll(b.name, " ", "_"), all
+		path := "TestBrokenProbes/" + name
+		// While the machine stands still, a probe may break other rules too. It breaks its own rule every time.
+		for range 3 {
+			if failures(output, path) == b.fails && strings.Contains(messages(output, path), b.says) {
+				break
+			}
+			output = runChild(t, "^TestBrokenProbes$/^"+regexp.QuoteMeta(name)+"$")
+		}
+		assert.Equal(t, b.fails, failures(output, path), "%s\n%s", b.name, output)
+		assert.Contains(t, messages(output, path), b.says, b.name)
+	}
+}
+
+// runChild runs the tests of broken probes that match the pattern in another process, and returns their output.
+func runChild(t *testing.T, pattern string) string {
+	t.Helper()
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run="+pattern, "-test.v", "-test.timeout=10m")
 	child.Env = append(os.Environ(), broke+"=1")
 	output, err := child.CombinedOutput()
-	_, failed := errors.AsType[*exec.ExitError](err)
-	if !assert.True(t, failed, "%v\n%s", err, output) {
-		return
+	if _, failed := errors.AsType[*exec.ExitError](err); !failed {
+		require.NoError(t, err)
 	}
-	for _, b := range broken {
-		name := "TestBrokenProbes/" + strings.ReplaceAll(b.name, " ", "_")
-		assert.Equal(t, b.fails, failures(string(output), name), "%s\n%s", b.name, output)
-		assert.Contains(t, messages(string(output), name), b.says, b.name)
-	}
+	return string(output)
 }
 
 // failures returns the subtests of name that failed. It returns "itself" if name failed without a failed
