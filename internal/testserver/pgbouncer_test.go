@@ -12,7 +12,7 @@ import (
 )
 
 func TestPgBouncer(t *testing.T) {
-	bouncer := testserver.NewPgBouncer(t, testserver.SharedPostgres(t), "query_wait_timeout = 1")
+	bouncer := testserver.NewPgBouncer(t, testserver.SharedPostgres(t))
 	assert.Contains(t, bouncer.Admin(t, "SHOW CONFIG;"), "pool_mode|transaction|")
 	connect := func() error {
 		conn, err := pgx.Connect(t.Context(), bouncer.DSN())
@@ -24,9 +24,9 @@ func TestPgBouncer(t *testing.T) {
 		return err
 	}
 	require.NoError(t, connect())
-	bouncer.Admin(t, "PAUSE app;")
+	bouncer.Admin(t, "SET query_wait_timeout = 1; PAUSE app;")
 	assert.ErrorContains(t, connect(), "query_wait_timeout")
-	bouncer.Admin(t, "RESUME app;")
+	bouncer.Admin(t, "SET query_wait_timeout = 120; RESUME app;")
 	require.NoError(t, connect())
 	bouncer.SetPassword(t, "other")
 	bouncer.Admin(t, "RELOAD;")

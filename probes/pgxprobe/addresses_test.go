@@ -92,7 +92,7 @@ func TestFailover(t *testing.T) {
 	pool := newPool(t, "postgres://app:app-secret@"+primary.Addr()+","+standby.Addr()+
 		"/app?sslmode=disable&target_session_attrs=read-write&connect_timeout=2", maxConns(2))
 	warm(t, pool, 2)
-	checks := &checker{probe: newProbe(t, pool, pgxprobe.RequireWritable()), timeout: timeout}
+	checks := &checker{probe: newProbe(t, pool, pgxprobe.RequireWritable()), timeout: patient}
 	assertResult(t, checks.check(), probes.OK, "")
 	primary.Stop(t)
 	assertResult(t, checks.check(), probes.Error, probes.ReasonReadOnly)
@@ -109,7 +109,7 @@ func TestUNIXSocket(t *testing.T) {
 	_, port, err := net.SplitHostPort(server.Addr())
 	require.NoError(t, err)
 	dsn := "user=app password=app-secret dbname=app sslmode=disable port=" + port + " host="
-	checks := &checker{probe: newProbe(t, newPool(t, dsn+dir+",/tmp")), timeout: timeout}
+	checks := &checker{probe: newProbe(t, newPool(t, dsn+dir+",/tmp")), timeout: patient}
 	assertResult(t, checks.check(), probes.OK, "")
 	server.Stop(t)
 	assertResult(t, checks.check(), probes.Error, probes.ReasonConnectionRefused)

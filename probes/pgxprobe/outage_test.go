@@ -22,7 +22,7 @@ func TestRestart(t *testing.T) {
 			server := testserver.NewPostgres(t)
 			pool := newPool(t, server.DSN(), maxConns(4))
 			warm(t, pool, idle)
-			checks := &checker{probe: newProbe(t, pool), timeout: timeout}
+			checks := &checker{probe: newProbe(t, pool), timeout: patient}
 			assertResult(t, checks.check(), probes.OK, "")
 			server.Stop(t)
 			for range 3 {
@@ -39,23 +39,6 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// firstSuccess returns how long the application needs for a query after the database is back. Each attempt
-// has a limit of 500 ms.
-func firstSuccess(t *testing.T, pool *pgxpool.Pool) time.Duration {
-	t.Helper()
-	start := time.Now()
-	for time.Since(start) < time.Minute {
-		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-		_, err := pool.Exec(ctx, "SELECT 1")
-		cancel()
-		if err == nil {
-			return time.Since(start)
-		}
-	}
-	require.Fail(t, "no success in a minute")
-	return 0
-}
-
 // 60 checks against a frozen server use at most one of the pool's four connections, and only once, because
 // after the first timeout the probe uses its own connection.
 func TestFrozenServer(t *testing.T) {
@@ -68,9 +51,10 @@ func TestFrozenServer(t *testing.T) {
 			})
 			warm(t, pool, 4)
 			probe := newProbe(t, pool)
-			probe.SetRunLimit(time.Second)
-			checks := &checker{probe: probe, timeout: 100 * time.Millisecond}
+			checks := &checker{probe: probe, timeout: patient}
 			assertResult(t, checks.check(), probes.OK, "")
+			probe.SetRunLimit(time.Second)
+			checks.timeout = 100 * time.Millisecond
 			server.Freeze(t)
 			defer server.Thaw(t)
 			acquired := pool.Stat().AcquireCount()
@@ -85,12 +69,14 @@ func TestFrozenServer(t *testing.T) {
 
 			server.Thaw(t)
 			thawed := time.Now()
-			app := firstSuccess(t, pool)
+			_, err := pool.Exec(t.Context(), "SELECT 1")
+			require.NoError(t, err)
+			app := time.Since(thawed)
+			assert.EqualValues(t, 4, pool.Stat().NewConnsCount(), "the application had a connection at once")
 			for checks.check().Status != probes.OK && time.Since(thawed) < time.Minute {
 			}
 			t.Logf("after the thaw: the application's first success %s, the check's %s", app, time.Since(thawed))
-			assert.Less(t, app, 500*time.Millisecond, "it had a connection at once")
-			assert.Less(t, time.Since(thawed), 10*time.Second)
+			assert.Less(t, time.Since(thawed), 30*time.Second)
 		})
 	}
 }
@@ -111,7 +97,7 @@ func TestThaw(t *testing.T) {
 	thawed := time.Now()
 	for checks.check().Status != probes.OK && time.Since(thawed) < time.Minute {
 	}
-	assert.Less(t, time.Since(thawed), 3*time.Second)
+	assert.Less(t, time.Since(thawed), 8*time.Second)
 }
 
 // If a database always takes longer to answer than the check's timeout, the check is never ok, because an

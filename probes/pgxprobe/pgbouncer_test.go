@@ -18,7 +18,7 @@ import (
 // An error of PgBouncer has the same reason as the error of PostgreSQL in the same situation. The probe does
 // not repeat a refused login in every check.
 func TestPgBouncerRefuses(t *testing.T) {
-	bouncer := testserver.NewPgBouncer(t, testserver.NewPostgres(t), "query_wait_timeout = 1")
+	bouncer := testserver.NewPgBouncer(t, testserver.NewPostgres(t))
 	tests := map[string]struct {
 		reason probes.Reason
 		adjust func(*pgxpool.Config)
@@ -86,11 +86,12 @@ func TestBehindPgBouncer(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			b := behindPgBouncer{server,
-				testserver.NewPgBouncer(t, server, "query_wait_timeout = 1", "server_login_retry = 1")}
+				testserver.NewPgBouncer(t, server, "server_login_retry = 1")}
 			pool := newPool(t, b.bouncer.DSN(), maxConns(2))
 			warm(t, pool, 2)
 			probe := newProbe(t, pool)
 			assertResult(t, probe.Check(t.Context()), probes.OK, "")
+			b.bouncer.Admin(t, "SET query_wait_timeout = 1;")
 			test.begin(t, b)
 			for range 2 {
 				assertResult(t, probe.Check(t.Context()), probes.Error, test.reason)
@@ -107,11 +108,12 @@ func TestBehindPgBouncer(t *testing.T) {
 // While PostgreSQL is down, PgBouncer makes its clients wait, or refuses them after a failed login.
 func TestPostgresStopsBehindPgBouncer(t *testing.T) {
 	server := testserver.NewPostgres(t)
-	bouncer := testserver.NewPgBouncer(t, server, "query_wait_timeout = 1", "server_login_retry = 1")
+	bouncer := testserver.NewPgBouncer(t, server, "server_login_retry = 1")
 	pool := newPool(t, bouncer.DSN(), maxConns(2))
 	warm(t, pool, 2)
 	probe := newProbe(t, pool)
 	assertResult(t, probe.Check(t.Context()), probes.OK, "")
+	bouncer.Admin(t, "SET query_wait_timeout = 1;")
 	server.Stop(t)
 	for range 4 {
 		result := probe.Check(t.Context())

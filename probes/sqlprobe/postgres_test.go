@@ -34,7 +34,7 @@ func TestEveryExecModeBehindPgBouncer(t *testing.T) {
 
 // An error of PgBouncer has the same reason as the error of PostgreSQL in the same situation.
 func TestPgBouncerRefuses(t *testing.T) {
-	bouncer := testserver.NewPgBouncer(t, testserver.SharedPostgres(t), "max_client_conn = 2", "query_wait_timeout = 1")
+	bouncer := testserver.NewPgBouncer(t, testserver.SharedPostgres(t), "max_client_conn = 2")
 	for _, test := range []struct {
 		old, new string
 		want     probes.Reason
@@ -51,9 +51,9 @@ func TestPgBouncerRefuses(t *testing.T) {
 	require.Eventually(t, func() bool { return db.Ping() == nil }, 10*time.Second, time.Millisecond)
 	probe := newProbe(t, db)
 	assertResult(t, probe.Check(t.Context()), probes.OK, "")
-	bouncer.Admin(t, "PAUSE app;")
+	bouncer.Admin(t, "SET query_wait_timeout = 1; PAUSE app;")
 	assertResult(t, probe.Check(t.Context()), probes.Error, probes.ReasonTimeout)
-	bouncer.Admin(t, "RESUME app;")
+	bouncer.Admin(t, "SET query_wait_timeout = 120; RESUME app;")
 	assertResult(t, probe.Check(t.Context()), probes.OK, "")
 	release := take(t, db, 2)
 	assertResult(t, newProbe(t, open(t, bouncer.DSN())).Check(t.Context()), probes.Error,
