@@ -7,10 +7,12 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/certprobe"
 	"github.com/stretchr/testify/assert"
@@ -163,10 +165,8 @@ func say(text string) func(net.Conn) {
 }
 
 func TestServerIsDown(t *testing.T) {
-	listener, err := net.Listen("tcp", anyPort)
-	require.NoError(t, err)
-	listener.Close()
-	_, reason := check(t, certprobe.Server(listener.Addr().String()))
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(testserver.FreePort(t)))
+	_, reason := check(t, certprobe.Server(address))
 	assert.Equal(t, probes.ReasonConnectionRefused, reason)
 }
 

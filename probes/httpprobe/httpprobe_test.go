@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/internal/reason"
+	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/probes/httpprobe"
 	"github.com/stretchr/testify/assert"
@@ -282,12 +284,21 @@ func TestFaults(t *testing.T) {
 }
 
 func TestUnreachable(t *testing.T) {
-	server := newServer(t, func(http.ResponseWriter, *http.Request) {})
-	probe := newProbe(t, server.URL+"/?token=s3cret")
+	// No outgoing connection uses this port while the server is closed.
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(testserver.FreePort(t)))
+	start := func() *http.Server {
+		listener, err := net.Listen("tcp", addr)
+		require.NoError(t, err)
+		server := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
+		t.Cleanup(func() { server.Close() })
+		go server.Serve(listener)
+		return server
+	}
+	server := start()
+	probe := newProbe(t, "http://"+addr+"/?token=s3cret")
 	_, reason := run(t, probe, enough)
 	require.Empty(t, reason)
-	addr := server.Listener.Addr().String()
-	server.Close()
+	require.NoError(t, server.Close())
 	for range 3 {
 		result, reason := run(t, probe, enough)
 		assert.Equal(t, probes.ReasonConnectionRefused, reason, "%v", result.Err)
@@ -295,11 +306,7 @@ func TestUnreachable(t *testing.T) {
 		assert.Empty(t, result.Details)
 	}
 
-	listener, err := net.Listen("tcp", addr)
-	require.NoError(t, err)
-	restarted := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
-	go restarted.Serve(listener)
-	defer restarted.Close()
+	start()
 	_, reason = run(t, probe, enough)
 	assert.Empty(t, reason, "green with the first check")
 

@@ -27,7 +27,7 @@ func newCluster(t *testing.T, args ...string) [3]*testserver.Redis {
 	for i := range nodes {
 		bus[i] = strconv.Itoa(testserver.FreePort(t))
 		nodes[i] = testserver.NewRedis(t, append([]string{
-			"--cluster-enabled", "yes", "--cluster-port", bus[i], "--cluster-node-timeout", "1000"}, args...)...)
+			"--cluster-enabled", "yes", "--cluster-port", bus[i], "--cluster-node-timeout", "15000"}, args...)...)
 	}
 	for i, node := range nodes {
 		admin := newClient(t, &redis.Options{Addr: node.Addr()})

@@ -162,7 +162,7 @@ func TestAnswers(t *testing.T) {
 			want: probes.ReasonOutOfResources},
 		{name: "writes paused", begin: []any{"CLIENT", "PAUSE", "60000", "WRITE"}, finish: []any{"CLIENT", "UNPAUSE"},
 			want: probes.ReasonTimeout},
-		{name: "paused", begin: []any{"CLIENT", "PAUSE", "2000", "ALL"}, finish: []any{"CLIENT", "UNPAUSE"},
+		{name: "paused", begin: []any{"CLIENT", "PAUSE", "5000", "ALL"}, finish: []any{"CLIENT", "UNPAUSE"},
 			want: probes.ReasonTimeout, ping: probes.ReasonTimeout},
 		{name: "too many clients", begin: []any{"CONFIG", "SET", "maxclients", "1"}, finish: []any{"CONFIG", "SET", "maxclients", "1000"},
 			want: probes.ReasonTooManyConnections, ping: probes.ReasonTooManyConnections},

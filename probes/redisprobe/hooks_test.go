@@ -151,7 +151,7 @@ func TestBaseContext(t *testing.T) {
 	cancel()
 	for _, client := range []redis.UniversalClient{ring, wrapper{single}} {
 		for _, opts := range [][]redisprobe.Option{nil, {redisprobe.PingOnly()}} {
-			assert.ErrorIs(t, run(t, newProbe(t, client, opts...), soon).Err, errNoTenant, "%T", client)
+			assert.ErrorIs(t, runSoon(t, newProbe(t, client, opts...)).Err, errNoTenant, "%T", client)
 			opts = append(opts, redisprobe.BaseContext(context.Background()), redisprobe.BaseContext(base))
 			probe := newProbe(t, client, opts...)
 			requireOK(t, probe)
@@ -177,7 +177,7 @@ func TestBaseContextOfOwnConnections(t *testing.T) {
 			return nil
 		},
 	})
-	assert.ErrorIs(t, run(t, newProbe(t, client), soon).Err, errNoTenant)
+	assert.ErrorIs(t, runSoon(t, newProbe(t, client)).Err, errNoTenant)
 	base := context.WithValue(t.Context(), tenantKey{}, "health")
 	probe := newProbe(t, client, redisprobe.BaseContext(base), redisprobe.NewConnectionEvery(often))
 	for before := connects.Load(); connects.Load() < before+3; {
