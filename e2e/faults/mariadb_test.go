@@ -67,17 +67,14 @@ func (m *mariaSite) useUp(s *scene) {
 	s.proxies((*testserver.Proxy).Refuse)
 	connector, err := mysql.NewConnector(m.config(m.Addr()))
 	s.must(err, "a connector")
-	const closing = 500 * time.Millisecond // the server takes a moment to close those that were reset
-	var refused time.Time                  // for the first time
-	for refused.IsZero() || time.Since(refused) < closing {
+	// The server takes a moment to close the connections that were reset.
+	for refused := 0; refused < 50; {
 		conn, err := connector.Connect(s.t.Context())
 		if err == nil {
-			m.hogs = append(m.hogs, conn)
+			m.hogs, refused = append(m.hogs, conn), 0
 			continue
 		}
-		if refused.IsZero() {
-			refused = time.Now()
-		}
+		refused++
 		time.Sleep(10 * time.Millisecond)
 	}
 	s.proxies(pass)

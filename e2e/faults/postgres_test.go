@@ -72,17 +72,14 @@ func (p *postgresSite) useUp(s *scene) { p.hogs = useUp(s, p.DSN()) }
 // useUp takes all connections that a server has.
 func useUp(s *scene, dsn string) (hogs []*driver.Conn) {
 	s.proxies((*testserver.Proxy).Refuse)
-	const closing = 500 * time.Millisecond // the server takes a moment to close those that were reset
-	var refused time.Time                  // for the first time
-	for refused.IsZero() || time.Since(refused) < closing {
+	// The server takes a moment to close the connections that were reset.
+	for refused := 0; refused < 50; {
 		conn, err := driver.Connect(s.t.Context(), dsn)
 		if err == nil {
-			hogs = append(hogs, conn)
+			hogs, refused = append(hogs, conn), 0
 			continue
 		}
-		if refused.IsZero() {
-			refused = time.Now()
-		}
+		refused++
 		time.Sleep(10 * time.Millisecond)
 	}
 	s.proxies(pass)

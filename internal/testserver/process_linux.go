@@ -17,6 +17,29 @@ import (
 
 const supported = true
 
+// A test that runs as root makes files and directories for servers that run under other accounts. These accounts
+// must be able to read them, whatever the umask and TMPDIR of root are.
+func init() {
+	syscall.Umask(0o022)
+	if os.Geteuid() == 0 && !enterable(os.TempDir()) {
+		os.Setenv("TMPDIR", "/tmp")
+	}
+}
+
+// enterable reports whether all accounts may enter dir and its parents.
+func enterable(dir string) bool {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return false
+	}
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err != nil || info.Mode()&1 == 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // guardScript starts a guard and then executes the server in the same process, so that $$ is the server's
 // process id too. The guard waits for a line on descriptor 3. Only the test binary holds the other end of
 // this pipe. End of file instead of a line means that the test binary has ended. The guard then kills the

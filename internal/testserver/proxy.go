@@ -199,6 +199,7 @@ func (p *Proxy) fillPort() {
 		p.listener = listener
 		err = shortenQueue(listener.(*net.TCPListener))
 	}
+	timeouts := 0
 	for range 16 {
 		if err != nil {
 			p.t.Errorf("proxy: fill the port's queue: %v", err)
@@ -207,7 +208,11 @@ func (p *Proxy) fillPort() {
 		var conn net.Conn
 		conn, err = net.DialTimeout("tcp4", p.addr, 100*time.Millisecond)
 		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
-			return
+			if timeouts++; timeouts == 2 { // one timeout may be a pause of the machine
+				return
+			}
+			err = nil
+			continue
 		}
 		p.fill = append(p.fill, conn)
 	}

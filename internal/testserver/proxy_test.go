@@ -181,6 +181,7 @@ func TestProxySilent(t *testing.T) {
 	old.expect("one") // it is now served, not just in the queue of the port
 	proxy.Silent()
 	young := dial(t, proxy.Addr())
+	require.Eventually(t, func() bool { return proxy.Accepted() == 2 }, soon, time.Millisecond)
 	old.send("lost")
 	old.expectSilence()
 	young.send("lost")
@@ -211,7 +212,7 @@ func TestProxyResetOnReply(t *testing.T) {
 	c := dial(t, proxy.Addr())
 	proxy.ResetOnReply()
 	c.expectSilence()
-	assert.Equal(t, 1, proxy.Open())
+	require.Eventually(t, func() bool { return proxy.Open() == 1 }, soon, time.Millisecond)
 	c.send("one")
 	c.expectReset()
 }

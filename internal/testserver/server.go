@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	startLimit = time.Minute
+	startLimit = 3 * time.Minute
 	stopLimit  = 30 * time.Second
 )
 
