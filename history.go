@@ -21,9 +21,9 @@ import (
 
 // WithHistory keeps the results of the checks and the system metrics, and answers /history/ below the prefix
 // with them: the last hour by the second, the last 24 hours by the minute, and the last 500 changes. New
-// allocates the memory for them: 36 KB, and 27 KB for each check and metric. The history is empty after a
-// restart. WithGuard applies. Without this option the path is 404, and no results are kept. Repeated use has
-// no further effect.
+// allocates the memory for them: 41 KB, and 27 KB for each check and metric. An answer about all of them needs
+// a temporary copy of the same size. The history is empty after a restart. WithGuard applies. Without this
+// option the path is 404, and no results are kept. Repeated use has no further effect.
 func WithHistory() Option {
 	return func(c *config) error {
 		c.addFeature(History, func(m *monitor, r *router, _ *notifier) any {
@@ -75,7 +75,7 @@ type HistoryReport struct {
 type ComponentHistory struct {
 	Name         string
 	Columns      []HistoryColumn
-	Availability float64 // the share of results that were ok or warning; NaN without results
+	Availability float64 // the ok and warning results, divided by all results; NaN without results
 	Incidents    int     // how often it became an error
 }
 
@@ -148,8 +148,11 @@ func (k *keeper) parse(query string) (window time.Duration, component string, er
 	if err != nil {
 		return 0, "", errors.New("the query must be encoded as in a URL")
 	}
-	for _, name := range []string{"window", "component"} {
-		if len(values[name]) > 1 {
+	for name, given := range values {
+		if name != "window" && name != "component" { // a misspelled name must not be the default
+			return 0, "", errors.New("the parameters must be window and component only")
+		}
+		if len(given) > 1 {
 			return 0, "", fmt.Errorf("%s must be given once", name)
 		}
 	}

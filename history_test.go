@@ -100,11 +100,17 @@ func TestHistoryWithoutData(t *testing.T) {
 func TestTheParametersOfHistory(t *testing.T) {
 	h := newHealth(t, echohealth.WithHistory(), echohealth.WithDatabase(well))
 	const window = "window must be a duration from 1m to 24h, such as 1h"
+	const others = "the parameters must be window and component only"
 	for query, want := range map[string]string{
 		"":                           "",
 		"?":                          "",
 		"?window=24h&component=disk": "",
-		"?window=90s&other=1":        "",
+		"?window=90s&component=cpu":  "",
+		"?window=90s&other=1":        others,
+		"?windw=1h":                  others,
+		"?Window=1h":                 others,
+		"?_=1790000000":              others,
+		"?=1":                        others,
 		"?window=":                   window,
 		"?window=1":                  window,
 		"?window=59s":                window,

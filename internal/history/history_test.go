@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +87,24 @@ func TestADayByMinutes(t *testing.T) {
 	assert.Equal(t, strings.Repeat("-", 96), letters(other, 0))
 	assert.False(t, other.Components[0].Availability.Known)
 	assert.Empty(t, other.Changes)
+}
+
+// Each result counts once, in whichever minute it is. An error in a minute with a single result must not
+// weigh as much as another minute's 57 results.
+func TestAvailabilityCountsResults(t *testing.T) {
+	h := New(components(1), begin)
+	for second := range 57 {
+		h.Record(run(time.Duration(second)*time.Second, probes.OK, ""))
+	}
+	h.Record(run(time.Minute, probes.Error, probes.ReasonTimeout))
+	for _, window := range []time.Duration{5 * time.Minute, 24 * time.Hour} {
+		c := h.Report(window, "", after(61*time.Second)).Components[0]
+		assert.Equal(t, snapshot.Known(57.0/58), c.Availability, window)
+		assert.Equal(t, 1, c.Incidents, window)
+	}
+	h.Record(run(2*time.Minute, probes.Warning, probes.ReasonSlow))
+	c := h.Report(time.Hour, "", after(2*time.Minute)).Components[0]
+	assert.Equal(t, snapshot.Known(58.0/59), c.Availability, "a warning is available")
 }
 
 // A result counts for the check's interval. A check that runs once an hour must have no gap of 59 minutes.
@@ -196,19 +215,33 @@ func TestSecond(t *testing.T) {
 	assert.Equal(t, newSecond(probes.Error, 800), newSecond(probes.Error, 1).worse(newSecond(probes.OK, 800)))
 }
 
-// New allocates all memory: 27 KB for each check, and 36 KB for the changes.
+// New allocates all memory: 41 KB for the changes, and 27 KB for each component. A service with eight checks
+// has thirteen components, because there are five system metrics by default.
 func TestMemory(t *testing.T) {
-	of := components(1)
-	perCheck := secondSlots + minuteSlots*int(unsafe.Sizeof(minute{})) + int(unsafe.Sizeof(track{}))
-	all := 8*perCheck + maxChanges*int(unsafe.Sizeof(change{}))
-	t.Logf("%d B a check, %d B for 8", perCheck, all)
-	assert.Less(t, all, 400<<10)
-	h := New(of, begin)
+	const promised, systemMetrics = 400 << 10, 5
+	of := components(8 + systemMetrics)
+	var h *History
+	all := measure(func() { h = New(of, begin) })
+	perCheck := (measure(func() { New(components(113), begin) }) - measure(func() { New(components(13), begin) })) / 100
+	t.Logf("%d B for 8 checks and %d system metrics, %d B for each further check", all, systemMetrics, perCheck)
+	assert.LessOrEqual(t, all, uint64(promised))
+	assert.InDelta(t, 27_200, perCheck, 300, "the figure of docs/endpoints.md")
 	at := time.Duration(0)
 	assert.Zero(t, testing.AllocsPerRun(2000, func() {
 		at += 41 * time.Second
-		h.Record(run(at, []probes.Status{probes.OK, probes.Error}[int(at/time.Second)%2], ""))
+		r := run(at, []probes.Status{probes.OK, probes.Error}[int(at/time.Second)%2], "")
+		r.Component = int(at/time.Second) % len(of)
+		h.Record(r)
 	}))
+}
+
+// measure returns how many bytes f allocates, including what the allocator rounds up.
+func measure(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }
 
 // model is a simple history that keeps every run.
@@ -230,6 +263,27 @@ func (m *model) column(from, to time.Duration) (code int) {
 		}
 	}
 	return code
+}
+
+// availability returns the share of the results since the minute of from that were no error, and how often
+// the status changed to an error in that time.
+func (m *model) availability(from time.Duration) (share Figure, incidents int) {
+	well, all := 0, 0
+	for i, r := range m.runs {
+		if r.at < from.Truncate(time.Minute) {
+			continue
+		}
+		all++
+		if r.Status != probes.Error {
+			well++
+		} else if i == 0 || m.runs[i-1].Status != probes.Error {
+			incidents++
+		}
+	}
+	if all > 0 {
+		share = snapshot.Known(float64(well) / float64(all))
+	}
+	return share, incidents
 }
 
 func slicesIndex(status probes.Status) int {
@@ -272,6 +326,9 @@ func check(t *testing.T, seed uint64, moves []byte) {
 			got := slicesIndex(column.Status) + 1
 			require.Equal(t, want, got, "window %s, column %d", window, i)
 		}
+		share, incidents := m.availability(p.from())
+		require.Equal(t, share, report.Components[0].Availability, "window %s", window)
+		require.Equal(t, incidents, report.Components[0].Incidents, "window %s", window)
 		for i, c := range report.Changes {
 			if i > 0 {
 				require.False(t, c.At.Before(report.Changes[i-1].At))

@@ -24,7 +24,7 @@ type Report struct {
 type Component struct {
 	Name         string
 	Columns      []Column
-	Availability Figure // the share of results that were ok or warning, as the mean of all minutes
+	Availability Figure // the ok and warning results, divided by all results; absent without results
 	Incidents    int    // how often the status changed to error
 }
 
@@ -227,23 +227,24 @@ func (s slot) column() Column {
 	return c
 }
 
-// availability returns the share of results that were not an Error, and the number of incidents. It includes
-// the whole minute in which the window begins.
+// availability returns the share of the results that were not an Error, and the number of incidents. It counts
+// each result once. It includes the whole minute in which the window begins, because only the minutes count
+// results.
 func (t *track) availability(p plan) (share Figure, incidents int) {
-	var up, all float64
+	if !t.begun {
+		return share, 0
+	}
+	var results [len(statuses)]int
 	for i := int64(p.from() / time.Minute); i <= t.at/60; i++ {
-		m, ok := at(t.minutes, i, t.at/60)
-		if !ok || !t.begun {
-			continue
-		}
-		well := float64(m.count[0]) + float64(m.count[1])
-		if runs := well + float64(m.count[2]); runs > 0 {
-			up, all = up+well/runs, all+1 // a mean of minutes, so that a minute with more runs does not count more
+		m, _ := at(t.minutes, i, t.at/60)
+		for status, n := range m.count {
+			results[status] += int(n)
 		}
 		incidents += int(m.incidents)
 	}
-	if all > 0 {
-		share = snapshot.Known(up / all)
+	well := results[0] + results[1]
+	if all := well + results[2]; all > 0 {
+		share = snapshot.Known(float64(well) / float64(all))
 	}
 	return share, incidents
 }
