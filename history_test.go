@@ -86,6 +86,22 @@ func TestHistory(t *testing.T) {
 	})
 }
 
+// With a schedule a metric's sample serves until the next one, as a check's result does.
+func TestTheHistoryOfAMetricHasNoGaps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHealth(t, echohealth.WithHistory(), echohealth.WithBackground(5*time.Second),
+			echohealth.WithDatabase(well))
+		time.Sleep(2 * time.Minute)
+		report, err := h.History(t.Context(), time.Minute)
+		require.NoError(t, err)
+		for _, component := range report.Components {
+			for i, column := range component.Columns[:59] { // the look did not wait for the metrics of the present
+				assert.NotEmpty(t, column.Status, "%s, column %d", component.Name, i)
+			}
+		}
+	})
+}
+
 func TestHistoryWithoutData(t *testing.T) {
 	h := newHealth(t, echohealth.WithHistory(), echohealth.WithDatabase(well))
 	report, err := h.History(t.Context(), 24*time.Hour) // History is a look

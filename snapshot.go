@@ -10,6 +10,9 @@ import (
 	"github.com/echo-probes/echohealth/sysmetrics"
 )
 
+// sampleFreshness is how long a sample of the system metrics is used.
+const sampleFreshness = time.Second
+
 // components returns the names and settings of the checks and then of the system metrics, in the order of the
 // answers.
 func (m *monitor) components() []snapshot.Component {
@@ -24,7 +27,7 @@ func (m *monitor) components() []snapshot.Component {
 	}
 	for i, name := range m.metricNames() {
 		components = append(components, snapshot.Component{
-			Name: name, System: true, Critical: m.system.hasCritical(i),
+			Name: name, System: true, Critical: m.system.hasCritical(i), Interval: max(sampleFreshness, m.interval),
 		})
 	}
 	return components

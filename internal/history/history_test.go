@@ -118,8 +118,22 @@ func TestARareCheckIsNoGap(t *testing.T) {
 	now := after(5*time.Hour + 30*time.Minute)
 	assert.NotContains(t, letters(h.Report(time.Hour, "", now), 0), "-")
 	assert.NotContains(t, letters(h.Report(5*time.Hour, "", now), 0), "-")
+	assert.Equal(t, 60, strings.Count(letters(h.Report(time.Minute, "", after(5*time.Hour+59*time.Minute)), 0), "w"))
 	late := after(8 * time.Hour) // no run for three hours
 	assert.Equal(t, strings.Repeat("-", 120), letters(h.Report(time.Hour, "", late), 0))
+}
+
+// A result from just before the window serves in its first columns.
+func TestAResultBeforeTheWindow(t *testing.T) {
+	of := components(1)
+	of[0].Interval = 5 * time.Second
+	h := New(of, begin)
+	for at := time.Duration(0); at <= 2*time.Minute; at += 5 * time.Second {
+		h.Record(run(at, probes.OK, ""))
+	}
+	for _, now := range []time.Duration{2 * time.Minute, 121 * time.Second, 124 * time.Second} {
+		assert.Equal(t, strings.Repeat("o", 60), letters(h.Report(time.Minute, "", after(now)), 0), now)
+	}
 }
 
 // A check that exceeds its timeout is an error from then on. A late failure replaces the reason.

@@ -165,13 +165,14 @@ func (t *track) report(of snapshot.Component, p plan) Component {
 	return c
 }
 
-// before returns the status code of the last minute with data before from. The code is valid until the time
-// served.
+// before returns the status code of the last slot with data before from, if that is at most one interval ago,
+// and until when the code is valid. It uses the seconds, and the minutes if the seconds have no such data.
 func (t *track) before(from, interval time.Duration) (code int, served time.Duration) {
-	end := int64(from / time.Minute)
-	for i := end - 1; i >= 0 && i > end-int64(len(t.minutes)); i-- {
-		if s := t.slot(time.Minute, i); s.code > 0 {
-			return s.code, time.Duration(i)*time.Minute + interval
+	for _, unit := range []time.Duration{time.Second, time.Minute} {
+		for i := int64(from/unit) - 1; i >= 0 && time.Duration(i)*unit+interval >= from; i-- {
+			if s := t.slot(unit, i); s.code > 0 {
+				return s.code, time.Duration(i)*unit + interval
+			}
 		}
 	}
 	return 0, -1

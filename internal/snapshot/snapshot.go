@@ -31,7 +31,7 @@ type Component struct {
 	Celery      bool          // its probe is from package celeryprobe
 	Certificate bool          // its probe is from package certprobe
 	Timeout     time.Duration // the timeout of one run; zero for a system metric
-	Interval    time.Duration // its freshness, or the schedule's interval if longer; zero for a system metric
+	Interval    time.Duration // how long a result serves: its freshness, or the schedule's interval if longer
 }
 
 // Group is a part of the service with its own readiness.
