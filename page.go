@@ -27,7 +27,7 @@ func WithPage() Option {
 			}
 			r.index = p.route
 			r.routes[""] = p.route(r.routes[""].answerer)
-			r.add("/badge.svg", &route{endpoint: Badge, answerer: badgeAnswer(m)})
+			r.add("/badge.svg", &route{endpoint: Badge, answerer: badgeAnswer(m, p.components)})
 			return nil
 		})
 		return WithHistory()(c)
@@ -70,13 +70,13 @@ func (p *statusPage) answer(ctx context.Context, path string) *answer {
 	m := p.monitor
 	results := m.look(ctx, m.checks).Results
 	s := m.snapshot(p.components, m.phase(), results, m.metrics())
-	a := newAnswer(http.StatusOK, p.page.Append(nil, s, relative(path, p.prefix+"/")))
+	a := newAnswer(http.StatusOK, p.page.Append(nil, s, relative(strings.TrimSuffix(path, "/")+"/", p.prefix+"/")))
 	a.contentType, a.policy = textHTML, p.policy
 	return a
 }
 
-// relative returns the relative path from one path to another that ends with a slash. An absolute path would
-// be wrong behind a proxy that strips or adds a part of the path.
+// relative returns the relative path from one path to another. Both end with a slash. An absolute path would be
+// wrong behind a proxy that strips or adds a part of the path.
 func relative(from, to string) string {
 	dirs := strings.Split(from[:strings.LastIndexByte(from, '/')+1], "/")
 	target := strings.Split(to, "/")
@@ -96,7 +96,7 @@ func pageComponents(m *monitor) map[string]page.Component {
 	components := map[string]page.Component{}
 	for _, d := range m.dependencies {
 		components[d.Name] = page.Component{
-			Gating: d.gating, Switch: d.isSwitch,
+			Apart: !d.gating, Switch: d.isSwitch,
 		}
 	}
 	for i, name := range m.metricNames() {
@@ -117,11 +117,11 @@ func mark(threshold float64) float64 {
 	return threshold
 }
 
-// badgeAnswer shows the status of the service as a whole.
-func badgeAnswer(m *monitor) answerer {
+// badgeAnswer shows the state of the service as a whole.
+func badgeAnswer(m *monitor, components []snapshot.Component) answerer {
 	return &cachedAnswer{monitor: m, checks: m.checks, metrics: true, write: func(v view) *answer {
-		status := m.report(v.phase, v.results, v.metrics).Status
-		a := newAnswer(http.StatusOK, page.AppendBadge(nil, string(status)))
+		s := m.snapshot(components, v.phase, v.results, v.metrics)
+		a := newAnswer(http.StatusOK, page.AppendBadge(nil, s))
 		a.contentType = imageSVG
 		return a
 	}}

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"testing"
+	"time"
 
 	"github.com/echo-probes/echohealth"
 	"github.com/echo-probes/echohealth/probes"
@@ -39,13 +41,13 @@ func TestNoPageUnlessItIsTurnedOn(t *testing.T) {
 func TestPage(t *testing.T) {
 	h := newHealth(t, echohealth.WithPage(), echohealth.WithPage(), echohealth.WithDatabase(well),
 		echohealth.WithRedis(failing(probes.Fail(probes.ReasonReadOnly, errors.New("s3cret")))))
-	for path, base := range map[string]string{"/api/health/": "./", "/api/health": "health/"} {
+	for _, path := range []string{"/api/health/", "/api/health"} {
 		page := browse(h, path)
 		assert.Equal(t, http.StatusOK, page.Code)
 		assert.Equal(t, "text/html; charset=utf-8", page.Header().Get("Content-Type"))
 		assert.Equal(t, "Accept", page.Header().Get("Vary"))
 		assert.Contains(t, page.Header().Get("Content-Security-Policy"), "default-src 'none'")
-		assert.Contains(t, page.Body.String(), `"base":"`+base+`"`)
+		assert.Contains(t, page.Body.String(), `"base":"./"`)
 		assert.Contains(t, page.Body.String(), "redis: read_only since")
 		assert.NotContains(t, page.Body.String(), "s3cret")
 	}
@@ -56,6 +58,26 @@ func TestPage(t *testing.T) {
 	head := request(h, http.MethodHead, "/api/health/badge.svg")
 	assert.Equal(t, "image/svg+xml", head.Header().Get("Content-Type"))
 	assert.Contains(t, get(h, "/api/health/badge.svg").Body.String(), "unhealthy")
+}
+
+// A service that is switched off, starts or drains is not down, and its badge is grey.
+func TestBadge(t *testing.T) {
+	rotation := probes.NewSwitch()
+	h := newHealth(t, echohealth.WithPage(), echohealth.WithoutSystemMetrics(), echohealth.WithStartupGate(),
+		echohealth.WithDrainDelay(0), echohealth.WithCheck("rotation", rotation, echohealth.FreshFor(time.Millisecond)))
+	badge := func() string {
+		time.Sleep(2 * time.Millisecond)
+		return regexp.MustCompile(`<title>health: (.*)</title>`).FindStringSubmatch(get(h, "/api/health/badge.svg").Body.String())[1]
+	}
+	assert.Equal(t, "starting", badge())
+	h.MarkStarted()
+	assert.Equal(t, "healthy", badge())
+	rotation.Off("maintenance")
+	assert.Eventually(t, func() bool { return badge() == "switched off" }, time.Minute, 10*time.Millisecond)
+	require.NoError(t, h.Drain(t.Context()))
+	assert.Equal(t, "draining", badge())
+	require.NoError(t, h.Close())
+	assert.Equal(t, "closed", badge())
 }
 
 // Behind a load balancer the page must distinguish the instances.
@@ -71,15 +93,16 @@ func TestInstance(t *testing.T) {
 	assert.NotContains(t, get(newHealth(t), "/api/health/detailed/").Body.String(), "instance")
 }
 
-// The script requests relative addresses, so that a proxy may strip or add a part of the path.
+// The script requests addresses relative to the page's, so that a proxy may strip or add a part of the path. The
+// slash at the end of the page's address makes no difference, so that a proxy may strip or add it.
 func TestWhereThePageAsks(t *testing.T) {
 	h := newHealth(t, echohealth.WithPage(), echohealth.WithPrefix("/ops/health"),
 		echohealth.WithAlias("/status", echohealth.Index), echohealth.WithAlias("/a/b", echohealth.Index))
 	for path, base := range map[string]string{
-		"/ops/health": "health/", "/ops/health/": "./", "/status": "ops/health/", "/status/": "../ops/health/",
-		"/a/b": "../ops/health/", "/a/b/": "../../ops/health/",
+		"/ops/health": "./", "/status": "../ops/health/", "/a/b": "../../ops/health/",
 	} {
 		assert.Contains(t, browse(h, path).Body.String(), `"base":"`+base+`"`, path)
+		assert.Contains(t, browse(h, path+"/").Body.String(), `"base":"`+base+`"`, path)
 	}
 }
 

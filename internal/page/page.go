@@ -8,6 +8,7 @@ import (
 	_ "embed" // for the files in assets
 	"encoding/base64"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,13 +20,25 @@ import (
 var style string
 
 //go:embed assets/page.js
-var script string
+var source string
+
+// script returns the page's script: source without indentation, and without the lines that are comments. It
+// would be 3 KB larger with them. No string in source may contain a line break.
+func script() string {
+	var b strings.Builder
+	for line := range strings.Lines(source) {
+		if line = strings.TrimLeft(line, " "); line != "\n" && !strings.HasPrefix(line, "//") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
 
 // Policy returns the value of the header Content-Security-Policy. It allows only the page's style and script,
 // and requests to the page's own origin. Policy is not a variable, because every program would compute that
 // at its start.
 func Policy() string {
-	return "default-src 'none'; script-src '" + hash(script) + "'; style-src '" + hash(style) + "'; " +
+	return "default-src 'none'; script-src '" + hash(script()) + "'; style-src '" + hash(style) + "'; " +
 		"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 }
 
@@ -38,7 +51,7 @@ func hash(text string) string {
 type Component struct {
 	System   bool    `json:"system,omitempty"`
 	Switch   bool    `json:"switch,omitempty"`   // the application switches it on and off
-	Gating   bool    `json:"gating,omitempty"`   // readiness depends on it
+	Apart    bool    `json:"apart,omitempty"`    // it is a check that readiness does not depend on
 	Warning  float64 `json:"warning,omitempty"`  // the threshold of a warning in percent; 0: none
 	Critical float64 `json:"critical,omitempty"` // the threshold of an error in percent; 0: none
 }
@@ -48,33 +61,39 @@ type Page struct{ tail string }
 
 // New returns the page of a service with these components. The keys are the components' names.
 func New(components map[string]Component) *Page {
+	special := map[string]Component{} // the script knows a component without settings from the answers
+	for name, c := range components {
+		if c != (Component{}) {
+			special[name] = c
+		}
+	}
 	config, _ := json.Marshal(map[string]any{ // it cannot fail for these types
-		"components": components, "reasons": meanings, "base": "BASE",
+		"components": special, "reasons": meanings, "base": "BASE", "troubleshooting": troubleshooting,
 	})
 	return &Page{tail: `<script id="config" type="application/json">` + string(config) + "</script>\n" +
-		"<script>" + script + "</script>\n"}
+		"<script>" + script() + "</script>\n"}
 }
 
 // Append appends the document for the state s. base is the path of the endpoints, relative to the page's
-// address.
+// address with a slash at its end.
 func (p *Page) Append(b []byte, s *snapshot.Snapshot, base string) []byte {
 	w := document{b}
 	bad := problems(s)
 	w.add("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n" +
-		`<meta name="viewport" content="width=device-width,initial-scale=1">` + "\n<title>")
-	w.add(escape(title(s, bad)), "</title>\n<link id=\"icon\" rel=\"icon\" href=\"data:,\">\n"+
+		`<meta name="viewport" content="width=device-width,initial-scale=1">` +
+		`<meta name="referrer" content="no-referrer">` + "\n<title>")
+	w.add(escape(title(s, bad)), "</title>\n<link id=\"icon\" rel=\"icon\" href=\"", favicon(s), "\">\n"+
 		"<style>", style, "</style>\n</head>\n<body>\n")
 	w.add(`<a class="skip" href="#main">Skip to the checks</a>` + "\n<div class=\"wrap\">\n")
-	w.add(`<div id="stale" class="stale" role="status" hidden></div>` + "\n")
+	w.add(`<div id="stale" class="stale" hidden></div>` + "\n")
 	writeBanner(&w, s, bad)
 	w.add(tools)
 	w.add("<main id=\"main\" tabindex=\"-1\">\n")
 	writeGroups(&w, s.Groups)
 	writeCards(&w, "dependencies", "Dependencies", s, false)
 	writeCards(&w, "system", "System", s, true)
-	w.add(`<section aria-labelledby="h-journal"><h2 id="h-journal">Journal</h2>` +
-		`<ol id="journal" class="journal"><li class="muted">The script fills it.</li></ol></section>` +
-		"\n")
+	w.add(`<section aria-labelledby="h-journal" hidden><h2 id="h-journal">Journal</h2>` + // the script fills it
+		`<ol id="journal" class="journal"></ol></section>` + "\n")
 	w.add("</main>\n<footer><p id=\"which\">")
 	if s.Version != "" {
 		w.add("Version ", escape(s.Version), ".")
@@ -99,7 +118,7 @@ func (d *document) add(parts ...string) {
 // tools is hidden until the script shows it, because it does not work without the script.
 const tools = `<section id="tools" class="tools" aria-label="Controls" hidden>
 <label>Window <select id="window">
-<option value="1h">1 hour</option><option value="24h">24 hours</option></select></label>
+<option value="10m">10 minutes</option><option value="1h">1 hour</option><option value="24h">24 hours</option></select></label>
 <label>Theme <select id="theme">
 <option value="system">system</option><option value="light">light</option><option value="dark">dark</option>
 </select></label>
@@ -185,6 +204,24 @@ func glyph(status string) string {
 	return "✕"
 }
 
+// favicon returns a dot in the colour of the state, as the address of an image. The script replaces the colour.
+func favicon(s *snapshot.Snapshot) string {
+	colour := "cf222e"
+	switch {
+	case s.Phase != "running", switchedOff(s):
+		colour = "6e7781"
+	case s.Status == "healthy":
+		colour = "1a7f37"
+	case s.Status == "degraded":
+		colour = "bf8700"
+	}
+	return "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E" +
+		"%3Ccircle cx='8' cy='8' r='7' fill='%23" + colour + "'/%3E%3C/svg%3E"
+}
+
+// maxNamed is how many problems the banner names.
+const maxNamed = 3
+
 func writeBanner(w *document, s *snapshot.Snapshot, bad []problem) {
 	class, word := s.Status, glyph(s.Status)+" "+strings.ToUpper(s.Status[:1])+s.Status[1:]
 	if switchedOff(s) {
@@ -202,8 +239,11 @@ func writeBanner(w *document, s *snapshot.Snapshot, bad []problem) {
 	default:
 		parts = append(parts, "This instance is "+s.Phase)
 	}
-	for _, p := range bad {
+	for _, p := range bad[:min(len(bad), maxNamed)] {
 		parts = append(parts, p.name+": "+string(p.reason)+" since "+p.since.UTC().Format(time.RFC3339))
+	}
+	if len(bad) > maxNamed {
+		parts = append(parts, "and "+strconv.Itoa(len(bad)-maxNamed)+" more")
 	}
 	if len(parts) == 0 {
 		parts = []string{"Every check is ok."}
@@ -263,12 +303,14 @@ func writeCard(w *document, c snapshot.Component, state snapshot.State) {
 	}
 	w.add(`<li class="card s-`, class, `" id="check-`, escape(c.Name), `"><header><h3>`, escape(c.Name),
 		`</h3><span class="word">`, word, "</span></header>")
-	if state.Reason != "" {
-		text := string(state.Reason)
+	if reason := string(state.Reason); reason != "" {
+		w.add(`<p class="why">`)
 		if meaning := meanings[state.Reason]; meaning != "" {
-			text += ": " + meaning
+			w.add(`<a href="`, troubleshooting, reason, `">`, reason, "</a> <small>", escape(meaning), "</small>")
+		} else {
+			w.add(escape(reason))
 		}
-		w.add(`<p class="why">`, escape(text), "</p>")
+		w.add("</p>")
 	}
 	w.add("</li>\n")
 }

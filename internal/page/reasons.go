@@ -2,6 +2,9 @@ package page
 
 import "github.com/echo-probes/echohealth/probes"
 
+// troubleshooting is the address of the text about a reason, without the reason.
+const troubleshooting = "https://github.com/echo-probes/echohealth/blob/main/docs/troubleshooting.md#"
+
 // meanings explains each reason in one line. docs/troubleshooting.md has an entry for each.
 var meanings = map[probes.Reason]string{
 	probes.ReasonTimeout:                "no answer in time",

@@ -2,20 +2,22 @@
 (() => {
   const $ = (id) => document.getElementById(id);
   const config = JSON.parse($("config").textContent);
-  const base = new URL(config.base, location.origin + location.pathname); // without a password, which fetch refuses
+  // The base is relative to the page's address with a slash at its end, which a proxy may have removed or added. The
+  // address is without a password, which fetch refuses.
+  const base = new URL(config.base, location.origin + location.pathname.replace(/\/?$/, "/"));
   const glyphs = {ok: "✓", healthy: "✓", warning: "!", degraded: "!", error: "✕", unhealthy: "✕"};
   const off = {status: "off", word: "○ switched off"}; // a switch that the application has turned off
   const isOff = (c) => Boolean(c.switch) && c.check.status === "error" && c.check.reason !== "stale";
   const rank = {error: 0, warning: 1, ok: 2};
-  const troubleshooting = "https://github.com/echo-probes/echohealth/blob/main/docs/troubleshooting.md";
   const store = {
     get(key) { try { return localStorage.getItem("echohealth-" + key); } catch { return null; } },
     set(key, value) { try { localStorage.setItem("echohealth-" + key, value); } catch { /* a private window */ } },
   };
 
   const state = {
-    window: store.get("window") === "24h" ? "24h" : "1h", problems: false, paused: false, theme: store.get("theme") || "system",
-    instances: new Map(), instance: "", failures: 0, timer: 0, history: null, said: "",
+    window: ["10m", "24h"].find((window) => window === store.get("window")) || "1h", problems: false, paused: false, theme: store.get("theme") || "system",
+    instances: new Map(), instance: "", failures: 0, timer: 0, said: "",
+    chosen: new Map(), // the time that was chosen in the bar of a check
   };
 
   // el makes an element: attributes by name, children that are nodes or text.
@@ -50,15 +52,17 @@
     return response.json();
   }
 
-  async function poll() {
+  async function poll(once = false) {
     clearTimeout(state.timer);
-    if (document.hidden || state.paused) return;
+    if (document.hidden || (state.paused && !once)) return;
+    const asked = state.window;
     try {
       // In turns, or a balancer would always have the same instance answer the same question.
       state.turn = !state.turn;
-      const paths = ["detailed/", "history/?window=" + state.window];
+      const paths = ["detailed/", "history/?window=" + asked];
       for (const path of state.turn ? paths : paths.reverse()) {
         const document = await ask(path), known = state.instances.get(document.instance) || {};
+        if (asked !== state.window) return; // another poll asks for the window that was chosen since
         known[path === "detailed/" ? "now" : "past"] = document;
         known.at = Date.now();
         state.instances.set(document.instance, known);
@@ -87,15 +91,18 @@
   function render() {
     const known = shown();
     const silent = known && Date.now() - known.at > 60000 && !state.paused;
-    $("stale").hidden = state.failures === 0 && !silent;
-    $("stale").textContent = (silent && !state.failures ? "This instance has not answered for a minute" : "The service can't be reached" +
-      (/^\d+$/.test(state.failure) ? " (" + state.failure + ")" : "")) + ". What is shown may be old.";
+    const stale = state.failures ? "The service can't be reached" : silent ? "This instance has not answered for a minute" : "";
+    const code = state.failures && /^\d+$/.test(state.failure) ? " (" + state.failure + ")" : "";
+    $("stale").hidden = !stale;
+    $("stale").textContent = stale + code + ". What is shown may be old.";
+    if (stale) announce(stale);
     if (!known) return;
     const checks = Object.entries(known.now.checks).map(([name, check]) => ({
       name, check, ...(config.components[name] || {}), past: (known.past ? known.past.components : []).find((c) => c.name === name),
     }));
     checks.sort((a, b) => rank[a.check.status] - rank[b.check.status]);
-    banner(known.now, checks);
+    const said = banner(known.now, checks);
+    if (!stale) announce("Now " + said);
     groups(known.now.groups);
     for (const [id, system] of [["dependencies", false], ["system", true]]) {
       const list = checks.filter((c) => Boolean(c.system) === system && !(state.problems && c.check.status === "ok"));
@@ -116,6 +123,14 @@
     if (focused) list.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
   }
 
+  // announce tells a screen reader what has changed, and nothing twice.
+  function announce(text) {
+    if (text === state.said) return;
+    if (state.said) $("live").textContent = text; // the first state is read with the page
+    state.said = text;
+  }
+
+  // banner shows the state of the service, and returns it in words.
   function banner(now, checks) {
     const bad = checks.filter((c) => c.check.status !== "ok"), errors = bad.filter((c) => c.check.status === "error");
     const switched = now.status === "unhealthy" && errors.length > 0 && errors.every(isOff);
@@ -130,12 +145,8 @@
     const short = bad.length ? bad[0].name + " " + bad[0].check.reason : now.status;
     document.title = glyph + " " + short + " – health";
     const colour = {healthy: "#1a7f37", degraded: "#bf8700", unhealthy: "#cf222e"}[now.phase || switched ? "" : now.status] || "#6e7781";
-    $("icon").href = "data:image/svg+xml," + encodeURIComponent(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="${colour}"/></svg>`);
-    const said = (switched ? "switched off" : now.status) + (phase ? ", " + now.phase : "") + (bad.length ? ": " + bad.map((c) => c.name + " " + c.check.reason).join(", ") : "");
-    if (said !== state.said) { // only what has changed is announced
-      if (state.said) $("live").textContent = "Now " + said;
-      state.said = said;
-    }
+    $("icon").href = $("icon").href.replace(/%23\w+/, encodeURIComponent(colour));
+    return (switched ? "switched off" : now.status) + (phase ? ", " + now.phase : "") + (bad.length ? ": " + bad.map((c) => c.name + " " + c.check.reason).join(", ") : "");
   }
 
   // groups are the parts of the service, with links to the cards of their checks.
@@ -156,11 +167,11 @@
     const box = el("li", {class: "card s-" + (isOff(c) ? off.status : check.status), id: "check-" + name},
       el("header", {}, el("h3", {}, name), el("span", {class: "word"}, isOff(c) ? off.word : glyphs[check.status] + " " + check.status)));
     if (check.reason) {
-      const link = el("a", {href: troubleshooting + "#" + check.reason, rel: "noreferrer"}, check.reason);
+      const link = el("a", {href: config.troubleshooting + check.reason}, check.reason);
       const known = config.reasons[check.reason];
       box.append(el("p", {class: "why"}, known ? link : check.reason, known ? el("small", {}, " " + known) : ""));
     }
-    if (!c.system && !c.gating) box.append(el("p", {class: "muted"}, "Readiness does not depend on it."));
+    if (c.apart) box.append(el("p", {class: "muted"}, "Readiness does not depend on it."));
     if (check.percent !== undefined) box.append(gauge(name, check.percent, c));
     const facts = el("dl");
     const fact = (term, value) => facts.append(el("dt", {}, term), el("dd", {}, value));
@@ -168,7 +179,7 @@
     if (check.last_ok) fact("last ok", clock(check.last_ok));
     if (check.response_time_ms !== undefined) fact("response time", ms(check.response_time_ms));
     if (c.past) {
-      fact("availability, " + state.window, percent(c.past.availability));
+      fact("availability while up, " + state.window, percent(c.past.availability));
       if (c.past.incidents) fact("incidents", String(c.past.incidents));
     }
     for (const [key, value] of Object.entries(check)) if (!shownMembers.has(key)) fact(key.replaceAll("_", " "), String(value));
@@ -203,8 +214,15 @@
       return clock(at(i)) + ": " + words[steps[i]] + reason + (c.past.max_ms[i] === null || c.system ? "" : ", at most " + ms(c.past.max_ms[i]));
     };
     const out = el("output", {"aria-live": "off"});
-    const input = el("input", {type: "range", min: 0, max: steps.length - 1, value: steps.length - 1, "aria-label": `${c.name}, the last ${state.window}`, "aria-valuetext": tell(steps.length - 1), "data-focus": "past-" + c.name});
-    const show = () => { out.textContent = tell(+input.value); input.setAttribute("aria-valuetext", out.textContent); };
+    const last = steps.length - 1, chosen = Math.floor((state.chosen.get(c.name) - at(0)) / (history.step_seconds * 1000));
+    const input = el("input", {type: "range", min: 0, max: last, value: chosen >= 0 ? Math.min(chosen, last) : last, "aria-label": `${c.name}, the last ${state.window}`, "data-focus": "past-" + c.name});
+    const show = () => {
+      state.chosen.set(c.name, at(+input.value));
+      out.textContent = tell(+input.value);
+      input.setAttribute("aria-valuetext", out.textContent);
+    };
+    if (chosen >= 0) show();
+    else input.setAttribute("aria-valuetext", tell(last));
     input.addEventListener("input", show);
     input.addEventListener("focus", show);
     input.addEventListener("pointermove", (event) => {
@@ -222,7 +240,7 @@
     let d = "", pen = "M";
     past.max_ms.forEach((value, i) => {
       if (value === null) { pen = "M"; return; }
-      d += `${pen}${i} ${(19 - 18 * value / (most || 1)).toFixed(1)}`;
+      d += `${pen}${i} ${(19 - 18 * value / (most || 1)).toFixed(1)}` + (pen === "M" ? "h.01" : ""); // a value alone is a dot
       pen = "L";
     });
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -236,6 +254,7 @@
   // journal shows the changes, those of one incident together, newest first.
   function journal(history) {
     if (!history) return;
+    $("journal").parentNode.hidden = false;
     const incidents = [], open = new Map();
     for (const t of history.transitions) {
       let incident = open.get(t.component);
@@ -331,13 +350,13 @@
     state.window = event.target.value;
     store.set("window", state.window);
     for (const known of state.instances.values()) delete known.past;
-    poll();
+    poll(true);
   });
   $("theme").addEventListener("change", (event) => theme(event.target.value));
   $("instance").addEventListener("change", (event) => { state.instance = event.target.value; render(); });
   $("copy").addEventListener("click", copy);
   toggle("pause", "paused", () => { render(); poll(); });
   toggle("problems", "problems", render);
-  document.addEventListener("visibilitychange", poll);
+  document.addEventListener("visibilitychange", () => poll());
   poll();
 })();
