@@ -6,11 +6,13 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/fetch"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -122,6 +124,46 @@ func (b *browser) open(t *testing.T, url string, width int64) {
 	t.Helper()
 	b.do(t, chromedp.EmulateViewport(width, 900), chromedp.Navigate(url))
 	b.becomes(t, `!document.getElementById("tools").hidden && document.querySelectorAll(".past").length > 0`)
+}
+
+// answerPrompts gives a user name and a password to every prompt of the browser, and counts the prompts.
+func (b *browser) answerPrompts(t *testing.T, user, password string) *atomic.Int32 {
+	t.Helper()
+	var prompts atomic.Int32
+	actions := make(chan chromedp.Action[chromedp.Void], 100) // a listener must not send commands itself
+	require.NoError(t, chromedp.Listen(b, func(event any) {
+		switch e := event.(type) {
+		case *fetch.EventRequestPaused:
+			actions <- call(fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: e.RequestID})
+		case *fetch.EventAuthRequired:
+			prompts.Add(1)
+			actions <- call(fetch.ContinueWithAuth, fetch.ContinueWithAuthParams{
+				RequestID: e.RequestID,
+				AuthChallengeResponse: &fetch.AuthChallengeResponse{
+					Response: fetch.AuthChallengeResponseResponseProvideCredentials, Username: user, Password: password,
+				},
+			})
+		}
+	}))
+	var sending sync.WaitGroup
+	ctx, cancel := context.WithCancel(b)
+	sending.Go(func() {
+		for {
+			select {
+			case action := <-actions:
+				_ = chromedp.Do(ctx, action) // it fails if the browser ends
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		sending.Wait()
+	})
+	enabled := true
+	b.do(t, call(fetch.Enable, fetch.EnableParams{HandleAuthRequests: &enabled}))
+	return &prompts
 }
 
 // media sets features such as prefers-color-scheme.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	neturl "net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -83,20 +85,28 @@ func TestAnOutage(t *testing.T) {
 	b.isClean(t, strings.TrimSuffix(url, "api/health/"))
 }
 
-// TestTheServiceIsGone: the page says that what it shows is old, and recovers.
+// TestTheServiceIsGone: the page says that what it shows is old, asks less and less often, and recovers. A screen
+// reader is told each once.
 func TestTheServiceIsGone(t *testing.T) {
-	h, err := echohealth.New(echohealth.WithPage(), echohealth.WithDatabase(well))
+	h, err := echohealth.New(echohealth.WithPage(), echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(well))
 	require.NoError(t, err)
 	defer h.Close()
 	web := httptest.NewServer(h)
 	defer web.Close()
 	proxy := testserver.NewProxy(t, strings.TrimPrefix(web.URL, "http://"))
 	b := newBrowser(t)
+	b.hurry(t)
 	b.open(t, "http://"+proxy.Addr()+"/api/health/", 1200)
 	proxy.Refuse()
 	b.becomes(t, `!document.getElementById("stale").hidden`)
+	b.becomes(t, `document.getElementById("live").textContent === "The service can't be reached"`)
+	const pauses = `window.delays.filter((ms) => ms >= 5000)` // the others are of this test's browser
+	b.becomes(t, pauses+`.slice(-2).join() === "60000,60000"`)
+	assert.Equal(t, "5000,10000,20000,40000,60000", eval[string](t, b, `[...new Set(`+pauses+`)].join()`))
 	proxy.Pass()
 	b.becomes(t, `document.getElementById("stale").hidden`)
+	b.becomes(t, `document.getElementById("live").textContent === "Now healthy"`)
+	b.becomes(t, pauses+`.at(-1) === 5000`)
 }
 
 // TestAccessibility asks axe-core in every look that the page has.
@@ -184,20 +194,83 @@ func TestWithoutScript(t *testing.T) {
 	} {
 		assert.Contains(t, text, part)
 	}
+	assert.NotContains(t, text, "Journal", "only the script can fill it")
 }
 
-// TestAToken: a browser gets in with the token as a password, and its script too. The token is in no address.
+// TestAToken: the browser prompts, and gets in with the token as a password, and its script too. The token is in no
+// address and not in the page.
 func TestAToken(t *testing.T) {
 	url, _ := serve(t, echohealth.WithDatabase(well), echohealth.WithGuard(echohealth.BearerToken("s3cret")))
 	b := newBrowser(t)
-	b.open(t, strings.Replace(url, "http://", "http://any:s3cret@", 1), 1200)
-	assert.Equal(t, url, eval[string](t, b, `location.href.replace(/\/\/.*@/, "//")`))
+	prompts := b.answerPrompts(t, "any", "s3cret")
+	b.open(t, url, 1200)
 	b.becomes(t, `document.getElementById("status").textContent.endsWith("Healthy")`)
+	b.pollsMore(t, 1)
 	assert.True(t, eval[bool](t, b, `document.getElementById("stale").hidden`))
+	assert.Positive(t, prompts.Load(), "without the token there is no page")
+	assert.Equal(t, url, eval[string](t, b, `location.href`))
+	assert.NotContains(t, eval[string](t, b, `document.documentElement.outerHTML`), "s3cret")
 	b.mu.Lock()
-	b.requests[0] = strings.Replace(b.requests[0], "any:s3cret@", "", 1) // what was typed
+	assert.NotContains(t, strings.Join(b.requests, " "), "s3cret")
 	b.mu.Unlock()
 	b.isClean(t, strings.TrimSuffix(url, "api/health/"))
+}
+
+// TestBehindAProxy: the proxy strips a part of the path or adds one, and may lose the slash at its end.
+func TestBehindAProxy(t *testing.T) {
+	upstream, _ := serve(t, echohealth.WithDatabase(well))
+	upstream = strings.TrimSuffix(upstream, "/api/health/")
+	b := newBrowser(t)
+	for _, test := range []struct {
+		name, public, upstream string // the proxy replaces the first by the second
+		open                   string
+	}{
+		{"strips", "/svc", "", "/svc/api/health/"},
+		{"strips, without the slash", "/svc", "", "/svc/api/health"},
+		{"adds", "/health", "/api/health", "/health/"},
+		{"adds, without the slash", "/health", "/api/health", "/health"},
+		{"exactly", "/status", "/api/health/", "/status"},
+		{"a slash more", "/status/", "/api/health/", "/status/"},
+		{"the whole origin", "/", "/api/health/", "/"},
+		{"the whole origin, without the slash", "/", "/api/health", "/"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			origin := newReverseProxy(t, upstream, test.public, test.upstream)
+			b.open(t, origin+test.open, 1200)
+			b.becomes(t, `document.getElementById("status").textContent.endsWith("Healthy")`)
+			assert.True(t, eval[bool](t, b, `document.getElementById("stale").hidden`))
+			b.isClean(t, origin+test.public)
+			b.mu.Lock()
+			b.requests = nil
+			b.mu.Unlock()
+		})
+	}
+}
+
+// newReverseProxy starts a proxy that replaces the beginning of the path, and answers 404 where that is another. It
+// returns its origin.
+func newReverseProxy(t *testing.T, upstream, public, replacement string) (origin string) {
+	t.Helper()
+	target, err := neturl.Parse(upstream)
+	require.NoError(t, err)
+	rewrite := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		rest, _ := strings.CutPrefix(r.In.URL.Path, public)
+		path := replacement + rest
+		if strings.HasSuffix(replacement, "/") || public == "/" && rest != "" {
+			path = strings.TrimSuffix(replacement, "/") + "/" + strings.TrimPrefix(rest, "/")
+		}
+		r.Out.URL.Path, r.Out.URL.RawPath = path, ""
+	}}
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, public) {
+			http.NotFound(w, r)
+			return
+		}
+		rewrite.ServeHTTP(w, r)
+	}))
+	t.Cleanup(proxy.Close)
+	return proxy.URL
 }
 
 // TestTwoInstances: behind a balancer each request may meet another one. The page says how many it has met. It is
@@ -219,6 +292,7 @@ func TestTwoInstances(t *testing.T) {
 	}))
 	defer balancer.Close()
 	b := newBrowser(t)
+	b.hurry(t)
 	b.open(t, balancer.URL+"/api/health/", 1200)
 	b.becomes(t, `document.getElementById("met").textContent.startsWith("2 instances have answered so far: ")`)
 	assert.False(t, eval[bool](t, b, `document.getElementById("replica").hidden`))
@@ -226,6 +300,17 @@ func TestTwoInstances(t *testing.T) {
 	const groups = `document.getElementById("groups")`
 	b.becomes(t, groups+`.innerText === "payment ✓ ready: database"`)
 	b.becomes(t, groups+`.parentNode.hidden`)
+	// The instance that was chosen stays, whichever answers.
+	ids := eval[[]string](t, b, `[...document.getElementById("instance").options].map((o) => o.value)`)
+	for i, keys := range []string{kb.ArrowDown, kb.ArrowDown} {
+		b.press(t, "#instance", keys)
+		shows := `document.getElementById("which").textContent === "Instance ` + ids[i+1] + `."`
+		b.becomes(t, shows)
+		eval[bool](t, b, `(window.others = 0, window.watch?.disconnect(), window.watch = new MutationObserver(() => { if (!(`+shows+`)) window.others++; }),
+			window.watch.observe(document.getElementById("which"), {childList: true}), true)`)
+		b.pollsMore(t, 6)
+		assert.Zero(t, eval[int](t, b, `window.others`))
+	}
 	b.isClean(t, balancer.URL)
 }
 

@@ -214,7 +214,7 @@
       return clock(at(i)) + ": " + words[steps[i]] + reason + (c.past.max_ms[i] === null || c.system ? "" : ", at most " + ms(c.past.max_ms[i]));
     };
     const out = el("output", {"aria-live": "off"});
-    const last = steps.length - 1, chosen = Math.floor((state.chosen.get(c.name) - at(0)) / (history.step_seconds * 1000));
+    const last = steps.length - 1, chosen = Math.round((state.chosen.get(c.name) - at(0)) / (history.step_seconds * 1000));
     const input = el("input", {type: "range", min: 0, max: last, value: chosen >= 0 ? Math.min(chosen, last) : last, "aria-label": `${c.name}, the last ${state.window}`, "data-focus": "past-" + c.name});
     const show = () => {
       state.chosen.set(c.name, at(+input.value));
