@@ -15,7 +15,7 @@ import (
 func TestAnOutage(t *testing.T) {
 	redis := testserver.NewRedis(t)
 	hook := newHook(t)
-	prometheus := alerting(t, hook, service(t, redis))
+	prometheus, alertmanager := alerting(t, hook, service(t, redis))
 	becomes(t, prometheus, `echohealth_component_status{component="redis",status="ok"}`, "1")
 
 	killed := time.Now()
@@ -26,6 +26,8 @@ func TestAnOutage(t *testing.T) {
 	assert.Contains(t, fired.Annotations["description"], "redis: connection_refused on 1.")
 	assert.True(t, strings.HasSuffix(fired.Annotations["runbook_url"], "docs/observability.md#echohealthserviceoutage"))
 	becomes(t, prometheus, `count(ALERTS{alertname="EchohealthComponentError",component="redis",severity="critical"})`, "1")
+	inhibited(t, alertmanager, "EchohealthComponentError", "EchohealthServiceOutage")
+	inhibited(t, alertmanager, "EchohealthUnhealthy", "EchohealthServiceOutage")
 
 	started := time.Now()
 	redis.Start(t)
@@ -33,13 +35,13 @@ func TestAnOutage(t *testing.T) {
 	t.Logf("started → resolved: %s", resolved.at.Sub(started).Round(10*time.Millisecond))
 }
 
-// TestAFrozenReplica: one of two replicas does not answer. The service is at half its strength, and the alert of
-// that one inhibits what it is made of.
+// TestAFrozenReplica: one of two replicas does not answer. The service is at half its strength, and its alert
+// inhibits that of the replica.
 func TestAFrozenReplica(t *testing.T) {
 	redis := testserver.NewRedis(t)
 	hook := newHook(t)
 	well, frozen := service(t, redis), service(t, redis)
-	prometheus := alerting(t, hook, well, frozen)
+	prometheus, alertmanager := alerting(t, hook, well, frozen)
 	becomes(t, prometheus, `sum(echohealth_ready)`, "2")
 	becomes(t, prometheus, `job:echohealth_unavailable:ratio`, "0")
 
@@ -51,6 +53,8 @@ func TestAFrozenReplica(t *testing.T) {
 	require.Len(t, down, 1)
 	assert.Equal(t, frozen.Addr(), down[0].Metric["instance"])
 	becomes(t, prometheus, `job:echohealth_unavailable:ratio`, "0.5")
+	suppressed := inhibited(t, alertmanager, "EchohealthTargetDown", "EchohealthServiceOutage")
+	assert.Equal(t, frozen.Addr(), suppressed.Labels["instance"])
 
 	frozen.Pass()
 	hook.await(t, "EchohealthServiceOutage", "resolved")

@@ -91,7 +91,7 @@ func TestRules(t *testing.T) {
 // TestDashboard asks a Prometheus every query of the dashboard.
 func TestDashboard(t *testing.T) {
 	redis := testserver.NewRedis(t)
-	prometheus := alerting(t, newHook(t), service(t, redis))
+	prometheus, _ := alerting(t, newHook(t), service(t, redis))
 	becomes(t, prometheus, `echohealth_component_status{component="redis",status="ok"}`, "1")
 	// What docs/observability.md computes: 24 for a check, 10 for each of 5 system metrics, and 15
 	// beside them; and one for the group.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -105,11 +106,11 @@ func (h *hook) await(t testing.TB, alert, status string) notice {
 
 // alerting are a Prometheus and an Alertmanager with the shipped files, in which every wait is a second. What an alert is
 // for has to last for three, since a scrape may fail while the machine pauses.
-func alerting(t testing.TB, h *hook, targets ...*testserver.Proxy) *testserver.Prometheus {
+func alerting(t testing.TB, h *hook, targets ...*testserver.Proxy) (prometheus, alertmanager *testserver.Prometheus) {
 	t.Helper()
 	routes := strings.ReplaceAll(read(t, "alertmanager/alertmanager.yml"), "http://127.0.0.1:9099", h.URL)
 	routes = regexp.MustCompile(`(group_wait|group_interval): \S+`).ReplaceAllString(routes, "$1: 1s")
-	alertmanager := testserver.NewAlertmanager(t, routes)
+	alertmanager = testserver.NewAlertmanager(t, routes)
 	var addresses []string
 	for _, target := range targets {
 		addresses = append(addresses, fmt.Sprintf("%q", target.Addr()))
@@ -119,7 +120,45 @@ func alerting(t testing.TB, h *hook, targets ...*testserver.Proxy) *testserver.P
 	config = strings.Replace(config, "127.0.0.1:9093", alertmanager.Addr(), 1)
 	config = regexp.MustCompile(`(scrape_interval|evaluation_interval): \S+`).ReplaceAllString(config, "$1: 1s")
 	rules := regexp.MustCompile(`for: \S+`).ReplaceAllString(read(t, "prometheus/rules.yml"), "for: 3s")
-	return testserver.NewPrometheus(t, map[string]string{"prometheus.yml": config, "rules.yml": rules})
+	return testserver.NewPrometheus(t, map[string]string{"prometheus.yml": config, "rules.yml": rules}), alertmanager
+}
+
+// received is an alert as Alertmanager's API tells it.
+type received struct {
+	Fingerprint string
+	Labels      map[string]string
+	Status      struct{ InhibitedBy []string }
+}
+
+// inhibited waits until Alertmanager has one alert with this name, and at least one with the name by, which
+// inhibits it.
+func inhibited(t testing.TB, alertmanager *testserver.Prometheus, name, by string) received {
+	t.Helper()
+	var found received
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		response, err := http.Get("http://" + alertmanager.Addr() + "/api/v2/alerts")
+		require.NoError(c, err)
+		defer response.Body.Close()
+		var all []received
+		require.NoError(c, json.NewDecoder(response.Body).Decode(&all))
+		var targets, sources []received
+		for _, alert := range all {
+			switch alert.Labels["alertname"] {
+			case name:
+				targets = append(targets, alert)
+			case by:
+				sources = append(sources, alert)
+			}
+		}
+		require.Len(c, targets, 1, "%s of %+v", name, all)
+		assert.Condition(c, func() bool {
+			return slices.ContainsFunc(sources, func(source received) bool {
+				return slices.Contains(targets[0].Status.InhibitedBy, source.Fingerprint)
+			})
+		}, "%s must be inhibited by %s: %+v", name, by, all)
+		found = targets[0]
+	}, time.Minute, 50*time.Millisecond)
+	return found
 }
 
 // value is the value of an expression, which must have one series; false without any.
