@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
 )
 
 // tool runs a program of Prometheus's.
@@ -62,30 +64,119 @@ func known(t *testing.T, text string) {
 	}
 }
 
-// Every alert has a unit test in which it fires, one in which it does not, a paragraph in the documents, and names
-// only metrics that there are.
-func TestRules(t *testing.T) {
-	rules, tests := read(t, "prometheus/rules.yml"), read(t, "prometheus/rules_test.yml")
-	page := read(t, "../docs/observability.md")
-	known(t, rules)
-	known(t, tests)
-	assert.NotRegexp(t, `\ble=`, rules, "Prometheus 2 and 3 write it differently")
-	alerts := regexp.MustCompile(`- alert: (\S+)`).FindAllStringSubmatch(rules, -1)
-	assert.Greater(t, len(alerts), 15)
-	for _, alert := range alerts {
-		name := alert[1]
-		count := func(n string) *regexp.Regexp {
-			return regexp.MustCompile(`alertname="` + name + `"[^\n]*value: ` + n + `\}`)
-		}
-		assert.Regexp(t, count("[1-9]"), tests, "%s must fire in a test", name)
-		assert.Regexp(t, count("0"), tests, "%s must be silent in a test", name)
-		assert.Contains(t, rules, "docs/observability.md#"+strings.ToLower(name))
-		assert.Contains(t, page, "\n### "+name+"\n")
+// ruleFile is the part of rules.yml that these tests need.
+type ruleFile struct {
+	Groups []struct {
+		Rules []struct{ Record, Alert string }
 	}
+}
+
+// ruleTests is the part of rules_test.yml that these tests need.
+type ruleTests struct {
+	Tests []ruleTest
+}
+
+type ruleTest struct {
+	Name    string
+	Queries []struct {
+		Expr string
+		At   string `json:"eval_time"`
+		Want []struct {
+			Labels string
+			Value  float64
+		} `json:"exp_samples"`
+	} `json:"promql_expr_test"`
+	Alerts []struct {
+		Name string `json:"alertname"`
+		Want []struct {
+			Annotations map[string]string `json:"exp_annotations"`
+		} `json:"exp_alerts"`
+	} `json:"alert_rule_test"`
+}
+
+// runs reports whether a query of the test says that the alert is silent, fires, and is silent again.
+func (r *ruleTest) runs(t *testing.T, alert string) bool {
+	t.Helper()
+	silent, fires := time.Duration(-1), time.Duration(-1)
+	for _, query := range r.Queries {
+		if query.Expr != `count(ALERTS{alertname="`+alert+`", alertstate="firing"}) or vector(0)` {
+			continue
+		}
+		at, err := time.ParseDuration(query.At)
+		require.NoError(t, err)
+		switch firing := query.Want[0].Value > 0; {
+		case !firing && fires >= 0 && at > fires:
+			return true
+		case !firing && fires < 0:
+			silent = at
+		case firing && silent >= 0 && at > silent:
+			fires = at
+		}
+	}
+	return false
+}
+
+// explains reports whether the test compares all annotations of the alert.
+func (r *ruleTest) explains(alert string) bool {
+	for _, test := range r.Alerts {
+		for _, want := range test.Want {
+			a := want.Annotations
+			if test.Name == alert && a["summary"] != "" && a["description"] != "" &&
+				strings.HasSuffix(a["runbook_url"], "docs/observability.md#"+strings.ToLower(alert)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Every alert has a unit test in which it is silent, fires and is silent again, one of its annotations, and a
+// paragraph in the documents. It names only metrics that there are.
+func TestRules(t *testing.T) {
+	text := read(t, "prometheus/rules.yml")
+	var rules ruleFile
+	require.NoError(t, yaml.Unmarshal([]byte(text), &rules))
+	var tests ruleTests
+	require.NoError(t, yaml.Unmarshal([]byte(read(t, "prometheus/rules_test.yml")), &tests))
+	page := read(t, "../docs/observability.md")
+	known(t, text)
+	known(t, read(t, "prometheus/rules_test.yml"))
+	assert.NotRegexp(t, `\ble=`, text, "Prometheus 2 and 3 write it differently")
+	alerts, records := 0, 0
+	for _, group := range rules.Groups {
+		for _, rule := range group.Rules {
+			if rule.Record != "" {
+				records++
+				assert.True(t, slices.ContainsFunc(tests.Tests, func(r ruleTest) bool { return r.records(rule.Record) }),
+					"a test must compare the series of %s, of two jobs", rule.Record)
+				continue
+			}
+			alerts++
+			name := rule.Alert
+			assert.True(t, slices.ContainsFunc(tests.Tests, func(r ruleTest) bool { return r.runs(t, name) }),
+				"%s must be silent, fire and be silent again in one test", name)
+			assert.True(t, slices.ContainsFunc(tests.Tests, func(r ruleTest) bool { return r.explains(name) }),
+				"a test must compare the annotations of %s", name)
+			assert.Contains(t, text, "docs/observability.md#"+strings.ToLower(name))
+			assert.Contains(t, page, "\n### "+name+"\n")
+		}
+	}
+	assert.Greater(t, alerts, 15)
+	assert.Equal(t, 3, records)
 	inhibits := regexp.MustCompile(`Echohealth[A-Za-z]+`).FindAllString(read(t, "alertmanager/alertmanager.yml"), -1)
 	for _, name := range inhibits {
-		assert.Contains(t, rules, "- alert: "+name, "Alertmanager's configuration names it")
+		assert.Contains(t, text, "- alert: "+name, "Alertmanager's configuration names it")
 	}
+}
+
+// records reports whether the test compares the series of a recording rule, of more than one job.
+func (r *ruleTest) records(name string) bool {
+	for _, query := range r.Queries {
+		if query.Expr == name && len(query.Want) > 1 && strings.HasPrefix(query.Want[0].Labels, name+"{") {
+			return true
+		}
+	}
+	return false
 }
 
 // TestDashboard asks a Prometheus every query of the dashboard.
