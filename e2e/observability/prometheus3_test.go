@@ -5,9 +5,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
 
 	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/internal/exposition"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 	"github.com/stretchr/testify/assert"
@@ -29,23 +31,54 @@ func TestPrometheus3ParsesTheMetrics(t *testing.T) {
 		r.Header.Set("Accept", accept)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
-		parser, err := textparse.New(w.Body.Bytes(), w.Header().Get("Content-Type"), labels.NewSymbolTable(),
-			textparse.ParserOptions{})
-		require.NoError(t, err)
-		series := 0
-		for {
-			entry, err := parser.Next()
-			if errors.Is(err, io.EOF) {
-				break
+		assert.Greater(t, parsed(t, w.Body.Bytes(), w.Header().Get("Content-Type"))["echohealth_component_status"], 10, accept)
+	}
+}
+
+// The same of every family.
+func TestPrometheus3ParsesEveryFamily(t *testing.T) {
+	for file, format := range map[string]exposition.Format{
+		"text.txt": exposition.Text, "openmetrics.txt": exposition.OpenMetrics,
+	} {
+		series := parsed(t, everyFamily(t, file), format.ContentType())
+		for _, family := range exposition.Families {
+			if family.Type == exposition.TypeHistogram {
+				assert.Positive(t, series[family.Name+"_sum"], file)
+				assert.Equal(t, series[family.Name+"_count"], series[family.Name+"_sum"], file)
+				assert.Equal(t, series[family.Name+"_count"]*(len(exposition.Bounds)+1), series[family.Name+"_bucket"], file)
+				continue
 			}
-			require.NoError(t, err)
-			if entry == textparse.EntrySeries {
-				var l labels.Labels
-				parser.Labels(&l)
-				assert.NotEmpty(t, l.Get("__name__"))
-				series++
-			}
+			assert.Positive(t, series[family.Name], "%s: %s", file, family.Name)
 		}
-		assert.Greater(t, series, 60, accept)
+	}
+}
+
+// everyFamily returns a scrape in which every family has series. A test of package exposition compares it with what
+// the package writes.
+func everyFamily(t *testing.T, file string) []byte {
+	t.Helper()
+	text, err := os.ReadFile("../../internal/exposition/testdata/" + file)
+	require.NoError(t, err)
+	return text
+}
+
+// parsed counts the series of each name.
+func parsed(t *testing.T, text []byte, contentType string) map[string]int {
+	t.Helper()
+	parser, err := textparse.New(text, contentType, labels.NewSymbolTable(), textparse.ParserOptions{})
+	require.NoError(t, err)
+	series := map[string]int{}
+	for {
+		entry, err := parser.Next()
+		if errors.Is(err, io.EOF) {
+			return series
+		}
+		require.NoError(t, err)
+		if entry == textparse.EntrySeries {
+			var l labels.Labels
+			parser.Labels(&l)
+			require.NotEmpty(t, l.Get("__name__"))
+			series[l.Get("__name__")]++
+		}
 	}
 }

@@ -34,19 +34,36 @@ func read(t testing.TB, path string) string {
 }
 
 // service is a service with a Redis, behind a proxy that can make it silent.
-func service(t testing.TB, server *testserver.Redis) *testserver.Proxy {
+func service(t testing.TB, server *testserver.Redis, options ...echohealth.Option) *testserver.Proxy {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: server.Addr(), ContextTimeoutEnabled: true})
-	t.Cleanup(func() { assert.NoError(t, client.Close()) })
-	h, err := echohealth.New(echohealth.WithPrometheus(), echohealth.WithHistory(), echohealth.WithVersion("1.2.3"),
-		echohealth.WithRedis(redisprobe.New(client)), echohealth.WithGroup("cart", "redis"),
-		echohealth.WithTimeout(5*time.Second),
+	return serve(t, health(t, server, options...))
+}
+
+func health(t testing.TB, server *testserver.Redis, options ...echohealth.Option) *echohealth.Health {
+	t.Helper()
+	h, err := echohealth.New(append([]echohealth.Option{
+		echohealth.WithPrometheus(), echohealth.WithHistory(), echohealth.WithVersion("1.2.3"),
+		echohealth.WithRedis(redisprobe.New(client(t, server))), echohealth.WithGroup("cart", "redis"),
+		echohealth.WithTimeout(5 * time.Second),
 		// No alert depends on what else this machine does.
 		echohealth.WithCPUThreshold(echohealth.Never, echohealth.Never),
 		echohealth.WithMemoryThreshold(echohealth.Never, echohealth.Never),
-		echohealth.WithDiskThreshold(echohealth.Never, echohealth.Never))
+		echohealth.WithDiskThreshold(echohealth.Never, echohealth.Never),
+	}, options...)...)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, h.Close()) })
+	return h
+}
+
+func client(t testing.TB, server *testserver.Redis) *redis.Client {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), ContextTimeoutEnabled: true})
+	t.Cleanup(func() { assert.NoError(t, client.Close()) })
+	return client
+}
+
+func serve(t testing.TB, h http.Handler) *testserver.Proxy {
+	t.Helper()
 	web := httptest.NewServer(h)
 	t.Cleanup(web.Close)
 	return testserver.NewProxy(t, strings.TrimPrefix(web.URL, "http://"))
