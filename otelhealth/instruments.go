@@ -1,6 +1,11 @@
 package otelhealth
 
-import "go.opentelemetry.io/otel/metric"
+import (
+	"slices"
+
+	"github.com/echo-probes/echohealth/internal/exposition"
+	"go.opentelemetry.io/otel/metric"
+)
 
 // instrument is a family of package exposition with its name, kind and unit in OpenTelemetry.
 type instrument struct {
@@ -56,7 +61,14 @@ var instruments = [...]instrument{
 	{"echohealth_start_time_seconds", "echohealth.start.time", gauge, "s"},
 }
 
-// attributeNames maps the labels of package exposition to the names of attributes.
+// attributeName returns the name of the attribute for a label of a family of package exposition.
+func attributeName(family *exposition.Family, label string) string {
+	if label == "status" && slices.Contains(family.Labels, "component") {
+		return componentState
+	}
+	return attributeNames[label]
+}
+
 var attributeNames = map[string]string{
 	"status":    "echohealth.state",
 	"phase":     "echohealth.state",
@@ -70,7 +82,10 @@ var attributeNames = map[string]string{
 	"version":   "service.version",
 }
 
-const componentName = "echohealth.component.name"
+const (
+	componentName  = "echohealth.component.name"
+	componentState = "echohealth.component.state"
+)
 
 func (i instrument) create(meter metric.Meter, help string) (metric.Float64Observable, error) {
 	description, unit := metric.WithDescription(help), metric.WithUnit(i.unit)

@@ -23,10 +23,15 @@ func TestInstrumentsAreTheFamilies(t *testing.T) {
 		families[i.family] = name
 	}
 	assert.Len(t, families, len(exposition.Families))
-	for _, family := range exposition.Families {
+	for i := range exposition.Families {
+		family := &exposition.Families[i]
 		assert.Equal(t, family.Name, families[family.Name])
 		for _, label := range family.Labels {
-			assert.NotEmpty(t, attributeNames[label], label)
+			name := attributeName(family, label)
+			assert.NotEmpty(t, name, label)
+			if strings.HasPrefix(family.Name, "echohealth_component_") {
+				assert.True(t, strings.HasPrefix(name, "echohealth.component."), "%s: %s", family.Name, name)
+			}
 		}
 	}
 }

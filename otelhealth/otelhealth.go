@@ -83,7 +83,7 @@ func (e *exporter) observe(ctx context.Context, o metric.Observer) error {
 		}
 		attributes := make([]attribute.KeyValue, len(family.Labels))
 		for i, label := range family.Labels {
-			attributes[i] = attribute.String(attributeNames[label], series.Labels[i])
+			attributes[i] = attribute.String(attributeName(family, label), series.Labels[i])
 		}
 		o.ObserveFloat64(instrument, series.Value, metric.WithAttributes(attributes...))
 	})

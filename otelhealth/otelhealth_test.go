@@ -86,10 +86,11 @@ func TestRegister(t *testing.T) {
 	status := metrics["echohealth.component.status"]
 	assert.Equal(t, "1", status.Unit)
 	assert.False(t, sum(t, status).IsMonotonic)
-	redis, state := attribute.String("echohealth.component.name", "redis"), attribute.Key("echohealth.state")
+	redis, state := attribute.String("echohealth.component.name", "redis"), attribute.Key("echohealth.component.state")
 	assert.Equal(t, 1.0, value(t, status, redis, state.String("error")))
 	assert.Equal(t, 0.0, value(t, status, redis, state.String("ok")))
-	assert.Equal(t, 1.0, value(t, metrics["echohealth.status"], state.String("degraded")))
+	assert.Equal(t, 1.0, value(t, metrics["echohealth.status"], attribute.String("echohealth.state", "degraded")))
+	assert.Equal(t, 1.0, value(t, metrics["echohealth.phase"], attribute.String("echohealth.state", "running")))
 	assert.Equal(t, 1.0, value(t, metrics["echohealth.ready"]))
 	reason := attribute.String("echohealth.component.reason", "read_only")
 	assert.Equal(t, 1.0, value(t, metrics["echohealth.component.reason"], redis, reason))
