@@ -84,10 +84,12 @@ var policy = map[string][]string{
 	"healthcheck/internal/jsonvalue": {},
 	"healthcheck/internal/health":    {"healthcheck/internal/text"},
 	"healthcheck/internal/text":      {},
-	// Only tests import it.
+	// Only tests import them.
 	"internal/testserver": {"github.com/jackc/pgx/v5"},
 	"internal/contract":   {"", "probes", "github.com/stretchr/testify"},
 	"internal/leaktest":   {"go.uber.org/goleak"},
+
+	"internal/exposition/expositiontest": {"internal/exposition", "internal/snapshot", "probes"},
 
 	"healthcheck/internal/testservice": {"", "probes", "internal/testserver", "github.com/stretchr/testify"},
 }

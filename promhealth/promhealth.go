@@ -25,7 +25,11 @@ func NewCollector(h *echohealth.Health) prometheus.Collector {
 	if h == nil {
 		panic("promhealth: NewCollector(nil): the Health must not be nil")
 	}
-	c := &collector{source: h.Metrics(), descs: map[*exposition.Family]*prometheus.Desc{}}
+	return newCollector(h.Metrics())
+}
+
+func newCollector(source *exposition.Source) *collector {
+	c := &collector{source: source, descs: map[*exposition.Family]*prometheus.Desc{}}
 	for i := range exposition.Families {
 		family := &exposition.Families[i]
 		c.descs[family] = prometheus.NewDesc(family.Name, family.Help, family.Labels, nil)

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/echo-probes/echohealth"
+	"github.com/echo-probes/echohealth/internal/exposition/expositiontest"
 	"github.com/echo-probes/echohealth/internal/leaktest"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/echo-probes/echohealth/promhealth"
@@ -59,6 +62,25 @@ func TestTheSameAsTheEndpoint(t *testing.T) {
 	}
 }
 
+// The same of every family. A test of package exposition compares these files with the endpoint's text, and
+// requires that they have all families.
+func TestEveryFamilyIsTheSame(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(promhealth.FromSource(expositiontest.Source()))
+	problems, err := testutil.GatherAndLint(registry)
+	require.NoError(t, err)
+	assert.Empty(t, problems)
+	library := promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+	for file, accept := range map[string]string{
+		"text.txt": "text/plain;version=0.0.4", "openmetrics.txt": "application/openmetrics-text;version=1.0.0",
+	} {
+		want, err := os.ReadFile("../internal/exposition/testdata/" + file)
+		require.NoError(t, err)
+		got, _ := scrape(library, "/metrics", accept)
+		assert.Equal(t, sorted(string(want)), sorted(got), file)
+	}
+}
+
 func mediaType(contentType string) string {
 	media, _, _ := strings.Cut(contentType, ";")
 	return media
@@ -73,7 +95,7 @@ func scrape(h http.Handler, path, accept string) (body, contentType string) {
 }
 
 // sorted returns the lines in an order that does not depend on the order of the families, the series and
-// their labels.
+// their labels, with each value in one form.
 func sorted(text string) []string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
@@ -84,13 +106,22 @@ func sorted(text string) []string {
 				all[j] = strings.TrimSuffix(all[j], `"`)
 			}
 			slices.Sort(all)
-			lines[i] = name + "{" + strings.Join(all, `",`) + `"} ` + strings.TrimSuffix(value, ".0")
+			lines[i] = name + "{" + strings.Join(all, `",`) + `"} ` + number(value)
 		} else if !strings.HasPrefix(line, "#") {
-			lines[i] = strings.TrimSuffix(line, ".0")
+			name, value, _ := strings.Cut(line, " ")
+			lines[i] = name + " " + number(value)
 		}
 	}
 	slices.Sort(lines)
 	return lines
+}
+
+// number returns one form of a number that may be written in several ways.
+func number(text string) string {
+	if value, err := strconv.ParseFloat(text, 64); err == nil {
+		return strconv.FormatFloat(value, 'g', -1, 64)
+	}
+	return text
 }
 
 func TestLint(t *testing.T) {
