@@ -142,25 +142,48 @@ func allowedImport(may []string, imported string) bool {
 	return slices.ContainsFunc(may, func(m string) bool { return m != "" && (imported == m || strings.HasPrefix(imported, m+"/")) })
 }
 
-// The module grpchealth must get the results as an application does, without internal packages.
-func TestImportsOfGRPCHealth(t *testing.T) {
-	may := []string{"", "probes", "google.golang.org/grpc"}
-	files, err := filepath.Glob("grpchealth/*.go")
+// adapterPolicy has what the packages of each module for applications may import, apart from the root module.
+// promhealth and otelhealth read the metrics from the tables in internal packages. The others must get the results
+// as an application does, without internal packages.
+var adapterPolicy = map[string][]string{
+	"echov5":     {"", "github.com/labstack/echo/v5"},
+	"promhealth": {"", "internal/exposition", "github.com/prometheus/client_golang"},
+	"otelhealth": {
+		"", "internal/engine", "internal/exposition", "internal/snapshot",
+		"go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/metric",
+	},
+	"grpchealth": {"", "probes", "google.golang.org/grpc"},
+}
+
+func TestImportsOfTheAdapters(t *testing.T) {
+	modules, err := filepath.Glob("*/go.mod")
 	require.NoError(t, err)
-	checked := 0
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		checked++
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
-		require.NoError(t, err)
-		for _, spec := range parsed.Imports {
-			imported := strings.Trim(spec.Path.Value, `"`)
-			assert.True(t, allowedImport(may, imported), "%s may not import %q", file, imported)
+	for _, file := range modules {
+		dir := filepath.Dir(file)
+		if !slices.Contains([]string{"_example", "bench", "e2e", "tools"}, dir) {
+			assert.Contains(t, adapterPolicy, dir, "the module is not in the policy")
 		}
 	}
-	assert.NotZero(t, checked)
+	for dir, may := range adapterPolicy {
+		checked := 0
+		require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && entry.IsDir() && entry.Name() == "testdata" {
+				return filepath.SkipDir
+			}
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			checked++
+			parsed, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+			require.NoError(t, err)
+			for _, spec := range parsed.Imports {
+				imported := strings.Trim(spec.Path.Value, `"`)
+				assert.True(t, allowedImport(may, imported), "%s may not import %q", path, imported)
+			}
+			return nil
+		}))
+		assert.NotZero(t, checked, dir)
+	}
 }
 
 // A program that imports only the root must not link a driver.
