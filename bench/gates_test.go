@@ -51,21 +51,6 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-func TestWeights(t *testing.T) {
-	if raceEnabled || testing.Short() {
-		t.Skip("two dozen programs are built; once is enough")
-	}
-	all, err := weighAll()
-	require.NoError(t, err)
-	for _, w := range all {
-		t.Logf("%-32s +%d KB", w.name, w.grown)
-		assert.Positive(t, w.grown, w.name)
-		if w.budget > 0 {
-			assert.LessOrEqual(t, w.grown, w.budget, "%s: the budget, in KB, is for %s; more of it needs a reason", w.name, w.reason)
-		}
-	}
-}
-
 func TestAMillionRequestsLeaveNothingBehind(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector keeps memory of its own")
