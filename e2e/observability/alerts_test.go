@@ -23,7 +23,7 @@ func TestAnOutage(t *testing.T) {
 	fired := hook.await(t, "EchohealthServiceOutage", "firing")
 	t.Logf("killed → webhook: %s", fired.at.Sub(killed).Round(10*time.Millisecond))
 	assert.Equal(t, "on-call", fired.receiver)
-	assert.Contains(t, fired.Annotations["description"], "redis: connection_refused on 1.")
+	assert.Contains(t, fired.Annotations["description"], "redis: connection_refused (instances: 1).")
 	assert.True(t, strings.HasSuffix(fired.Annotations["runbook_url"], "docs/observability.md#echohealthserviceoutage"))
 	becomes(t, prometheus, `count(ALERTS{alertname="EchohealthComponentError",component="redis",severity="critical"})`, "1")
 	inhibited(t, alertmanager, "EchohealthComponentError", "EchohealthServiceOutage")
