@@ -96,7 +96,7 @@ func (h *Health) begin() {
 		})
 	}
 	if h.config.interval > 0 {
-		h.monitor.engine.Schedule(startDelay, h.config.interval, h.monitor.renewMetrics)
+		h.monitor.engine.Schedule(startDelay, h.config.interval, h.monitor.startMeasurement)
 	}
 }
 

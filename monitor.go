@@ -116,14 +116,14 @@ func (m *monitor) phase() phase {
 // look starts the due checks, and a measurement of the system metrics if one is due. It waits only for the
 // checks of shown.
 func (m *monitor) look(ctx context.Context, shown []*engine.Check) engine.Collection {
-	m.renewMetrics()
+	m.startMeasurement()
 	return m.engine.Collect(ctx, shown)
 }
 
-// renewMetrics starts a measurement of the system metrics if one is due, and does not wait for it.
-func (m *monitor) renewMetrics() {
+// startMeasurement starts a measurement of the system metrics if one is due, and does not wait for it.
+func (m *monitor) startMeasurement() {
 	if m.system != nil && !m.engine.Closed() {
-		m.system.renew()
+		m.system.startMeasurement()
 	}
 }
 

@@ -22,14 +22,14 @@ type system struct {
 	sampler *sysmetrics.Sampler
 	changed func([]engine.Change) // called in order with at least one change; it must not block
 
-	renewed sync.WaitGroup // waits for the goroutine of renew
+	background sync.WaitGroup // waits for the goroutine of startMeasurement
 
-	mu       sync.Mutex // guards the fields below
-	last     *metrics
-	recorded []*metricRecorder
-	renewing bool // the goroutine of renew is running
-	started  bool // there was a CPU window that is long enough to be compared with the threshold
-	closed   bool
+	mu        sync.Mutex // guards the fields below
+	last      *metrics
+	recorded  []*metricRecorder
+	measuring bool // the goroutine of startMeasurement is running
+	started   bool // there was a CPU window that is long enough to be compared with the threshold
+	closed    bool
 }
 
 // metrics holds the results for one sample: a Check for each metric. It must not be changed.
@@ -108,32 +108,33 @@ func (s *system) record(f metricRecorder) (remove func()) {
 // measurement.
 func (s *system) read() *metrics { return s.take(s.sampler.Sample()) }
 
-// renew starts a measurement if one is due, and does not wait for it. Changes are reported as by read.
-func (s *system) renew() {
+// startMeasurement starts a measurement if one is due, and does not wait for it. Changes are reported as by
+// read.
+func (s *system) startMeasurement() {
 	if s.sampler.Fresh() {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.renewing || s.closed {
+	if s.measuring || s.closed {
 		return
 	}
-	s.renewing = true
-	s.renewed.Go(func() {
+	s.measuring = true
+	s.background.Go(func() {
 		s.read()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.renewing = false
+		s.measuring = false
 	})
 }
 
-// close makes renew start no further measurement, and waits for one that is running. It takes no longer than
-// read.
+// close makes startMeasurement start no further measurement, and waits for one that is running. It takes no
+// longer than read.
 func (s *system) close() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	s.renewed.Wait()
+	s.background.Wait()
 }
 
 // take judges a sample, unless it or a newer one has been judged already, and reports what changed.

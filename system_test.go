@@ -118,7 +118,7 @@ func TestMetricsAreRenewedByEveryLook(t *testing.T) {
 	require.NoError(t, err)
 	look := func(path string) *metrics {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil))
-		h.monitor.system.renewed.Wait()
+		h.monitor.system.background.Wait()
 		h.monitor.system.mu.Lock()
 		defer h.monitor.system.mu.Unlock()
 		return h.monitor.system.last

@@ -27,7 +27,7 @@ func Example() {
 	answers := grpchealth.New(health)
 	grpc_health_v1.RegisterHealthServer(server, answers)
 
-	// What a client with grpc-health-probe -service=payment is told:
+	// What a client with grpc-health-probe -service=payment receives:
 	response, err := answers.Check(context.Background(), &grpc_health_v1.HealthCheckRequest{Service: "payment"})
 	fmt.Println(response.GetStatus(), err)
 	// Output: SERVING <nil>

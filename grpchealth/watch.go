@@ -29,14 +29,14 @@ func (s *Server) Watch(r *grpc_health_v1.HealthCheckRequest, stream grpc_health_
 	if report := s.health.Last(); s.watchers.ended(&report) {
 		return errStopping
 	}
-	w := &watcher{told: unknown, news: make(chan servingStatus, 1)}
+	w := &watcher{last: unknown, changes: make(chan servingStatus, 1)}
 	if w.service = s.find(ctx, r.GetService(), grpc_health_v1.Health_Watch_FullMethodName); w.service != nil {
 		var err error
-		if w.told, err = w.service.look(ctx, s.health); err != nil {
+		if w.last, err = w.service.look(ctx, s.health); err != nil {
 			return err
 		}
 	}
-	sent := w.told
+	sent := w.last
 	s.watchers.add(w)
 	defer s.watchers.remove(w)
 	if err := stream.Send(response(sent)); err != nil {
@@ -46,7 +46,7 @@ func (s *Server) Watch(r *grpc_health_v1.HealthCheckRequest, stream grpc_health_
 		select {
 		case <-ctx.Done():
 			return status.FromContextError(ctx.Err()).Err()
-		case now, open := <-w.news:
+		case now, open := <-w.changes:
 			if !open {
 				return errStopping
 			}
@@ -64,22 +64,22 @@ func (s *Server) Watch(r *grpc_health_v1.HealthCheckRequest, stream grpc_health_
 // watcher is a call of Watch.
 type watcher struct {
 	service *service           // nil if it does not exist
-	told    servingStatus      // the last status passed to tell; guarded by watchers.mu
-	news    chan servingStatus // the newest change that is not sent yet; closed at the end
+	last    servingStatus      // the last status passed to update; guarded by watchers.mu
+	changes chan servingStatus // the newest change that is not sent yet; closed at the end
 }
 
-// tell passes the status to the call of Watch, in place of one that is not sent yet. Only one goroutine at a
+// update passes the status to the call of Watch, in place of one that is not sent yet. Only one goroutine at a
 // time calls it.
-func (w *watcher) tell(now servingStatus) {
-	if now == w.told {
+func (w *watcher) update(now servingStatus) {
+	if now == w.last {
 		return
 	}
-	w.told = now
+	w.last = now
 	select {
-	case <-w.news:
+	case <-w.changes:
 	default:
 	}
-	w.news <- now
+	w.changes <- now
 }
 
 // watchers makes the looks for all calls of Watch, as long as there is one.
@@ -147,7 +147,7 @@ func (a *watchers) look(ctx context.Context) {
 	}
 	for w := range a.all {
 		if w.service != nil {
-			w.tell(w.service.in(&report, alive))
+			w.update(w.service.in(&report, alive))
 		}
 	}
 }
@@ -160,8 +160,8 @@ func (a *watchers) ended(r *echohealth.Report) bool {
 // end ends all calls of Watch and stops the looks. a.mu is held.
 func (a *watchers) end() {
 	for w := range a.all {
-		w.tell(notServing)
-		close(w.news)
+		w.update(notServing)
+		close(w.changes)
 	}
 	a.all = nil
 	a.stop()

@@ -1,6 +1,6 @@
 package main
 
-// selection matches the series that the user selects by the variables at the top of the dashboard.
+// selection matches the series that the user selects with the variables at the top of the dashboard.
 const selection = `job=~"$job",instance=~"$instance"`
 
 // panel is a panel of the dashboard. In its queries, SELECTION stands for the label matchers in selection.
@@ -30,12 +30,12 @@ var rows = []row{
 	{"Now", []panel{
 		{
 			title: "Instances by status", kind: "stat", width: 8,
-			about:   "How many instances say that they are healthy, degraded or unhealthy.",
+			about:   "The number of instances that are healthy, degraded or unhealthy.",
 			queries: []query{{`sum by (status) (echohealth_status{SELECTION})`, "{{status}}"}},
 		},
 		{
 			title: "Ready", kind: "stat", width: 4,
-			about: "How many instances are ready, of how many that Prometheus scrapes.",
+			about: "The number of ready instances, and the number of instances that Prometheus scrapes.",
 			queries: []query{
 				{`sum(echohealth_ready{SELECTION})`, "ready"},
 				{`count(up{SELECTION} and on (job) group by (job) (last_over_time(echohealth_ready[6h])))`, "targets"},
@@ -43,29 +43,29 @@ var rows = []row{
 		},
 		{
 			title: "What is wrong", kind: "table", width: 12,
-			about:   "Each component that is not ok, with its reason.",
+			about:   "Each component that is not ok, and its reason.",
 			queries: []query{{`echohealth_component_reason{SELECTION}`, ""}},
 		},
 	}},
 	{"Over time", []panel{
 		{
 			title: "Unavailable", kind: "timeseries", unit: "percentunit", width: 8, max: 1,
-			about:   "The share of the instances that can't serve, without those that start or drain.",
+			about:   "The share of the instances that can't serve. Instances that start or drain don't count.",
 			queries: []query{{`job:echohealth_unavailable:ratio{job=~"$job"}`, "{{job}}"}},
 		},
 		{
 			title: "Instances by phase", kind: "timeseries", width: 8,
-			about:   "How many instances start, run and drain.",
+			about:   "The number of instances that start, run or drain.",
 			queries: []query{{`sum by (phase) (echohealth_phase{SELECTION})`, "{{phase}}"}},
 		},
 		{
 			title: "Versions", kind: "timeseries", width: 8,
-			about:   "How many instances run each version of the service.",
+			about:   "The number of instances with each version of the service.",
 			queries: []query{{`count by (version) (echohealth_build_info{SELECTION})`, "{{version}}"}},
 		},
 		{
 			title: "Components", kind: "state-timeline", width: 24,
-			about: "The worst status of each component over the instances: 0 is ok, 1 warning, 2 error.",
+			about: "The worst status of each component on any instance: 0 is ok, 1 is warning, 2 is error.",
 			queries: []query{{
 				`max by (component) (2 * echohealth_component_status{SELECTION,status="error"}` +
 					` or echohealth_component_status{SELECTION,status="warning"})`,
@@ -74,14 +74,14 @@ var rows = []row{
 		},
 		{
 			title: "Groups", kind: "timeseries", width: 24,
-			about:   "The share of the instances on which each group is ready. It is empty without groups.",
+			about:   "The share of the instances on which the group is ready. Without groups this panel is empty.",
 			queries: []query{{`avg by (group) (echohealth_group_ready{SELECTION})`, "{{group}}"}},
 		},
 	}},
 	{"Checks", []panel{
 		{
-			title: "Duration, slowest twentieth", kind: "timeseries", unit: "s", width: 8,
-			about: "Beside the timeout, at which a check is an error.",
+			title: "Duration, 95th percentile", kind: "timeseries", unit: "s", width: 8,
+			about: "95 % of the checks take at most this long. The timeouts are shown beside it.",
 			queries: []query{
 				{
 					`histogram_quantile(0.95, sum by (component, le) (` +
@@ -106,7 +106,7 @@ var rows = []row{
 		},
 		{
 			title: "Results that are not ok", kind: "timeseries", unit: "percentunit", width: 8, max: 1,
-			about: "The share of the results of each component, over all instances.",
+			about: "The share of each component's results that are not ok, over all instances.",
 			queries: []query{{
 				`sum by (component) (rate(echohealth_component_checks_total{SELECTION,status!="ok"}[$__rate_interval]))` +
 					` / sum by (component) (rate(echohealth_component_checks_total{SELECTION}[$__rate_interval]))`,
@@ -115,7 +115,7 @@ var rows = []row{
 		},
 		{
 			title: "Changes of status", kind: "timeseries", width: 12,
-			about: "In five minutes, over all instances.",
+			about: "The number of changes in five minutes, over all instances.",
 			queries: []query{{
 				`sum by (component) (increase(echohealth_component_status_changes_total{SELECTION}[5m]))`,
 				"{{component}}",
@@ -123,7 +123,7 @@ var rows = []row{
 		},
 		{
 			title: "Age of the last success", kind: "timeseries", unit: "s", width: 12,
-			about: "The oldest of all instances.",
+			about: "The time since a component's last success, on the instance on which it is longest.",
 			queries: []query{{
 				`max by (component) (time() - echohealth_component_last_success_timestamp_seconds{SELECTION})`,
 				"{{component}}",
@@ -133,12 +133,12 @@ var rows = []row{
 	{"System", []panel{
 		{
 			title: "CPU", kind: "timeseries", unit: "percentunit", width: 6, max: 1,
-			about:   "Of the CPUs, or of the control group's limit.",
+			about:   "The used share of the CPUs, or of the control group's limit.",
 			queries: []query{{`echohealth_system_cpu_usage_ratio{SELECTION}`, "{{instance}}"}},
 		},
 		{
 			title: "Memory", kind: "timeseries", unit: "percentunit", width: 6, max: 1,
-			about: "Of the machine's memory, or of the control group's limit.",
+			about: "The used share of the machine's memory, or of the control group's limit.",
 			queries: []query{{
 				`echohealth_system_memory_used_bytes{SELECTION} / echohealth_system_memory_size_bytes{SELECTION}`,
 				"{{instance}}",
@@ -159,7 +159,7 @@ var rows = []row{
 	}},
 	{"Celery", []panel{
 		{
-			title: "Tasks that wait", kind: "timeseries", width: 12,
+			title: "Waiting tasks", kind: "timeseries", width: 12,
 			queries: []query{{
 				`max by (component, queue) (echohealth_celery_queue_length{SELECTION})`, "{{component}} {{queue}}",
 			}},
@@ -172,7 +172,7 @@ var rows = []row{
 	{"Certificates", []panel{
 		{
 			title: "Until a certificate expires", kind: "timeseries", unit: "s", width: 24,
-			about: "Of the first certificate that expires, on any instance. It is negative afterwards.",
+			about: "The time until a component's first certificate expires on any instance. Then it is negative.",
 			queries: []query{{
 				`min by (component) (echohealth_certificate_not_after_timestamp_seconds{SELECTION}) - time()`,
 				"{{component}}",
@@ -182,7 +182,7 @@ var rows = []row{
 	{"Instances", []panel{
 		{
 			title: "Age", kind: "timeseries", unit: "s", width: 24,
-			about:   "Since the start. It drops to zero at each restart.",
+			about:   "The time since the start. It drops to zero at each restart.",
 			queries: []query{{`time() - echohealth_start_time_seconds{SELECTION}`, "{{instance}}"}},
 		},
 	}},
