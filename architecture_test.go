@@ -99,7 +99,7 @@ func TestFilesOfTheCommandInACycle(t *testing.T) {
 
 // The files that hold the state of the service must not use those that answer or report. Only some of the
 // latter use Health.
-func TestWhoKnowsWhom(t *testing.T) {
+func TestDependenciesOfFiles(t *testing.T) {
 	graph := fileGraph(t, ".")
 	for _, file := range []string{"monitor.go", "phase.go", "report.go", "system.go"} {
 		for _, asks := range []string{"router.go", "cached.go", "answer.go", "notifier.go", "handler.go"} {

@@ -96,7 +96,7 @@ func TestGroupsInThePhases(t *testing.T) {
 	assert.True(t, h.Available(t.Context(), "payment"), "requests are served in the drain")
 }
 
-func TestWhoMaySeeGroups(t *testing.T) {
+func TestGuardOfGroups(t *testing.T) {
 	group := func(opts ...echohealth.Option) *echohealth.Health {
 		return newHealth(t, append(opts, quiet, echohealth.WithDatabase(well),
 			echohealth.WithGroup("payment", "database"), echohealth.WithGroup("cart", "database"))...)

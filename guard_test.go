@@ -198,7 +198,7 @@ func TestBrokenGuards(t *testing.T) {
 		`ERROR msg="a guard panicked, so the request is refused; later panics are not logged" error="token=***\ngoroutine `)
 }
 
-func TestAnyOfTakesATokenIfOneOfItsGuardsDoes(t *testing.T) {
+func TestAnyOfAsksForATokenIfAGuardDoes(t *testing.T) {
 	inside, token := echohealth.Networks("10.0.0.0/8"), echohealth.BearerToken("s3cret")
 	for _, test := range []struct {
 		guard echohealth.Guard
@@ -217,7 +217,7 @@ func TestAnyOfTakesATokenIfOneOfItsGuardsDoes(t *testing.T) {
 	assert.ErrorContains(t, err, "AnyOf(): name at least one guard")
 }
 
-func TestABrokenGuardAmongOthers(t *testing.T) {
+func TestBrokenGuardInAList(t *testing.T) {
 	var log logBuffer
 	broken := echohealth.GuardFunc(func(*http.Request) bool { panic("a bug") })
 	token := echohealth.BearerToken("s3cret")
@@ -236,7 +236,7 @@ type invalid struct{}
 func (invalid) Allow(*http.Request) bool { return true }
 func (invalid) Validate() error          { panic("password=s3cret") }
 
-func TestAGuardThatCannotSayWhetherItIsValid(t *testing.T) {
+func TestGuardWhoseValidatePanics(t *testing.T) {
 	_, err := echohealth.New(echohealth.WithGuard(invalid{}))
 	assert.EqualError(t, err, "echohealth: WithGuard: Validate of echohealth_test.invalid panicked: password=***")
 }

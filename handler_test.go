@@ -93,7 +93,7 @@ func TestPaths(t *testing.T) {
 // withoutLength removes Content-Length, because a figure may have one more digit a second later.
 func withoutLength(h http.Header) { h.Del("Content-Length") }
 
-func TestPathsThatAreNotOurs(t *testing.T) {
+func TestOtherPathsArePassedOn(t *testing.T) {
 	h := newHealth(t)
 	for _, path := range []string{"/", "/api", "/api/healthy", "/api/health.json", "/API/HEALTH/live", "//api/health/live", "/x/api/health/live"} {
 		r := httptest.NewRequest(http.MethodGet, path, nil)
@@ -164,7 +164,7 @@ func (c *counting) Check(context.Context) probes.Result {
 	return probes.Result{Status: probes.OK}
 }
 
-func TestWhatReadinessDependsOn(t *testing.T) {
+func TestReadinessDependencies(t *testing.T) {
 	down := failing(syscall.ECONNREFUSED)
 	tests := map[string]struct {
 		options []echohealth.Option
@@ -199,7 +199,7 @@ func TestWhatReadinessDependsOn(t *testing.T) {
 	}
 }
 
-func TestReadinessDoesNotWaitForWhatItDoesNotDependOn(t *testing.T) {
+func TestReadinessWaitsOnlyForItsChecks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := &counting{takes: 500 * time.Millisecond}
 		h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(well), echohealth.WithRedis(slow, echohealth.Optional()))
@@ -272,7 +272,7 @@ func (k *keeping) Write(b []byte) (int, error) {
 }
 
 // A timestamp is the time of the report. It is at most a second old, however long the results are fresh.
-func TestTimestampsAreOfTheseDays(t *testing.T) {
+func TestTimestampsAreRecent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
 		options := map[string]echohealth.Option{
@@ -394,7 +394,7 @@ func TestAHungProbeOverHTTP(t *testing.T) {
 	t.Logf("the next one took %s", time.Since(began))
 }
 
-func TestAPanicStaysInItsCheck(t *testing.T) {
+func TestPanicAffectsOnlyItsCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		panics := probes.Func(func(context.Context) error { panic("password=s3cret") })
 		var log logBuffer
@@ -408,7 +408,7 @@ func TestAPanicStaysInItsCheck(t *testing.T) {
 	})
 }
 
-func TestAClientThatHangsUpChangesNothingForTheNext(t *testing.T) {
+func TestClosedRequestDoesNotAffectTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := &counting{takes: 100 * time.Millisecond}
 		var log logBuffer
@@ -436,9 +436,9 @@ func logTo(w io.Writer) echohealth.Option {
 }
 
 // An answer contains no part of an error but its reason.
-func TestNothingSecretIsAnswered(t *testing.T) { synctest.Test(t, nothingSecretIsAnswered) }
+func TestAnswersContainNoSecrets(t *testing.T) { synctest.Test(t, answersContainNoSecrets) }
 
-func nothingSecretIsAnswered(t *testing.T) {
+func answersContainNoSecrets(t *testing.T) {
 	secrets := []string{"s3cret", "db.internal", "5432", "/var/lib", "appuser", "orders"}
 	err := fmt.Errorf("failed to connect to `user=appuser database=orders`: postgres://appuser:s3cret@db.internal:5432: open /var/lib: %w", errors.New("password=s3cret"))
 	leaky := fixed{result: probes.Result{Status: probes.Error, Reason: probes.Reason("db.internal is down"), Err: err,

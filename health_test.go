@@ -263,7 +263,7 @@ func TestCloseIsBounded(t *testing.T) {
 	})
 }
 
-func TestCloseWhileManyAsk(t *testing.T) {
+func TestCloseDuringConcurrentRequests(t *testing.T) {
 	h, err := echohealth.New(quiet, echohealth.WithRedis(&counting{takes: time.Millisecond}, echohealth.FreshFor(time.Millisecond)))
 	require.NoError(t, err)
 	var wg sync.WaitGroup
@@ -297,7 +297,7 @@ func TestADatabaseThatIsAlwaysTooSlowDoesNotFlap(t *testing.T) {
 
 // A look may wait for one check so long that the result of another check expires. Only this look may show the
 // expired result.
-func TestWaitingForOneCheckKeepsNoOtherGreen(t *testing.T) {
+func TestExpiredResultIsShownOnlyOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := false
 		first := probes.Func(func(context.Context) error {
@@ -424,7 +424,7 @@ func TestJSONInCode(t *testing.T) {
 	})
 }
 
-func TestWhatIsLeftAloneCanBeToldApart(t *testing.T) {
+func TestErrLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
 		defer close(hang)

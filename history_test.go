@@ -150,7 +150,7 @@ func TestTheParametersOfHistory(t *testing.T) {
 	assert.EqualError(t, err, "echohealth: History(1s): "+window)
 }
 
-func TestWhoMaySeeTheHistory(t *testing.T) {
+func TestGuardOfTheHistory(t *testing.T) {
 	h := newHealth(t, echohealth.WithHistory(), echohealth.WithGuard(echohealth.BearerToken("s3cret")))
 	assert.Equal(t, http.StatusUnauthorized, get(h, "/api/health/history/").Code)
 	assert.Equal(t, http.StatusOK, get(h.Private(), "/api/health/history/").Code)

@@ -7,6 +7,6 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestShortenWhatIsNoUTF8(t *testing.T) {
+func TestShortenInvalidUTF8(t *testing.T) {
 	assert.Equal(t, strings.Repeat("\x80", 1020)+"…", shorten(strings.Repeat("\x80", 2000)))
 }

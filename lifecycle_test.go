@@ -257,7 +257,7 @@ func TestAShortDrainThatIsCut(t *testing.T) {
 }
 
 // Half of the context's time is a moment less than the delay, which is no reason for a record.
-func TestADrainThatIsAMomentShorter(t *testing.T) {
+func TestSlightlyShorterDrainIsNotLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
 		h, err := echohealth.New(logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithDrainDelay(5*time.Second))
@@ -335,7 +335,7 @@ func TestAServerIsShutDownWhileTheServiceDrains(t *testing.T) {
 	})
 }
 
-func TestShutdownTellsOfTheDrain(t *testing.T) {
+func TestShutdownLogsTheDrain(t *testing.T) {
 	for range 100 {
 		var log logBuffer
 		h, err := echohealth.New(logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithDrainDelay(0), echohealth.WithRedis(well))
@@ -360,7 +360,7 @@ func (s *stubborn) Shutdown(context.Context) error {
 	return nil
 }
 
-func TestShutdownLeavesAServerAlone(t *testing.T) {
+func TestShutdownReturnsBeforeAHangingServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, err := echohealth.New(quiet, echohealth.WithDrainDelay(0))
 		require.NoError(t, err)

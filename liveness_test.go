@@ -95,7 +95,7 @@ func TestLivenessInThePhases(t *testing.T) {
 }
 
 // A failing dependency does not make live fail, even with WithLiveness.
-func TestDependenciesDoNotTouchLiveness(t *testing.T) {
+func TestDependenciesDoNotAffectLiveness(t *testing.T) {
 	h := newHealth(t, quiet, echohealth.WithDatabase(failing(assert.AnError)), echohealth.WithLiveness(probes.NewHeartbeat(time.Hour)))
 	assert.Equal(t, 503, get(h, "/api/health/ready/").Code)
 	assert.Equal(t, 200, get(h, "/api/health/live/").Code)

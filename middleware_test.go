@@ -59,7 +59,7 @@ func service(use ...echo.MiddlewareFunc) (*echo.Echo, *atomic.Int64) {
 	return e, &errorsSeen
 }
 
-func TestTheMiddlewareAnswersItsOwnAndPassesOnTheRest(t *testing.T) {
+func TestMiddlewareServesItsPathsAndPassesOnOthers(t *testing.T) {
 	h := newHealth(t, echohealth.WithRedis(failing(errors.New("down"))), echohealth.WithoutSystemMetrics(), quiet)
 	register := map[string]func(e *echo.Echo){
 		"Use": func(e *echo.Echo) { e.Use(h.Middleware) },
@@ -110,7 +110,7 @@ func TestSkipper(t *testing.T) {
 	assert.Equal(t, []string{"/hello", "/", "/health"}, seen)
 }
 
-func TestBeforeWhatCouldStopAProbe(t *testing.T) {
+func TestBeforeMiddlewareThatCouldStopAProbe(t *testing.T) {
 	h := newHealth(t)
 	e, _ := service()
 	e.Pre(h.Middleware, middleware.HTTPSRedirect(), middleware.AddTrailingSlash())

@@ -16,7 +16,7 @@ import (
 
 // The changes of two checks may arrive out of order. A change of readiness must not have a negative duration
 // because of that.
-func TestReadinessIsToldInOrder(t *testing.T) {
+func TestReadinessIsReportedInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []Change
 		down := probes.Func(func(context.Context) error { return errors.New("down") })
@@ -60,7 +60,7 @@ func TestReadinessThatChangedBeforeClose(t *testing.T) {
 	})
 }
 
-func TestStatesOfReadinessAreApart(t *testing.T) {
+func TestReadinessStatesAreDistinct(t *testing.T) {
 	down := Change{To: probes.Error}
 	states := map[string]bool{
 		readinessState(down, []string{"a", "b"}): true, readinessState(down, []string{"a_b"}): true, readinessState(down, []string{"a.b"}): true,

@@ -83,7 +83,7 @@ func TestAFunctionOfOnChangeMayPanicAndCallBack(t *testing.T) {
 	})
 }
 
-func TestAFunctionThatHangsSilencesNobodyElse(t *testing.T) {
+func TestHangingFunctionDoesNotStopTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
 		var calls atomic.Int64
@@ -115,7 +115,7 @@ func (h hanging) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-func TestALoggerThatHangsKeepsNobody(t *testing.T) {
+func TestHangingLoggerDelaysNoRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger := hanging{slog.NewTextHandler(io.Discard, nil), make(chan struct{})}
 		var calls atomic.Int64
@@ -134,7 +134,7 @@ func TestALoggerThatHangsKeepsNobody(t *testing.T) {
 	})
 }
 
-func TestTheLogSaysWhatItHasLost(t *testing.T) {
+func TestDroppedRecordsAreLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
 		logger := hanging{slog.NewTextHandler(&log, nil), make(chan struct{})}
@@ -156,7 +156,7 @@ func TestTheLogSaysWhatItHasLost(t *testing.T) {
 }
 
 // The last state is always logged, even if readiness changes for the third time within a minute.
-func TestTheLastWordOfAFlappingServiceIsWritten(t *testing.T) {
+func TestLastStateOfAFlappingServiceIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
 		h, err := echohealth.New(logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithDrainDelay(0), echohealth.WithRedis(flapping(errors.New("down"))))
@@ -172,7 +172,7 @@ func TestTheLastWordOfAFlappingServiceIsWritten(t *testing.T) {
 	})
 }
 
-func TestAFlappingCheckIsSummedUp(t *testing.T) {
+func TestFlappingCheckIsSummarized(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
 		h := newHealth(t, logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithReadiness(),
@@ -265,7 +265,7 @@ func TestOnChangeAfterNew(t *testing.T) {
 }
 
 // No function is called before New has returned, even if a change is reported soon after.
-func TestNothingIsToldBeforeNewReturns(t *testing.T) {
+func TestNoFunctionIsCalledBeforeNewReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		changes := make(chan echohealth.Change, 10)
 		h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithStartupGate(), echohealth.WithBackground(time.Second),

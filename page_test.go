@@ -95,7 +95,7 @@ func TestInstance(t *testing.T) {
 
 // The script requests addresses relative to the page's, so that a proxy may strip or add a part of the path. The
 // slash at the end of the page's address makes no difference, so that a proxy may strip or add it.
-func TestWhereThePageAsks(t *testing.T) {
+func TestPageRequestsRelativeAddresses(t *testing.T) {
 	h := newHealth(t, echohealth.WithPage(), echohealth.WithPrefix("/ops/health"),
 		echohealth.WithAlias("/status", echohealth.Index), echohealth.WithAlias("/a/b", echohealth.Index))
 	for path, base := range map[string]string{
@@ -106,7 +106,7 @@ func TestWhereThePageAsks(t *testing.T) {
 	}
 }
 
-func TestWhoMaySeeThePage(t *testing.T) {
+func TestGuardOfThePage(t *testing.T) {
 	h := newHealth(t, echohealth.WithPage(), echohealth.WithGuard(echohealth.BearerToken("s3cret")))
 	refused := browse(h, "/api/health/")
 	assert.Equal(t, http.StatusUnauthorized, refused.Code)
@@ -126,7 +126,7 @@ func TestThePageKeepsThePrivateErrors(t *testing.T) {
 	assert.NotContains(t, get(h, "/api/health/").Body.String(), "its text")
 }
 
-func TestWhatThePageNeeds(t *testing.T) {
+func TestPageRequirements(t *testing.T) {
 	const needs = "echohealth: WithPublic: the page of WithPage, which is at Index, needs Detailed and History"
 	_, err := echohealth.New(echohealth.WithPage(), echohealth.WithPublic(echohealth.Index, echohealth.Detailed))
 	assert.EqualError(t, err, needs)

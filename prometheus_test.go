@@ -121,7 +121,7 @@ func TestScrapesOfAHungCheck(t *testing.T) {
 	})
 }
 
-func TestPrometheusTellsThePhase(t *testing.T) {
+func TestPrometheusReportsThePhase(t *testing.T) {
 	h, err := echohealth.New(echohealth.WithPrometheus(), echohealth.WithStartupGate(),
 		echohealth.WithDatabase(well), echohealth.WithDrainDelay(0))
 	require.NoError(t, err)
@@ -141,7 +141,7 @@ func TestPrometheusTellsThePhase(t *testing.T) {
 }
 
 // The guard applies to /prometheus/ but not to Private. WithAlias and WithPublic accept the endpoint.
-func TestWhoMayScrape(t *testing.T) {
+func TestGuardOfPrometheus(t *testing.T) {
 	h := newHealth(t, echohealth.WithPrometheus(), echohealth.WithGuard(echohealth.BearerToken("s3cret")),
 		echohealth.WithAlias("/metrics", echohealth.Prometheus))
 	assert.Equal(t, http.StatusUnauthorized, scrape(h, "").Code)

@@ -145,7 +145,7 @@ var shutdowns = map[string]struct {
 }
 
 // Two requests are in flight when the service shuts down. Shutdown waits for both, or returns an error.
-func TestShutdownWaitsOrSaysThatItDidNot(t *testing.T) {
+func TestShutdownWaitsOrReturnsAnError(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a request takes a second")
 	}

@@ -56,7 +56,7 @@ func TestSwitchThatIsOffFromTheStart(t *testing.T) {
 
 // After Off has returned no answer is 200, and after On no answer is 503, even with other concurrent
 // requests.
-func TestSwitchIsAtOnceForEverybody(t *testing.T) {
+func TestSwitchTakesEffectImmediately(t *testing.T) {
 	rotation := probes.NewSwitch()
 	h := newHealth(t, quiet, echohealth.WithoutSystemMetrics(), echohealth.WithCheck("rotation", rotation),
 		echohealth.WithGroup("all", "rotation"))

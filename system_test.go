@@ -88,7 +88,7 @@ func TestOpenFilesNearTheirLimit(t *testing.T) {
 	assert.Equal(t, probes.OK, judged(t, sample)["process"].Status, "without a limit")
 }
 
-func TestWhatIsLoggedOfAThreshold(t *testing.T) {
+func TestThresholdErrors(t *testing.T) {
 	sample := fine()
 	sample.CPU.Percent, sample.Memory.Percent, sample.Disks[0].Percent, sample.Connections.Active = 91.26, 95.04, 90.001, 1001
 	sample.Process.OpenFiles.Value, sample.Process.MaxOpenFiles.Value = 90, 100
@@ -110,7 +110,7 @@ func TestWhatIsLoggedOfAThreshold(t *testing.T) {
 }
 
 // A look that does not show the metrics still starts their measurement, and does not wait for it.
-func TestMetricsAreRenewedByEveryLook(t *testing.T) {
+func TestEveryLookMeasuresTheMetrics(t *testing.T) {
 	if testing.Short() {
 		t.Skip("metrics serve for a second")
 	}
@@ -149,7 +149,7 @@ func TestCPUOfTheStartIsNoWarning(t *testing.T) {
 	assert.Equal(t, []probes.Status{probes.OK, probes.OK, probes.Error, probes.Error, probes.Error}, statuses)
 }
 
-func TestThresholdsAreCrossedByMoreThanThem(t *testing.T) {
+func TestValueAtAThresholdDoesNotCrossIt(t *testing.T) {
 	tests := []struct {
 		percent float64
 		status  probes.Status
@@ -227,7 +227,7 @@ func TestADiskThatCannotBeWrittenTo(t *testing.T) {
 	assert.Equal(t, `{"status":"warning","reason":"unmounted"}`, object(judged(t, sample)["disk"]))
 }
 
-func TestMetricsThatAreNotThere(t *testing.T) {
+func TestMissingMetrics(t *testing.T) {
 	sample := fine()
 	sample.CPU = sysmetrics.CPU{Count: 4, Err: sysmetrics.ErrPending, ThrottledRatio: sysmetrics.Figure[float64]{Err: sysmetrics.ErrPending}}
 	sample.Memory = sysmetrics.Memory{Err: fs.ErrPermission, OOMKills: sysmetrics.Figure[uint64]{Err: fs.ErrPermission}}
@@ -286,7 +286,7 @@ func TestOldFigures(t *testing.T) {
 	assert.Equal(t, `{"status":"ok","percent":45.8,"free_mb":50000,"total_mb":100000,"age_seconds":5}`, object(judged(t, sample)["disk"]), "a disk that is late by itself")
 }
 
-func TestWhenAFigureSaysHowOldItIs(t *testing.T) {
+func TestAgeOfAFigure(t *testing.T) {
 	for _, test := range []struct {
 		details []slog.Attr
 		stuck   bool
@@ -320,7 +320,7 @@ func TestOpenFilesWithoutAFigure(t *testing.T) {
 	assert.Zero(t, of(sysmetrics.Figure[int]{Value: 5}, sysmetrics.Figure[int]{}))
 }
 
-func TestWhenAMetricWasLastWell(t *testing.T) {
+func TestLastOKOfAMetric(t *testing.T) {
 	c, err := configure(nil)
 	require.NoError(t, err)
 	s := &system{config: c, changed: func([]engine.Change) {}}
@@ -350,7 +350,7 @@ func TestChangesOfMetricsComeInTheOrderOfTheChecks(t *testing.T) {
 	assert.Equal(t, []string{"cpu", "disk"}, told)
 }
 
-func TestASystemThatHasNotAnsweredYet(t *testing.T) {
+func TestMetricsBeforeTheFirstMeasurement(t *testing.T) {
 	pending := sysmetrics.ErrPending
 	none := sysmetrics.Figure[float64]{Err: pending}
 	sample := &sysmetrics.Sample{
@@ -391,7 +391,7 @@ func TestSamplesInTheirOrder(t *testing.T) {
 	assert.Len(t, changes, 1)
 }
 
-func TestASystemThatNeverAnswered(t *testing.T) {
+func TestMetricsWithoutAnyMeasurement(t *testing.T) {
 	broken := errors.New("the system does not answer")
 	none := sysmetrics.Figure[float64]{Err: broken}
 	sample := &sysmetrics.Sample{

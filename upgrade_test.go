@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWhatIsNoUpgradeClosesTheConnection(t *testing.T) {
+func TestUpgradeWriterClosesTheConnection(t *testing.T) {
 	tests := map[string]struct {
 		answer func(u *upgradeWriter)
 		code   int

@@ -51,7 +51,7 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-func TestAMillionRequestsLeaveNothingBehind(t *testing.T) {
+func TestMillionRequestsLeakNothing(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector keeps memory of its own")
 	}
@@ -73,7 +73,7 @@ func TestMemoryPerCheck(t *testing.T) {
 	assert.Less(t, bytes, int64(2<<10))
 }
 
-func TestACrowdCostsOneRunOfEachCheck(t *testing.T) {
+func TestConcurrentRequestsShareOneRunOfEachCheck(t *testing.T) {
 	var bursts []burst
 	for range 3 { // a pause of the machine may be longer than a result is fresh
 		var err error
@@ -89,7 +89,7 @@ func TestACrowdCostsOneRunOfEachCheck(t *testing.T) {
 	}
 }
 
-func TestAHungCheckHoldsOneRunAndNobody(t *testing.T) {
+func TestHungCheckHoldsOneRunAndNoRequest(t *testing.T) {
 	b, err := hung(libraries[0], time.Minute) // all are answered, on a busy machine too
 	require.NoError(t, err)
 	assert.True(t, b.unavailable(200), b.answers())

@@ -50,7 +50,7 @@ func TestInterleaveMeasuresEachSubjectInEachPass(t *testing.T) {
 	assert.Equal(t, []string{"a", "b", "a", "b", "a", "b", "a", "b"}, seen, "calibration, then a b, b a, b a, a b")
 }
 
-func TestEachHasEachPlace(t *testing.T) {
+func TestOrderRotates(t *testing.T) {
 	assert.Equal(t, []int{0, 1, 2}, order(0, 3))
 	assert.Equal(t, []int{2, 1, 0}, order(1, 3))
 	assert.Equal(t, []int{1, 2, 0}, order(2, 3))
@@ -58,7 +58,7 @@ func TestEachHasEachPlace(t *testing.T) {
 	assert.Equal(t, []int{2, 0, 1}, order(4, 3))
 }
 
-func TestLoadCountsAnswersOf200Alone(t *testing.T) {
+func TestLoadCountsOnlyAnswersOf200(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer listener.Close()

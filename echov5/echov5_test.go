@@ -135,7 +135,7 @@ func TestSkipper(t *testing.T) {
 	assert.Equal(t, []string{"/hello", "/", "/health"}, seen)
 }
 
-func TestBeforeWhatCouldStopAProbe(t *testing.T) {
+func TestBeforeMiddlewareThatCouldStopAProbe(t *testing.T) {
 	e, _ := application()
 	e.Pre(echov5.From(newHealth(t)), middleware.HTTPSRedirect(), middleware.AddTrailingSlash())
 	e.Use(middleware.KeyAuth(func(*echo.Context, string, middleware.ExtractorSource) (bool, error) {

@@ -209,7 +209,7 @@ func TestListIsBounded(t *testing.T) {
 }
 
 // An answer waits only for the checks that it depends on, which run at the same time.
-func TestWhatAnAnswerWaitsFor(t *testing.T) {
+func TestAnswerWaitsOnlyForItsChecks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := probes.Func(func(context.Context) error { time.Sleep(300 * time.Millisecond); return nil })
 		h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(well),

@@ -88,7 +88,7 @@ func firstOfWatch(t *testing.T, ctx context.Context, client grpc_health_v1.Healt
 }
 
 // A guard gets the HTTP request of the call.
-func TestWhatAGuardSees(t *testing.T) {
+func TestRequestOfAGuard(t *testing.T) {
 	seen := make(chan *http.Request, 1)
 	guard := echohealth.GuardFunc(func(r *http.Request) bool { seen <- r; return true })
 	h := newHealth(t, echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(well), echohealth.WithGuard(guard))

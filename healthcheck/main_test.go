@@ -368,7 +368,7 @@ func TestSecretsAreHidden(t *testing.T) {
 	}
 }
 
-func TestWhatIsSent(t *testing.T) {
+func TestSentRequest(t *testing.T) {
 	var last atomic.Pointer[http.Request]
 	url := testservice.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		last.Store(r)

@@ -42,7 +42,7 @@ func TestTokenFlags(t *testing.T) {
 	}
 }
 
-func TestWordsForAWrongToken(t *testing.T) {
+func TestTextForAWrongToken(t *testing.T) {
 	t.Setenv("WRONG_TOKEN", "s3cret")
 	health := testservice.New(t, echohealth.WithRedis(testservice.Up), echohealth.WithoutSystemMetrics())
 	file := writeFile(t, "s3cret")

@@ -42,7 +42,7 @@ func TestWithoutHiccups(t *testing.T) {
 	}
 }
 
-func TestStrangers(t *testing.T) {
+func TestUnknownStrings(t *testing.T) {
 	assert.Empty(t, strangers([]byte(`{"status":"ready","timestamp":"2026-11-25T09:00:00Z","checks":{"db":{"status":"error","reason":"pool_stuck","n":1}}}`)))
 	for _, document := range []string{
 		`{"reason":"dial tcp 10.0.0.7:5432"}`, `{"reason":"127.0.0.1"}`, `{"host.faults.test":{"status":"ok"}}`, `{"list":["ok",{"at":"Secret"}]}`, `nothing`,

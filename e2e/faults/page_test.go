@@ -210,7 +210,7 @@ func TestPagesHaveTheSections(t *testing.T) {
 }
 
 // What is wanted names dependencies of the kinds of servers that something is done to, and all of them.
-func TestFaultsAreWhole(t *testing.T) {
+func TestFaultsAreComplete(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, f := range faults {
 		assert.False(t, seen[f.name], "%s is there twice", f.name)

@@ -85,9 +85,9 @@ func TestAnOutage(t *testing.T) {
 	b.isClean(t, strings.TrimSuffix(url, "api/health/"))
 }
 
-// TestTheServiceIsGone: the page says that what it shows is old, asks less and less often, and recovers. A screen
+// TestServiceHasEnded: the page says that what it shows is old, asks less and less often, and recovers. A screen
 // reader is told each once.
-func TestTheServiceIsGone(t *testing.T) {
+func TestServiceHasEnded(t *testing.T) {
 	h, err := echohealth.New(echohealth.WithPage(), echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(well))
 	require.NoError(t, err)
 	defer h.Close()

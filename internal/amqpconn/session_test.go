@@ -16,7 +16,7 @@ import (
 )
 
 // amqp091-go's recovery would replace a lost connection without Conn's knowledge.
-func TestTheConnectionIsNotRecovered(t *testing.T) {
+func TestConnectionIsNotRecovered(t *testing.T) {
 	target, err := ParseURL(testserver.SharedRabbitMQ(t).URL(), nil)
 	require.NoError(t, err)
 	conn := New(target)

@@ -65,7 +65,7 @@ func (j *journal) written() []string {
 
 func (j *journal) text() string { return strings.Join(j.written(), "\n") }
 
-func TestASecondOutageIsWrittenAtOnce(t *testing.T) {
+func TestSecondOutageIsWrittenImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, second := range []string{"error connection_refused", "error timeout", "warning slow"} {
 			j := newJournal()
@@ -84,7 +84,7 @@ func TestASecondOutageIsWrittenAtOnce(t *testing.T) {
 	})
 }
 
-func TestARepetitionIsSummedUp(t *testing.T) {
+func TestRepeatedChangesAreSummarized(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newJournal()
 		for range 5 {
@@ -107,7 +107,7 @@ func TestARepetitionIsSummedUp(t *testing.T) {
 }
 
 // A new reason or a worse status is logged immediately, after a summary of the changes that were held.
-func TestANewStateIsWrittenAtOnce(t *testing.T) {
+func TestNewStateIsWrittenImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newJournal()
 		for range 5 {
@@ -178,7 +178,7 @@ func TestAnHourOfFlapping(t *testing.T) {
 }
 
 // The changes of a subject that changes rarely are logged immediately.
-func TestACalmSubjectBeginsAnew(t *testing.T) {
+func TestChangesAfterAQuietTimeAreLoggedImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newJournal()
 		for range 50 {
@@ -199,7 +199,7 @@ func TestACalmSubjectBeginsAnew(t *testing.T) {
 }
 
 // The second change is added to a summary, because the quiet time is not over.
-func TestASubjectIsNotCalmTooSoon(t *testing.T) {
+func TestChangesBeforeTheQuietTimeEndsAreHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newJournal()
 		for range 50 {
@@ -240,7 +240,7 @@ func TestALateSummaryKeepsTheOrder(t *testing.T) {
 }
 
 // A change can be older than the last record, because a summary has the time at which it was logged.
-func TestAnOldChangeTakesNoTimeAway(t *testing.T) {
+func TestOldChangeDoesNotShortenTheQuietTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newJournal()
 		for range 3 {
@@ -271,7 +271,7 @@ func TestASummaryHasTheWorstLevel(t *testing.T) {
 	})
 }
 
-func TestSubjectsAreApart(t *testing.T) {
+func TestSubjectsAreIndependent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newJournal()
 		for i := range 100 {
@@ -281,7 +281,7 @@ func TestSubjectsAreApart(t *testing.T) {
 	})
 }
 
-func TestCloseWritesWhatIsHeld(t *testing.T) {
+func TestCloseWritesHeldChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newJournal()
 		for _, subject := range []string{"b", "a"} {
@@ -308,7 +308,7 @@ func TestCloseWritesWhatIsHeld(t *testing.T) {
 
 // The first error after half an hour of warnings is logged immediately, although the same error had occurred
 // before.
-func TestAWorseStatusIsWrittenAtOnce(t *testing.T) {
+func TestWorseStatusIsWrittenImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, trouble := range []string{"warning slow", "error connection_refused"} {
 			j := newJournal()

@@ -58,7 +58,7 @@ func TestAFullQueueDropsTheOldest(t *testing.T) {
 
 // The queue is full, drains until one call is left, and is full again. It was not empty in between, so OnDrop
 // must not be called a second time.
-func TestDropsAreToldOfOnceUntilTheQueueIsEmpty(t *testing.T) {
+func TestDropsAreReportedOnceUntilTheQueueIsEmpty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		drops, gate := 0, make(chan struct{})
 		queue := engine.CallQueue{OnDrop: func() { drops++ }}
@@ -80,7 +80,7 @@ func TestDropsAreToldOfOnceUntilTheQueueIsEmpty(t *testing.T) {
 	})
 }
 
-func TestAClosedQueueDropsWhatHangs(t *testing.T) {
+func TestCloseDropsCallsBehindAHangingCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var queue engine.CallQueue
 		hang := make(chan struct{})

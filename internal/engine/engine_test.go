@@ -100,7 +100,7 @@ func collect(e *engine.Engine) []*engine.Result {
 	return e.Collect(context.Background(), e.Checks()).Results
 }
 
-func TestAllRunSideBySide(t *testing.T) {
+func TestChecksRunInParallel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, _ := start(t, after(300*time.Millisecond, fine), after(300*time.Millisecond, fine), after(200*time.Millisecond, broken))
 		began := time.Now()
@@ -133,7 +133,7 @@ func TestOneRunServesAllUntilItIsNotFresh(t *testing.T) {
 	})
 }
 
-func TestTimeoutComesWhetherOrNotTheProbeHeedsItsContext(t *testing.T) {
+func TestTimeoutOfAProbeThatIgnoresItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		deaf := &script{do: func(context.Context, int64) probes.Result { <-release; return fine }}
@@ -167,7 +167,7 @@ func TestTimeoutComesWhetherOrNotTheProbeHeedsItsContext(t *testing.T) {
 	})
 }
 
-func TestAsksWhileARunIsInFlightWaitForTheRestOfItsTimeout(t *testing.T) {
+func TestCollectDuringARunWaitsForTheRestOfItsTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, _ := start(t, after(time.Minute, fine))
 		go collect(e)
@@ -223,7 +223,7 @@ func TestALateFailureReplacesTheTimeout(t *testing.T) {
 	})
 }
 
-func TestATimeoutAfterLateFailuresIsToldInTheEnd(t *testing.T) {
+func TestTimeoutAfterLateFailuresIsReportedInTheEnd(t *testing.T) {
 	tests := map[string]probes.Probe{
 		"the run never ends": &script{do: func(_ context.Context, run int64) probes.Result {
 			time.Sleep(3 * time.Second)
@@ -258,7 +258,7 @@ func TestATimeoutAfterLateFailuresIsToldInTheEnd(t *testing.T) {
 
 // The call of the listener may be delayed only if a timeout follows a late failure. A timeout after a failure
 // in time is a change of the reason.
-func TestATimeoutAfterAFailureInTimeIsToldAtOnce(t *testing.T) {
+func TestTimeoutAfterAFailureInTimeIsReportedImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, j := start(t, &script{do: func(_ context.Context, run int64) probes.Result {
 			if run > 1 {
@@ -285,7 +285,7 @@ func TestTheRunsContextEndsWithTheRun(t *testing.T) {
 }
 
 // A database that always needs 900 ms is always an error. Its late success must not become a result.
-func TestAlwaysTooSlowIsRedThroughout(t *testing.T) {
+func TestAlwaysTooSlowIsAlwaysAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := after(900*time.Millisecond, fine)
 		e, j := start(t, probe)
@@ -300,7 +300,7 @@ func TestAlwaysTooSlowIsRedThroughout(t *testing.T) {
 	})
 }
 
-func TestACallerWhoLeavesChangesNothing(t *testing.T) {
+func TestCanceledCallDoesNotAffectTheResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := after(500*time.Millisecond, fine)
 		e, j := start(t, probe)
@@ -326,7 +326,7 @@ func TestACallerWhoLeavesChangesNothing(t *testing.T) {
 	})
 }
 
-func TestAPanicStaysInsideItsCheck(t *testing.T) {
+func TestPanicAffectsOnlyItsCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := &script{do: func(context.Context, int64) probes.Result { panic("secret") }}
 		typedNil := &script{do: func(context.Context, int64) probes.Result {
@@ -385,7 +385,7 @@ func TestAnOKThatTookTooLongIsSlow(t *testing.T) {
 	}
 }
 
-func TestAResultIsHeldToTheRules(t *testing.T) {
+func TestInvalidResultsAreCorrected(t *testing.T) {
 	tests := map[string]struct {
 		give    probes.Result
 		status  probes.Status
@@ -419,7 +419,7 @@ func TestAResultIsHeldToTheRules(t *testing.T) {
 	}
 }
 
-func TestDetailsThatCannotBeShownAreLeftOut(t *testing.T) {
+func TestInvalidDetailsAreOmitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		details := []slog.Attr{slog.Int("pending_tasks", 3), slog.String("host", "10.0.0.1:5432"), slog.Int("pending_tasks", 4),
 			slog.Bool("read_only", true), slog.String("read_only", "10.0.0.1:5432")}
@@ -436,7 +436,7 @@ func TestDetailsThatCannotBeShownAreLeftOut(t *testing.T) {
 	})
 }
 
-func TestThereIsAnEndToDetails(t *testing.T) {
+func TestDetailsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var details []slog.Attr
 		for i := range 33 {
@@ -632,7 +632,7 @@ func TestLastRunsNothing(t *testing.T) {
 	})
 }
 
-func TestFlushTellsWhatHasHappened(t *testing.T) {
+func TestFlushReportsThePendingChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, j := start(t, after(0, broken))
 		collect(e)
@@ -644,7 +644,7 @@ func TestFlushTellsWhatHasHappened(t *testing.T) {
 }
 
 // Until is the end of the result's freshness, or a second from now if that is earlier.
-func TestUntilWhenACollectionServes(t *testing.T) {
+func TestUntilOfACollection(t *testing.T) {
 	const ms = time.Millisecond
 	tests := map[string]struct {
 		takes, freshness, other, wait time.Duration

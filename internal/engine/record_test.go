@@ -98,7 +98,7 @@ func TestOverdueRunsAreRecorded(t *testing.T) {
 }
 
 // A success after the timeout is not recorded, and neither is a run that ends after Close.
-func TestWhatIsNoResultIsNotRecorded(t *testing.T) {
+func TestOnlyResultsAreRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := probes.Func(func(context.Context) error {
 			time.Sleep(2 * time.Second)

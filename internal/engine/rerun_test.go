@@ -43,7 +43,7 @@ func TestRecentAfterRerun(t *testing.T) {
 
 // A probe that reports a change again and again, during its own calls too, is neither a timeout nor slow: its
 // calls all end in time.
-func TestRerunAgainAndAgain(t *testing.T) {
+func TestRepeatedRerun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var j journal
 		probe := after(100*time.Millisecond, fine)
@@ -96,7 +96,7 @@ func TestRerunDuringAHangingRun(t *testing.T) {
 }
 
 // A caller that asks after Rerun gets the result of a later probe call, even if it must wait for an earlier one.
-func TestAskedAfterRerun(t *testing.T) {
+func TestCollectAfterRerun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var down atomic.Bool
 		probe := &script{do: func(context.Context, int64) probes.Result {
@@ -124,7 +124,7 @@ func TestAskedAfterRerun(t *testing.T) {
 }
 
 // No caller waits longer than the timeout. It gets the last result if the next one takes too long.
-func TestAskedAfterRerunOfASlowProbe(t *testing.T) {
+func TestCollectAfterRerunOfASlowProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := engine.New([]engine.Config{{
 			Name: "a", Probe: after(700*time.Millisecond, fine), Timeout: 800 * time.Millisecond, Freshness: time.Hour,
@@ -163,7 +163,7 @@ func TestRerunFromTheProbeItself(t *testing.T) {
 }
 
 // So does a probe that reports changes all the time from elsewhere.
-func TestRerunAllTheTime(t *testing.T) {
+func TestContinuousRerun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := &script{do: func(context.Context, int64) probes.Result { return fine }}
 		e := engine.New([]engine.Config{{Name: "a", Probe: probe, Timeout: 800 * time.Millisecond, Freshness: time.Hour}}, &journal{})

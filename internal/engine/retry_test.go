@@ -61,7 +61,7 @@ func failsIn(bad int64) func(run int64) probes.Result {
 
 // A run that hangs counts as one more failure each RetryAfter. Otherwise FailureThreshold would hide it for
 // hours.
-func TestRetryAfterOfWhatHangs(t *testing.T) {
+func TestRetryAfterOfAHangingRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		probe := &script{do: func(_ context.Context, run int64) probes.Result {

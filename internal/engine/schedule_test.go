@@ -131,7 +131,7 @@ func TestALongFreshnessNeverWaits(t *testing.T) {
 	})
 }
 
-func TestTheScheduleHeedsAFreshness(t *testing.T) {
+func TestScheduleRespectsTheFreshness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := &switchable{}
 		scheduled(t, Config{Probe: probe, Freshness: time.Hour})
@@ -141,7 +141,7 @@ func TestTheScheduleHeedsAFreshness(t *testing.T) {
 }
 
 // The schedule does not renew a result that is fresh until the next scheduled runs have ended.
-func TestTheScheduleRunsNothingTooSoon(t *testing.T) {
+func TestScheduleRunsNothingTooSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := &switchable{}
 		var looks atomic.Int64
@@ -154,7 +154,7 @@ func TestTheScheduleRunsNothingTooSoon(t *testing.T) {
 	})
 }
 
-func TestTheScheduleLooksAtTheRest(t *testing.T) {
+func TestScheduleCallsItsFunction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var looks atomic.Int64
 		e := New(nil, noListener{})
@@ -171,7 +171,7 @@ func TestTheScheduleLooksAtTheRest(t *testing.T) {
 }
 
 // Collect also runs a check that is not shown, but does not wait for it.
-func TestALookRunsEverythingAndWaitsForWhatIsShown(t *testing.T) {
+func TestCollectRunsAllChecksAndWaitsForTheShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shown, other := &switchable{}, &switchable{}
 		other.takes.Store(int64(500 * time.Millisecond))
@@ -513,7 +513,7 @@ func TestSinceOfAnUnfinishedRun(t *testing.T) {
 
 // While a machine is suspended its monotonic clock stands still, but its wall clock does not. The result from
 // before must not be used, and Collect must wait for a new one.
-func TestAClockThatJumpsIsNotGreen(t *testing.T) {
+func TestResultsExpireWhenTheClockJumps(t *testing.T) {
 	now := time.Now()
 	assert.True(t, now.Equal(wall(now)))
 	assert.Contains(t, now.String(), "m=")
@@ -544,7 +544,7 @@ func TestAClockThatJumpsIsNotGreen(t *testing.T) {
 	})
 }
 
-func TestAnOverdueRunNeverStacks(t *testing.T) {
+func TestOverdueRunIsNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := &switchable{}
 		hang := make(chan struct{})
@@ -631,7 +631,7 @@ func TestDamping(t *testing.T) {
 
 // A dependency that hangs becomes an Error in spite of FailureThreshold, because each freshness time of its
 // only run counts as a failure.
-func TestAHungDependencyIsNotToleratedForEver(t *testing.T) {
+func TestHungDependencyReachesTheFailureThreshold(t *testing.T) {
 	for _, every := range []time.Duration{0, interval} {
 		synctest.Test(t, func(t *testing.T) {
 			probe := newHanging()
@@ -661,7 +661,7 @@ func TestAHungDependencyIsNotToleratedForEver(t *testing.T) {
 }
 
 // Collect is not called for ten freshness times. Each of them counts as a failure.
-func TestAHungDependencyCountsWhileNobodyAsks(t *testing.T) {
+func TestHungDependencyCountsWithoutCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := newHanging()
 		defer close(probe.release)
@@ -698,7 +698,7 @@ func TestAHungDependencyFailsOnceAPeriod(t *testing.T) {
 }
 
 // The schedule finds a hung dependency without a call of Collect.
-func TestAHungDependencyIsToldOfWhenNobodyAsks(t *testing.T) {
+func TestHungDependencyIsReportedWithoutCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := newHanging()
 		defer close(probe.release)
@@ -736,7 +736,7 @@ func (changes) Invalid(string, error)   {}
 
 // If a failure is always late, the listener is not called for a new reason. It must be called for a new
 // status.
-func TestAStatusIsToldAtOnce(t *testing.T) {
+func TestNewStatusIsReportedImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe, listener := &switchable{}, changes{make(chan Change, 100)}
 		e := New([]Config{{Name: "a", Probe: probe, Timeout: timeout, Freshness: time.Second, FailureThreshold: 2}}, listener)

@@ -38,7 +38,7 @@ func TestFormats(t *testing.T) {
 }
 
 // An unknown value has no series, and a family without a series has no HELP and TYPE.
-func TestNothingIsKnown(t *testing.T) {
+func TestUnknownValuesHaveNoSeries(t *testing.T) {
 	s := &snapshot.Snapshot{
 		Status: "unhealthy", Start: expositiontest.Noon,
 		Components: []snapshot.Component{{Name: "database"}}, States: make([]snapshot.State, 1),

@@ -108,7 +108,7 @@ func TestAvailabilityCountsResults(t *testing.T) {
 }
 
 // A result counts for the check's interval. A check that runs once an hour must have no gap of 59 minutes.
-func TestARareCheckIsNoGap(t *testing.T) {
+func TestRareCheckHasNoGaps(t *testing.T) {
 	of := components(1)
 	of[0].Interval = time.Hour
 	h := New(of, begin)
@@ -195,7 +195,7 @@ func TestALateFailureOfAnOldChange(t *testing.T) {
 
 // If the machine was suspended or its clock was set forward, that time has no data. If the clock was set
 // back, only the times in the report change.
-func TestTheClock(t *testing.T) {
+func TestClockChanges(t *testing.T) {
 	start := time.Now()
 	c := clock{last: start}
 	assert.Equal(t, time.Second, c.advance(start.Add(time.Second)))

@@ -149,7 +149,7 @@ func TestAConnectThatIgnoresItsContext(t *testing.T) {
 	})
 }
 
-func TestHowLongAnAttemptMayTake(t *testing.T) {
+func TestMaximumDurationOfAnAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var limits []time.Duration
 		var attempt context.Context

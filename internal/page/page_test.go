@@ -170,7 +170,7 @@ func TestMeanings(t *testing.T) {
 }
 
 // The document has at most 40 KB, also with 30 checks that have the longest names, and when all of them fail.
-func TestTheSize(t *testing.T) {
+func TestSize(t *testing.T) {
 	for name, of := range map[string]snapshot.State{
 		"ok":      {Status: probes.OK},
 		"failing": {Status: probes.Error, Reason: probes.ReasonCertificateExpiresSoon, Since: since},

@@ -95,7 +95,7 @@ func TestCloseEndsTheCallsInFlight(t *testing.T) {
 	}
 }
 
-func TestWhichClientIsUsed(t *testing.T) {
+func TestClientOfEachCall(t *testing.T) {
 	server := testserver.NewRedis(t)
 	proxy := testserver.NewProxy(t, server.Addr())
 	conn := newConn(t, proxy.Addr())

@@ -29,7 +29,7 @@ func within(t *testing.T, limit time.Duration, conn *redisconn.Conn) (time.Durat
 
 // If the Sentinels do not answer a question, the error of an earlier question must not be reported as the
 // cause.
-func TestAnOldCauseIsForgotten(t *testing.T) {
+func TestEarlierErrorIsNotReportedAsTheCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var silent atomic.Bool
 		conn := redisconn.New(&redis.Options{

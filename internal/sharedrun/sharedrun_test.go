@@ -39,7 +39,7 @@ func TestChecksShareOneRun(t *testing.T) {
 }
 
 // A run may take until the deadline of the check that started it, if that is later than MinTime.
-func TestHowLongARunMayTake(t *testing.T) {
+func TestMaximumDurationOfARun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		runner := sharedrun.New(func() {})
 		defer runner.Close(time.Second)
@@ -61,7 +61,7 @@ func TestCloseWithoutARunCleansUp(t *testing.T) {
 }
 
 // Every check gets a failure. Only the checks that began before the run get its success.
-func TestWhichChecksARunAnswers(t *testing.T) {
+func TestChecksThatGetTheResultOfARun(t *testing.T) {
 	asked := time.Now()
 	tests := map[string]struct {
 		began  time.Time

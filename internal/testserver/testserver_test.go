@@ -183,7 +183,7 @@ func processesIn(t *testing.T, dir string) []string {
 	return found
 }
 
-func TestNothingStays(t *testing.T) {
+func TestServersLeaveNothingBehind(t *testing.T) {
 	testserver.SharedRedis(t) // skips where the child would
 	testserver.SharedPostgres(t)
 	dir := enterable(t)

@@ -14,7 +14,7 @@ import (
 
 // Only the probe needs the queue for the workers' answers. If the broker refuses it, the application still
 // sends tasks, so the check is never an error.
-func TestAMQPMailboxThatCannotBeHad(t *testing.T) {
+func TestAMQPMailboxIsRefused(t *testing.T) {
 	noLeaks(t)
 	rabbit := testserver.NewRabbitMQ(t)
 	ch := channel(t, rabbit)

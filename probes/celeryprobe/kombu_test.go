@@ -74,7 +74,7 @@ print(json.dumps([parameters(url) for url in sys.argv[1:]]))
 `
 
 // The probe connects to the same server as Celery.
-func TestRedisURLsAsKombuReadsThem(t *testing.T) {
+func TestRedisURLsLikeKombu(t *testing.T) {
 	urls := []string{
 		"redis://", "redis://cache", "redis://cache/", "redis://cache:1234/3", "redis://cache//3", "rediss://cache/3",
 		"redis://:pw@cache", "redis://app:p%40%2Fw@cache", "redis://app@cache/1", "redis://[::1]:1234/1",
@@ -104,7 +104,7 @@ func TestRedisURLsAsKombuReadsThem(t *testing.T) {
 }
 
 // A list means the same brokers in the same order as in kombu.
-func TestListsAsKombuReadsThem(t *testing.T) {
+func TestListsLikeKombu(t *testing.T) {
 	lists := []string{
 		"amqp://a", "amqp://a;amqp://b", "redis://:p%3Bw@a/1;redis://b/2", "sentinel://a:1;sentinel://b:2;sentinel://c",
 	}

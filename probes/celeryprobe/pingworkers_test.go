@@ -241,7 +241,7 @@ func TestTasksNeedWorkers(t *testing.T) {
 	}
 }
 
-func TestNamesAreInTheLogAlone(t *testing.T) {
+func TestNamesAreOnlyInTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		result := probing(t, &fakeBroker{queues: rabbit(1), reached: unknown, replies: from("a@host")}, ExpectWorkers("a@host", "b@host"))()
 		assert.ErrorContains(t, result.Err, `"b@host"`)

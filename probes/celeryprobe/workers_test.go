@@ -121,7 +121,7 @@ func TestWorkersComeAndGo(t *testing.T) {
 }
 
 // A worker in a solo pool does not answer while it works, and answers all pings after its task.
-func TestBusySoloWorkerIsNotDead(t *testing.T) {
+func TestBusySoloWorkerIsAWarning(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string, consumers func(int) []slog.Attr) {
 		solo := testserver.NewCelery(t, url, testserver.CeleryArgs("--hostname", "solo@test", "--pool", "solo"))
 		release := solo.Occupy(t)

@@ -116,7 +116,7 @@ func TestJudgements(t *testing.T) {
 
 // Without RootCAs, a probe of a server trusts the system's authorities. A certificate of a public authority
 // contains the address of its issuer's certificate.
-func TestTheSystemsAuthorities(t *testing.T) {
+func TestSystemRootCertificates(t *testing.T) {
 	root := newAuthority(t, "Root")
 	issuer := root.intermediate(t, "Issuer")
 	tests := map[string]struct {

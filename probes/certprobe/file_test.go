@@ -42,7 +42,7 @@ func TestFile(t *testing.T) {
 	}
 }
 
-func TestFileIsOdd(t *testing.T) {
+func TestInvalidFile(t *testing.T) {
 	leaf := issue(t, issued{})
 	good := toPEM(leaf.with())
 	dir := t.TempDir()

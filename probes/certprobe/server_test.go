@@ -115,7 +115,7 @@ func forever(text []byte, pause time.Duration) func(net.Conn) {
 }
 
 // If a server is of another kind or broken, the check ends with a reason, and costs little time and memory.
-func TestServerIsOdd(t *testing.T) {
+func TestUnusualServer(t *testing.T) {
 	alert := func(level, word byte) []byte { return record(21, []byte{level, word}) }
 	hello := []byte{2, 0xff, 0xff, 0xff} // a ServerHello of 16 MB
 	tests := map[string]struct {

@@ -391,7 +391,7 @@ func TestCheckAfterClose(t *testing.T) {
 	}
 }
 
-func TestCloseLeavesNothing(t *testing.T) {
+func TestCloseLeaksNothing(t *testing.T) {
 	server := newServer(t, func(http.ResponseWriter, *http.Request) {})
 	before := goleak.IgnoreCurrent()
 	probe, other := httpprobe.New(server.URL), httpprobe.New(server.URL)

@@ -107,7 +107,7 @@ func TestHooksAndLimiterAreNotUsed(t *testing.T) {
 
 // To find out whether a client is closed, the probe calls a method that can create an AutoPipeline. It must
 // create none, and must not change the application's.
-func TestAutoPipelineIsLeftAlone(t *testing.T) {
+func TestAutoPipelineIsNotChanged(t *testing.T) {
 	client := newClient(t, &redis.Options{Addr: testserver.SharedRedis(t).Addr()})
 	probe := newProbe(t, client)
 	requireOK(t, probe)

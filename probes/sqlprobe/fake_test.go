@@ -215,7 +215,7 @@ func TestSlowQuery(t *testing.T) {
 
 // A driver may ignore the context while it waits for a lock, like mattn/go-sqlite3. The checks still end in
 // time, and so does Close. Only one statement waits.
-func TestDriverThatHeedsNoContext(t *testing.T) {
+func TestDriverThatIgnoresTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var queries atomic.Int32
 		wait := func(context.Context) error { queries.Add(1); time.Sleep(time.Minute); return nil }
@@ -250,7 +250,7 @@ func TestLongTimeout(t *testing.T) {
 }
 
 // The probe tries one connection more than may be closed.
-func TestHowManyConnectionsAreTried(t *testing.T) {
+func TestNumberOfConnectionAttempts(t *testing.T) {
 	for idle, want := range map[int]int{0: 2, 1: 2, 4: 5} {
 		tries := 0
 		db := openFake(fakeDriver{works, func(context.Context) error { tries++; return io.EOF }}, 0)

@@ -35,7 +35,7 @@ func command(args ...string) (code int, stdout, stderr string) {
 }
 
 // The answers of echohealth have no faults, with any options and in any state.
-func TestAllFindsNothingWrongWithEchohealth(t *testing.T) {
+func TestAllFindsNoFaultInEchohealth(t *testing.T) {
 	database, redis := echohealth.WithDatabase(testservice.Up), echohealth.WithRedis(testservice.Down)
 	guard := echohealth.WithGuard(echohealth.BearerToken("s3cret"))
 	stuck := probes.NewHeartbeat(time.Millisecond) // nobody beats
