@@ -1,21 +1,25 @@
-# make test   installs what the tests need (as root on Debian or Ubuntu; elsewhere it says what to install), and runs them all.
-# make short  runs the root module's tests without servers, and fails if they are slow.
-# make newcomer runs what a newcomer runs first: the example, curl, the command.
-# make fuzz   runs each fuzz target for 20 s, or for FUZZTIME.
-# make lint   runs the linters, pinned in tools/go.mod.
-# make cross  compiles for the other systems, and for 32-bit Linux; the tests too.
-# make prometheus3 runs the alert rules' unit tests by promtool of Prometheus 3, which it builds.
-# make test-next runs the tests that ask servers against those of the next Debian release, in a chroot (root); make test-next-probes runs the probes' alone.
-# make kubelet runs the example under a real kubelet (root; it builds one first).
-# make bench  measures it all beside the alternatives and the limits, and prints the tables of docs/performance.md, its appendix and the budgets.
+# make test              installs the servers and programs that the tests need, and runs all tests. It installs only as
+#                        root on Debian or Ubuntu. Elsewhere it prints what to install.
+# make short             runs the root module's tests that need no server, and fails if they are slow.
+# make newcomer          runs the example, curl and the command, as a new user would.
+# make fuzz              runs each fuzz target for 20 s, or for FUZZTIME.
+# make lint              runs the linters, whose versions are in tools/go.mod.
+# make cross             runs go vet for the other systems, and for 32-bit Linux. That compiles the tests too.
+# make prometheus3       builds promtool of Prometheus 3, and runs the unit tests of the alert rules with it.
+# make test-next         runs the tests that need servers against the servers of the next Debian release, in a chroot.
+#                        It must be run by root.
+# make test-next-probes  does the same with the probes' tests only.
+# make kubelet           builds a kubelet, and runs the example under it. It must be run by root.
+# make bench             measures this package, its alternatives and its limits, and prints the tables of
+#                        docs/performance.md, of its appendix and of the budgets.
 
 MODULES := . _example echov5 promhealth otelhealth grpchealth e2e e2e/recipes bench
-# What has no tests of its own, and is linted: the servers that those of e2e/recipes build.
+# A module without tests, which is only linted. The tests in e2e/recipes build its programs.
 SERVERS := e2e/recipes/servers
-# What is built for 32 bits: e2e and bench need a cluster's types and the peers, and run on 64 bits alone.
+# The modules that are compiled for 32 bits. The dependencies of e2e and bench support only 64 bits.
 SMALL := . _example echov5 promhealth otelhealth grpchealth
-# The tests that the race detector would spoil: it changes what is allocated and how much a program weighs. A test of
-# the root compares this list with the tests that it makes skip.
+# The tests that are skipped under the race detector, because it changes the number of allocations and the size of a
+# program. A test of the root compares this list with the skipped tests.
 WITHOUT_RACE := ^(TestAllocations|TestAnswersOfAClosedHealthAreCached|TestBesideTheHealthMiddleware|TestWeight)$$
 export ECHOHEALTH_REQUIRE_SERVERS := 1
 
@@ -82,7 +86,7 @@ cross:
 bench:
 	go run -C bench .
 
-# Not a part of the tests: it compiles for ten minutes on two cores.
+# This is not a part of "make test", because it compiles for ten minutes on two cores.
 prometheus3:
 	go build -C e2e/prometheus3 -o $(CURDIR)/bin/ github.com/prometheus/prometheus/cmd/promtool
 	cd deploy/prometheus && $(CURDIR)/bin/promtool check rules --lint=all --lint-fatal rules.yml && $(CURDIR)/bin/promtool test rules rules_test.yml
