@@ -175,3 +175,9 @@ func TestDocumentsNameEveryOption(t *testing.T) {
 		assert.Contains(t, page, "`"+name+"(", "no table of docs/options.md has it")
 	}
 }
+
+// The README must stay short. The details belong on the pages that it links to.
+func TestReadmeIsShort(t *testing.T) {
+	words := len(strings.Fields(readFile(t, "README.md")))
+	assert.LessOrEqual(t, words, 1500, "the README has %d words", words)
+}
