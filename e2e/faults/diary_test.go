@@ -8,9 +8,9 @@ import (
 	"github.com/echo-probes/echohealth"
 )
 
-// diary keeps what a Health logs, and what it tells of its check's changes.
+// diary records the log of a Health, and the changes of its check that OnChange reports.
 type diary struct {
-	mu   sync.Mutex // guards the rest
+	mu   sync.Mutex // guards the fields below
 	log  bytes.Buffer
 	told []echohealth.Change
 }
@@ -27,7 +27,7 @@ func (d *diary) String() string {
 	return d.log.String()
 }
 
-// note takes a change of the check; those of readiness have no name.
+// note records a change of the check. A change of readiness has no check's name and is ignored.
 func (d *diary) note(c echohealth.Change) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -7,43 +7,45 @@ import (
 	"github.com/echo-probes/echohealth/internal/testserver"
 )
 
-// fault is a row of the table: what is broken, and what the checks have to make of it.
+// fault is a row of the table: the fault, and the result that each check must report.
 type fault struct {
 	name string
-	how  string // how the tests bring it about, for the page
+	how  string // how the tests cause it, for the page
 
-	acts map[kind]act // what is done, by the kind of server; the columns of all other kinds stay empty
+	acts map[kind]act // the acts, by the kind of server; the columns of all other kinds stay empty
 	want words
 
-	tls      bool // the services are connected by TLS at first
+	tls      bool // the services connect with TLS
 	writable bool // with pgxprobe.RequireWritable
-	pings    bool // with celeryprobe.PingWorkers, and a worker of Celery's
-	keeps    bool // connections that exist survive it
+	pings    bool // with celeryprobe.PingWorkers, and with a Celery worker
+	keeps    bool // existing connections survive the fault
 }
 
-// act breaks what was well, and makes it well again.
+// act causes a fault and ends it.
 type act struct {
 	begin, end func(s *scene)
-	private    bool     // the server has to be for this scene alone
-	settings   []string // of such a PostgreSQL or MariaDB, or of the Redis
+	private    bool     // the scene needs its own server
+	settings   []string // of the scene's own PostgreSQL or MariaDB, or of the Redis
 }
 
-// words are what the checks say, by column: "ok", a reason, which is that of an error, or "warning" and its reason. Where the word changes
-// while the fault lasts, as it does when the cause is found late, they are joined by " / ".
+// words has the expected results of the checks, by column: "ok", the reason of an error, or "warning" and its
+// reason. If the result changes during the fault, because the cause is found late, the results are joined by
+// " / ".
 type words map[column]string
 
-// all is the same word for every dependency. The application's own AMQP connection is not asked, and goes by its own.
+// all returns the same word for every dependency. The application's own AMQP connection sends no request, so
+// it has another word.
 func all(word, publisher string) words {
 	return words{pgx: word, sqlDB: word, sqlMariaDB: word, redisKV: word, celeryRedis: word, amqpBroker: word, celeryAMQP: word, amqpPublisher: publisher}
 }
 
-// and adds the word of one more.
+// and adds the word of one column.
 func (w words) and(c column, word string) words {
 	w[c] = word
 	return w
 }
 
-// network is a fault of the network: the same for all.
+// network returns the acts of a network fault, which are the same for all servers.
 func network(begin, end func(p *testserver.Proxy)) map[kind]act {
 	a := act{
 		begin: func(s *scene) { s.proxies(begin) },
@@ -52,12 +54,12 @@ func network(begin, end func(p *testserver.Proxy)) map[kind]act {
 	return map[kind]act{postgreSQL: a, mariaDB: a, redisServer: a, rabbitMQ: a}
 }
 
-// everywhere is something that is done to a server of each kind.
+// everywhere returns the same act for each kind of server.
 func everywhere(a act) map[kind]act {
 	return map[kind]act{postgreSQL: a, mariaDB: a, redisServer: a, rabbitMQ: a}
 }
 
-// exhausted is an application that holds its pool's connections.
+// exhausted returns the acts of an application that uses all connections of its pool.
 func exhausted(kinds ...kind) map[kind]act {
 	acts := make(map[kind]act)
 	for _, k := range kinds {
@@ -66,7 +68,7 @@ func exhausted(kinds ...kind) map[kind]act {
 	return acts
 }
 
-// readOnly are databases that take no writes, and what is done to a Redis.
+// readOnly returns the acts that make databases read-only, with the given act for a Redis.
 func readOnly(redis act) map[kind]act {
 	acts := map[kind]act{
 		postgreSQL: {private: true, begin: func(s *scene) { s.move(s.postgres.standby(s)) }, end: (*scene).moveBack},
@@ -87,7 +89,7 @@ func delay(d time.Duration) func(*testserver.Proxy) {
 
 func pass(p *testserver.Proxy) { p.Pass() }
 
-// silent answers nobody any more, those who are connected neither.
+// silent makes the server silent on new and on existing connections.
 func silent(p *testserver.Proxy) { p.Silent(); p.Reset() }
 
 var faults = []fault{
@@ -369,10 +371,10 @@ var faults = []fault{
 	},
 }
 
-// TestFaults plays every fault, on each kind of server that can have it.
+// TestFaults causes every fault on each kind of server that can have it.
 func TestFaults(t *testing.T) {
 	servers := startServers(t)
-	t.Run("scenes", func(t *testing.T) { // returns when all are over
+	t.Run("scenes", func(t *testing.T) { // returns when all scenes have ended
 		for _, f := range faults {
 			for kind, a := range f.acts {
 				t.Run(f.name+"/"+string(kind), func(t *testing.T) {

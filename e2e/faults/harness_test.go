@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// What the tests go by is tested itself: a judge who lets everything pass is none.
+// These tests verify the harness itself: its comparisons must be able to fail.
 
 func TestLasting(t *testing.T) {
 	tests := map[string][]string{
@@ -58,13 +58,13 @@ func TestCensus(t *testing.T) {
 		for range 3 {
 			go func() {
 				started := make(chan struct{})
-				go func() { close(started); <-stop }() // a child is the label's too
+				go func() { close(started); <-stop }() // a child inherits the label
 				<-started
 				<-stop
 			}()
 		}
 	})
-	go func() { <-stop }() // nobody's
+	go func() { <-stop }() // without a label
 	assert.Eventually(t, func() bool { return goroutines.next(label) == 6 }, settling, time.Millisecond)
 	close(stop)
 	assert.Eventually(t, func() bool { return goroutines.next(label) == 0 }, settling, time.Millisecond)

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// stalls measures how busy the machine is otherwise: by how much too late this process has been woken up so far, all in all.
+// stalls measures how busy the machine is: the total time by which this process was woken up too late.
 type stalls struct{ sum atomic.Int64 }
 
 var stalled stalls
 
-// measure sleeps and looks at the clock until done is closed.
+// measure sleeps and reads the clock until done is closed.
 func (s *stalls) measure(done <-chan struct{}) {
 	const nap = 20 * time.Millisecond
 	for {
@@ -24,7 +24,7 @@ func (s *stalls) measure(done <-chan struct{}) {
 	}
 }
 
-// stopwatch is the time from a moment on, and the stalls in it.
+// stopwatch measures the time since its start, and the stalls in that time.
 type stopwatch struct {
 	began   time.Time
 	stalled int64
@@ -36,21 +36,21 @@ func (w stopwatch) took() time.Duration { return time.Since(w.began) }
 
 func (w stopwatch) stalls() time.Duration { return time.Duration(stalled.sum.Load() - w.stalled) }
 
-// atMost is limit, with what a busy machine adds to it: something that takes several steps is stalled more than once. It stays finite on a
-// machine that does nothing but stall.
+// atMost returns limit plus an allowance for a busy machine. An operation of several steps can be stalled
+// more than once. The result stays finite even if the process is stalled all the time.
 func (w stopwatch) atMost(limit time.Duration) time.Duration {
 	const most = 5 * time.Second
 	return limit + slack + min(3*w.stalls(), limit+most)
 }
 
-// busy is the share of the time that this process had to wait for the machine.
+// busy is the share of the time in which the process waited for the machine.
 func (w stopwatch) busy() float64 { return w.stalls().Seconds() / w.took().Seconds() }
 
-// lateness are the times of what took too long.
+// lateness has the durations of the requests that took too long.
 type lateness []time.Duration
 
-// lateAtMost is how many of the asks may be late: a machine may stall one thread and spare the one that measures stalls. What hangs does so
-// every time.
+// lateAtMost is the number of requests that may be late. A machine can stall one thread and not the thread
+// that measures stalls. A request that hangs because of a bug is late every time.
 const lateAtMost = 2
 
 func (l *lateness) note(w stopwatch, limit time.Duration) {

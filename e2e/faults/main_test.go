@@ -15,7 +15,7 @@ var write = flag.Bool("write", false, "write the tables of docs/reliability.md a
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// Scenes wait more than they work, whatever the number of processors.
+	// Scenes wait more than they compute, so the number of processors must not limit them.
 	if err := flag.Set("test.parallel", "32"); err != nil {
 		fail(err)
 	}

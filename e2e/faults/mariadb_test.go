@@ -12,13 +12,13 @@ import (
 	"github.com/echo-probes/echohealth/internal/testserver"
 )
 
-// mariaSite is a user and a database of a MariaDB.
+// mariaSite is a user and a database of a MariaDB server.
 type mariaSite struct {
 	*testserver.MariaDB
 	user, database string
 	cert           certificate
 
-	hogs []driver.Conn // that use the server up
+	hogs []driver.Conn // connections that use up the server's limit
 }
 
 func openMariaDB(s *scene) *mariaSite {
@@ -44,7 +44,7 @@ func (m *mariaSite) exec(s *scene, statement string, args ...any) {
 
 func (m *mariaSite) create(s *scene) { m.exec(s, "CREATE DATABASE %s", m.database) }
 
-// drop ends the sessions too, which outlive their database.
+// drop also ends the sessions, because they would outlive their database.
 func (m *mariaSite) drop(s *scene) {
 	m.exec(s, "DROP DATABASE %s", m.database)
 	s.reset()
@@ -62,7 +62,7 @@ func (m *mariaSite) set(s *scene, variable, value string) {
 	m.exec(s, "SET GLOBAL %s = %s", variable, value)
 }
 
-// useUp takes all connections that the server has for others than administrators.
+// useUp opens all connections that the server allows to users other than administrators.
 func (m *mariaSite) useUp(s *scene) {
 	s.proxies((*testserver.Proxy).Refuse)
 	connector, err := mysql.NewConnector(m.config(m.Addr()))

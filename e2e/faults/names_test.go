@@ -9,8 +9,8 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// nameServer is the DNS of the tests. It knows 127.0.0.1 by the names that it is told, and nothing else: a name that does not resolve is a
-// fault like others, and the real DNS of a machine is none of the tests' business.
+// nameServer is the DNS server of the tests. It resolves only the names that were added to it, to 127.0.0.1.
+// The tests must not depend on the machine's DNS, because a name that does not resolve is one of the faults.
 type nameServer struct {
 	conn net.PacketConn
 
@@ -18,10 +18,11 @@ type nameServer struct {
 	known map[string]bool
 }
 
-// names is asked by every resolver of the process that has no server of its own, which all drivers' are.
+// names receives the queries of every resolver of the process that has no server of its own. All drivers use
+// such a resolver.
 var names = &nameServer{known: make(map[string]bool)}
 
-// serve makes names the DNS of the process, and returns what ends it.
+// serve makes names the DNS server of the process, and returns the function that ends this.
 func (n *nameServer) serve() (end func(), err error) {
 	if n.conn, err = net.ListenPacket("udp4", "127.0.0.1:0"); err != nil {
 		return nil, err

@@ -14,31 +14,31 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pages are the files that the sections are in.
+// pages are the files that contain the sections.
 var pages = map[string]string{
 	"words":   "../../docs/reliability.md",
 	"how":     "../../docs/reliability-appendix.md",
 	"figures": "../../docs/reliability-appendix.md",
 }
 
-// figures are what was measured of a rig.
+// figures are the measurements of a rig.
 type figures struct {
-	said                []string      // by the check, again and again
-	word                string        // which lasted
-	certain             bool          // and was not the busy machine's
-	answer              time.Duration // the slowest of its answers
-	before, most, after usage         // what it held before the fault, at most, and when it had settled
-	settled             time.Duration // how long that took
-	green               time.Duration // until the check was green again
-	works               time.Duration // until the application could use all of its connections again
+	said                []string      // the results of the check, in their order
+	word                string        // the result that lasted
+	certain             bool          // the result was not caused by a busy machine
+	answer              time.Duration // the slowest answer
+	before, most, after usage         // the usage before, during and after the fault
+	settled             time.Duration // how long the usage took to return to the first value
+	green               time.Duration // how long the check took to be ok again
+	works               time.Duration // how long until the application could use all of its connections again
 
-	connections  int   // of the application, before
-	made         int64 // by then
-	lost, remade int   // since
-	taken        int   // at most at once
+	connections  int   // of the application, before the fault
+	made         int64 // the number that the application had made before the fault
+	lost, remade int   // after the fault
+	taken        int   // maximum in use at the same time
 }
 
-// results are what all rigs measured, by fault.
+// results are the measurements of all rigs, by fault.
 type results struct {
 	mu   sync.Mutex // guards rows
 	rows map[string]map[column]figures
@@ -55,7 +55,7 @@ func (m *results) note(f fault, r *rig) {
 	m.rows[f.name][r.column] = r.figures
 }
 
-// complete reports whether everything of a fault was measured, on a machine that had time for it.
+// complete reports whether every column of a fault was measured, on a machine that was not too busy.
 func (m *results) complete(f fault) bool {
 	for _, figures := range m.rows[f.name] {
 		if !figures.certain {
@@ -65,7 +65,7 @@ func (m *results) complete(f fault) bool {
 	return len(m.rows[f.name]) == len(f.want)
 }
 
-// compare holds the table of words to what was measured, or writes all tables.
+// compare compares the table of words with the measurements, or writes all tables.
 func (m *results) compare(t *testing.T) {
 	if *write {
 		require.False(t, t.Failed(), "what has failed is not written")
@@ -85,7 +85,7 @@ func (m *results) compare(t *testing.T) {
 	assert.Len(t, faults, strings.Count(words, "\n")-2, "%s: rows, below the head's two lines", pages["words"])
 }
 
-// cutSection reads a section's page, and cuts it around what is between the two comments with the section's name.
+// cutSection reads the page of a section, and splits it at the two comments with the section's name.
 func cutSection(t *testing.T, name string) (before, section, after string) {
 	t.Helper()
 	page, err := os.ReadFile(pages[name])
@@ -96,7 +96,7 @@ func cutSection(t *testing.T, name string) (before, section, after string) {
 	return text[:from], text[from:to], text[to:]
 }
 
-// tables are the sections: the words of all dependencies, what was done, and the figures of each.
+// tables returns the sections: the words of all dependencies, the acts, and the figures of each dependency.
 func (m *results) tables(t *testing.T) map[string]string {
 	for _, f := range faults {
 		require.True(t, m.complete(f), "%s was not measured, or the machine was busy otherwise: only a whole run is written", f.name)
@@ -115,7 +115,7 @@ func (m *results) tables(t *testing.T) map[string]string {
 	return map[string]string{"words": words, "how": how(), "figures": figures}
 }
 
-// how is the table of what the tests do.
+// how returns the table that describes what the tests do.
 func how() string {
 	table := header("fault", "what the tests do")
 	for _, f := range faults {
@@ -139,7 +139,7 @@ func (m *results) row(f fault) string {
 	return line(cells...)
 }
 
-// shown is the word as the table has it.
+// shown returns the word as the table contains it.
 func (f figures) shown(ok bool) string {
 	if !ok {
 		return "—"
@@ -155,7 +155,7 @@ func (f figures) shown(ok bool) string {
 	return strings.Join(words, ", then ")
 }
 
-// figures is the table of one dependency.
+// figures returns the table of one dependency.
 func (m *results) figures(c column) string {
 	var b strings.Builder
 	b.WriteString("\n### " + string(c) + "\n\n")
@@ -184,7 +184,7 @@ func (f figures) cells(row fault) []string {
 	}
 }
 
-// shown is a duration to three digits at most.
+// shown returns a duration with at most three digits.
 func shown(d time.Duration) string {
 	switch {
 	case d < 10*time.Millisecond:
@@ -195,7 +195,7 @@ func shown(d time.Duration) string {
 	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
-// The pages have every section, and what needs no measuring is up to date.
+// The pages must contain every section. The sections that need no measurement must be up to date.
 func TestPagesHaveTheSections(t *testing.T) {
 	for name := range pages {
 		_, section, _ := cutSection(t, name)
@@ -209,7 +209,7 @@ func TestPagesHaveTheSections(t *testing.T) {
 	}
 }
 
-// What is wanted names dependencies of the kinds of servers that something is done to, and all of them.
+// The expected words must name all dependencies of exactly the kinds of servers for which there is an act.
 func TestFaultsAreComplete(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, f := range faults {

@@ -8,12 +8,12 @@ import (
 	"github.com/echo-probes/echohealth/internal/testserver"
 )
 
-// poolerSite is a PgBouncer, and the PostgreSQL behind it. Both are for one scene alone.
+// poolerSite is a PgBouncer, and the PostgreSQL behind it. Only one scene uses them.
 type poolerSite struct {
 	*testserver.PgBouncer
 	behind *postgresSite
 
-	hogs []*driver.Conn // that use the PgBouncer up
+	hogs []*driver.Conn // connections that use up PgBouncer's limit
 }
 
 func openPooler(s *scene) *poolerSite {
@@ -29,13 +29,13 @@ func (p *poolerSite) secrets() []string { return []string{"PgBouncer", "pgbounce
 
 func (p *poolerSite) start(addr string, r *rig) (application, error) { return p.behind.start(addr, r) }
 
-// setPassword changes the password that PgBouncer wants from its clients.
+// setPassword changes the password that PgBouncer requires from its clients.
 func (p *poolerSite) setPassword(s *scene, word string) {
 	p.SetPassword(s.t, word)
 	p.Admin(s.t, "RELOAD;")
 }
 
-// useUp takes all connections that it has for clients.
+// useUp opens all connections that PgBouncer allows to its clients.
 func (p *poolerSite) useUp(s *scene) {
 	p.hogs = useUp(s, "postgres://app:"+password+"@"+p.Addr()+"/app?sslmode=disable")
 }

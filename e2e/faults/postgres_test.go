@@ -15,15 +15,15 @@ import (
 	"github.com/echo-probes/echohealth/probes/pgxprobe"
 )
 
-// poolSize is how many connections an application has.
+// poolSize is the number of connections of an application.
 const poolSize = 4
 
-// postgresSite is a role and a database of a PostgreSQL.
+// postgresSite is a role and a database of a PostgreSQL server.
 type postgresSite struct {
 	*testserver.Postgres
 	role, database, ca string
 
-	hogs []*driver.Conn // that use the server up
+	hogs []*driver.Conn // connections that use up the server's limit
 }
 
 func openPostgres(s *scene) *postgresSite {
@@ -42,7 +42,7 @@ func openPostgres(s *scene) *postgresSite {
 func (p *postgresSite) secrets() []string { return []string{p.role, p.database, p.ca, "postgres"} }
 
 func (p *postgresSite) create(s *scene) {
-	s.servers.copying.Lock() // it can make one copy of a template at a time
+	s.servers.copying.Lock() // PostgreSQL can make only one copy of a template at a time
 	defer s.servers.copying.Unlock()
 	p.Exec(s.t, "CREATE DATABASE "+p.database)
 }
@@ -63,13 +63,13 @@ func (p *postgresSite) grant(s *scene) {
 	p.Exec(s.t, "GRANT CONNECT ON DATABASE "+p.database+" TO PUBLIC")
 }
 
-// standby returns the address of a standby.
+// standby returns the address of a standby server.
 func (p *postgresSite) standby(s *scene) string { return p.Standby(s.t).Addr() }
 
-// useUp takes all connections that the server has for others than superusers.
+// useUp opens all connections that the server allows to users other than superusers.
 func (p *postgresSite) useUp(s *scene) { p.hogs = useUp(s, p.DSN()) }
 
-// useUp takes all connections that a server has.
+// useUp opens all connections that a server allows.
 func useUp(s *scene, dsn string) (hogs []*driver.Conn) {
 	s.proxies((*testserver.Proxy).Refuse)
 	// The server takes a moment to close the connections that were reset.
@@ -123,7 +123,7 @@ func (p *postgresSite) start(addr string, r *rig) (application, error) {
 	return pgxApp{pool}, nil
 }
 
-// pgxApp uses PostgreSQL by a pool of pgx's.
+// pgxApp uses PostgreSQL through a pool of pgx.
 type pgxApp struct{ *pgxpool.Pool }
 
 func (a pgxApp) use(ctx context.Context) error {
@@ -138,7 +138,7 @@ func (a pgxApp) use(ctx context.Context) error {
 
 func (a pgxApp) hold(ctx context.Context) (func(), error) { return a.take(ctx, func(*pgxpool.Conn) {}) }
 
-// take takes all of the pool's connections, and calls f with each.
+// take takes all connections of the pool, and calls f with each.
 func (a pgxApp) take(ctx context.Context, f func(*pgxpool.Conn)) (release func(), err error) {
 	var conns []*pgxpool.Conn
 	release = func() {

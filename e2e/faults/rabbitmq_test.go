@@ -17,7 +17,7 @@ import (
 	"github.com/echo-probes/echohealth/probes/celeryprobe"
 )
 
-// rabbitSite is a user and a vhost of a RabbitMQ, with a consumer of Celery's queue.
+// rabbitSite is a user and a vhost of a RabbitMQ server, with a consumer of Celery's queue.
 type rabbitSite struct {
 	*testserver.RabbitMQ
 	user, vhost string
@@ -67,12 +67,13 @@ func (r *rabbitSite) setPassword(s *scene, word string) {
 	r.eval(s, `rabbit_auth_backend_internal:change_password(<<%q>>, <<%q>>, <<"test">>)`, r.user, word)
 }
 
-// limit sets how many connections the vhost may have; -1 is no limit.
+// limit sets the maximum number of connections of the vhost. -1 means no limit.
 func (r *rabbitSite) limit(s *scene, n int) {
 	r.Ctl(s.t, "set_vhost_limits", "--vhost", r.vhost, `{"max-connections":`+strconv.Itoa(n)+`}`)
 }
 
-// alarm sets off the memory alarm, and publishes: the broker tells nobody else.
+// alarm sets the memory alarm, and publishes, because the broker reports the alarm only to connections that
+// publish.
 func (r *rabbitSite) alarm(s *scene) {
 	r.Ctl(s.t, "set_vm_memory_high_watermark", "absolute", "1")
 	for _, rig := range s.rigs {
@@ -90,12 +91,13 @@ func (r *rabbitSite) url(addr string) *url.URL {
 	return &url.URL{Scheme: "amqp", User: url.UserPassword(r.user, password), Host: addr, Path: r.vhost}
 }
 
-// consume is Celery's worker as far as the broker knows it, where there is no real one.
+// consume starts a consumer, which the broker can't distinguish from a Celery worker. It is used if there is
+// no real worker.
 func (r *rabbitSite) consume(s *scene) {
 	if s.fault.pings {
 		return
 	}
-	conn, err := amqp.DialConfig(r.url(r.Addr()).String(), amqp.Config{Heartbeat: time.Minute}) // to outlive a frozen broker
+	conn, err := amqp.DialConfig(r.url(r.Addr()).String(), amqp.Config{Heartbeat: time.Minute}) // survives a freeze
 	s.must(err, "connect a consumer")
 	s.t.Cleanup(func() { _ = conn.CloseDeadline(time.Now().Add(time.Second)) })
 	channel, err := conn.Channel()
@@ -124,11 +126,12 @@ func (r *rabbitSite) start(addr string, rig *rig) (application, error) {
 	return app, nil
 }
 
-// publisher uses RabbitMQ by one connection, which it makes anew when it is used and finds it closed.
+// publisher uses RabbitMQ through one connection. If the connection is closed when it is used, publisher
+// makes a new one.
 type publisher struct {
 	url string
 
-	mu   sync.Mutex // guards the rest
+	mu   sync.Mutex // guards the fields below
 	conn *amqp.Connection
 	made int64
 }
@@ -139,7 +142,7 @@ func (p *publisher) current() *amqp.Connection {
 	return p.conn
 }
 
-// connected returns the connection, a new one where the last is closed.
+// connected returns the connection. If it is closed, connected makes a new one.
 func (p *publisher) connected() (*amqp.Connection, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -157,7 +160,7 @@ func (p *publisher) connected() (*amqp.Connection, error) {
 	return conn, nil
 }
 
-// use publishes to a queue of its own, and waits for the confirmation.
+// use publishes to its own queue, and waits for the confirmation.
 func (p *publisher) use(ctx context.Context) error {
 	conn, err := p.connected()
 	if err != nil {
@@ -168,7 +171,7 @@ func (p *publisher) use(ctx context.Context) error {
 	select {
 	case err := <-done:
 		return err
-	case <-ctx.Done(): // amqp091-go's calls do not end with it
+	case <-ctx.Done(): // amqp091-go's calls do not end with ctx
 		_ = conn.CloseDeadline(time.Now())
 		return errors.Join(ctx.Err(), <-done)
 	}

@@ -17,10 +17,10 @@ import (
 	"github.com/echo-probes/echohealth/probes/redisprobe"
 )
 
-// redisDB is the number of the applications' database.
+// redisDB is the number of the application's database.
 const redisDB = 5
 
-// redisSite is a Redis with a user.
+// redisSite is a Redis server with a user.
 type redisSite struct {
 	*testserver.Redis
 	tlsAddr string
@@ -39,7 +39,7 @@ func openRedis(s *scene) *redisSite {
 		"--tls-cert-file", r.cert.cert, "--tls-key-file", r.cert.key, "--tls-ca-cert-file", r.cert.cert}, s.act.settings...)...)
 	r.admin = redis.NewClient(&redis.Options{Addr: r.Addr(), PoolSize: 1, ContextTimeoutEnabled: true})
 	s.t.Cleanup(func() { _ = r.admin.Close() })
-	r.do(s, "PING") // so that it is connected when connections are short
+	r.do(s, "PING") // connects before the limit on connections is reached
 	return r
 }
 
@@ -62,15 +62,15 @@ func (r *redisSite) user(s *scene, rules ...any) {
 
 func (r *redisSite) setPassword(s *scene, word string) { r.user(s, "resetpass", ">"+word) }
 
-// smaller returns the address of a server with the same user and one database.
+// smaller returns the address of a server with the same user and only one database.
 func (r *redisSite) smaller(s *scene) string { return r.server(s, "--databases", "1").Addr() }
 
-// replica returns the address of a replica.
+// replica returns the address of a replica server.
 func (r *redisSite) replica(s *scene) string {
 	return r.server(s, "--replicaof", "127.0.0.1", strconv.Itoa(r.Port())).Addr()
 }
 
-// load restarts the server with data that takes long to load.
+// load restarts the server with data that take a long time to load.
 func (r *redisSite) load(s *scene) {
 	// With the delay for each key they last at least 17 s, which is longer than the observation, and some 40 s on
 	// Linux. A slow machine must not exceed the time that a server has to start.
@@ -91,7 +91,7 @@ func (r *redisSite) load(s *scene) {
 	}
 }
 
-// loaded waits until it has loaded them.
+// loaded waits until the server has loaded the data.
 func (r *redisSite) loaded(s *scene) {
 	r.config(s, "key-load-delay", "0")
 	r.loading.Wait()
@@ -117,7 +117,7 @@ func (r *redisSite) start(addr string, rig *rig) (application, error) {
 	return redisApp{client}, nil
 }
 
-// redisApp uses Redis by a client with go-redis's defaults, which the probe has to do with.
+// redisApp uses Redis through a client with go-redis's default options, because most applications use those.
 type redisApp struct{ *redis.Client }
 
 func (a redisApp) use(ctx context.Context) error {
@@ -131,7 +131,7 @@ func (a redisApp) hold(ctx context.Context) (func(), error) {
 	return a.take(ctx, func(conn *redis.Conn) { conn.Ping(ctx) })
 }
 
-// take takes all of the pool's connections. One is taken by its first command.
+// take takes all connections of the pool. The first command on a connection takes it.
 func (a redisApp) take(_ context.Context, f func(*redis.Conn)) (release func(), err error) {
 	var conns []*redis.Conn
 	for range poolSize {

@@ -22,43 +22,43 @@ import (
 )
 
 const (
-	timeout   = 800 * time.Millisecond // of a check, by default
-	freshness = time.Second            // of a result, by default
-	slack     = 500 * time.Millisecond // on top of every bound, for a machine that is busy otherwise
+	timeout   = 800 * time.Millisecond // the default timeout of a check
+	freshness = time.Second            // the default freshness of a result
+	slack     = 500 * time.Millisecond // added to every limit, because other processes may use the machine
 
-	asks   = 50                     // requests while the fault lasts, and checks after them
+	asks   = 50                     // number of requests during the fault, and of checks after them
 	pause  = 170 * time.Millisecond // between requests
 	sample = 100 * time.Millisecond // deadline of each of those checks
 
-	settling = 25 * time.Second // for what drivers leave behind
+	settling = 25 * time.Second // for resources that drivers release late
 )
 
-// application is the part of a service that uses the dependency itself. A rig's may be nil.
+// application is the part of a service that uses the dependency. The application of a rig may be nil.
 type application interface {
-	use(ctx context.Context) error                        // asks something over each of its connections
+	use(ctx context.Context) error                        // sends a request over each of its connections
 	hold(ctx context.Context) (release func(), err error) // takes all of its connections
-	pool() (connections, busy int, made int64)            // how many it has, how many of them are in use, how many it ever made
+	pool() (connections, busy int, made int64)            // the connections, those in use, and all that it has made
 	close()
 }
 
-// rig is a service with one check, and a network in front of its dependency.
+// rig is a service with one check, and with a proxy in front of its dependency.
 type rig struct {
 	scene  *scene
 	column column
 	label  string
-	host   string // its dependency's name
+	host   string // the name of the dependency
 	proxy  *testserver.Proxy
 	probe  probes.Probe
 	app    application
 	health *echohealth.Health
 	echo   *echo.Echo
 	log    diary
-	busy   int // connections of the application, when last looked at
+	busy   int // the application's connections in use at the last look
 
 	figures figures
 }
 
-// newRig makes a service that finds the scene's server by a name of its own.
+// newRig makes a service that finds the scene's server by a unique name.
 func newRig(s *scene, c column) *rig {
 	label := s.fault.name + ": " + string(c)
 	r := &rig{scene: s, column: c, label: label, host: hostName(label), proxy: testserver.NewProxy(s.t, s.addr)}
@@ -84,7 +84,7 @@ func newRig(s *scene, c column) *rig {
 	return r
 }
 
-// celeryOptions are those of the rig's celeryprobe.
+// celeryOptions are the options of the rig's celeryprobe.
 func (r *rig) celeryOptions() []celeryprobe.Option {
 	if !r.scene.fault.pings {
 		return nil
@@ -92,7 +92,7 @@ func (r *rig) celeryOptions() []celeryprobe.Option {
 	return []celeryprobe.Option{celeryprobe.PingWorkers(1), celeryprobe.PingEvery(time.Second)}
 }
 
-// hostName makes a label a name that is nowhere else.
+// hostName makes a unique host name from a label.
 func hostName(label string) string {
 	keep := func(c rune) rune {
 		switch {
@@ -117,19 +117,19 @@ func (r *rig) close() {
 	})
 }
 
-// do calls f so that the goroutines it starts are the rig's.
+// do calls f. The goroutines that f starts count for the rig.
 func (r *rig) do(f func()) { labelled(r.label, f) }
 
-// warmUp uses everything, until all is well.
+// warmUp uses the application and the check until both are ok.
 func (r *rig) warmUp() {
 	clock := watch()
 	r.await(clock, "the application", func() bool { return r.use(5*time.Second) == nil })
 	r.await(clock, "the check", r.green)
 }
 
-// rest waits until nothing moves any more, and notes what the rig holds when all is well.
+// rest waits until the usage of the rig is constant, and records it as the usage before the fault.
 func (r *rig) rest() {
-	const still = 3 // counts that are the same
+	const still = 3 // equal counts in a row
 	clock, same := watch(), 0
 	for same < still && clock.took() < clock.atMost(settling) {
 		now := usage{goroutines.next(r.label), r.proxy.Open()}
@@ -143,7 +143,7 @@ func (r *rig) rest() {
 	}
 }
 
-// use lets the application use its dependency.
+// use makes the application use its dependency.
 func (r *rig) use(limit time.Duration) error {
 	if r.app == nil {
 		return nil
@@ -155,10 +155,10 @@ func (r *rig) use(limit time.Duration) error {
 	return err
 }
 
-// usage is what a rig holds at a time.
+// usage is the number of goroutines and connections of a rig.
 type usage struct{ goroutines, connections int }
 
-// count is what it holds now, as far as is known without waiting.
+// count returns the last known usage, without waiting for a new count.
 func (r *rig) count() usage {
 	n, _ := goroutines.of(r.label)
 	return usage{n, r.proxy.Open()}
@@ -168,9 +168,9 @@ func (u usage) max(v usage) usage {
 	return usage{max(u.goroutines, v.goroutines), max(u.connections, v.connections)}
 }
 
-// observe asks for readiness again and again while the fault lasts, and looks once at everything else.
+// observe requests readiness repeatedly during the fault, and requests all other endpoints once.
 func (r *rig) observe() {
-	time.Sleep(freshness) // until what was well is asked again
+	time.Sleep(freshness) // so that the result from before the fault expires
 	all := watch()
 	var late lateness
 	for range asks {
@@ -187,7 +187,7 @@ func (r *rig) observe() {
 	r.reveal()
 }
 
-// judge holds what was said to what the fault is expected to make the check say. A machine that is too busy otherwise adds timeouts.
+// judge compares the results with the expected ones. On a busy machine, additional timeouts are allowed.
 func (r *rig) judge(busy float64) {
 	want := r.scene.fault.want[r.column]
 	r.figures.word = strings.Join(lasting(r.figures.said), " / ")
@@ -208,11 +208,13 @@ func (r *rig) judge(busy float64) {
 	assert.Equal(r.scene.t, want, r.figures.word, "%s: busy for %.0f %% of the time: %v", r.label, busy*100, r.figures.said)
 }
 
-// tooBusy is a share of the time in which the process waits for the machine. It is 2 to 4 % where nothing else runs.
+// tooBusy is the share of time waiting for the machine from which the machine counts as busy. An idle machine
+// has 0.02 to 0.04.
 const tooBusy = 0.1
 
-// lasting are the words that were said more than once, or for long, in the order in which they were first said. A word that was said for a
-// moment is the machine's, when it was busy otherwise, or that of the moment in which the fault began.
+// lasting returns the results that came more than once, or for long, in the order of their first occurrence.
+// A result that came only for a moment was caused by a busy machine, or by the moment at which the fault
+// began.
 func lasting(said []string) []string {
 	times, asks := make(map[string]int), make(map[string]int)
 	var words []string
@@ -249,11 +251,12 @@ func withoutHiccups(said []string) []string {
 func (r *rig) look() {
 	r.figures.most = r.figures.most.max(r.count())
 	busy := r.inUse()
-	r.figures.taken = max(r.figures.taken, min(busy, r.busy)) // a connection that is closed at once is gone by the next look
+	r.figures.taken = max(r.figures.taken, min(busy, r.busy)) // without a connection that its check closes
 	r.busy = busy
 }
 
-// inUse is how many connections of the application's are in use: by checks, since it does nothing while they run.
+// inUse returns how many of the application's connections the checks use. The application itself is idle
+// meanwhile.
 func (r *rig) inUse() int {
 	if r.app == nil {
 		return 0
@@ -262,7 +265,7 @@ func (r *rig) inUse() int {
 	return busy
 }
 
-// press runs the probe itself, as often, and on contexts that are too short.
+// press calls the probe itself as many times, with contexts that end too early.
 func (r *rig) press() {
 	var late lateness
 	for range asks {
@@ -278,10 +281,12 @@ func (r *rig) press() {
 	assert.LessOrEqual(r.scene.t, len(late), lateAtMost, "%s: checks that took longer than %s: %v", r.label, sample, late)
 }
 
-// kept is how much more than before a rig may hold as long as the fault lasts: one connection of the probe's own, and what reads from it.
+// kept is the additional usage that is allowed during the fault: one connection of the probe, and the
+// goroutines that use it.
 var kept = usage{goroutines: 4, connections: 1}
 
-// settle waits, while the fault lasts, until nothing is left of all those checks, and looks at what became of the application's pool.
+// settle waits, during the fault, until the checks have released their resources, and compares the
+// application's pool with its state before the fault.
 func (r *rig) settle() {
 	clock := watch()
 	if r.app != nil && r.scene.release == nil {
@@ -302,11 +307,11 @@ func (r *rig) settle() {
 	}
 }
 
-// lostAtMost is how many of the application's connections may be closed by checks in the time that a scene takes: a query without an answer
-// is given up after 10 s, and its connection with it.
+// lostAtMost is how many of the application's connections the checks of a scene may close. A query without an
+// answer is canceled after 10 s, which closes its connection.
 const lostAtMost = 3
 
-// settleTo waits until the rig holds no more than limit.
+// settleTo waits until the usage of the rig is within limit.
 func (r *rig) settleTo(limit usage, when string) {
 	for clock := watch(); ; {
 		now := usage{goroutines.next(r.label), r.proxy.Open()}
@@ -320,7 +325,7 @@ func (r *rig) settleTo(limit usage, when string) {
 	}
 }
 
-// recover waits, when all is well again, until the check says so, and until the application can work.
+// recover waits, after the fault has ended, until the check is ok and the application works.
 func (r *rig) recover() {
 	clock := watch()
 	var both sync.WaitGroup
@@ -334,7 +339,7 @@ func (r *rig) recover() {
 	assert.Less(r.scene.t, r.figures.green, clock.atMost(r.column.recovery()), "%s: until the check is green", r.label)
 }
 
-// await waits until something is done, and returns how long that took.
+// await waits until done returns true, and returns how long that took.
 func (r *rig) await(clock stopwatch, who string, done func() bool) time.Duration {
 	for !done() {
 		if clock.took() > clock.atMost(settling) {
@@ -346,23 +351,23 @@ func (r *rig) await(clock stopwatch, who string, done func() bool) time.Duration
 	return clock.took()
 }
 
-// green reports whether the check is as before.
+// green reports whether the check is ok.
 func (r *rig) green() bool { return r.ask().word == "ok" }
 
-// settleAgain waits, while somebody asks now and then, until the rig holds no more than it did before the fault.
+// settleAgain waits, with some requests, until the usage of the rig is what it was before the fault.
 func (r *rig) settleAgain() {
 	time.Sleep(freshness)
 	r.await(watch(), "the check, once more", r.green)
 	r.settleTo(r.figures.before, "after the fault")
 }
 
-// answer is one of the Health's.
+// answer is an answer of the Health.
 type answer struct {
 	code   int
 	header http.Header
 	body   []byte
 	took   time.Duration
-	word   string // of the check, where the body shows it
+	word   string // the result of the check, if the body contains it
 }
 
 func (r *rig) get(path string) answer {
@@ -373,7 +378,7 @@ func (r *rig) get(path string) answer {
 	return answer{code: recorder.Code, header: recorder.Header(), body: recorder.Body.Bytes(), took: time.Since(began)}
 }
 
-// ask asks for readiness.
+// ask requests readiness.
 func (r *rig) ask() answer {
 	a := r.get("/ready/")
 	var document struct {

@@ -8,36 +8,36 @@ import (
 	"github.com/echo-probes/echohealth/internal/testserver"
 )
 
-// scene is one fault on one kind of server, and the services that look on: one for each probe of that kind.
+// scene is one fault on one kind of server, with one service for each probe of that kind.
 type scene struct {
 	t       *testing.T
 	servers *servers
 	fault   fault
 	act     act
 
-	site     site // the server, which is one of these
+	site     site // the server: one of the sites below
 	postgres *postgresSite
 	pooler   *poolerSite
 	maria    *mariaSite
 	sqlite   *sqliteSite
 	redis    *redisSite
 	rabbit   *rabbitSite
-	addr     string               // at which all is well
-	broker   *testserver.RabbitMQ // nil unless one is for this scene alone
-	worker   *testserver.Celery   // nil unless the fault is about workers
+	addr     string               // the address of the server before the fault
+	broker   *testserver.RabbitMQ // nil unless the scene has its own broker
+	worker   *testserver.Celery   // nil unless the fault is one of workers
 
 	rigs    []*rig
-	release []func() // of what holdAll holds
+	release []func() // release the connections that holdAll holds
 }
 
-// site is a server, or a file, as a scene uses it.
+// site is a server or a file, as a scene uses it.
 type site interface {
 	Addr() string
 	secrets() []string
-	start(addr string, r *rig) (application, error) // sets the rig's probe too
+	start(addr string, r *rig) (application, error) // also sets the rig's probe
 }
 
-// server is a site that has processes.
+// server is a site with processes.
 type server interface {
 	Freeze(testing.TB)
 	Thaw(testing.TB)
@@ -45,7 +45,7 @@ type server interface {
 	Start(testing.TB)
 }
 
-// play lets the fault come and go.
+// play runs a scene: before, during and after the fault.
 func play(t *testing.T, servers *servers, f fault, k kind, a act) {
 	s := &scene{t: t, servers: servers, fault: f, act: a}
 	s.prepare(k)
@@ -62,7 +62,7 @@ func play(t *testing.T, servers *servers, f fault, k kind, a act) {
 	}
 }
 
-// prepare brings the scene to where all is well.
+// prepare starts the server and the services, and waits until all checks are ok.
 func (s *scene) prepare(k kind) {
 	if s.act.private && k == rabbitMQ {
 		s.broker = <-s.servers.private
@@ -85,10 +85,11 @@ func (s *scene) prepare(k kind) {
 	}
 }
 
-// preparing holds the scenes that start servers, which is most of the work: more at once would disturb those that are playing.
+// preparing limits how many scenes start servers at the same time. Starting is most of the work, and more of
+// it would disturb the other scenes.
 var preparing = make(chan struct{}, 2)
 
-// open makes the scene's server ready.
+// open prepares the scene's server.
 func (s *scene) open(k kind) {
 	switch k {
 	case postgreSQL:
@@ -118,7 +119,7 @@ func (s *scene) open(k kind) {
 	}
 }
 
-// brokerURL is for Celery's worker, which goes by no proxy.
+// brokerURL returns the broker's URL for the Celery worker, which connects without a proxy.
 func (s *scene) brokerURL() string {
 	if s.redis != nil {
 		return s.redis.url(s.redis.Addr()).String()
@@ -126,7 +127,7 @@ func (s *scene) brokerURL() string {
 	return s.rabbit.url(s.rabbit.Addr()).String()
 }
 
-// each does the same with all rigs, side by side.
+// each calls f with all rigs in parallel.
 func (s *scene) each(f func(r *rig)) {
 	var all sync.WaitGroup
 	for _, r := range s.rigs {
@@ -144,7 +145,7 @@ func (s *scene) proxies(f func(*testserver.Proxy)) {
 // reset resets all connections.
 func (s *scene) reset() { s.proxies((*testserver.Proxy).Reset) }
 
-// move puts another server at the rigs' address.
+// move makes the rigs' address lead to another server.
 func (s *scene) move(addr string) {
 	s.proxies(func(p *testserver.Proxy) { p.Redirect(addr); p.Reset() })
 }
@@ -168,7 +169,8 @@ func (s *scene) freeze() { s.site.(server).Freeze(s.t) }
 
 func (s *scene) thaw() { s.site.(server).Thaw(s.t) }
 
-// kill closes the rigs' port too: a proxy in front of a dead server would reset connections, where a dead server refuses them.
+// kill kills the server, and closes the rigs' ports. Otherwise the proxy would accept connections and then
+// reset them, but a killed server refuses connections.
 func (s *scene) kill() {
 	s.site.(server).Kill(s.t)
 	s.proxies((*testserver.Proxy).Refuse)
@@ -198,7 +200,7 @@ func (s *scene) releaseAll() {
 	}
 }
 
-// must fails the scene.
+// must fails the scene if err is not nil.
 func (s *scene) must(err error, what string, args ...any) {
 	s.t.Helper()
 	if err != nil {

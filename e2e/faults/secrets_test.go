@@ -18,13 +18,13 @@ import (
 
 const password = "Fault-Pa55word"
 
-// driverText is what the drivers say, in part; no word of it may show.
+// driverText matches parts of the drivers' error texts. No answer may contain them.
 var driverText = []string{
 	"127.0.0.1", "dial tcp", "lookup", "connect: ", "i/o timeout", "deadline exceeded", "EOF", "SQLSTATE", "FATAL", "pgconn", "WRONGPASS", "NOAUTH", "NOPERM", "OOM",
 	"READONLY", "LOADING", "Exception", "NOT_ALLOWED", "tls:", "x509", "panic", "goroutine", ".go:", "/tmp",
 }
 
-// reveal looks for what nobody is to see in every answer that there is, and for what somebody is to see in the log.
+// reveal verifies that no answer contains a secret, and that the log contains the cause.
 func (r *rig) reveal() {
 	t := r.scene.t
 	for _, path := range []string{"/", "/live/", "/ready/", "/startup/", "/detailed/", "/checks/dependency/", "/checks/", "/nowhere/"} {
@@ -50,8 +50,8 @@ func (r *rig) reveal() {
 	}
 }
 
-// requireCause looks for the whole error of a reason: the log has the first change to each reason by itself, and so have
-// the functions of OnChange.
+// requireCause verifies that the log and the functions of OnChange received the whole error of a reason. The
+// log has an own record of the first change to each reason.
 func (r *rig) requireCause(reason, log string) {
 	t, told := r.scene.t, r.log.changes()
 	at := slices.IndexFunc(told, func(c echohealth.Change) bool { return string(c.Reason) == reason })
@@ -64,15 +64,15 @@ func (r *rig) requireCause(reason, log string) {
 	assert.Regexp(t, `msg="health check changed".* reason=`+reason+` error=\S`, log, "%s: the log", r.label)
 }
 
-// secrets are what an answer must not have from the rig's configuration.
+// secrets are the words of the rig's configuration that no answer may contain.
 func (r *rig) secrets() []string {
-	_, port, _ := net.SplitHostPort(r.proxy.Addr()) // the proxy's own
+	_, port, _ := net.SplitHostPort(r.proxy.Addr()) // the port of the proxy
 	return append(r.scene.site.secrets(), password, r.host, domain, port)
 }
 
 var plainWord = regexp.MustCompile(`^[a-z_]+$`)
 
-// strangers are the strings in a document that are neither a single word nor a time.
+// strangers returns the strings of a document that are neither a single word nor a time.
 func strangers(document []byte) []string {
 	var value any
 	if err := json.Unmarshal(document, &value); err != nil {

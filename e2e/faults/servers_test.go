@@ -36,7 +36,7 @@ const (
 	rabbitMQ    kind = "RabbitMQ"
 )
 
-// column is a dependency as a service knows it: a probe, and what it asks.
+// column is a dependency of a service: a probe, and the server that it checks.
 type column string
 
 const (
@@ -70,9 +70,9 @@ func (c column) kind() kind {
 	return rabbitMQ
 }
 
-// recovery is how long a check may take to be green again: until the last result is no longer fresh, the run that hangs is given up, and one
-// more has run. A run hangs for 5 s at most. pgxprobe keeps dials that fail 10 s apart, and gives up one that hangs after as long; sqlprobe
-// does so with a query.
+// recovery returns the maximum time until a check is ok after the fault. In this time the last result
+// expires, the hanging run ends, and one more run ends. A run hangs for at most 5 s. pgxprobe waits 10 s
+// between failing dials, and ends a hanging dial after 10 s. sqlprobe ends a hanging query after 10 s.
 func (c column) recovery() time.Duration {
 	const hangs, gap = 5 * time.Second, 10 * time.Second
 	switch c.kind() {
@@ -82,21 +82,21 @@ func (c column) recovery() time.Duration {
 	return freshness + hangs + timeout
 }
 
-// servers are those that the scenes share.
+// servers are the servers that the scenes share.
 type servers struct {
 	postgres    *testserver.Postgres
-	postgresTLS *testserver.Postgres // lets nobody in without TLS
+	postgresTLS *testserver.Postgres // accepts only connections with TLS, except from the tests' superuser
 	mariaDB     *testserver.MariaDB
-	mariaDBTLS  *testserver.MariaDB // the same
+	mariaDBTLS  *testserver.MariaDB // accepts only connections with TLS
 	rabbit      *testserver.RabbitMQ
-	rabbitTLS   string // its address for TLS
+	rabbitTLS   string // the address with TLS
 	cert        certificate
 
-	private chan *testserver.RabbitMQ // for one scene at a time; it takes long to start one, so those that do harm share two
-	copying sync.Mutex                // held while a PostgreSQL copies a database
+	private chan *testserver.RabbitMQ // two brokers, each for one scene at a time
+	copying sync.Mutex                // held during the copy of a database
 }
 
-// startServers starts them, before anything is measured.
+// startServers starts the servers before any measurement.
 func startServers(t *testing.T) *servers {
 	s := &servers{cert: newCertificate(t), private: make(chan *testserver.RabbitMQ, 2)}
 	port := testserver.FreePort(t)
@@ -115,13 +115,14 @@ func startServers(t *testing.T) *servers {
 
 var scenes atomic.Int64
 
-// unique makes name one that no other scene has.
+// unique makes name unique among all scenes.
 func unique(name string) string { return fmt.Sprint(name, scenes.Add(1)) }
 
-// certificate is one for every name of the domain and 127.0.0.1, in files that the servers may read.
+// certificate is a certificate for all names of the domain and for 127.0.0.1, in files that the servers can
+// read.
 type certificate struct {
 	cert, key   string
-	postgresKey string // PostgreSQL insists on a key of its own
+	postgresKey string // a separate file, because PostgreSQL requires its own owner and mode
 	onlyTLS     string // a pg_hba.conf
 	roots       *x509.CertPool
 }
@@ -156,13 +157,13 @@ func newCertificate(t *testing.T) certificate {
 	return c
 }
 
-// onlyTLS is a pg_hba.conf that lets nobody in without TLS but the tests' own superuser.
+// onlyTLS is a pg_hba.conf that accepts only connections with TLS, except from the tests' superuser.
 const onlyTLS = `
 host    all postgres 127.0.0.1/32 scram-sha-256
 hostssl all all      127.0.0.1/32 scram-sha-256
 `
 
-// giveAway makes a file the account's that PostgreSQL runs under where the test is root.
+// giveAway gives a file to the account that PostgreSQL runs as, if the test runs as root.
 func giveAway(t *testing.T, path string) {
 	t.Helper()
 	account, err := user.Lookup("postgres")

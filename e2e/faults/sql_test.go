@@ -10,7 +10,7 @@ import (
 	"github.com/echo-probes/echohealth/probes/sqlprobe"
 )
 
-// sqlApp uses a database by a *sql.DB.
+// sqlApp uses a database through a *sql.DB.
 type sqlApp struct {
 	*sql.DB
 	counting *counting

@@ -18,10 +18,11 @@ import (
 	"github.com/echo-probes/echohealth/probes/sqlprobe"
 )
 
-// sqliteSite is a database in a file, on a file system of its own where the fault is one of it.
+// sqliteSite is a database in a file. If the fault is one of the file system, the file has its own file
+// system.
 type sqliteSite struct {
 	dir    string
-	unused string // an address: no network is between an application and its file
+	unused string // an address that is not used, because there is no network between an application and its file
 	locks  driver.Conn
 }
 
@@ -62,8 +63,8 @@ func asRoot(argv ...string) *exec.Cmd {
 	return exec.Command(argv[0], argv[1:]...)
 }
 
-// remount makes the file system read-only, or writable again. A file that is open for writing prevents it, so
-// the applications close their connections.
+// remount makes the file system read-only or writable. An open file prevents that, so the applications close
+// their connections.
 func (f *sqliteSite) remount(s *scene, how string) {
 	for deadline := time.Now().Add(settling); ; time.Sleep(10 * time.Millisecond) {
 		for _, r := range s.rigs {
@@ -80,7 +81,7 @@ func (f *sqliteSite) remount(s *scene, how string) {
 	}
 }
 
-// fill leaves no space on the file system.
+// fill fills the file system.
 func (f *sqliteSite) fill(s *scene) {
 	file, err := os.Create(filepath.Join(f.dir, "filler"))
 	s.must(err, "create a file")
@@ -97,7 +98,7 @@ func (f *sqliteSite) empty(s *scene) {
 	s.must(os.Remove(filepath.Join(f.dir, "filler")), "remove the file")
 }
 
-// lock keeps everybody else from reading the file.
+// lock locks the file, so that no other connection can read it.
 func (f *sqliteSite) lock(s *scene) {
 	var err error
 	f.locks, err = f.connector().Connect(s.t.Context())
@@ -112,7 +113,7 @@ func execute(conn driver.Conn, statement string) error {
 	return err
 }
 
-// start gives the probe a statement that reads the file. SELECT 1 does not.
+// start starts the application. The probe gets a statement that reads the file, because SELECT 1 does not.
 func (f *sqliteSite) start(_ string, r *rig) (application, error) {
 	return startSQL(f.connector(), r, sqlprobe.Query("SELECT count(*) FROM sqlite_schema")), nil
 }
