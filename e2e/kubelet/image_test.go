@@ -20,7 +20,8 @@ const (
 	pauseImage   = "localhost/pause:1"
 )
 
-// writeImages writes an archive of images, each FROM scratch with one static program, as docker save does.
+// writeImages writes an archive of images like docker save. Each image is FROM scratch with one static
+// program.
 func writeImages(t *testing.T, path string) {
 	t.Helper()
 	file, err := os.Create(path)
@@ -57,7 +58,7 @@ func writeImages(t *testing.T, path string) {
 	require.NoError(t, archive.Close())
 }
 
-// layerOf is an image's only layer: the program in the root folder.
+// layerOf returns the only layer of an image: the program in the root folder.
 func layerOf(t *testing.T, program string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(work, program))

@@ -15,7 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// What the script gives: its folder, the kubelet's program, and the control group that it made.
+// Set by the script: its folder, the kubelet's program, and the control group that the script made.
 var (
 	work    = os.Getenv("ECHOHEALTH_KUBELET_WORK")
 	program = os.Getenv("ECHOHEALTH_KUBELET")
@@ -46,7 +46,7 @@ state = "/run/containerd"
     conf_dir = "%[1]s/cni"
 `
 
-// The pods have the node's network, so this is never run: the kubelet wants to see that there is one.
+// The kubelet requires a CNI plugin, but the pods use the node's network. So this plugin never runs.
 const cniConfig = `{"cniVersion": "0.4.0", "name": "none", "plugins": [{"type": "none"}]}`
 
 const kubeletConfig = `
@@ -72,7 +72,7 @@ imageGCHighThresholdPercent: 100
 evictionHard: {memory.available: 0%%, nodefs.available: 0%%, nodefs.inodesFree: 0%%, imagefs.available: 0%%}
 `
 
-// startNode starts containerd and the kubelet, and returns when the kubelet shows its pods.
+// startNode starts containerd and the kubelet, and returns when the kubelet lists its pods.
 func startNode(t *testing.T) {
 	t.Helper()
 	for _, folder := range []string{"pods", "logs", "plugins", "cni", "kubelet"} {
@@ -89,7 +89,7 @@ func startNode(t *testing.T) {
 	launch(t, "ctr", "--address", "/run/containerd.sock", "--namespace", "k8s.io", "events")
 	launch(t, program, "--config", filepath.Join(work, "kubelet.yaml"), "--root-dir", filepath.Join(work, "kubelet"),
 		"--cert-dir", filepath.Join(work, "kubelet/pki"), "--hostname-override", "node", "--node-ip", nodeAddress,
-		"--v", "3") // with the events
+		"--v", "3") // logs the events
 	eventually(t, time.Minute, "the kubelet answers", func() bool { _, err := askPods(); return err == nil })
 }
 
@@ -99,8 +99,8 @@ func write(t *testing.T, name, text string) {
 	require.NoError(t, os.WriteFile(filepath.Join(work, name), []byte(text), 0o644))
 }
 
-// launch starts a program that ends with the test. What it prints is in NAME.log; the end of it is shown if the test
-// fails.
+// launch starts a program that ends with the test. Its output is written to NAME.log. If the test fails, the
+// end of that file is shown.
 func launch(t *testing.T, name string, args ...string) {
 	t.Helper()
 	file, err := os.Create(logOf(name))
@@ -121,7 +121,7 @@ func launch(t *testing.T, name string, args ...string) {
 
 func logOf(name string) string { return filepath.Join(work, filepath.Base(name)+".log") }
 
-// printed is what a program has printed by now.
+// printed returns the output of a program so far.
 func printed(name string) string {
 	text, _ := os.ReadFile(logOf(name))
 	return string(text)
@@ -135,7 +135,7 @@ func ctr(args ...string) error {
 	return nil
 }
 
-// askPods asks the kubelet for its pods and what it knows of them.
+// askPods requests the kubelet's pods and their status.
 func askPods() (pods corev1.PodList, err error) {
 	response, err := http.Get(readOnly + "/pods")
 	if err != nil {

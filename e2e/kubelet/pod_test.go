@@ -23,7 +23,7 @@ import (
 	"github.com/echo-probes/echohealth/internal/testserver"
 )
 
-// containerName is the deployment's.
+// containerName is the name in the deployment.
 const containerName = "example"
 
 // pod is a static pod.
@@ -33,8 +33,8 @@ type pod struct {
 	file string
 }
 
-// startPod starts the pod of deploy/kubernetes/deployment.yaml, changed in what a static pod must not have, in its
-// limits, and by change. It ends with the test.
+// startPod starts the pod of deploy/kubernetes/deployment.yaml. It removes what a static pod must not have,
+// lowers the limits, and applies change. The pod ends with the test.
 func startPod(t *testing.T, name string, change func(*corev1.PodSpec, *corev1.Container)) *pod {
 	t.Helper()
 	var deployment appsv1.Deployment
@@ -78,16 +78,16 @@ func limits() corev1.ResourceList {
 	}
 }
 
-// runService puts the test's own service in the place of the example.
+// runService replaces the example with the test's own service.
 func runService(c *corev1.Container, args ...string) {
 	c.Image = serviceImage
 	c.Args = append([]string{"-addr", c.Env[0].Value}, args...)
 }
 
-// delete does what the API server does when a pod is deleted: it tells the kubelet.
+// delete deletes the pod as the API server would: the kubelet gets the deletion.
 func (p *pod) delete() { _ = os.Remove(p.file) }
 
-// status is what the kubelet knows of the pod, nil before it knows it.
+// status returns the kubelet's status of the pod, or nil as long as there is none.
 func (p *pod) status() *corev1.Pod {
 	pods, err := askPods()
 	if err != nil {
@@ -112,7 +112,7 @@ func (p *pod) ready() bool {
 	return false
 }
 
-// container is what the kubelet knows of the container that was changed by startPod's change.
+// container returns the kubelet's status of the container that startPod's change has changed.
 func (p *pod) container() corev1.ContainerStatus {
 	if status := p.status(); status != nil {
 		for _, c := range status.Status.ContainerStatuses {
@@ -124,7 +124,7 @@ func (p *pod) container() corev1.ContainerStatus {
 	return corev1.ContainerStatus{}
 }
 
-// id is the name that the container has in containerd.
+// id returns the container's ID in containerd.
 func (p *pod) id() string { return strings.TrimPrefix(p.container().ContainerID, "containerd://") }
 
 func (p *pod) waitReady(t *testing.T) time.Duration {
@@ -132,13 +132,13 @@ func (p *pod) waitReady(t *testing.T) time.Duration {
 	return eventually(t, time.Minute, p.name+" is ready", p.ready)
 }
 
-// waitNotReady waits until the kubelet has taken the pod out.
+// waitNotReady waits until the pod is not ready.
 func (p *pod) waitNotReady(t *testing.T) time.Duration {
 	t.Helper()
 	return eventually(t, time.Minute, p.name+" is not ready", func() bool { return p.status() != nil && !p.ready() })
 }
 
-// get asks an endpoint below the prefix.
+// get requests an endpoint below the prefix.
 func (p *pod) get(endpoint string) (response *http.Response, members map[string]json.RawMessage, err error) {
 	response, err = http.Get(p.url + "/api/health/" + endpoint)
 	if err != nil {
@@ -148,7 +148,7 @@ func (p *pod) get(endpoint string) (response *http.Response, members map[string]
 	return response, members, json.NewDecoder(response.Body).Decode(&members)
 }
 
-// log are the lines that the pod's first container has printed, as containerd wrote them.
+// log returns the lines that the pod's first container has printed, in containerd's format.
 func (p *pod) log() []string {
 	files, _ := filepath.Glob(filepath.Join(work, "logs", "default_"+p.name+"_*", "*", "0.log"))
 	text := ""
@@ -159,17 +159,17 @@ func (p *pod) log() []string {
 	return strings.Split(text, "\n")
 }
 
-// event is one that the kubelet has written to its log, with the first line of its message.
+// event is an event that the kubelet has logged, with the first line of its message.
 type event struct {
 	at      time.Time
 	message string
 }
 
-// A message of several lines is between < and >.
+// The kubelet logs a message of several lines between < and >.
 var eventLine = regexp.MustCompile(`(?ms)^I(\d{4} [\d:.]+) [^\n]*"Event occurred" object="default/([^"\n]*)"[^\n]* ` +
 	`reason="([^"\n]*)" message=(?:("[^\n]*")|<\n\t([^\n]*).*? >)$`)
 
-// events are the pod's events with a reason, such as Unhealthy or Killing, the oldest first.
+// events returns the pod's events with a reason, such as Unhealthy or Killing, the oldest first.
 func (p *pod) events(reason string) (found []event) {
 	for _, match := range eventLine.FindAllStringSubmatch(printed(program), -1) {
 		if match[2] != p.name || match[3] != reason {
@@ -192,7 +192,7 @@ func (p *pod) waitEvent(t *testing.T, reason string) event {
 	return p.events(reason)[0]
 }
 
-// exit is how a container has ended.
+// exit is the end of a container.
 type exit struct {
 	Container string    `json:"container_id"`
 	ID        string    `json:"id"`
@@ -217,7 +217,7 @@ func waitExit(t *testing.T, id string) (ended exit) {
 	return ended
 }
 
-// source is the root of the repository: the tests run in a folder of it.
+// source is the root of the repository. The tests run in one of its folders.
 func source(t *testing.T) string {
 	t.Helper()
 	path, err := filepath.Abs("../..")

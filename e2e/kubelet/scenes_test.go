@@ -26,7 +26,7 @@ func record(expectation, format string, args ...any) {
 	seen = append(seen, fmt.Sprintf("| %s | %s |", expectation, fmt.Sprintf(format, args...)))
 }
 
-// seconds rounds for the table.
+// seconds rounds a duration for the table.
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 
 func TestKubelet(t *testing.T) {
@@ -48,7 +48,7 @@ func TestKubelet(t *testing.T) {
 	t.Logf("\n| expectation | seen |\n|---|---|\n%s", strings.Join(seen, "\n"))
 }
 
-// It starts, answers, and knows the limits of its container.
+// The example must start, respond, and report the limits of its container.
 func testStart(t *testing.T) {
 	p := startPod(t, "start", nil)
 	record("starts and is ready", "%s after the manifest", seconds(p.waitReady(t)))
@@ -65,7 +65,8 @@ func testStart(t *testing.T) {
 	assert.Empty(t, p.events("Unhealthy"), "no probe failed")
 }
 
-// A dependency's outage takes the pod out and brings it back, and restarts nothing: its liveness would act after 30 s.
+// An outage of a dependency must make the pod not ready and must not restart it, although it lasts longer
+// than the 30 s that the liveness probe allows. The pod must become ready again.
 func testRedis(t *testing.T) {
 	server := testserver.NewRedis(t)
 	p := startPod(t, "redis", withRedis(server))
@@ -95,7 +96,7 @@ func withRedis(server *testserver.Redis) func(*corev1.PodSpec, *corev1.Container
 	}
 }
 
-// With the subcommand as the probe, the event says why.
+// With the subcommand as the probe, the event must contain the reason.
 func testExec(t *testing.T) {
 	server := testserver.NewRedis(t)
 	p := startPod(t, "exec", func(spec *corev1.PodSpec, c *corev1.Container) {
@@ -113,7 +114,7 @@ func testExec(t *testing.T) {
 	record("exec probe, Redis stopped", "the event: `%s`", message)
 }
 
-// Until the gate opens, the kubelet asks for nothing but the startup.
+// Until the gate opens, the kubelet must run only the startup probe.
 func testGate(t *testing.T) {
 	p := startPod(t, "gate", func(_ *corev1.PodSpec, c *corev1.Container) { runService(c, "-gate", "12s") })
 	p.waitReady(t)
@@ -133,7 +134,7 @@ func testGate(t *testing.T) {
 	record("gate of 12 s", "%d × 503 for startup, nothing else asked; then ready; the probe says `%s`", refused, agent[1])
 }
 
-// A failed startup probe is a SIGTERM: the restart waits for the drain.
+// After a failed startup probe the kubelet sends SIGTERM, so the restart must wait for the drain.
 func testClosedGate(t *testing.T) {
 	p := startPod(t, "closed", func(_ *corev1.PodSpec, c *corev1.Container) {
 		runService(c, "-gate", "-1s")
@@ -151,7 +152,7 @@ func testClosedGate(t *testing.T) {
 		killing.message, ended.Status, seconds(took))
 }
 
-// A service that migrates before it listens is killed by its liveness probe, again and again.
+// A service that migrates data before it listens must be killed by its liveness probe, repeatedly.
 func testMigration(t *testing.T) {
 	p := startPod(t, "migration", func(_ *corev1.PodSpec, c *corev1.Container) {
 		runService(c, "-migration", "1h")
@@ -163,7 +164,8 @@ func testMigration(t *testing.T) {
 	record("migrates before it listens, liveness 2 s × 3, no startup probe", "2 restarts within %s", seconds(took))
 }
 
-// A process that takes more than the limit is killed: the new container counts from 0, and the kubelet knows why.
+// A process that exceeds the memory limit must be killed. The counter of the new container must begin at 0,
+// and the kubelet must know the reason.
 func testOutOfMemory(t *testing.T) {
 	p := startPod(t, "oom", func(_ *corev1.PodSpec, c *corev1.Container) { runService(c, "-memory", "200") })
 	eventually(t, time.Minute, "it was killed", func() bool { return p.container().LastTerminationState.Terminated != nil })
@@ -176,7 +178,7 @@ func testOutOfMemory(t *testing.T) {
 		last.Reason, last.ExitCode, kills)
 }
 
-// A limit of the pod is each container's too, but a container sees only its own usage.
+// A limit of the pod applies to each container, but a container sees only its own usage.
 func testPodLimits(t *testing.T) {
 	p := startPod(t, "podlimits", func(spec *corev1.PodSpec, c *corev1.Container) {
 		c.Resources = corev1.ResourceRequirements{}
@@ -191,7 +193,7 @@ func testPodLimits(t *testing.T) {
 	eventually(t, time.Minute, "the other container has its memory", func() bool {
 		return strings.Contains(strings.Join(p.log(), "\n"), "memory taken")
 	})
-	time.Sleep(2 * time.Second) // the next sample
+	time.Sleep(2 * time.Second) // longer than until the next sample
 	memory := p.checks(t).Memory
 	assert.Equal(t, 128, memory.Total)
 	assert.Less(t, memory.Percent, 50.0)
@@ -199,7 +201,7 @@ func testPodLimits(t *testing.T) {
 		memory.Total, memory.Percent)
 }
 
-// checks are the figures of the container.
+// checks returns the figures of the container.
 type checks struct {
 	Memory struct {
 		Total   int `json:"total_mb"`

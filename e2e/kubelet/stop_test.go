@@ -16,10 +16,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// drainDelay is the example's.
+// drainDelay is the example's drain delay.
 const drainDelay = 5 * time.Second
 
-// A deleted pod gets SIGTERM at once, serves during the drain delay, and finishes what it has begun.
+// A deleted pod must get SIGTERM immediately, serve requests during the drain delay, and finish requests in
+// flight.
 func testDelete(t *testing.T) {
 	p := startPod(t, "delete", nil)
 	p.waitReady(t)
@@ -48,7 +49,7 @@ func testDelete(t *testing.T) {
 		seconds(ended.At.Sub(began)))
 }
 
-// A grace period that is shorter than the drain ends in SIGKILL, and loses what is under way.
+// If the grace period is shorter than the drain, the pod gets SIGKILL, and requests in flight are lost.
 func testShortGrace(t *testing.T) {
 	p := startPod(t, "grace", func(spec *corev1.PodSpec, _ *corev1.Container) {
 		spec.TerminationGracePeriodSeconds = new(int64(3))
@@ -65,7 +66,7 @@ func testShortGrace(t *testing.T) {
 	record("grace 3 s, less than the drain", "exit %d at %s, the POST lost", ended.Status, seconds(ended.At.Sub(began)))
 }
 
-// A preStop sleep puts SIGTERM off: for so long the service does not know that it is to stop.
+// A preStop sleep delays SIGTERM. Until then the service does not know that it must stop.
 func testPreStop(t *testing.T) {
 	p := startPod(t, "prestop", func(_ *corev1.PodSpec, c *corev1.Container) {
 		c.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 5}}}
@@ -89,7 +90,7 @@ func testPreStop(t *testing.T) {
 		seconds(began.Sub(deleted)), ended.Status, seconds(ended.At.Sub(deleted)))
 }
 
-// waitDraining waits until the service says that it drains, and returns when it first did.
+// waitDraining waits until the service reports that it drains, and returns the time of the first such answer.
 func (p *pod) waitDraining(t *testing.T) time.Time {
 	t.Helper()
 	eventually(t, 30*time.Second, p.name+" drains", func() bool {
@@ -112,7 +113,7 @@ func (p *pod) accepts() bool {
 
 func sleepUntil(moment time.Time) { time.Sleep(time.Until(moment)) }
 
-// post is a request whose body is not whole yet.
+// post is a request whose body is not complete.
 type post struct{ conn net.Conn }
 
 const note = "text=milk"
@@ -136,12 +137,12 @@ func (p post) finish() (*http.Response, error) {
 	return http.ReadResponse(bufio.NewReader(p.conn), nil)
 }
 
-// load asks for the notes all the time: over kept connections, and over new ones.
+// load requests the notes continuously, over kept connections and over new connections.
 type load struct {
 	done chan struct{}
 	wait sync.WaitGroup
 
-	mu                       sync.Mutex // guards the rest
+	mu                       sync.Mutex // guards the fields below
 	draining                 bool
 	answers, kept, drainTime int
 	failures                 []string
@@ -192,7 +193,7 @@ func (l *load) ask(client *http.Client, url string) {
 	}
 }
 
-// markDraining tells that from now on every answer must close its connection.
+// markDraining records that from now on every answer must close its connection.
 func (l *load) markDraining() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// clients ask the service. They keep their connections from round to round.
+// clients send requests to the service. They keep their connections between rounds.
 type clients struct {
 	url         string
 	app, health *http.Client
@@ -30,7 +30,7 @@ func newClient(connections int) *http.Client {
 	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections}}
 }
 
-// round has the application's clients ask for it, and where there is a path, the others for that.
+// round sends the application's requests, and requests for path at the same time unless path is empty.
 func (c *clients) round(path string, length time.Duration) sample {
 	ctx, cancel := context.WithTimeout(context.Background(), length)
 	defer cancel()
@@ -45,7 +45,7 @@ func (c *clients) round(path string, length time.Duration) sample {
 	return s
 }
 
-// startApp has the application's clients ask until stop is called.
+// startApp sends the application's requests until stop is called.
 func (c *clients) startApp() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
@@ -53,13 +53,14 @@ func (c *clients) startApp() (stop func()) {
 	return func() { cancel(); work.Wait() }
 }
 
-// many has so many clients ask for a path, each again some time after its last answer, until ctx ends and all have theirs.
+// many sends requests for a path from many clients until ctx ends, and returns when all have their answers.
+// Each client pauses after an answer.
 func (c *clients) many(ctx context.Context, client *http.Client, path string, clients int, pause time.Duration) tally {
 	tallies := make([]tally, clients)
 	var work sync.WaitGroup
 	for i := range clients {
 		work.Go(func() {
-			sleep(ctx, pause*time.Duration(i)/time.Duration(clients)) // not all at once
+			sleep(ctx, pause*time.Duration(i)/time.Duration(clients)) // spreads the clients' first requests over the pause
 			for ctx.Err() == nil {
 				tallies[i].request(client, c.url+path)
 				sleep(ctx, pause)
@@ -95,13 +96,13 @@ func (t *tally) request(client *http.Client, url string) {
 	}
 }
 
-// direct asks a handler without HTTP.
+// direct calls a handler without HTTP.
 type direct struct {
 	handler http.Handler
 	path    string
 }
 
-// call returns how long each of n calls took.
+// call returns the durations of n calls.
 func (d direct) call(t *testing.T, n int) []time.Duration {
 	t.Helper()
 	request, w := httptest.NewRequest(http.MethodGet, d.path, nil), &discarding{header: make(http.Header)}
@@ -115,7 +116,7 @@ func (d direct) call(t *testing.T, n int) []time.Duration {
 	return latencies
 }
 
-// discarding is a ResponseWriter that counts what is written.
+// discarding is a ResponseWriter that counts the written bytes.
 type discarding struct {
 	header  http.Header
 	written int

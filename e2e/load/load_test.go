@@ -16,22 +16,22 @@ const (
 	freshness = time.Second
 	poolSize  = 4
 
-	// A machine that is busy otherwise may let the database take its time: that is not what is tested here.
+	// On a busy machine the database may be slow. This test must not fail because of that.
 	checkTimeout = 20 * time.Second
 
-	// The application's clients: they keep two thirds of the pool busy, so that there is something to be disturbed.
+	// The application's clients. They use two thirds of the pool, so that the checks could disturb them.
 	appClients = 8
 	appPause   = 10 * time.Millisecond
 	appQuery   = "SELECT pg_sleep(0.005)"
 
-	// Those who ask for readiness: 5,000 requests a second between them, if the machine can do that much.
+	// The clients that request readiness. They send 5,000 requests a second, unless the machine is too slow.
 	connections = 500
 	pause       = 100 * time.Millisecond
 
 	rounds = 5
 )
 
-// kind is a way to be asked how one is.
+// kind is an endpoint that the clients request, with the samples of its rounds.
 type kind struct {
 	name, path string
 	samples    []sample
@@ -39,9 +39,10 @@ type kind struct {
 
 func TestMain(m *testing.M) { testserver.Main(m) }
 
-// TestLoad measures how fast the application's own requests are while others ask for its health. The clients, the service and PostgreSQL
-// share the machine, so that any load slows the application by its share of the CPUs; what is to be seen is the difference to a handler
-// that does nothing, and that to one that asks the database each time. Only what does not depend on the machine is asserted.
+// TestLoad measures the latency of the application's own requests during requests for its health. The
+// clients, the service and PostgreSQL share the machine, so every load slows the application. The figures of
+// interest are the differences to a handler with a static answer, and to a handler that queries the database
+// for each request. The test asserts only what does not depend on the machine.
 func TestLoad(t *testing.T) {
 	s := newService(t)
 	kinds := []*kind{
@@ -51,12 +52,12 @@ func TestLoad(t *testing.T) {
 		{name: "SELECT 1 each time", path: naivePath},
 	}
 	c := newClients(t, s.http.URL)
-	for _, k := range kinds { // so that everything is connected
+	for _, k := range kinds { // makes all connections
 		c.round(k.path, 500*time.Millisecond)
 	}
 	length := roundLength(t)
 	for i := range rounds {
-		for j := range kinds { // each begins once: what slows the machine for a while slows all
+		for j := range kinds { // each kind is first in one round, so that a slow phase of the machine affects all kinds
 			k := kinds[(i+j)%len(kinds)]
 			k.samples = append(k.samples, s.measure(t, c, k.path, length))
 		}
@@ -75,7 +76,7 @@ func roundLength(t *testing.T) time.Duration {
 	return length
 }
 
-// measure is a round in which the checks are counted.
+// measure runs a round, and counts the runs of the check in it.
 func (s *service) measure(t *testing.T, c *clients, path string, length time.Duration) sample {
 	t.Helper()
 	before, start := s.probe.runs.Load(), time.Now()
@@ -91,10 +92,11 @@ func (s *service) measure(t *testing.T, c *clients, path string, length time.Dur
 	return sample
 }
 
-// TestReadyIsAsFastAsStatic compares the two without HTTP, while the application's queries go on. A run of the check, during which whoever
-// asks has to wait, is once a second and so beyond the 99th percentile of most batches. What the machine does beside it only ever adds, to
-// some batches more than to others: that is why it is the quietest of many, in turn, and of as many as a busy machine needs. Below the floor
-// it is a matter of single cache misses; an answer that is put together for each request is far above it at all times.
+// TestReadyIsAsFastAsStatic compares the two handlers without HTTP, during the application's queries. The
+// check runs once a second, and only the requests during that run wait. They are beyond the 99th percentile
+// of most batches. Other processes can only make a batch slower. So the test compares the fastest batches,
+// and runs more batches on a busy machine. Below the floor, single cache misses decide. A handler that built
+// its answer for each request would be far above the floor.
 func TestReadyIsAsFastAsStatic(t *testing.T) {
 	const (
 		batches = 50

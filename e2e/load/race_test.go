@@ -4,5 +4,6 @@ package load_test
 
 import "time"
 
-// floor is higher with the race detector, which takes longer for an atomic operation the more goroutines there have been.
+// floor is higher with the race detector, because its atomic operations become slower with each goroutine
+// that was started.
 const floor = 5 * time.Microsecond

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// tally is what some clients saw.
+// tally has the results of some clients.
 type tally struct {
 	latencies []time.Duration
-	red       int // answers that are not 200
+	red       int // answers with a status other than 200
 	err       error
 }
 
@@ -26,14 +26,14 @@ func sum(tallies []tally) tally {
 	return total
 }
 
-// sample is what a round showed.
+// sample has the results of a round.
 type sample struct {
 	app, health tally
 	length      time.Duration
-	runs        int64 // of the check
+	runs        int64 // the number of runs of the check
 }
 
-// percentile returns the p-th one of latencies, and zero of none.
+// percentile returns the p-th percentile of latencies, or zero if there are none.
 func percentile(latencies []time.Duration, p int) time.Duration {
 	if len(latencies) == 0 {
 		return 0
@@ -42,7 +42,7 @@ func percentile(latencies []time.Duration, p int) time.Duration {
 	return sorted[(len(sorted)-1)*p/100]
 }
 
-// median returns the median of what each of the rounds shows.
+// median returns the median of show over the rounds.
 func (k *kind) median(show func(sample) float64) float64 {
 	var values []float64
 	for _, s := range k.samples {
@@ -51,7 +51,8 @@ func (k *kind) median(show func(sample) float64) float64 {
 	return middle(values)
 }
 
-// ratio returns the median of how many times as much a round shows as that of another kind that was next to it.
+// ratio returns the median, over the rounds, of the ratio of this kind's value to the value of another kind
+// in the same round.
 func (k *kind) ratio(of *kind, show func(sample) float64) float64 {
 	var ratios []float64
 	for i, s := range k.samples {
@@ -69,7 +70,7 @@ func appOf(s sample) tally { return s.app }
 
 func healthOf(s sample) tally { return s.health }
 
-// latency shows a percentile, in milliseconds.
+// latency returns a function that returns a percentile in milliseconds.
 func latency(of func(sample) tally, p int) func(sample) float64 {
 	return func(s sample) float64 {
 		return float64(percentile(of(s).latencies, p)) / float64(time.Millisecond)
@@ -80,7 +81,7 @@ func perSecond(of func(sample) tally) func(sample) float64 {
 	return func(s sample) float64 { return float64(len(of(s).latencies)) / s.length.Seconds() }
 }
 
-// table shows the medians of the rounds. The first kind is what the others are compared with.
+// table returns a table of the rounds' medians. The other kinds are compared with the first kind.
 func table(kinds []*kind) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, %s/%s, %d CPUs for the clients, the service and PostgreSQL; the medians of %d rounds of %v\n", runtime.Version(), runtime.GOOS,
@@ -94,7 +95,7 @@ func table(kinds []*kind) string {
 	return b.String()
 }
 
-// asked are the columns about those who ask for readiness.
+// asked returns the columns about the requests for readiness.
 func (k *kind) asked() string {
 	if k.path == "" {
 		return "| | |"

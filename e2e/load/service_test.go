@@ -24,8 +24,8 @@ const (
 	naivePath  = "/naive"
 )
 
-// service is an application with few connections to its database, that has its readiness from echohealth, and beside it two that are like
-// what one would write by hand.
+// service is an application with few connections to its database. It serves readiness with echohealth, and
+// also has two simple hand-written handlers to compare it with.
 type service struct {
 	pool   *pgxpool.Pool
 	probe  *counted
@@ -73,7 +73,7 @@ func (s *service) routes() http.Handler {
 	return mux
 }
 
-// query answers when the database has, over the application's pool.
+// query runs a query over the application's pool, and then responds.
 func (s *service) query(statement string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if _, err := s.pool.Exec(r.Context(), statement); err != nil {
@@ -82,7 +82,7 @@ func (s *service) query(statement string) http.HandlerFunc {
 	}
 }
 
-// newStatic returns a handler that repeats one answer of readiness.
+// newStatic returns a handler that always returns the same answer of readiness.
 func (s *service) newStatic(t *testing.T) http.Handler {
 	t.Helper()
 	answer := httptest.NewRecorder()
@@ -90,7 +90,7 @@ func (s *service) newStatic(t *testing.T) http.Handler {
 	require.Equal(t, http.StatusOK, answer.Code)
 	body := answer.Body.Bytes()
 	var names []string
-	var values [][]string // ranging over a map would take longer than the rest
+	var values [][]string // a slice, because a range over a map would take longer than everything else
 	for name, value := range answer.Header() {
 		names, values = append(names, name), append(values, value)
 	}
@@ -100,6 +100,6 @@ func (s *service) newStatic(t *testing.T) http.Handler {
 			header[name] = values[i]
 		}
 		w.WriteHeader(http.StatusOK)
-		_, _ = w.Write(body) // a client that has gone away is nobody's fault
+		_, _ = w.Write(body) // the client may have closed the connection
 	})
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAnOutage is the whole way: Redis is killed, the on-call webhook is called with the runbook, Redis comes back,
-// the alert is resolved.
+// TestAnOutage tests all steps of an alert. Redis is killed, and the on-call webhook receives the alert with
+// its runbook. Redis comes back, and the alert is resolved.
 func TestAnOutage(t *testing.T) {
 	redis := testserver.NewRedis(t)
 	hook := newHook(t)

@@ -27,7 +27,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// tool runs a program of Prometheus's.
+// tool runs a program of the Prometheus project.
 func tool(t *testing.T, dir, stdin, program string, arguments ...string) string {
 	t.Helper()
 	path := testserver.Program(t, program, "prometheus")
@@ -58,10 +58,10 @@ func TestPromtoolAcceptsTheMetrics(t *testing.T) {
 
 var ours = regexp.MustCompile(`\bechohealth_[a-z_]+`)
 
-// known requires that each of our metrics in text is one that there is.
+// known requires that every metric of echohealth in text exists.
 func known(t *testing.T, text string) {
 	t.Helper()
-	all := map[string]bool{"echohealth_targets": true, "echohealth_target": true, "echohealth_unavailable": true} // of the recording rules
+	all := map[string]bool{"echohealth_targets": true, "echohealth_target": true, "echohealth_unavailable": true} // the recording rules' metrics
 	for _, family := range exposition.Families {
 		all[family.Name] = true
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Prometheus 3 takes what it would scrape: with the Accept header that it sends, by its own parser.
+// The parser of Prometheus 3 must accept the metrics that a request with its Accept header gets.
 func TestPrometheus3ParsesTheMetrics(t *testing.T) {
 	h, err := echohealth.New(echohealth.WithPrometheus(), echohealth.WithVersion(`1.2 "é\`))
 	require.NoError(t, err)

@@ -69,14 +69,14 @@ func serve(t testing.TB, h http.Handler) *testserver.Proxy {
 	return testserver.NewProxy(t, strings.TrimPrefix(web.URL, "http://"))
 }
 
-// hook is where Alertmanager sends to.
+// hook is a webhook for Alertmanager.
 type hook struct {
 	*httptest.Server
 	mu       sync.Mutex // guards received
 	received []notice
 }
 
-// notice is one alert that was received.
+// notice is a received alert.
 type notice struct {
 	receiver            string
 	at                  time.Time
@@ -178,7 +178,8 @@ func inhibited(t testing.TB, alertmanager *testserver.Prometheus, name, by strin
 	return found
 }
 
-// value is the value of an expression, which must have one series; false without any.
+// value returns the value of an expression, which must have at most one series. It returns false if there is
+// none.
 func value(t testing.TB, p *testserver.Prometheus, expr string) (string, bool) {
 	t.Helper()
 	series := query(t, p, expr)

@@ -26,11 +26,11 @@ var write = flag.Bool("write", false, "take the screenshots of docs/img anew")
 
 func TestMain(m *testing.M) { testserver.Main(m) }
 
-// browser is a tab of a Chromium that ends with the test. It collects what must not be: messages, requests to
-// another origin.
+// browser is a tab of a Chromium that ends with the test. It records errors: console messages, and requests
+// to another origin.
 type browser struct {
 	context.Context
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	messages []string
 	requests []string
 }
@@ -70,7 +70,7 @@ func (b *browser) listen(event any) {
 	}
 }
 
-// call is an action that sends a command of the protocol.
+// call returns an action that sends a command of the DevTools protocol.
 func call[P, R any](command cdp.Command[P, R], parameters P) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, command, parameters)
@@ -85,7 +85,7 @@ func (b *browser) do(t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
 	require.NoError(t, chromedp.Do(ctx, actions...))
 }
 
-// ask returns the value of an action.
+// ask runs an action, and returns its value.
 func ask[T any](t *testing.T, b *browser, action chromedp.Action[T]) T {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(b, time.Minute)
@@ -108,7 +108,7 @@ func (b *browser) becomes(t *testing.T, expression string) {
 		expression)
 }
 
-// isClean requires that nothing was said, and that every request was to the origin.
+// isClean requires that there was no console message and no request to another origin.
 func (b *browser) isClean(t *testing.T, origin string) {
 	t.Helper()
 	b.mu.Lock()
@@ -187,7 +187,7 @@ func (b *browser) axe(t *testing.T, state string) {
 	assert.Empty(t, violations, state)
 }
 
-// shoot takes the screenshot of docs/img with this name, with -write.
+// shoot writes the screenshot with this name in docs/img, if the flag -write is set.
 func (b *browser) shoot(t *testing.T, name string) {
 	t.Helper()
 	if !*write || name == "" {

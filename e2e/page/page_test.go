@@ -27,7 +27,7 @@ import (
 
 var well = probes.Func(func(context.Context) error { return nil })
 
-// serve starts a service with a page. Its metrics are ok whatever else this machine does.
+// serve starts a service with a page. The thresholds make its metrics ok on a busy machine too.
 func serve(t *testing.T, options ...echohealth.Option) (url string, h *echohealth.Health) {
 	t.Helper()
 	h, err := echohealth.New(append([]echohealth.Option{
@@ -49,7 +49,7 @@ func withRedis(t *testing.T, server *testserver.Redis) echohealth.Option {
 	return echohealth.WithRedis(redisprobe.New(client))
 }
 
-// TestAnOutage: the banner, the card, the title, the favicon and the journal change without a reload.
+// In an outage the banner, the card, the title, the favicon and the journal must change without a reload.
 func TestAnOutage(t *testing.T) {
 	server := testserver.NewRedis(t)
 	url, _ := serve(t, echohealth.WithDatabase(well), withRedis(t, server), echohealth.WithBackground(time.Second))
@@ -109,7 +109,7 @@ func TestServiceHasEnded(t *testing.T) {
 	b.becomes(t, pauses+`.at(-1) === 5000`)
 }
 
-// TestAccessibility asks axe-core in every look that the page has.
+// axe-core must report nothing, in every state of the page.
 func TestAccessibility(t *testing.T) {
 	rotation := probes.NewSwitch()
 	rotation.Off("maintenance")
@@ -135,8 +135,8 @@ func TestAccessibility(t *testing.T) {
 	}
 }
 
-// TestTheKeyboard: the first stop leads to the checks, every control can be reached, and the arrow keys choose a
-// step of the past.
+// The first tab stop must be a link to the checks. The keyboard must reach every control, and the arrow keys
+// must choose a step of the history.
 func TestTheKeyboard(t *testing.T) {
 	url, _ := serve(t, echohealth.WithDatabase(well))
 	b := newBrowser(t)
@@ -161,7 +161,7 @@ func TestTheKeyboard(t *testing.T) {
 	b.becomes(t, `document.querySelector("#dependencies").textContent === "Nothing."`)
 }
 
-// TestThirtyChecks: many checks and a long name need no scrolling to the side, on a small screen either.
+// Many checks and a long name must need no horizontal scrolling, even on a small screen.
 func TestThirtyChecks(t *testing.T) {
 	options := []echohealth.Option{echohealth.WithCheck(strings.Repeat("n", 64), well)}
 	for i := range 29 {
@@ -177,7 +177,7 @@ func TestThirtyChecks(t *testing.T) {
 	b.isClean(t, strings.TrimSuffix(url, "api/health/"))
 }
 
-// TestWithoutScript: the first paint carries the state.
+// Without JavaScript the page must show the state.
 func TestWithoutScript(t *testing.T) {
 	rotation := probes.NewSwitch()
 	rotation.Off("")
@@ -314,8 +314,8 @@ func TestTwoInstances(t *testing.T) {
 	b.isClean(t, balancer.URL)
 }
 
-// TestASwitch: what the application has switched off is not down, and its word is there; something that is down
-// beside it is. A service with an optional switch that is off is degraded.
+// A check that the application has switched off must be shown as off and not as down. A check that has failed
+// at the same time must be shown as down. A service with an optional switch that is off is degraded.
 func TestASwitch(t *testing.T) {
 	rotation, optional := probes.NewSwitch(), probes.NewSwitch()
 	var down atomic.Bool
@@ -352,7 +352,7 @@ func TestASwitch(t *testing.T) {
 	b.isClean(t, strings.TrimSuffix(url, "api/health/"))
 }
 
-// TestGroups: each group is there with its state, which changes without a reload, and leads to its checks.
+// Each group must be shown with its state, which must change without a reload, and must link to its checks.
 func TestGroups(t *testing.T) {
 	server := testserver.NewRedis(t)
 	url, _ := serve(t, echohealth.WithDatabase(well), withRedis(t, server),
@@ -370,7 +370,7 @@ func TestGroups(t *testing.T) {
 	b.isClean(t, strings.TrimSuffix(url, "api/health/"))
 }
 
-// TestDraining: a service that stops is not down.
+// A service that drains must not be shown as down.
 func TestDraining(t *testing.T) {
 	url, h := serve(t, echohealth.WithDatabase(well), echohealth.WithDrainDelay(0))
 	b := newBrowser(t)

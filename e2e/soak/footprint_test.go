@@ -9,23 +9,23 @@ import (
 	"time"
 )
 
-// settling is how long the drivers may take to let go of what they gave up: pgx closes a connection to a frozen server within 15 s, and a
-// dial of go-redis's lives on for up to 23 s.
+// settling is how long drivers may need to release their resources. pgx closes a connection to a frozen
+// server within 15 s. A dial of go-redis can continue for 23 s.
 const settling = 45 * time.Second
 
-// footprint is what the process holds.
+// footprint is the number of resources that the process holds.
 type footprint struct{ goroutines, files int }
 
-// spare is what may come and go: a connection that a pool keeps now and did not before. What leaks with each fault, or with each run, is more
-// in three minutes.
+// spare is the allowed difference, for example for a connection that a pool keeps now and did not keep
+// before. A leak for each fault or each run exceeds it within three minutes.
 var spare = footprint{goroutines: 4, files: 4}
 
 func current() footprint {
-	files, _ := os.ReadDir("/proc/self/fd") // there is one wherever there are servers
+	files, _ := os.ReadDir("/proc/self/fd") // if /proc does not exist, the server tests don't run
 	return footprint{runtime.NumGoroutine(), len(files)}
 }
 
-// lowest returns the least of what the process holds in the next two seconds: what it keeps, without what it is just doing.
+// lowest returns the lowest footprint of the next two seconds, so that operations in progress don't count.
 func lowest() footprint {
 	low := current()
 	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
@@ -35,7 +35,7 @@ func lowest() footprint {
 	return low
 }
 
-// assertSettles asserts that the process comes to hold no more than it did.
+// assertSettles asserts that the footprint returns to the given one.
 func (before footprint) assertSettles(t *testing.T) {
 	t.Helper()
 	start, after := time.Now(), lowest()
@@ -55,6 +55,6 @@ func (before footprint) covers(after footprint) bool {
 
 func stacks() []byte {
 	var profile bytes.Buffer
-	_ = pprof.Lookup("goroutine").WriteTo(&profile, 1) // a buffer takes everything
+	_ = pprof.Lookup("goroutine").WriteTo(&profile, 1) // a buffer accepts every write
 	return profile.Bytes()
 }

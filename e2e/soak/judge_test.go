@@ -15,15 +15,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// answer is what the service has said, and when.
+// answer is an answer of the service, with its times.
 type answer struct {
 	path           string
 	code           int
 	body           []byte
-	started, ended time.Time // its making began, and the client had all of it
+	started, ended time.Time // when the service began to make the answer, and when the client had received all of it
 }
 
-// document is as much of an answer as is judged.
+// document contains the members of an answer that are judged.
 type document struct {
 	result
 	Checks map[string]result `json:"checks"`
@@ -34,20 +34,20 @@ type result struct {
 	Reason string `json:"reason"`
 }
 
-// judge holds what the service says to what is known of the servers.
+// judge compares the answers of the service with the known states of the servers.
 type judge struct {
-	mu       sync.Mutex // guards the rest
+	mu       sync.Mutex // guards the fields below
 	subjects map[string]*subject
-	faults   map[string]int // by name
+	faults   map[string]int // the number of each fault, by its name
 	slowest  answer
 	live     answer // the slowest liveness, which waits for nothing: so long an answer takes on this machine
 }
 
-// subject is a check, and what was seen of it.
+// subject is a check and its observed results.
 type subject struct {
 	name  string
 	last  outage
-	green time.Time // when it first was since the server is back
+	green time.Time // the first ok since the server is back
 
 	whileDown, whileUp int           // answers that count
 	lateRed, lateGreen time.Duration // the longest that it was still green after the server went, and not yet after it came back
@@ -55,10 +55,10 @@ type subject struct {
 	alarms             int           // answers that were not ok although the server was up and they had been
 }
 
-// outage is the last one of a check's server. What is not known is zero: all but up before the first one, and what is still to come.
+// outage is the last outage of a check's server. A time is zero as long as it is not known.
 type outage struct {
 	fault             string
-	down, mending, up time.Time // it was down from there, to there, and up again from there, at the latest, earliest, and latest
+	down, mending, up time.Time // the outage began by down at the latest, lasted until mending at least, and ended by up at the latest
 }
 
 func newJudge(v *victims) *judge {
@@ -71,8 +71,8 @@ func newJudge(v *victims) *judge {
 	return j
 }
 
-// breaks, isDown, mends and isUp say what is done to the server of some checks. Between breaks and isDown, and between mends and isUp, a
-// check may be what it likes.
+// breaks, isDown, mends and isUp record what happens to the server of some checks. Between breaks and isDown,
+// and between mends and isUp, a check may have any result.
 func (j *judge) breaks(checks []string, fault string) {
 	j.each(checks, func(s *subject) { s.last = outage{fault: fault} })
 	j.mu.Lock()
@@ -100,7 +100,7 @@ func (j *judge) each(checks []string, do func(*subject)) {
 	}
 }
 
-// missing returns those of the checks that are not green yet.
+// missing returns the checks that have not been ok since their server is back.
 func (j *judge) missing(checks []string) []string {
 	var missing []string
 	j.each(checks, func(s *subject) {
@@ -112,10 +112,10 @@ func (j *judge) missing(checks []string) []string {
 }
 
 func (j *judge) allGreen() bool {
-	return len(j.missing(slices.Collect(maps.Keys(j.subjects)))) == 0 // the keys stay the same
+	return len(j.missing(slices.Collect(maps.Keys(j.subjects)))) == 0 // the set of keys does not change
 }
 
-// hear judges an answer. An error is about the answer's form.
+// hear judges an answer. It returns an error if the answer is malformed.
 func (j *judge) hear(a answer) error {
 	d, err := a.read()
 	if err != nil {
@@ -150,7 +150,7 @@ func (a answer) read() (document, error) {
 	return d, nil
 }
 
-// code is the HTTP status that goes with the document.
+// code returns the HTTP status that the document requires.
 func (d document) code(path string) int {
 	if path == livePath || path == detailedPath {
 		return http.StatusOK
@@ -175,7 +175,7 @@ func (j *judge) time(a answer) {
 
 func (a answer) took() time.Duration { return a.ended.Sub(a.started) }
 
-// see counts what an answer says of a check, if it is certain how its server was all the while.
+// see judges the result of a check, unless the state of its server was not certain during the answer.
 func (j *judge) see(s *subject, r result, a answer) {
 	o := s.last
 	switch {
@@ -211,7 +211,7 @@ func (s *subject) seeDown(r result, a answer) {
 	}
 }
 
-// requireSoon ends the test when a server's checks have not become green in time.
+// requireSoon ends the test if a server's checks are not ok in time.
 func (j *judge) requireSoon(t *testing.T, v *victim) {
 	t.Helper()
 	missing := j.missing(v.checks)

@@ -31,13 +31,14 @@ const (
 	checksPath   = "/checks/"
 )
 
-// paths are what is asked for, in turn.
+// paths are the requested paths, in turn.
 var paths = []string{
 	readyPath, checksPath + pgxCheck, readyPath, checksPath + redisCheck + "/", detailedPath, checksPath + amqpCheck,
 	readyPath, checksPath + sqlCheck + "/", livePath, checksPath + listsCheck, readyPath, checksPath + celeryCheck + "/",
 }
 
-// traffic is what the service has to do: requests at a fixed rate, however long the answers take, and the application's own calls.
+// traffic is the load on the service: requests at a fixed rate, whatever the answers take, and the
+// application's own calls.
 type traffic struct {
 	judge  *judge
 	rate   int
@@ -49,10 +50,10 @@ type traffic struct {
 
 	began, ended time.Time
 	answered     atomic.Int64
-	missed       atomic.Int64 // not sent, since all seats were taken
+	missed       atomic.Int64 // not sent, because too many requests were in flight
 	failed       atomic.Int64
 	once         sync.Once
-	first        error // that a request failed with
+	first        error // the error of the first request that failed
 }
 
 func (s *service) startTraffic(t *testing.T, j *judge, l load) *traffic {
@@ -73,7 +74,7 @@ func (s *service) startTraffic(t *testing.T, j *judge, l load) *traffic {
 	return tr
 }
 
-// stop returns when all is quiet.
+// stop stops the traffic, and returns when all requests have ended.
 func (tr *traffic) stop() {
 	if tr.ended.IsZero() {
 		tr.ended = time.Now()
@@ -83,7 +84,7 @@ func (tr *traffic) stop() {
 	tr.client.CloseIdleConnections()
 }
 
-// ask sends what has become due since the last time, many times a second.
+// ask sends the requests that have become due since its last call. It is called many times a second.
 func (tr *traffic) ask(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; sleep(ctx, 5*time.Millisecond) {
 		for due := int(time.Since(tr.began).Seconds() * float64(tr.rate)); n < due; n++ {

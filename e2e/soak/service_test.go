@@ -27,7 +27,7 @@ import (
 	"github.com/echo-probes/echohealth/probes/sqlprobe"
 )
 
-// service is an application with a check for everything that it uses.
+// service is an application with a check for each of its dependencies.
 type service struct {
 	pool   *pgxpool.Pool
 	db     *sql.DB
@@ -73,7 +73,8 @@ func (s *service) close() error {
 	return err
 }
 
-// startedHeader says when the making of an answer began, in nanoseconds since epoch.
+// startedHeader contains the time at which the service began to make an answer, in nanoseconds since the
+// epoch.
 const startedHeader = "Soak-Started"
 
 var epoch = time.Now()
@@ -85,8 +86,8 @@ func stamped(next http.Handler) http.Handler {
 	})
 }
 
-// use makes the application's own calls until ctx ends, which fail while a server is down: those that give up leave pgx and go-redis with
-// connections to get rid of, beside the checks.
+// use makes the application's own calls until ctx ends. The calls fail as long as a server is down. Calls
+// that time out leave connections that pgx and go-redis must close, in addition to those of the checks.
 func (s *service) use(ctx context.Context, work *sync.WaitGroup) {
 	calls := []func(context.Context) error{
 		s.pool.Ping,
@@ -97,7 +98,7 @@ func (s *service) use(ctx context.Context, work *sync.WaitGroup) {
 		work.Go(func() {
 			for ctx.Err() == nil {
 				limited, cancel := context.WithTimeout(ctx, time.Second)
-				_ = call(limited) // the checks are what is judged
+				_ = call(limited) // the test judges only the checks
 				cancel()
 				sleep(ctx, 200*time.Millisecond)
 			}
@@ -112,8 +113,8 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// worker is a Celery worker as the broker sees one: it consumes the queue, and connects again when it has lost the broker. Without it the
-// check of the queue would be a warning.
+// worker consumes the queue like a Celery worker, and connects again after it has lost the connection.
+// Without a consumer the check of the queue would be a warning.
 type worker struct{ stop func() }
 
 func startWorker(url string) *worker {
@@ -121,7 +122,7 @@ func startWorker(url string) *worker {
 	var work sync.WaitGroup
 	work.Go(func() {
 		for ctx.Err() == nil {
-			_ = consume(ctx, url) // while there is no broker
+			_ = consume(ctx, url) // fails as long as the broker is down
 			sleep(ctx, 200*time.Millisecond)
 		}
 	})
@@ -147,7 +148,7 @@ func consume(ctx context.Context, url string) error {
 		return err
 	}
 	for range deliveries {
-		// Nothing is ever sent: this ends with the connection, or with ctx.
+		// No task is ever sent, so this ends with the connection or with ctx.
 	}
 	return nil
 }

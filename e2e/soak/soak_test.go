@@ -15,28 +15,30 @@ import (
 	"github.com/echo-probes/echohealth/internal/testserver"
 )
 
-// What the service promises, and what a busy machine may add to it: the packages of this module are tested side by side.
+// The limits of the service, with allowances for a busy machine, because go test runs several packages at the
+// same time.
 const (
 	freshness = time.Second
 	deadline  = 800 * time.Millisecond
 	slack     = 700 * time.Millisecond
 
-	// An answer that waits for a check takes no longer than the deadline, and what a machine may add that runs all of this at once.
+	// An answer that waits for a check must take no longer than the timeout, plus an allowance for the machine.
 	slowest = deadline + 3*time.Second
 
 	// A machine that has too much to do may stand still for longer, which the slowest liveness shows, since that waits for nothing: it is added
 	// to what is allowed. This is what is too much.
 	standstill = 25 * time.Second
 
-	// A check may be green for so long after its server has gone, by an answer whose making began then: by now what was found before has
-	// served its time, and what was under way has timed out.
+	// An answer that the service began this long after a server failed must not show the check as ok. By then
+	// the last result has expired, and a run in progress has timed out.
 	toRed = freshness + deadline + slack
-	// It has to be green again so long after its server came back. A driver may wait for some seconds before it dials again.
+	// A check must be ok this long after its server is back. A driver may wait for some seconds before it dials
+	// again.
 	toGreen = 20 * time.Second
 )
 
 func TestMain(m *testing.M) {
-	logging.Disable() // go-redis says on stderr, many times a second, that there is no server
+	logging.Disable() // otherwise go-redis logs many times a second that the server is down
 	testserver.Main(m)
 }
 
@@ -89,7 +91,7 @@ func warmUp(t *testing.T, s *service, j *judge, load load) {
 	traffic.stop()
 }
 
-// assertNoLeaks is goleak with the patience that drivers need: what they close may take a while.
+// assertNoLeaks calls goleak repeatedly, because drivers may need some time to close connections.
 func assertNoLeaks(t *testing.T, known goleak.Option) {
 	t.Helper()
 	var err error

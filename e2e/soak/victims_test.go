@@ -8,7 +8,7 @@ import (
 	"github.com/echo-probes/echohealth/internal/testserver"
 )
 
-// The checks, by name.
+// The names of the checks.
 const (
 	pgxCheck    = "database"
 	sqlCheck    = "sql"
@@ -26,19 +26,19 @@ type victims struct {
 	all      []*victim
 }
 
-// victim is a server that faults befall, one after the other.
+// victim is a server that has one fault after the other.
 type victim struct {
 	name   string
 	server server
-	checks []string   // that depend on it
-	random *rand.Rand // its own, so that what befalls it does not depend on how fast the others are
+	checks []string   // the checks of this server
+	random *rand.Rand // separate for each victim, so that its faults don't depend on how fast the other servers are
 
 	state state
-	due   time.Time // when something happens to it
-	fault fault     // while it is down
+	due   time.Time // the time of the next action
+	fault fault     // the fault as long as the server is down
 }
 
-// server is what the test does to one.
+// server contains the actions of the test on a server.
 type server interface {
 	Start(testing.TB)
 	Kill(testing.TB)
@@ -50,12 +50,12 @@ type state int
 
 const (
 	well       state = iota
-	down             // until it is mended
-	recovering       // mended, but not all of its checks are green
-	left             // alone, since time is up
+	down             // until the fault is ended
+	recovering       // the fault has ended, but not all checks are ok
+	left             // no further faults, because the time is over
 )
 
-// fault is a way to break a server, and to mend it.
+// fault is a way to break and repair a server.
 type fault struct {
 	name        string
 	begin, mend func(server, testing.TB)
@@ -66,7 +66,8 @@ var faults = []fault{
 	{name: "frozen", begin: server.Freeze, mend: server.Thaw},
 }
 
-// How long a victim is well, and how long it is down: longer than its checks may take to notice.
+// How long a victim stays up, and how long it stays down. It stays down for longer than its checks need to
+// detect it.
 var (
 	wellFor = span{time.Second, 4 * time.Second}
 	downFor = span{toRed + time.Second, toRed + 10*time.Second}
@@ -92,8 +93,9 @@ func startVictims(t *testing.T, seed uint64) *victims {
 	return v
 }
 
-// torment breaks the victims and mends them, until the time given, and returns when all are well. It does one thing after the other, since
-// only the test's own goroutine may deal with servers. That RabbitMQ takes seconds to start makes the faults of the others longer.
+// torment breaks and repairs the victims until the given time, and returns when all of them are up. It runs
+// one action after the other, because only the test's own goroutine may control servers. So the faults of the
+// other servers last longer while RabbitMQ starts.
 func torment(t *testing.T, v *victims, j *judge, until time.Time) {
 	t.Helper()
 	for _, victim := range v.all {
@@ -109,7 +111,7 @@ func torment(t *testing.T, v *victims, j *judge, until time.Time) {
 	}
 }
 
-// next returns the victim that something happens to next, or nil when all are left alone.
+// next returns the victim with the next action, or nil if no action is left.
 func (v *victims) next() *victim {
 	var next *victim
 	for _, victim := range v.all {

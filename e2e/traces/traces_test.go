@@ -43,9 +43,9 @@ const (
 	runs     = 100
 )
 
-var always = echohealth.WithFreshness(time.Millisecond) // each Report runs each check
+var always = echohealth.WithFreshness(time.Millisecond) // so that each Report runs each check
 
-// check asks every endpoint as probers do, and runs the checks.
+// check requests every endpoint like a load balancer or kubelet does, and runs the checks.
 func check(t *testing.T, h *echohealth.Health, e http.Handler) {
 	t.Helper()
 	for range probings {
@@ -66,7 +66,7 @@ func get(t *testing.T, client *http.Client, url string) {
 	t.Helper()
 	response, err := client.Get(url)
 	require.NoError(t, err)
-	require.NoError(t, response.Body.Close()) // which ends the span
+	require.NoError(t, response.Body.Close()) // ends the span
 }
 
 // names returns the names of the spans since the last call.
@@ -80,13 +80,13 @@ func names(t *testing.T, provider *trace.TracerProvider, exporter *tracetest.InM
 	return names
 }
 
-// Each Go block of the page is a part of traces.go.
+// Each Go block of the page must be a part of traces.go.
 func TestThePagesBlocks(t *testing.T) {
 	page, err := os.ReadFile("../../docs/traces.md")
 	require.NoError(t, err)
 	code, err := os.ReadFile("traces.go")
 	require.NoError(t, err)
-	lines := strings.NewReplacer("\n\t", "\n") // a block may be from within a function
+	lines := strings.NewReplacer("\n\t", "\n") // a block may be a part of a function
 	blocks := regexp.MustCompile("(?ms)^```go\n(.*?)^```$").FindAllStringSubmatch(string(page), -1)
 	require.Len(t, blocks, 3)
 	for _, block := range blocks {
@@ -94,7 +94,7 @@ func TestThePagesBlocks(t *testing.T) {
 	}
 }
 
-// One sampler drops the spans of all libraries; the Skipper those of the health endpoints.
+// One sampler must drop the spans of all libraries. The Skipper must drop those of the health endpoints.
 func TestSampler(t *testing.T) {
 	exporter := tracetest.NewInMemoryExporter()
 	provider := newProvider(exporter)
@@ -118,7 +118,7 @@ func TestSampler(t *testing.T) {
 	defer dependency.Close()
 	client := &http.Client{Transport: otelhttp.NewTransport(nil, otelhttp.WithTracerProvider(provider))}
 
-	require.NoError(t, pool.Ping(t.Context())) // the probes find connections in the pools
+	require.NoError(t, pool.Ping(t.Context())) // so that the probes find connections in the pools
 	require.NoError(t, db.PingContext(t.Context()))
 	h, err := echohealth.New(always, echohealth.WithTimeout(20*time.Second), echohealth.WithPrometheus(),
 		echohealth.WithDatabase(pgxprobe.New(pool, pgxprobe.NewConnectionEvery(10*time.Millisecond))),
@@ -145,7 +145,7 @@ func TestSampler(t *testing.T) {
 	assert.Contains(t, spans, "HTTP GET")
 }
 
-// application is an Echo service with the health endpoints, whose tracing leaves them out.
+// application returns an Echo service with the health endpoints. Its tracing excludes them.
 func application(h *echohealth.Health, pool *pgxpool.Pool, db *sql.DB) *echo.Echo {
 	e := echo.New()
 	use(e, h)
@@ -165,8 +165,8 @@ func connector(t *testing.T, server *testserver.Postgres) driver.Connector {
 	return stdlib.GetConnector(*config.ConnConfig)
 }
 
-// Without a sampler the filters of the libraries do it, where they have one. Without both there are spans:
-// two for each run.
+// Without a sampler, the filters of the libraries must drop the spans, if a library has a filter. Without
+// both there are two spans for each run.
 func TestFilters(t *testing.T) {
 	exporter := tracetest.NewInMemoryExporter()
 	provider := trace.NewTracerProvider(trace.WithBatcher(exporter))
