@@ -222,9 +222,9 @@ func start(t *testing.T, program string, environment []string) (address string) 
 	return address
 }
 
-// patience is how long an answer may differ from the documented one, because results are fresh for a second
+// limit is how long an answer may differ from the documented one, because results are fresh for a second
 // and servers stop with a delay.
-const patience = 10 * time.Second
+const limit = 10 * time.Second
 
 // ask repeats the request of the curl command until the answer is the documented one.
 func (c command) ask(t *testing.T, service string) {
@@ -232,7 +232,7 @@ func (c command) ask(t *testing.T, service string) {
 	require.NotEmpty(t, service, "%s: nothing serves it", c.line)
 	want := c.pattern()
 	var got string
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if got = answerTo(t, c.line, service); want.MatchString(got) {
 			return
 		}
@@ -248,7 +248,7 @@ func (c command) healthcheck(t *testing.T, arguments, service string) {
 	words := split(strings.ReplaceAll(arguments, "localhost:8000", service))
 	want := regexp.MustCompile("(?s)" + general(strings.Join(c.output, "\n")))
 	var got bytes.Buffer
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		got.Reset()
 		healthcheck.Main(words, &got, &got)
 		if want.Match(got.Bytes()) {
@@ -263,7 +263,7 @@ func answerTo(t *testing.T, line, service string) string {
 	t.Helper()
 	client := http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true},
-		Timeout:       patience,
+		Timeout:       limit,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	response, err := client.Do(curl(t, line, service))

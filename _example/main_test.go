@@ -110,14 +110,14 @@ func TestWelcome(t *testing.T) {
 	}
 }
 
-// TestEndWithRequest holds a request, by its body, while the program is told to end.
+// TestEndWithRequest sends SIGTERM during a request whose body is not complete.
 func TestEndWithRequest(t *testing.T) {
 	p := start(t)
 	body, writer := io.Pipe()
 	request, err := http.NewRequest(http.MethodPost, p.url+"/notes", body)
 	require.NoError(t, err)
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Expect", "100-continue") // the program says so when it begins to read the body
+	request.Header.Set("Expect", "100-continue") // the program responds with 100 when it begins to read the body
 	client := http.Client{Transport: &http.Transport{ExpectContinueTimeout: time.Minute}}
 	status := make(chan int, 1)
 	go func() {
@@ -142,7 +142,8 @@ func TestEndWithRequest(t *testing.T) {
 	p.end(t, nil)
 }
 
-// TestToken: the token opens what says more than live, ready and startup, also to the program's own subcommand.
+// With HEALTH_TOKEN, all endpoints except live, ready and startup must require the token. The program's own
+// subcommand must use it.
 func TestToken(t *testing.T) {
 	const token = "S3cret-of-the-health-endpoints"
 	p := start(t, "HEALTH_TOKEN="+token)
@@ -174,7 +175,7 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
-// TestRefusesToStart: what can't become right by itself is one line, without a password, and exit code 1.
+// If a setting is invalid, the program must print one line without a password and exit with 1.
 func TestRefusesToStart(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -200,7 +201,7 @@ func TestRefusesToStart(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			command := newCommand(test.variable)
-			kill := time.AfterFunc(waitLimit, func() { _ = command.Process.Kill() }) // should it start after all
+			kill := time.AfterFunc(waitLimit, func() { _ = command.Process.Kill() }) // in case it starts
 			defer kill.Stop()
 			var stdout, stderr bytes.Buffer
 			command.Stdout, command.Stderr = &stdout, &stderr
@@ -216,18 +217,19 @@ func TestRefusesToStart(t *testing.T) {
 	}
 }
 
-// TestPartsDown: the program starts, is not ready, and says 503 in JSON where it needs what is down.
+// If the servers are down, the program must start, must not be ready, and must return 503 in JSON for
+// requests that need them.
 func TestPartsDown(t *testing.T) {
 	dead := refusing(t)
 	silent := silent(t)
 	tests := map[string]struct{ variable, check, reason, part string }{
-		"database refuses":  {"DATABASE_URL=postgres://app:S3cret@" + dead + "/app", "database", "connection_refused", "database"},
-		"database is mute":  {"DATABASE_URL=postgres://app:S3cret@" + silent + "/app", "database", "timeout", "database"},
-		"cache refuses":     {"REDIS_URL=redis://:S3cret@" + dead, "redis", "connection_refused", "cache"},
-		"cache is mute":     {"REDIS_URL=redis://:S3cret@" + silent, "redis", "timeout", "cache"},
-		"RabbitMQ refuses":  {"BROKER_URL=amqp://app:S3cret@" + dead, "celery", "connection_refused", "queue"},
-		"RabbitMQ is mute":  {"BROKER_URL=amqp://app:S3cret@" + silent, "celery", "timeout", "queue"},
-		"Redis broker down": {"BROKER_URL=redis://:S3cret@" + dead, "celery", "connection_refused", "queue"},
+		"database refuses":   {"DATABASE_URL=postgres://app:S3cret@" + dead + "/app", "database", "connection_refused", "database"},
+		"database is silent": {"DATABASE_URL=postgres://app:S3cret@" + silent + "/app", "database", "timeout", "database"},
+		"cache refuses":      {"REDIS_URL=redis://:S3cret@" + dead, "redis", "connection_refused", "cache"},
+		"cache is mute":      {"REDIS_URL=redis://:S3cret@" + silent, "redis", "timeout", "cache"},
+		"RabbitMQ refuses":   {"BROKER_URL=amqp://app:S3cret@" + dead, "celery", "connection_refused", "queue"},
+		"RabbitMQ is mute":   {"BROKER_URL=amqp://app:S3cret@" + silent, "celery", "timeout", "queue"},
+		"Redis broker down":  {"BROKER_URL=redis://:S3cret@" + dead, "celery", "connection_refused", "queue"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -258,13 +260,13 @@ func TestPartsDown(t *testing.T) {
 	}
 }
 
-// refusing is an address without a listener.
+// refusing returns an address without a listener.
 func refusing(t *testing.T) string {
 	t.Helper()
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(testserver.FreePort(t)))
 }
 
-// silent is an address where connections are accepted, by the kernel alone, and nothing is answered.
+// silent returns an address at which the kernel accepts connections but no program responds.
 func silent(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

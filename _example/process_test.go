@@ -21,7 +21,7 @@ import (
 	"github.com/echo-probes/echohealth/internal/testserver"
 )
 
-// The tests run the program as its user does: built without cgo, as a process of its own.
+// The tests run the program like its user: built without cgo, in a separate process.
 var program string
 
 func TestMain(m *testing.M) {
@@ -43,7 +43,8 @@ func buildAndRun(m *testing.M) int {
 	return testserver.Run(m)
 }
 
-// newCommand is the program with these variables, NAME=value, and none of its own that the tests were started with.
+// newCommand returns the program with these variables, NAME=value. It doesn't inherit the variables that the
+// program reads.
 func newCommand(variables ...string) *exec.Cmd {
 	command := exec.Command(program)
 	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
@@ -55,7 +56,7 @@ func newCommand(variables ...string) *exec.Cmd {
 	return command
 }
 
-// waitLimit is how long the tests wait for what comes soon on an idle machine.
+// waitLimit is how long the tests wait for events that come soon on an idle machine.
 const waitLimit = 30 * time.Second
 
 // process is the running program.
@@ -66,7 +67,7 @@ type process struct {
 	exited  chan error
 }
 
-// start returns when the program serves. It ends with the test.
+// start returns when the program serves. The program ends with the test.
 func start(t *testing.T, variables ...string) *process {
 	t.Helper()
 	p := &process{command: newCommand(variables...), exited: make(chan error, 1)}
@@ -93,7 +94,7 @@ func start(t *testing.T, variables ...string) *process {
 	return p
 }
 
-// end sends a signal, unless one was sent already, and returns when the program has exited with 0.
+// end sends SIGTERM, unless a signal was already sent, and returns when the program has exited with 0.
 func (p *process) end(t *testing.T, signal os.Signal) {
 	t.Helper()
 	if signal != nil {
@@ -107,7 +108,7 @@ func (p *process) end(t *testing.T, signal os.Signal) {
 	}
 }
 
-// healthcheck runs the program's subcommand against the running one, and returns its exit code.
+// healthcheck runs the program's subcommand with the running program's URL, and returns the exit code.
 func (p *process) healthcheck(t *testing.T, flags ...string) int {
 	t.Helper()
 	command := exec.Command(program, append(append([]string{"healthcheck"}, flags...), p.url)...)
@@ -160,7 +161,7 @@ func read(t *testing.T, response *http.Response) (status int, body string) {
 	return response.StatusCode, strings.TrimSpace(string(text))
 }
 
-// check is one of the checks of a health answer.
+// check is a check of a health answer.
 type check struct {
 	Status       string
 	Reason       string
@@ -182,7 +183,8 @@ func (p *process) health(t *testing.T, endpoint string) (status int, answer heal
 	return status, answer
 }
 
-// awaitCheck waits until a check of the detailed answer is as wanted: for a result's freshness, and for what is happening elsewhere.
+// awaitCheck waits until a check of the detailed answer is as expected. This takes at least the freshness of
+// a result.
 func (p *process) awaitCheck(t *testing.T, name string, wanted func(check) bool) {
 	t.Helper()
 	var last check

@@ -16,8 +16,8 @@ import (
 	"github.com/echo-probes/echohealth/internal/testserver"
 )
 
-// TestRealServers is a day in the life of the service: with PostgreSQL, Redis and RabbitMQ it works, it sees each of them go, and it is
-// ready again when they are back, all without a restart.
+// TestRealServers runs the service with real PostgreSQL, Redis and RabbitMQ servers. It must report the
+// outage of each server, and become ready again without a restart when the server is back.
 func TestRealServers(t *testing.T) {
 	postgres, cache, rabbit := testserver.NewPostgres(t), testserver.NewRedis(t), testserver.NewRabbitMQ(t)
 	p := start(t, "DATABASE_URL="+postgres.DSN(), "REDIS_URL="+cache.URL(), "BROKER_URL="+rabbit.URL())
@@ -46,8 +46,8 @@ func TestRealServers(t *testing.T) {
 	p.end(t, syscall.SIGTERM)
 }
 
-// awaitReady waits until readiness has this status and its body holds this fragment: for one second of freshness and one check, where the
-// machine is idle.
+// awaitReady waits until readiness has this status and its body contains this fragment. On an idle machine
+// this takes a second of freshness and one check.
 func (p *process) awaitReady(t *testing.T, status int, fragment string) {
 	t.Helper()
 	var got int
@@ -60,7 +60,7 @@ func (p *process) awaitReady(t *testing.T, status int, fragment string) {
 	t.Logf("%d after %s: %s", got, time.Since(begun).Round(time.Millisecond), body)
 }
 
-// useEverything uses every route.
+// useEverything requests every route.
 func (p *process) useEverything(t *testing.T) {
 	t.Helper()
 	status, body := p.post(t, "/notes", "text=milk")
@@ -72,7 +72,7 @@ func (p *process) useEverything(t *testing.T) {
 	require.Equal(t, 202, status, body)
 }
 
-// TestWorker has a real worker run the jobs, with each kind of broker.
+// TestWorker runs the jobs with a real Celery worker, with each kind of broker.
 func TestWorker(t *testing.T) {
 	server := testserver.NewRedis(t)
 	brokers := map[string]func() string{

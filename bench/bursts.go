@@ -48,9 +48,9 @@ type answer struct {
 	after  time.Duration
 }
 
-// together sends n requests at the same time, and collects the answers for as long as patience. It returns a
+// together sends n requests at the same time, and collects the answers for up to limit. It returns a
 // channel that is closed when all requests have been answered.
-func together(n int, i *instance, patience time.Duration) (burst, <-chan struct{}) {
+func together(n int, i *instance, limit time.Duration) (burst, <-chan struct{}) {
 	answers := make(chan answer, n)
 	start := make(chan struct{})
 	var began time.Time
@@ -67,12 +67,12 @@ func together(n int, i *instance, patience time.Duration) (burst, <-chan struct{
 	close(start)
 	all := make(chan struct{})
 	go func() { wg.Wait(); close(all) }()
-	return listen(answers, n, patience), all
+	return listen(answers, n, limit), all
 }
 
-func listen(answers <-chan answer, n int, patience time.Duration) burst {
+func listen(answers <-chan answer, n int, limit time.Duration) burst {
 	b := burst{statuses: map[int]int{}, unanswered: n}
-	timeout := time.After(patience)
+	timeout := time.After(limit)
 	for range n {
 		select {
 		case a := <-answers:
@@ -80,7 +80,7 @@ func listen(answers <-chan answer, n int, patience time.Duration) burst {
 			b.unanswered--
 			b.last = max(b.last, a.after)
 		case <-timeout:
-			b.last = patience
+			b.last = limit
 			return b
 		}
 	}
@@ -118,8 +118,8 @@ const (
 )
 
 // hung sends a library 200 requests at the same time. The library's only check does not return. hung collects
-// the answers for as long as patience, and then sends one more request.
-func hung(lib library, patience time.Duration) (burst, error) {
+// the answers for up to limit, and then sends one more request.
+func hung(lib library, limit time.Duration) (burst, error) {
 	release := make(chan struct{})
 	var g gauge
 	stuck := g.count(func(context.Context) error { <-release; return nil })
@@ -128,8 +128,8 @@ func hung(lib library, patience time.Duration) (burst, error) {
 		return burst{}, fmt.Errorf("%s: %w", lib.name, err)
 	}
 	defer i.close()
-	b, all := together(200, i, patience)
-	one, answered := together(1, i, patience/2)
+	b, all := together(200, i, limit)
+	one, answered := together(1, i, limit/2)
 	b.hanging, b.next = g.hanging(), one.last
 	if one.unanswered > 0 {
 		b.next = -1

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The gates hold what is exact. Times are for the command.
+// These tests hold the exact figures. Only the command measures times.
 
 func TestAllocations(t *testing.T) {
 	if raceEnabled {
@@ -43,7 +43,7 @@ func TestAllocations(t *testing.T) {
 		require.GreaterOrEqual(t, i, 0, test.name)
 		t.Run(g.name+"/"+test.name, func(t *testing.T) {
 			g.subjects[i].sample(1000)
-			got := g.subjects[i].sample(200_000) // so many, that what is written once a second is nothing
+			got := g.subjects[i].sample(200_000) // so many that the work of once a second does not count
 			assert.InDelta(t, test.allocs, math.Round(got.allocations), 0, test.why)
 			assert.InDelta(t, test.bytes, got.bytes, 1, test.why)
 		})
@@ -90,7 +90,7 @@ func TestConcurrentRequestsShareOneRunOfEachCheck(t *testing.T) {
 }
 
 func TestHungCheckHoldsOneRunAndNoRequest(t *testing.T) {
-	b, err := hung(libraries[0], time.Minute) // all are answered, on a busy machine too
+	b, err := hung(libraries[0], time.Minute) // the limit is long, so that all are answered on a busy machine too
 	require.NoError(t, err)
 	assert.True(t, b.unavailable(200), b.answers())
 	assert.Equal(t, 1, b.hanging)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The comparison is fair only if all do what the tables say.
+// The comparison is fair only if all libraries do what the tables state.
 func TestEachLibraryAnswersAndNamesItsChecks(t *testing.T) {
 	for _, lib := range libraries {
 		t.Run(lib.name, func(t *testing.T) {
@@ -55,7 +55,7 @@ func TestEachLibraryIsAlive(t *testing.T) {
 	}
 }
 
-// The limit says what we say.
+// The limits must send the same answers as echohealth.
 func TestStaticAnswersTheSame(t *testing.T) {
 	h, err := newHealth()
 	require.NoError(t, err)

@@ -22,7 +22,7 @@ func samples(nanoseconds ...float64) series {
 }
 
 func TestRatiosAreOfPairs(t *testing.T) {
-	// The machine was ten times slower in the second pass: for both.
+	// In the second pass the machine was ten times slower for both subjects.
 	a, b := samples(10, 100, 12), samples(20, 200, 24)
 	assert.InDelta(t, 2, b.ratio(a), 1e-9)
 	assert.InDelta(t, 12, a.median(), 1e-9)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// made has one sample of each name.
+// made returns results with one sample for each name.
 func made(names ...string) *measured {
 	m := &measured{}
 	for _, name := range names {
@@ -40,7 +40,7 @@ func madeResults() *results {
 
 var firstCell = regexp.MustCompile(`(?m)^\| ([^|]*) \|`)
 
-// The page has the rows that the command writes, whatever their figures.
+// The page must have the rows that the command writes, with any figures.
 func TestPageHasTheSummarysRows(t *testing.T) {
 	text, err := os.ReadFile("../docs/performance.md")
 	require.NoError(t, err)
@@ -69,7 +69,7 @@ func TestShow(t *testing.T) {
 	assert.Error(t, show([]page{{"missing.md", ""}}, folder, nil))
 }
 
-// The project's budgets are printed, the weights' too, and are on no page.
+// The budgets, including those of the weights, must be printed, and must not be on a page.
 func TestPagesHoldNoBudgets(t *testing.T) {
 	printed := budgets(madeResults())
 	assert.Contains(t, printed, "**not met**")

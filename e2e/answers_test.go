@@ -17,15 +17,16 @@ import (
 
 const prefix = "/api/health"
 
-// answer is what came back.
+// answer is a received answer.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// TestAnswers holds every answer of every endpoint in every situation to docs/schema.json and docs/openapi.yaml: the status, the
-// headers and the body, for GET and HEAD, with and without the trailing slash.
+// TestAnswers compares every answer of every endpoint in every situation with docs/schema.json and
+// docs/openapi.yaml: the status, the headers and the body, for GET and HEAD, with and without the trailing
+// slash.
 func TestAnswers(t *testing.T) {
 	for _, s := range situations {
 		t.Run(s.name, func(t *testing.T) {
@@ -56,7 +57,7 @@ func (s situation) handler(h *echohealth.Health) http.Handler {
 	return h
 }
 
-// answers are the paths below the prefix, and the definition in the schema of what each answers.
+// answers returns the paths below the prefix, with the schema definition of each answer.
 func (s situation) answers(report echohealth.Report) map[string]string {
 	ready := "ready"
 	if s.refused != 0 {
@@ -89,18 +90,19 @@ func (s situation) answers(report echohealth.Report) map[string]string {
 
 var refusals = map[int]string{http.StatusUnauthorized: "unauthorized", http.StatusForbidden: "forbidden"}
 
-// ownDefinition is that of a metric, or of a check: another metric's must not do.
+// ownDefinition returns the definition of a metric or of a check. The definition of another metric must not
+// match.
 func ownDefinition(name string) string {
 	switch name {
 	case "cpu", "memory", "disk", "connections", "process":
 		return name
-	case "uploads", "gone": // the disks of the situations
+	case "uploads", "gone": // the disks that the situations configure
 		return "disk"
 	}
 	return "check"
 }
 
-// client asks in one situation.
+// client sends the requests of one situation.
 type client struct {
 	t         *testing.T
 	situation situation
@@ -108,7 +110,7 @@ type client struct {
 	url       string
 }
 
-// check asks for a path by GET, HEAD and other methods.
+// check requests a path with GET, HEAD and other methods.
 func (c *client) check(path, definition string) {
 	get := c.ask(http.MethodGet, path)
 	assert.NoError(c.t, validate(c.t, definition, get.body), "GET %s: %s", path, get.body)
@@ -121,7 +123,7 @@ func (c *client) check(path, definition string) {
 	assert.Equal(c.t, get.status, head.status, path)
 	assert.Empty(c.t, c.openapi.complaints(http.MethodHead, documented, head), "HEAD %s: %d", path, head.status)
 
-	// OpenAPI has no place for "any other method", so the document lists the 405 with GET and HEAD.
+	// OpenAPI can't describe "any other method", so the document lists the 405 with GET and HEAD.
 	post := c.ask(http.MethodPost, path)
 	if get.status == http.StatusOK || get.status == http.StatusServiceUnavailable {
 		definition = "method-not-allowed"
@@ -131,8 +133,8 @@ func (c *client) check(path, definition string) {
 	assert.Empty(c.t, c.openapi.complaints(http.MethodGet, documented, post), "POST %s: %d %s", path, post.status, post.body)
 }
 
-// documentedPath is where the document describes the answer of a path: it has no place for "any other path", which answers as a
-// check that doesn't exist does.
+// documentedPath returns the path under which the document describes the answer. OpenAPI can't describe "any
+// other path". Those paths have the same answer as a check that does not exist.
 func documentedPath(path string) string {
 	if strings.Contains(path, "/nowhere") {
 		path = "/checks/nobody"
@@ -140,7 +142,7 @@ func documentedPath(path string) string {
 	return prefix + path
 }
 
-// checkWords makes sure that the situation is the one that it says it is.
+// checkWords verifies that the situation is the one that its name describes.
 func (c *client) checkWords() {
 	c.checkWord("/live", cmp.Or(c.situation.live, "alive"))
 	c.checkWord("/ready", c.situation.ready)
@@ -160,7 +162,7 @@ func (c *client) checkWord(path, words string) {
 	}
 }
 
-// words are the status and, where there is one, the reason or the phase of an answer.
+// words returns the status of an answer, and its reason or phase if it has one.
 func (c *client) words(path string) string {
 	var document struct{ Status, Reason, Phase string }
 	require.NoError(c.t, json.Unmarshal(c.ask(http.MethodGet, path).body, &document), path)

@@ -19,7 +19,7 @@ import (
 	"github.com/echo-probes/echohealth/probes/redisprobe"
 )
 
-// loadCompose reads deploy/compose.yaml as docker compose does: against the schema of the specification, with all names resolved.
+// loadCompose reads deploy/compose.yaml like docker compose: it validates the schema, and resolves all names.
 func loadCompose(t *testing.T) *types.Project {
 	t.Helper()
 	options, err := cli.NewProjectOptions([]string{"../deploy/compose.yaml"})
@@ -29,7 +29,7 @@ func loadCompose(t *testing.T) *types.Project {
 	return project
 }
 
-// variable is one of a service's environment; it has to be there, with a value.
+// variable returns a variable of a service's environment, which must have a value.
 func variable(t *testing.T, service types.ServiceConfig, name string) string {
 	t.Helper()
 	value := service.Environment[name]
@@ -37,8 +37,8 @@ func variable(t *testing.T, service types.ServiceConfig, name string) string {
 	return *value
 }
 
-// The example is told of its parts by the variables that it reads, in URLs that the library takes, at the services' names and with
-// their passwords.
+// The example must get its dependencies in the variables that it reads. The libraries must accept the URLs,
+// and names and passwords must be those of the services.
 func TestComposeURLs(t *testing.T) {
 	project := loadCompose(t)
 	example, postgres, rabbitmq := project.Services["example"], project.Services["postgres"], project.Services["rabbitmq"]
@@ -77,7 +77,7 @@ func TestComposeURLs(t *testing.T) {
 	require.NoError(t, h.Close())
 }
 
-// What is waited for says when it is there.
+// Each service that the example waits for must have a health check.
 func TestComposeDependencies(t *testing.T) {
 	project := loadCompose(t)
 	example := project.Services["example"]

@@ -26,8 +26,8 @@ import (
 	_ "modernc.org/sqlite"
 )
 
-// The drivers of MySQL and SQLite are modules of this test alone. What is known of their errors and their
-// servers is held to the real ones.
+// Only these tests use the drivers of MySQL and SQLite. They compare the errors that the library knows with
+// those of the real drivers and servers.
 
 func openDB(t *testing.T, driver, dsn string) *sql.DB {
 	t.Helper()
@@ -37,7 +37,7 @@ func openDB(t *testing.T, driver, dsn string) *sql.DB {
 	return db
 }
 
-// errorOf returns the error of a statement, which runs on one connection after the others.
+// errorOf returns the error of the last statement. All statements run on one connection.
 func errorOf(t *testing.T, db *sql.DB, statements ...string) error {
 	t.Helper()
 	conn, err := db.Conn(t.Context())
@@ -123,7 +123,7 @@ func connectTimes(t *testing.T, db *sql.DB, n int) error {
 	return nil
 }
 
-// A connection that ends while a statement runs.
+// A connection ends during a statement.
 func TestMariaDBEndsAStatement(t *testing.T) {
 	server := testserver.NewMariaDB(t)
 	db := openDB(t, "mysql", server.DSN())
@@ -261,7 +261,7 @@ func TestConformanceOnMariaDB(t *testing.T) {
 	}
 }
 
-// An application may put its DSN into the error. Neither the log nor the private page shows its password.
+// An application may put its DSN into an error. Neither the log nor the private page may show the password.
 func TestPasswordsOfMySQL(t *testing.T) {
 	server := testserver.NewMariaDB(t)
 	for _, secret := range []string{"S3cret-Pa55", "S3c:ret", "S3c@ret/x", "S3cret(tcp)"} {
@@ -282,7 +282,7 @@ func TestPasswordsOfMySQL(t *testing.T) {
 			require.NoError(t, health.Close())
 			for _, text := range []string{recorder.Body.String(), log.String()} {
 				assert.NotContains(t, text, secret, format)
-				assert.NotContains(t, text, "ret", format) // nor a part of it
+				assert.NotContains(t, text, "ret", format) // not even a part of the password
 				assert.Contains(t, text, "authentication_failed")
 				assert.Contains(t, text, "1045")
 			}

@@ -17,13 +17,14 @@ import (
 
 const dockerfilePath = "../deploy/Dockerfile"
 
-// instruction is one of a Dockerfile's, without its flags, which come first.
+// instruction is an instruction of a Dockerfile, without its flags.
 type instruction struct {
 	keyword, arguments string
 	flags              map[string]string
 }
 
-// readDockerfile reads what this Dockerfile is written in: an instruction a line, comments, and no continuation.
+// readDockerfile reads this Dockerfile, which has one instruction in a line, comments, and no continuation
+// lines.
 func readDockerfile(t *testing.T) []instruction {
 	t.Helper()
 	text, err := os.ReadFile(dockerfilePath)
@@ -61,7 +62,7 @@ func the(t *testing.T, instructions []instruction, keyword string) instruction {
 	return all[0]
 }
 
-// execForm reads a command that needs no shell.
+// execForm returns the words of a command that needs no shell.
 func execForm(t *testing.T, text string) (command []string) {
 	t.Helper()
 	require.NoError(t, json.Unmarshal([]byte(text), &command), text)
@@ -69,7 +70,7 @@ func execForm(t *testing.T, text string) (command []string) {
 	return command
 }
 
-// healthcheckCommand is what the image asks itself with.
+// healthcheckCommand returns the command of the image's HEALTHCHECK.
 func healthcheckCommand(t *testing.T) []string {
 	t.Helper()
 	command, found := strings.CutPrefix(the(t, readDockerfile(t), "HEALTHCHECK").arguments, "CMD ")
@@ -77,8 +78,8 @@ func healthcheckCommand(t *testing.T) []string {
 	return execForm(t, command)
 }
 
-// ignored reports whether .dockerignore leaves a path, relative to the repository, out of the context. It knows the two kinds of
-// patterns that are used: a path, and ** before a name.
+// ignored reports whether .dockerignore excludes a path, relative to the repository, from the context. It
+// knows the two kinds of patterns that the file uses: a path, and ** before a name.
 func ignored(t *testing.T, name string) bool {
 	t.Helper()
 	text, err := os.ReadFile(dockerfilePath + ".dockerignore")
@@ -103,7 +104,7 @@ func matches(t *testing.T, pattern, name string) bool {
 	return ok
 }
 
-// What is copied is there, and the context has it.
+// The copied files must exist, and the context must contain them.
 func TestDockerfileCopies(t *testing.T) {
 	copies := 0
 	for _, i := range readDockerfile(t) {
@@ -123,7 +124,7 @@ func TestDockerfileCopies(t *testing.T) {
 
 var goVersion = regexp.MustCompile(`(?m)^(?:go |golang:)1\.(\d+)`)
 
-// The image that builds has the Go that the example needs.
+// The image that builds the example must have the Go version that the example needs.
 func TestDockerfileGoVersion(t *testing.T) {
 	minor := func(text string) int {
 		match := goVersion.FindStringSubmatch(text)
@@ -139,7 +140,8 @@ func TestDockerfileGoVersion(t *testing.T) {
 	assert.GreaterOrEqual(t, minor(from.arguments), minor(string(mod)))
 }
 
-// The image runs what was built, as somebody who is not root, and asks itself at the port that the example listens on.
+// The image must run the built program as a user who is not root, and its health check must use the port on
+// which the example listens.
 func TestDockerfileImage(t *testing.T) {
 	instructions := readDockerfile(t)
 	last := instructions[len(instructions)-1]

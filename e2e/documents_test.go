@@ -20,14 +20,16 @@ const (
 	openapiFile = "../docs/openapi.yaml"
 )
 
-// schemas compiles docs/schema.json; formats such as date-time are held to, which JSON Schema leaves to who validates.
+// schemas compiles docs/schema.json. It also validates formats such as date-time, which is optional in JSON
+// Schema.
 var schemas = sync.OnceValue(func() *jsonschema.Compiler {
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()
 	return compiler
 })
 
-// definition is one answer's schema; that with no name is the whole file's, which is any of them.
+// definition returns the schema of one answer. An empty name means the whole file, which accepts any of the
+// answers.
 func definition(t *testing.T, name string) *jsonschema.Schema {
 	t.Helper()
 	location := schemaFile
@@ -39,7 +41,7 @@ func definition(t *testing.T, name string) *jsonschema.Schema {
 	return schema
 }
 
-// validate holds a JSON text to a definition.
+// validate validates a JSON text against a definition.
 func validate(t *testing.T, name string, text []byte) error {
 	t.Helper()
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
@@ -47,7 +49,7 @@ func validate(t *testing.T, name string, text []byte) error {
 	return definition(t, name).Validate(value)
 }
 
-// openapi is docs/openapi.yaml, and what holds answers to it.
+// openapi is docs/openapi.yaml with its validator.
 type openapi struct {
 	document  libopenapi.Document
 	validator validator.Validator
@@ -78,7 +80,7 @@ func loadOpenAPI(t *testing.T) *openapi {
 	return o
 }
 
-// complaints says what is wrong with an answer to method and path: with its path, its status, its headers or its body.
+// complaints returns what is wrong with the path, the status, the headers or the body of an answer.
 func (o *openapi) complaints(method, path string, a answer) []string {
 	request, err := http.NewRequest(method, "http://localhost"+path, nil)
 	if err != nil {
@@ -96,7 +98,7 @@ func (o *openapi) complaints(method, path string, a answer) []string {
 	return texts
 }
 
-// paths are those that the document describes.
+// paths returns the paths that the document describes.
 func (o *openapi) paths(t *testing.T) []string {
 	t.Helper()
 	model, err := o.document.BuildV3Model()

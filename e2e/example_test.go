@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The deployments are the example's. What they have to agree with is read from its source.
+// The deployments run the example. The tests read the expected values from its source.
 
-// exampleSource is main.go and parts.go, the files that know the environment.
+// exampleSource returns main.go and parts.go, which read the environment.
 func exampleSource(t *testing.T) string {
 	t.Helper()
 	source := ""
@@ -24,7 +24,7 @@ func exampleSource(t *testing.T) string {
 	return source
 }
 
-// find returns what the group of a pattern matches in the example's source, once at least.
+// find returns the matches of a pattern's group in the example's source. There must be at least one.
 func find(t *testing.T, pattern string) []string {
 	t.Helper()
 	var found []string
@@ -35,17 +35,17 @@ func find(t *testing.T, pattern string) []string {
 	return found
 }
 
-// examplePort is the port that the example listens on by default.
+// examplePort returns the port on which the example listens by default.
 func examplePort(t *testing.T) int {
 	port, err := strconv.Atoi(find(t, `os\.Getenv\("ADDR"\), ":(\d+)"`)[0])
 	require.NoError(t, err)
 	return port
 }
 
-// exampleVariables are the names of the variables that the example reads.
+// exampleVariables returns the names of the variables that the example reads.
 func exampleVariables(t *testing.T) []string { return find(t, `[gG]etenv\("([A-Z_]+)"\)`) }
 
-// exampleShutdown is how long the example takes at most after SIGTERM.
+// exampleShutdown returns the maximum time that the example needs after SIGTERM.
 func exampleShutdown(t *testing.T) time.Duration {
 	seconds, err := strconv.Atoi(find(t, `shutdownTimeout\s*= (\d+) \* time\.Second`)[0])
 	require.NoError(t, err)

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestFeatures holds the endpoints that options add to docs/schema.json and docs/openapi.yaml.
+// TestFeatures compares the endpoints that options add with docs/schema.json and docs/openapi.yaml.
 func TestFeatures(t *testing.T) {
 	h, err := echohealth.New(echohealth.WithPage(), echohealth.WithPrometheus(), echohealth.WithDatabase(well),
 		echohealth.WithRedis(refused))

@@ -16,12 +16,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	// The programs of docs/grpc.md import it.
+	// The programs of docs/grpc.md import this module.
 	_ "github.com/echo-probes/echohealth/grpchealth"
 )
 
-// TestGRPCPage builds the programs of docs/grpc.md, starts the first, asks it with the page's commands of the real
-// grpc-health-probe, and ends it by SIGTERM.
+// TestGRPCPage builds the programs of docs/grpc.md, and starts the first one. It runs the page's commands of
+// the real grpc-health-probe, and ends the program with SIGTERM.
 func TestGRPCPage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds programs")
@@ -84,7 +84,7 @@ func probeCommand(t *testing.T, probe, arguments string) (string, error) {
 	return string(output), err
 }
 
-// packageOf puts a program into a directory of this module.
+// packageOf writes a program into a directory of this module.
 func packageOf(t *testing.T, program string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(".", "_scratch-")

@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestImage does without an engine what can be done without one: it runs the Dockerfile's build on the files that the context
-// holds, and then the program as the image would, with the image's health check.
+// TestImage tests the image as far as possible without a container engine. It runs the Dockerfile's build
+// with the files of the context. Then it runs the program and the health check like the image would.
 func TestImage(t *testing.T) {
 	root := t.TempDir()
 	build(t, filepath.Join(root, "example"))
@@ -38,7 +38,7 @@ func TestImage(t *testing.T) {
 	assert.Equal(t, 1, i.healthcheck(url), "it is gone")
 }
 
-// build runs the Dockerfile's go build where only the context's files are.
+// build runs the Dockerfile's go build in a directory that contains only the context's files.
 func build(t *testing.T, out string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -57,7 +57,7 @@ func build(t *testing.T, out string) {
 	require.NoError(t, err, "%s", output)
 }
 
-// copyContext copies what .dockerignore doesn't leave out.
+// copyContext copies the files that .dockerignore does not exclude.
 func copyContext(t *testing.T, to string) {
 	t.Helper()
 	from := os.DirFS("..")
@@ -80,7 +80,7 @@ func copyContext(t *testing.T, to string) {
 	}))
 }
 
-// checkStatic makes sure that a program needs no loader and no library: the image has none.
+// checkStatic verifies that a program needs no loader and no library, because the image contains none.
 func checkStatic(t *testing.T, path string) {
 	t.Helper()
 	file, err := elf.Open(path)
@@ -94,12 +94,13 @@ func checkStatic(t *testing.T, path string) {
 	}
 }
 
-// image is a directory with the program and nothing else but what an engine puts there. As root its commands run as in a container
-// with a file system of its own: they see nothing but this directory, and can't write to it.
+// image is a directory that contains only the program and the files that an engine adds. As root, the
+// commands run as in a container with its own file system: they see only this directory, and can't write to
+// it.
 type image struct {
 	t            *testing.T
 	root         string
-	serves, asks []string // the entrypoint, and the health check, of which the last word is the URL
+	serves, asks []string // the entrypoint, and the health check, whose last word is the URL
 }
 
 func newImage(t *testing.T, root string) *image {
@@ -111,10 +112,10 @@ func newImage(t *testing.T, root string) *image {
 	return &image{t: t, root: root, serves: execForm(t, entrypoint), asks: healthcheckCommand(t)}
 }
 
-// command runs without the variables of the tests, and no longer than patience: an image that has no health check would serve when it
-// is asked for one, and never end.
-func (i *image) command(patience time.Duration, args ...string) *exec.Cmd {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+// command returns a command without the tests' environment, which is killed after limit. If the program had
+// no subcommand for the health check, it would start the service instead and never end.
+func (i *image) command(limit time.Duration, args ...string) *exec.Cmd {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	i.t.Cleanup(cancel)
 	command := exec.CommandContext(ctx, args[0], args[1:]...)
 	command.Env = []string{"ADDR=127.0.0.1:0"}
@@ -127,7 +128,7 @@ func (i *image) command(patience time.Duration, args ...string) *exec.Cmd {
 	return command
 }
 
-// serve starts the entrypoint and returns when it serves, and where.
+// serve starts the entrypoint, and returns its address when it serves.
 func (i *image) serve() (*exec.Cmd, string) {
 	service := i.command(5*time.Minute, i.serves...)
 	stderr := &strings.Builder{}
@@ -137,7 +138,7 @@ func (i *image) serve() (*exec.Cmd, string) {
 	require.NoError(i.t, service.Start())
 	i.t.Cleanup(func() {
 		_ = service.Process.Kill()
-		_ = service.Wait() // both are errors where the test has waited already
+		_ = service.Wait() // returns an error if the test has already waited
 	})
 	lines := bufio.NewScanner(output)
 	require.True(i.t, lines.Scan(), "it says nothing: %s", stderr)
@@ -146,7 +147,8 @@ func (i *image) serve() (*exec.Cmd, string) {
 	return service, strings.TrimSuffix(url, "/")
 }
 
-// healthcheck runs the image's health check on a service that listens elsewhere, and returns its exit code, or -1 if it has none.
+// healthcheck runs the image's health check with another URL, and returns the exit code, or -1 if there is
+// none.
 func (i *image) healthcheck(url string) int {
 	command := i.command(30*time.Second, append(slices.Clone(i.asks[:len(i.asks)-1]), url)...)
 	output, _ := command.CombinedOutput()

@@ -21,7 +21,7 @@ import (
 	"github.com/echo-probes/echohealth/probes"
 )
 
-// load reads a manifest as the API server does: a member that the type doesn't know, or that is there twice, is an error.
+// load reads a manifest like the API server: an unknown or duplicate member is an error.
 func load(t *testing.T, path string, into any) {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -39,12 +39,12 @@ func loadDeployment(t *testing.T) (d appsv1.Deployment) {
 
 func container(d appsv1.Deployment) corev1.Container { return d.Spec.Template.Spec.Containers[0] }
 
-// probesOf are a container's three probes.
+// probesOf returns the three probes of a container.
 func probesOf(c corev1.Container) map[string]*corev1.Probe {
 	return map[string]*corev1.Probe{"startup": c.StartupProbe, "live": c.LivenessProbe, "ready": c.ReadinessProbe}
 }
 
-// portNumber is what a port, which may be a name, means in a container.
+// portNumber returns the number of a container's port, which may be given by its name.
 func portNumber(c corev1.Container, port intstr.IntOrString) int {
 	for _, p := range c.Ports {
 		if p.Name == port.StrVal {
@@ -54,7 +54,8 @@ func portNumber(c corev1.Container, port intstr.IntOrString) int {
 	return port.IntValue()
 }
 
-// Each probe asks for the endpoint that it is for, which exists with the library's defaults, at the port where the example listens.
+// Each probe must request its endpoint, which must exist with the library's defaults, on the port on which
+// the example listens.
 func TestKubernetesProbesFindTheirEndpoints(t *testing.T) {
 	h, err := echohealth.New()
 	require.NoError(t, err)
@@ -71,7 +72,7 @@ func TestKubernetesProbesFindTheirEndpoints(t *testing.T) {
 	}
 }
 
-// The kubelet waits longer for the readiness answer than the library takes for it in the worst case.
+// The kubelet must wait longer for the readiness answer than the library needs at most.
 func TestKubernetesWaitsForTheAnswer(t *testing.T) {
 	var took time.Duration
 	synctest.Test(t, func(t *testing.T) {
@@ -84,11 +85,12 @@ func TestKubernetesWaitsForTheAnswer(t *testing.T) {
 		assert.Equal(t, http.StatusServiceUnavailable, recorder.Code)
 	})
 	require.Positive(t, took)
-	timeout := max(1, container(loadDeployment(t)).ReadinessProbe.TimeoutSeconds) // 1 s where it isn't set
+	timeout := max(1, container(loadDeployment(t)).ReadinessProbe.TimeoutSeconds) // the default is 1 s
 	assert.Greater(t, time.Duration(timeout)*time.Second, took+100*time.Millisecond, "with room for the network")
 }
 
-// The grace period holds the drain, the requests under way and a margin; SIGTERM comes at its beginning.
+// The grace period begins with SIGTERM. It must be longer than the drain, the requests in flight and a
+// margin.
 func TestKubernetesWaitsForTheEnd(t *testing.T) {
 	var drain time.Duration
 	synctest.Test(t, func(t *testing.T) {
@@ -107,7 +109,8 @@ func TestKubernetesWaitsForTheEnd(t *testing.T) {
 	assert.Nil(t, pod.Containers[0].Lifecycle, "a preStop would put SIGTERM off")
 }
 
-// newHealth has the library's defaults, but for the system metrics: in a bubble there is nothing to measure.
+// newHealth returns a Health with the library's defaults, but without system metrics, because synctest's time
+// can't be measured.
 func newHealth(t *testing.T, opts ...echohealth.Option) *echohealth.Health {
 	t.Helper()
 	h, err := echohealth.New(append(opts, echohealth.WithoutSystemMetrics())...)
@@ -116,7 +119,7 @@ func newHealth(t *testing.T, opts ...echohealth.Option) *echohealth.Health {
 	return h
 }
 
-// No probe acts on a single failure, and none but the startup probe allows for a slow start.
+// No probe may react to a single failure. Only the startup probe may allow a slow start.
 func TestKubernetesTimes(t *testing.T) {
 	for name, probe := range probesOf(container(loadDeployment(t))) {
 		assert.Positive(t, probe.PeriodSeconds, name)
@@ -153,7 +156,7 @@ func TestKubernetesResources(t *testing.T) {
 	}
 }
 
-// The Service reaches the pods of the Deployment.
+// The Service must select the pods of the Deployment.
 func TestKubernetesService(t *testing.T) {
 	var service corev1.Service
 	load(t, "../deploy/kubernetes/service.yaml", &service)
@@ -168,7 +171,7 @@ func TestKubernetesService(t *testing.T) {
 
 var yamlBlock = regexp.MustCompile("(?ms)^```yaml\n(startupProbe:.*?)^```$")
 
-// The README shows the same probes.
+// The README must show the same probes.
 func TestKubernetesReadme(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestOpenAPI holds docs/openapi.yaml to the specification's own schema.
+// TestOpenAPI validates docs/openapi.yaml with the schema of the specification.
 func TestOpenAPI(t *testing.T) {
 	_, errs := loadOpenAPI(t).validator.ValidateDocument()
 	for _, err := range errs {
@@ -19,8 +19,8 @@ func TestOpenAPI(t *testing.T) {
 	}
 }
 
-// Every path that the document describes exists, and none is missing: TestAnswers asks for each endpoint, and the document has to
-// know what it asks for.
+// Every path that the document describes must exist, and every endpoint that TestAnswers requests must be
+// described.
 func TestOpenAPIPaths(t *testing.T) {
 	h, err := echohealth.New(echohealth.WithPage(), echohealth.WithPrometheus(),
 		echohealth.WithDatabase(well), echohealth.WithGroup("payment", "database"))
@@ -38,7 +38,7 @@ func TestOpenAPIPaths(t *testing.T) {
 	}
 }
 
-// TestOpenAPIRefuses shows that the document can say no: each of these answers is wrong in one point.
+// TestOpenAPIRefuses shows that the validation can fail. Each of these answers is wrong in one point.
 func TestOpenAPIRefuses(t *testing.T) {
 	const (
 		live     = `{"status":"alive","timestamp":"2026-11-25T10:00:00Z"}`

@@ -23,11 +23,12 @@ import (
 
 const rootModule = "github.com/echo-probes/echohealth"
 
-// untagged are the directories of the modules that are never released: no application imports them.
+// untagged are the directories of the modules that are never released, because no application imports them.
 var untagged = []string{"_example", "bench", "e2e", "tools"}
 
-// TestRelease is the next release, on this machine alone: the tagged modules, as the working tree has them, in a module proxy of files,
-// and applications outside the repository that require them from there. No replace is in effect, as for everyone who imports a release.
+// TestRelease tests the next release without publishing it. It puts the tagged modules, as they are in the
+// working tree, into a module proxy of files. Applications outside the repository require them from there. No
+// replace directive is in effect, as for a user of a release.
 func TestRelease(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds programs")
@@ -60,7 +61,7 @@ func TestRelease(t *testing.T) {
 	})
 }
 
-// TestTaggedModules holds what a release must not have to change: what an application sees of a go.mod.
+// TestTaggedModules verifies that a release needs no change of a go.mod that an application would see.
 func TestTaggedModules(t *testing.T) {
 	version := "v" + newestVersion(t)
 	assert.Contains(t, taggedModules(t), "..")
@@ -79,7 +80,7 @@ func TestTaggedModules(t *testing.T) {
 	assert.Empty(t, goMod(t, "..").Replace)
 }
 
-// The changelog is ready to be tagged: an Unreleased above, and below it the newest version.
+// The changelog must be ready for a tag: it must begin with Unreleased, and then have the newest version.
 func TestChangelog(t *testing.T) {
 	text := changelog(t)
 	headings := regexp.MustCompile(`(?m)^## (.*)$`).FindAllStringSubmatch(text, -1)
@@ -97,7 +98,7 @@ func changelog(t *testing.T) string {
 	return string(readText(t, "../CHANGELOG.md"))
 }
 
-// newestVersion is the first in the changelog that has a number.
+// newestVersion returns the first version in the changelog.
 func newestVersion(t *testing.T) string {
 	t.Helper()
 	match := regexp.MustCompile(`(?m)^## \[(\d+\.\d+\.\d+)\]`).FindStringSubmatch(changelog(t))
@@ -107,7 +108,7 @@ func newestVersion(t *testing.T) string {
 
 func isOurs(path string) bool { return path == rootModule || strings.HasPrefix(path, rootModule+"/") }
 
-// taggedModules are the directories of the modules that are released.
+// taggedModules returns the directories of the modules that are released.
 func taggedModules(t *testing.T) []string {
 	t.Helper()
 	dirs := []string{".."}
@@ -129,7 +130,7 @@ func goMod(t *testing.T, dir string) *modfile.File {
 	return file
 }
 
-// publish puts a module into the proxy, in the form of https://go.dev/ref/mod#goproxy-protocol.
+// publish puts a module into the proxy, in the format of https://go.dev/ref/mod#goproxy-protocol.
 func publish(t *testing.T, proxy, dir, version string) {
 	t.Helper()
 	of := module.Version{Path: goMod(t, dir).Module.Mod.Path, Version: version}
@@ -156,7 +157,8 @@ func (f moduleFile) Path() string                 { return f.path }
 func (f moduleFile) Lstat() (os.FileInfo, error)  { return os.Lstat(f.onDisk) }
 func (f moduleFile) Open() (io.ReadCloser, error) { return os.Open(f.onDisk) }
 
-// moduleFiles are the files of a module: those of its directory, without the modules in it and without what .gitignore leaves out.
+// moduleFiles returns the files of a module: those of its directory, without nested modules and without the
+// files that .gitignore excludes.
 func moduleFiles(t *testing.T, dir string) []zip.File {
 	t.Helper()
 	var files []zip.File
@@ -187,14 +189,14 @@ func isModule(dir string) bool {
 	return err == nil
 }
 
-// user is someone who has never seen the repository: the go command with a module cache of its own.
+// user is a new user: the go command with an empty module cache.
 type user struct {
-	bin         string // where go install puts programs
+	bin         string // the directory into which go install writes programs
 	environment []string
 }
 
-// newUser returns a user whose modules come from the proxy, and what else these need from this machine's module cache; only what it lacks
-// from the network.
+// newUser returns a user whose go command gets the modules of this repository from the proxy, and their
+// dependencies from this machine's module cache. It gets only missing dependencies from the network.
 func newUser(t *testing.T, proxy string) *user {
 	t.Helper()
 	settings, err := exec.Command("go", "env", "GOMODCACHE", "GOPROXY").Output()
@@ -204,12 +206,14 @@ func newUser(t *testing.T, proxy string) *user {
 	u.environment = append(os.Environ(),
 		"GOPROXY=file://"+filepath.ToSlash(proxy)+",file://"+filepath.ToSlash(cache)+"/cache/download,"+network,
 		"GOMODCACHE="+t.TempDir(), "GOBIN="+u.bin, "GOWORK=off", "GOPRIVATE=", "GONOPROXY=", "GOSUMDB=off",
-		// With -trimpath a program is the same wherever the module cache is, so that the build cache serves the next time.
+		// With -trimpath a program does not depend on the place of the module cache, so the build cache can be used
+		// again.
 		"GOFLAGS=-mod=mod -modcacherw -trimpath", "CGO_ENABLED=0")
 	return u
 }
 
-// build makes an application of a directory in testdata, with a go get of each module, and returns the versions that its go.mod then requires.
+// build makes an application from a directory in testdata, runs go get for each module, and returns the
+// versions that its go.mod requires.
 func (u *user) build(t *testing.T, application, version string, get ...string) map[string]string {
 	t.Helper()
 	dir := t.TempDir()

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// schemaDocument is what the tests read of docs/schema.json itself.
+// schemaDocument contains the parts of docs/schema.json that the tests read.
 type schemaDocument struct {
 	Defs map[string]struct {
 		Examples []json.RawMessage
@@ -30,7 +30,8 @@ func readSchema(t *testing.T) (document schemaDocument) {
 	return document
 }
 
-// The compiler holds the file to the meta-schema of JSON Schema 2020-12, and this test the examples in it to their definitions.
+// The compiler validates the file with the meta-schema of JSON Schema 2020-12. This test validates the
+// examples in the file with their definitions.
 func TestSchemaExamples(t *testing.T) {
 	examples := 0
 	for name, definition := range readSchema(t).Defs {
@@ -42,7 +43,7 @@ func TestSchemaExamples(t *testing.T) {
 	assert.Greater(t, examples, 20)
 }
 
-// TestSchemaRefuses shows that the schema can say no: each of these texts breaks one rule.
+// TestSchemaRefuses shows that the validation can fail. Each of these texts breaks one rule.
 func TestSchemaRefuses(t *testing.T) {
 	const (
 		now   = `"timestamp":"2026-11-25T10:00:00Z"`
@@ -167,7 +168,7 @@ func TestSchemaRefuses(t *testing.T) {
 	}
 }
 
-// The schema lists the same reasons as package probes does.
+// The schema must list the reasons of package probes.
 func TestSchemaReasons(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "../probes/reason.go", nil, 0)
 	require.NoError(t, err)

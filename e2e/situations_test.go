@@ -20,25 +20,25 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// situation is a Health, what has happened to it, and what it therefore says.
+// situation is a Health, the events before the first request, and the answers that it must give.
 type situation struct {
 	name    string
 	options []echohealth.Option
-	before  func(t *testing.T, h *echohealth.Health) // what has happened before the first request; nil: nothing
+	before  func(t *testing.T, h *echohealth.Health) // the events before the first request; nil: none
 	header  http.Header                              // of each request
-	refused int                                      // the status of what a guard refuses; zero: it lets in
-	hidden  bool                                     // WithPublic leaves all but live and ready out
-	private bool                                     // asked through Private, with ShowErrors
+	refused int                                      // the status of refused requests; zero: none is refused
+	hidden  bool                                     // WithPublic serves only live and ready
+	private bool                                     // requested through Private, with ShowErrors
 
-	// The words of the three answers that have several, and of single checks: without these a situation could be another
-	// than its name says, and its answers be valid all the same.
+	// The expected words of the three answers that vary, and of single checks. They verify that the situation is
+	// the one that its name describes. Otherwise all answers could be valid, but for another situation.
 	ready, startup, detailed string            // "status reason", or "status phase"
 	live                     string            // empty: alive
 	checks                   map[string]string // "status reason", by name
-	shows                    []string          // members of checks that /detailed/ shows, as far as they are the same each time
+	shows                    []string          // members in /detailed/ that are always the same
 }
 
-// fixed is a probe that always finds the same.
+// fixed is a probe that always returns the same result.
 type fixed probes.Result
 
 func (f fixed) Check(context.Context) probes.Result { return probes.Result(f) }
@@ -57,7 +57,7 @@ var (
 	panics  = probes.Func(func(context.Context) error { panic("postgres://app:s3cret@db/app") })
 	slow    = probes.Func(func(context.Context) error { time.Sleep(5 * time.Millisecond); return nil })
 
-	// talkative shows every kind of value there is, and some that must not be shown.
+	// talkative returns details of every kind, and details that must not be shown.
 	talkative = fixed{Status: probes.OK, Details: []slog.Attr{
 		slog.Int("negative", -1), slog.Uint64("largest", math.MaxUint64), slog.Float64("tiny", 1e-9), slog.Float64("huge", 1e300), slog.Bool("read_only", true),
 		slog.String("role", "master-7.2_a"), slog.String("address", "10.0.0.7:5432"), slog.String("status", "fine"), slog.Float64("nan", math.NaN()), slog.Any("err", errors.New("x")),
@@ -68,7 +68,7 @@ var (
 	tokenGuard = echohealth.WithGuard(echohealth.BearerToken("s3cret"))
 )
 
-// breaks is well so many times, and then refused.
+// breaks is a probe that succeeds some times, and then is refused.
 func breaks(after int64) probes.Probe {
 	var runs atomic.Int64
 	return probes.Func(func(ctx context.Context) error {
@@ -96,15 +96,15 @@ func awaitStuck(t *testing.T, h *echohealth.Health) {
 	require.Eventually(t, func() bool { return !h.Alive() }, time.Minute, time.Millisecond)
 }
 
-// options begins with what every situation has: results that stay, so that all who ask get the same, and time for the checks on a busy
-// machine.
+// options returns options that each situation needs: a long freshness, so that all requests get the same
+// results, and a timeout for a busy machine.
 func options(opts ...echohealth.Option) []echohealth.Option {
 	return slices.Concat([]echohealth.Option{
 		echohealth.WithFreshness(time.Hour), echohealth.WithTimeout(time.Minute), echohealth.WithDrainDelay(0), echohealth.WithLogger(discard),
 	}, opts)
 }
 
-// bare are options without the system metrics, which are as the machine is.
+// bare returns options without the system metrics, whose values depend on the machine.
 func bare(opts ...echohealth.Option) []echohealth.Option {
 	return append(options(opts...), echohealth.WithoutSystemMetrics())
 }
@@ -324,14 +324,14 @@ var situations = []situation{
 	},
 }
 
-// awaitMachine waits until everything has been measured that can be at once. A Report waits for that too, but not for long, and the machine
-// may be busy.
+// awaitMachine waits until all metrics that need no second sample have been measured. A Report waits for that
+// too, but on a busy machine not long enough.
 func awaitMachine(t *testing.T, h *echohealth.Health) {
 	awaitFigures("memory", "disk", "uploads", "connections")(t, h)
 	require.Eventually(t, func() bool { return findCheck(h.Report(t.Context()), "gone").Reason == probes.ReasonNotFound }, time.Minute, 10*time.Millisecond)
 }
 
-// awaitFigures waits until the metrics have been measured: the processor needs a first window.
+// awaitFigures waits until all metrics have been measured. The CPU usage needs two samples.
 func awaitFigures(names ...string) func(*testing.T, *echohealth.Health) {
 	return func(t *testing.T, h *echohealth.Health) {
 		require.Eventually(t, func() bool {
@@ -341,7 +341,7 @@ func awaitFigures(names ...string) func(*testing.T, *echohealth.Health) {
 	}
 }
 
-// measured reports whether a metric has more figures than those that are known beforehand.
+// measured reports whether a metric has more figures than those that need no measurement.
 func measured(report echohealth.Report, name string) bool {
 	return slices.ContainsFunc(findCheck(report, name).Details, func(a slog.Attr) bool { return a.Key == "percent" || a.Key == "active_connections" })
 }

@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// workflow is as much of a workflow of GitHub's as the test looks at.
+// workflow contains the parts of a GitHub workflow that the test reads.
 type workflow struct {
 	On   map[string]any
 	Jobs map[string]struct {
@@ -23,7 +23,7 @@ type workflow struct {
 	}
 }
 
-// CI runs .ci/run for each change and once a week, with no program of others than GitHub's own two.
+// The workflow must run .ci/run for each change and once a week. It may use only GitHub's own actions.
 func TestWorkflow(t *testing.T) {
 	var ci workflow
 	require.NoError(t, yaml.Unmarshal(readText(t, "../.github/workflows/ci.yml"), &ci))
@@ -46,7 +46,7 @@ func TestWorkflow(t *testing.T) {
 	assert.Contains(t, runs, "bash .ci/run")
 }
 
-// Dependabot knows every module.
+// Dependabot must know every module.
 func TestDependabot(t *testing.T) {
 	var settings struct {
 		Version int

@@ -15,8 +15,8 @@ import (
 	"github.com/echo-probes/echohealth/internal/testserver"
 )
 
-// TestHAProxyChecks shows what HAProxy takes for success with different checks, of an instance that is ready
-// and of one that drains. The page has each of these lines.
+// TestHAProxyChecks shows which answers HAProxy accepts as success with different checks, for an instance
+// that is ready and for one that drains. The page contains each of these lines.
 func TestHAProxyChecks(t *testing.T) {
 	const up, down = "UP", "DOWN"
 	tests := []struct {
@@ -32,7 +32,7 @@ func TestHAProxyChecks(t *testing.T) {
 		{"a word", "option httpchk GET /api/health/ready/\nhttp-check expect string ready", up + " 200", up + " 503"},
 		{
 			"a quoted word", "option httpchk GET /api/health/ready/\n" + `http-check expect string '"status":"ready"'`,
-			up + " 200", down, // HAProxy names no status then
+			up + " 200", down, // HAProxy then reports no status
 		},
 		{
 			"HTTP/1.1 without Host", "option httpchk\nhttp-check send meth GET uri /api/health/ready/ ver HTTP/1.1",
@@ -63,7 +63,7 @@ func TestHAProxyChecks(t *testing.T) {
 	}
 }
 
-// checkLines are the lines of a backend that say how its servers are checked.
+// checkLines are the lines of a backend that configure the checks of its servers.
 func checkLines(backend string) string {
 	var lines []string
 	for line := range strings.Lines(backend) {
@@ -75,8 +75,8 @@ func checkLines(backend string) string {
 	return strings.Join(lines, "\n")
 }
 
-// awaitChecks waits until HAProxy has checked each server, and returns their states by backend/server, each
-// with the status of the answer to the last check.
+// awaitChecks waits until HAProxy has checked each server. It returns the states by backend/server, each with
+// the status of the answer to the last check.
 func awaitChecks(t *testing.T, haproxy *testserver.Balancer) map[string]string {
 	t.Helper()
 	states := map[string]string{}
@@ -88,8 +88,8 @@ func awaitChecks(t *testing.T, haproxy *testserver.Balancer) map[string]string {
 	return states
 }
 
-// readStates adds the states of HAProxy's statistics to states, and reports whether it now has each server. It
-// skips a server that was not checked yet, and one whose next check runs: its status is 0 then.
+// readStates adds the states in HAProxy's statistics to states, and reports whether each server has one. It
+// skips a server that was not checked yet, and a server whose next check is running, because its status is 0.
 func readStates(addr string, states map[string]string) (complete bool, err error) {
 	response, err := http.Get("http://" + addr + "/stats;csv")
 	if err != nil {

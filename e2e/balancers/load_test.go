@@ -14,20 +14,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// load sends requests at a constant rate, whether they are answered or not, and counts what becomes of them.
+// load sends requests at a constant rate, whether or not they are answered, and counts the results.
 type load struct {
 	url    string
 	client *http.Client
 	stop   func()
 
-	mu      sync.Mutex // guards the rest
+	mu      sync.Mutex // guards the fields below
 	sent    int
 	failed  map[string]int // by status or error
 	slowest time.Duration
 }
 
-// startLoad sends rate requests a second until stop is called, which waits for the last answer. Every second
-// one is a POST, which a balancer must not send twice once an instance may have seen it.
+// startLoad sends rate requests a second until stop is called. stop waits for the last answer. Every second
+// request is a POST, which a balancer must not send again if an instance may have received it.
 func startLoad(t *testing.T, addr string, rate int) *load {
 	t.Helper()
 	l := &load{
@@ -88,7 +88,7 @@ func (l *load) ask(method string) error {
 	return nil
 }
 
-// await waits until so many more requests have been sent.
+// await waits until n more requests have been sent.
 func (l *load) await(t *testing.T, more int) {
 	t.Helper()
 	sent := func() int {
@@ -100,7 +100,7 @@ func (l *load) await(t *testing.T, more int) {
 	require.Eventually(t, func() bool { return sent() >= enough }, time.Minute, 10*time.Millisecond)
 }
 
-// result is what became of a load that was stopped.
+// result has the results of a load that was stopped.
 type result struct {
 	sent    int
 	failed  map[string]int
@@ -113,7 +113,7 @@ func (l *load) result() result {
 	return result{l.sent, l.failed, l.slowest}
 }
 
-// failures counts the requests of a method that failed, or all with "".
+// failures counts the failed requests with a method, or all if the method is "".
 func (r result) failures(method string) int {
 	sum := 0
 	for how, n := range r.failed {

@@ -11,7 +11,7 @@ import (
 
 const page = "../../docs/load-balancers.md"
 
-// The addresses of the page's blocks.
+// The addresses in the page's blocks.
 const (
 	pageFirst  = "10.0.0.7:8000"
 	pageSecond = "10.0.0.8:8000"
@@ -24,7 +24,7 @@ func readPage(t *testing.T) string {
 	return string(text)
 }
 
-// block is the only block of the page in a language.
+// block returns the only block of the page in a language.
 func block(t *testing.T, language string) string {
 	t.Helper()
 	found := regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(readPage(t), -1)
@@ -32,7 +32,8 @@ func block(t *testing.T, language string) string {
 	return found[0][1]
 }
 
-// replace replaces each old by the new that follows it. The text must have each old once.
+// replace replaces each old string with the new string that follows it. The text must contain each old string
+// exactly once.
 func replace(t *testing.T, text string, pairs ...string) string {
 	t.Helper()
 	for i := 0; i < len(pairs); i += 2 {

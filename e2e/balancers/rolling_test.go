@@ -33,7 +33,7 @@ func startHAProxy(t *testing.T, config string) *testserver.Balancer {
 	return testserver.NewHAProxy(t, func(addr string) string { return fmt.Sprintf(haproxyFront, addr) + config })
 }
 
-// haproxyFront is Debian's haproxy.cfg without what concerns the system, and a frontend.
+// haproxyFront is Debian's haproxy.cfg without the lines for the operating system, and a frontend.
 const haproxyFront = `
 defaults
   mode http
@@ -59,7 +59,7 @@ func startCaddy(t *testing.T, config string) *testserver.Balancer {
 	return testserver.NewCaddy(t, func(addr string) string { return replace(t, config, "app.example.com", "http://"+addr) })
 }
 
-// pageSettings are the blocks of the page.
+// pageSettings returns the balancers with the blocks of the page.
 func pageSettings(t *testing.T) []setting {
 	t.Helper()
 	const name = "the page's settings"
@@ -70,7 +70,7 @@ func pageSettings(t *testing.T) []setting {
 	}
 }
 
-// defaults are the least that a balancer has to be told.
+// defaults returns the balancers with the shortest configuration that works.
 func defaults() []setting {
 	return []setting{
 		{"HAProxy", "defaults, TCP check", `backend app
@@ -104,23 +104,23 @@ server {
 	}
 }
 
-// TestRollingRestart: with the page's settings no request fails while both instances are replaced, one
-// after the other, with the drain delay that they have by default.
+// With the page's settings no request may fail while both instances are replaced, one after the other, with
+// the default drain delay.
 func TestRollingRestart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("each instance drains for 5 s")
 	}
-	// The pauses with which the defaults lose most: HAProxy tries a connection again for 3 s, and nginx leaves an
-	// instance out for 10 s.
+	// With these pauses the defaults lose the most requests: HAProxy retries a connection for 3 s, and nginx
+	// excludes an instance for 10 s.
 	pauses := map[string]time.Duration{"HAProxy": 5 * time.Second, "nginx": time.Second, "Caddy": time.Second}
 	for _, s := range pageSettings(t) {
 		t.Run(s.balancer, func(t *testing.T) {
-			t.Parallel() // each has a balancer, instances and a load of its own
+			t.Parallel() // each has its own balancer, instances and load
 			r := s.replaceBoth(t, testRate, pauses[s.balancer])
 			t.Log(r)
 			assert.Zero(t, r.failures(http.MethodGet), "%v", r)
-			// nginx does not know of the drain, and sends requests until the port closes. A POST that waits to be
-			// accepted at that moment is lost, which is rare: nginx must not send it twice.
+			// nginx does not know that an instance drains, and sends requests until the port closes. A POST that waits
+			// to be accepted at that moment is lost, because nginx must not send it twice. This is rare.
 			if s.balancer != "nginx" {
 				assert.Zero(t, r.failures(http.MethodPost), "%v", r)
 			}
@@ -128,16 +128,16 @@ func TestRollingRestart(t *testing.T) {
 	}
 }
 
-// TestNoneReady shows what becomes of a request when both instances drain.
+// TestNoneReady shows which answer a request gets while both instances drain.
 func TestNoneReady(t *testing.T) {
 	want := map[string]int{
 		"HAProxy": http.StatusServiceUnavailable,
-		"nginx":   http.StatusOK,                 // it does not ask for readiness
+		"nginx":   http.StatusOK,                 // nginx does not request readiness
 		"Caddy":   http.StatusServiceUnavailable, // after lb_try_duration
 	}
 	for _, s := range pageSettings(t) {
 		t.Run(s.balancer, func(t *testing.T) {
-			t.Parallel() // each has a balancer and instances of its own
+			t.Parallel() // each has its own balancer and instances
 			first, second := newDraining(t), newDraining(t)
 			balancer := s.start(t, replace(t, s.config, pageFirst, first.addr, pageSecond, second.addr))
 			got := func() bool { return status(t, balancer.Addr(), requestPath) == want[s.balancer] }
@@ -146,7 +146,7 @@ func TestNoneReady(t *testing.T) {
 	}
 }
 
-// TestFigures counts for the page what fails with the defaults, and with the page's settings.
+// TestFigures counts the failures with the defaults and with the page's settings, for the page.
 func TestFigures(t *testing.T) {
 	runs, _ := strconv.Atoi(os.Getenv(figuresVariable))
 	if runs < 1 {
@@ -167,7 +167,7 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-// summary is the median of results and the range of failures.
+// summary returns the median of the requests and the range of the failures.
 func summary(results []result) string {
 	if len(results) == 0 {
 		return "no result"
@@ -177,8 +177,8 @@ func summary(results []result) string {
 	return fmt.Sprintf("%v; %d to %d failed", results[len(results)/2], lowest, highest)
 }
 
-// replaceBoth replaces one instance and then the other, as a deployment does that goes on as soon as the new
-// instance accepts requests. pause is how long a new instance takes to start.
+// replaceBoth replaces one instance and then the other. It continues as soon as the new instance accepts
+// requests, like a deployment. pause is the time that a new instance takes to start.
 func (s setting) replaceBoth(t *testing.T, rate int, pause time.Duration) result {
 	t.Helper()
 	first, second := newInstance(t), newInstance(t)

@@ -21,10 +21,10 @@ import (
 const (
 	requestPath = "/work"
 	requestTime = 5 * time.Millisecond
-	stopLimit   = time.Minute // of Shutdown: the drain may take all of its delay
+	stopLimit   = time.Minute // of Shutdown; longer than the drain delay
 )
 
-// instance is a replica of a service, with an address that it has again after it was replaced.
+// instance is a replica of a service. It keeps its address when it is replaced.
 type instance struct {
 	addr   string
 	health *echohealth.Health
@@ -44,7 +44,7 @@ func newInstance(t *testing.T, opts ...echohealth.Option) *instance {
 	return i
 }
 
-// start starts the service as a new process would: nothing is left of the one before.
+// start starts the service like a new process: it keeps nothing of the previous one.
 func (i *instance) start(t *testing.T, opts ...echohealth.Option) {
 	t.Helper()
 	health, err := echohealth.New(append([]echohealth.Option{
@@ -66,7 +66,7 @@ func (i *instance) start(t *testing.T, opts ...echohealth.Option) {
 	go func() { i.ended <- e.Start("") }()
 }
 
-// replace stops the service as SIGTERM would, and starts it again after pause, which is how long the new
+// replace stops the service as after SIGTERM, and starts it again after pause, which is the time that the new
 // process takes to start.
 func (i *instance) replace(t *testing.T, pause time.Duration) {
 	t.Helper()
@@ -78,7 +78,7 @@ func (i *instance) replace(t *testing.T, pause time.Duration) {
 	i.start(t)
 }
 
-// newDraining is an instance that drains for as long as the test runs.
+// newDraining returns an instance that drains until the test ends.
 func newDraining(t *testing.T) *instance {
 	t.Helper()
 	i := newInstance(t, echohealth.WithDrainDelay(time.Hour))

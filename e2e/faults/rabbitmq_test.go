@@ -97,7 +97,7 @@ func (r *rabbitSite) consume(s *scene) {
 	if s.fault.pings {
 		return
 	}
-	conn, err := amqp.DialConfig(r.url(r.Addr()).String(), amqp.Config{Heartbeat: time.Minute}) // survives a freeze
+	conn, err := amqp.DialConfig(r.url(r.Addr()).String(), amqp.Config{Heartbeat: time.Minute})
 	s.must(err, "connect a consumer")
 	s.t.Cleanup(func() { _ = conn.CloseDeadline(time.Now().Add(time.Second)) })
 	channel, err := conn.Channel()

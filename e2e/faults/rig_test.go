@@ -37,7 +37,7 @@ const (
 type application interface {
 	use(ctx context.Context) error                        // sends a request over each of its connections
 	hold(ctx context.Context) (release func(), err error) // takes all of its connections
-	pool() (connections, busy int, made int64)            // the connections, those in use, and all that it has made
+	pool() (connections, busy int, made int64)            // open, in use, ever made
 	close()
 }
 

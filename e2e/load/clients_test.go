@@ -60,7 +60,7 @@ func (c *clients) many(ctx context.Context, client *http.Client, path string, cl
 	var work sync.WaitGroup
 	for i := range clients {
 		work.Go(func() {
-			sleep(ctx, pause*time.Duration(i)/time.Duration(clients)) // spreads the clients' first requests over the pause
+			sleep(ctx, pause*time.Duration(i)/time.Duration(clients)) // spreads the first requests
 			for ctx.Err() == nil {
 				tallies[i].request(client, c.url+path)
 				sleep(ctx, pause)

@@ -57,7 +57,7 @@ func TestLoad(t *testing.T) {
 	}
 	length := roundLength(t)
 	for i := range rounds {
-		for j := range kinds { // each kind is first in one round, so that a slow phase of the machine affects all kinds
+		for j := range kinds { // each kind is first in one round
 			k := kinds[(i+j)%len(kinds)]
 			k.samples = append(k.samples, s.measure(t, c, k.path, length))
 		}

@@ -61,7 +61,8 @@ var ours = regexp.MustCompile(`\bechohealth_[a-z_]+`)
 // known requires that every metric of echohealth in text exists.
 func known(t *testing.T, text string) {
 	t.Helper()
-	all := map[string]bool{"echohealth_targets": true, "echohealth_target": true, "echohealth_unavailable": true} // the recording rules' metrics
+	// The first metrics are those of the recording rules.
+	all := map[string]bool{"echohealth_targets": true, "echohealth_target": true, "echohealth_unavailable": true}
 	for _, family := range exposition.Families {
 		all[family.Name] = true
 	}

@@ -13,8 +13,8 @@ import (
 
 var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 
-// TestDocuments holds each Go block of the pages to be a part of this package, which the tests run. Only the
-// indentation may be another.
+// TestDocuments verifies that each Go block of the pages is a part of this package, apart from indentation.
+// The tests run this package.
 func TestDocuments(t *testing.T) {
 	var code strings.Builder
 	files, err := filepath.Glob("*.go")

@@ -76,7 +76,8 @@ func TestTenants(t *testing.T) {
 	assert.Equal(t, probes.ReasonConnectionRefused, reason.Of(result.Err))
 }
 
-// One tenant that hangs is one that is down, and all that hang are a timeout, within that of the check.
+// A tenant that hangs must count as down. If all tenants hang, the result must be a timeout before the
+// check's own timeout.
 func TestTenantsHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenants := &Tenants{Names: []string{"a", "b"}, Ask: func(ctx context.Context, name string) error {
@@ -111,7 +112,7 @@ func TestFile(t *testing.T) {
 	assert.Equal(t, probes.Error, fileProbe(path+"\x00").Check(t.Context()).Status, "not to know is not on")
 }
 
-// The consumer's heartbeat tells of the handler, not of the broker.
+// The consumer's heartbeat shows that the handler runs, not that the broker responds.
 func TestConsumer(t *testing.T) {
 	t.Parallel()
 	server := serve(t, "kafka")

@@ -37,13 +37,13 @@ const (
 	lateAtMost = 2
 )
 
-// scene is one recipe: its server, its probe, and the words that it must say.
+// scene is one recipe: its server, its probe, and the expected reasons.
 type scene struct {
 	server func(t *testing.T) *process
 	probe  func(t *testing.T, address, password string) probes.Probe
 	killed probes.Reason
 	frozen probes.Reason
-	wrong  probes.Reason // empty: there is no password
+	wrong  probes.Reason // empty if there is no password
 }
 
 var scenes = map[string]scene{
@@ -88,7 +88,7 @@ var scenes = map[string]scene{
 	"tcp": {
 		server: func(t *testing.T) *process { return serve(t, "tcp") },
 		probe:  func(_ *testing.T, address, _ string) probes.Probe { return tcpProbe(address) },
-		killed: "connection_refused", frozen: "", // the system accepts connections for the frozen process
+		killed: "connection_refused", frozen: "", // the kernel accepts connections for the frozen process
 	},
 	"dns": {
 		server: func(t *testing.T) *process { return serve(t, "dns") },

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// programs are the servers, which are built once.
+// programs has the paths of the servers' programs, which are built once.
 var programs struct {
 	once sync.Once
 	dir  string
@@ -58,7 +58,7 @@ func program(t *testing.T, name string) string {
 	return filepath.Join(programs.dir, name)
 }
 
-// buildPrograms is without the race detector, whose builds of these servers take minutes.
+// buildPrograms builds without the race detector. With it the builds of these servers would take minutes.
 func buildPrograms(dir string) error {
 	_, err := run("servers", "go", "build", "-o", dir, ".", "github.com/versity/versitygw/cmd/versitygw")
 	if err != nil {
@@ -67,8 +67,8 @@ func buildPrograms(dir string) error {
 	return buildFerretDB(dir)
 }
 
-// buildFerretDB builds a copy of its module, since a file with its version is in no release. The copy stays at
-// one place, so that Go's build cache knows it again.
+// buildFerretDB builds a copy of FerretDB's module, because its releases lack a file with the version. The
+// copy stays at the same place, so that Go's build cache can be used again.
 func buildFerretDB(dir string) error {
 	text, err := run("servers", "go", "mod", "download", "-json", "github.com/FerretDB/FerretDB")
 	if err != nil {
@@ -84,7 +84,7 @@ func buildFerretDB(dir string) error {
 	}
 	source := filepath.Join(cache, "echohealth", "ferretdb-"+module.Version)
 	version := filepath.Join(source, "build", "version", "version.txt")
-	if _, err := os.Stat(version); err != nil { // it is written last
+	if _, err := os.Stat(version); err != nil { // this file is written last
 		if err := copyTree(source, module.Dir); err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func buildFerretDB(dir string) error {
 	return err
 }
 
-// copyTree makes files and folders that may be changed, unlike those of Go's cache of modules.
+// copyTree copies files and folders, and makes them writable. Those of Go's module cache are not.
 func copyTree(to, from string) error {
 	files := os.DirFS(from)
 	return fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -124,13 +124,13 @@ func run(dir string, argv ...string) ([]byte, error) {
 	return output, err
 }
 
-// process is a server in a process of its own.
+// process is a server in a separate process.
 type process struct {
 	network string
 	address string
 	argv    []string
 	command *exec.Cmd
-	output  bytes.Buffer // written by the command alone, until it has ended
+	output  bytes.Buffer // only the command writes to it, until the command has ended
 }
 
 // start runs a server that listens on the address, and ends with the test.
@@ -188,7 +188,7 @@ func (p *process) signal(t *testing.T, s syscall.Signal) {
 	require.NoError(t, p.command.Process.Signal(s))
 }
 
-// end kills the server, in any state.
+// end kills the server, even if it is frozen.
 func (p *process) end() {
 	_ = p.command.Process.Kill()
 	_ = p.command.Wait()

@@ -20,7 +20,7 @@ type answer struct {
 	path           string
 	code           int
 	body           []byte
-	started, ended time.Time // when the service began to make the answer, and when the client had received all of it
+	started, ended time.Time // the service began it, and the client had received it
 }
 
 // document contains the members of an answer that are judged.
@@ -58,7 +58,7 @@ type subject struct {
 // outage is the last outage of a check's server. A time is zero as long as it is not known.
 type outage struct {
 	fault             string
-	down, mending, up time.Time // the outage began by down at the latest, lasted until mending at least, and ended by up at the latest
+	down, mending, up time.Time // down from down to mending; up from up on
 }
 
 func newJudge(v *victims) *judge {

@@ -31,7 +31,7 @@ type victim struct {
 	name   string
 	server server
 	checks []string   // the checks of this server
-	random *rand.Rand // separate for each victim, so that its faults don't depend on how fast the other servers are
+	random *rand.Rand // its own, so that its faults don't depend on the others
 
 	state state
 	due   time.Time // the time of the next action
