@@ -48,7 +48,7 @@ type answer struct {
 	after  time.Duration
 }
 
-// together sends n requests at the same time, and collects the answers for up to limit. It returns a
+// together sends n requests at the same time, and collects the answers until limit has passed. It returns a
 // channel that is closed when all requests have been answered.
 func together(n int, i *instance, limit time.Duration) (burst, <-chan struct{}) {
 	answers := make(chan answer, n)
@@ -118,7 +118,7 @@ const (
 )
 
 // hung sends a library 200 requests at the same time. The library's only check does not return. hung collects
-// the answers for up to limit, and then sends one more request.
+// the answers until limit has passed, and then sends one more request.
 func hung(lib library, limit time.Duration) (burst, error) {
 	release := make(chan struct{})
 	var g gauge
