@@ -189,7 +189,7 @@ func TestWithoutScript(t *testing.T) {
 		chromedp.Navigate(url))
 	text := ask(t, b, chromedp.Text("body"))
 	for _, part := range []string{
-		"Unhealthy", "redis", "read_only", "it takes no writes", "rotation", "○ switched off", "the application turned it off",
+		"Unhealthy", "redis", "read_only", "it accepts no writes", "rotation", "○ switched off", "the application turned it off",
 		"cart ✕ not ready: redis",
 	} {
 		assert.Contains(t, text, part)

@@ -111,8 +111,8 @@
     journal(known.past);
     replicas(known);
     $("when").textContent = "As of " + clock(known.now.timestamp) + (state.paused ? ", paused" : "") + ".";
-    if (known.past) $("since").textContent = "The history began " + new Date(known.past.since).toLocaleString() +
-      ", when this process started: availability is that of while it was up.";
+    if (known.past) $("since").textContent = "The history begins at " + new Date(known.past.since).toLocaleString() +
+      ", when this process started. Availability counts only the time in which it ran.";
   }
 
   // update replaces the children of a list, and keeps the focus where it was.
@@ -134,7 +134,7 @@
   function banner(now, checks) {
     const bad = checks.filter((c) => c.check.status !== "ok"), errors = bad.filter((c) => c.check.status === "error");
     const switched = now.status === "unhealthy" && errors.length > 0 && errors.every(isOff);
-    const phase = now.phase ? {draining: "Draining: it takes no new requests, and stops soon.", starting: "Starting: it takes no requests yet."}[now.phase] : "";
+    const phase = now.phase ? {draining: "Draining: not ready, and will stop soon.", starting: "Starting: not ready yet."}[now.phase] : "";
     const box = $("banner");
     box.className = "banner s-" + (now.phase || switched ? "off" : now.status);
     const glyph = switched ? "○" : glyphs[now.status] || "?";
@@ -287,7 +287,7 @@
     $("replica").hidden = ids.length < 2;
     const select = $("instance");
     if (select.options.length !== ids.length + 1) {
-      select.replaceChildren(el("option", {value: ""}, "the one that answered last"), ...ids.map(([id]) => el("option", {value: id}, id)));
+      select.replaceChildren(el("option", {value: ""}, "the last one that responded"), ...ids.map(([id]) => el("option", {value: id}, id)));
       select.value = state.instance;
     }
     $("met").textContent = ids.length < 2 ? "" : `${ids.length} instances have answered so far: ` +
