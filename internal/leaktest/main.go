@@ -13,9 +13,9 @@ import (
 //	func TestMain(m *testing.M) { leaktest.Main(m) }
 func Main(m *testing.M) { os.Exit(Check(m.Run())) }
 
-// Check returns the exit code for a test binary whose tests have ended with code. The result is 1 if all tests
-// have passed and goroutines are left. It is for a TestMain that must do more than Main. The options are those
-// of Verify.
+// Check returns the exit code for a test binary whose tests have ended with code. The result is 1 if all
+// tests have passed and goroutines are left. The options are those of Verify. It is for a TestMain that must
+// do more than Main.
 func Check(code int, ignored ...goleak.Option) int {
 	if code != 0 {
 		return code

@@ -17,8 +17,8 @@ import (
 
 const supported = true
 
-// A test that runs as root makes files and directories for servers that run under other accounts. These accounts
-// must be able to read them, whatever the umask and TMPDIR of root are.
+// A test that runs as root makes files and directories for servers that run under other accounts. These
+// accounts must be able to read them, whatever the umask and TMPDIR of root are.
 func init() {
 	syscall.Umask(0o022)
 	if os.Geteuid() == 0 && !enterable(os.TempDir()) {
