@@ -193,25 +193,12 @@ func (c *config) complete(check *checkConfig) error {
 		err = errors.Join(err, fmt.Errorf("%s: SlowAfter(%s): it must be below the timeout, which is %s",
 			check.call(), check.slowAfter, check.timeout))
 	}
-	return errors.Join(err, check.validateSwitch())
+	return err
 }
 
 // isSwitch reports whether the probe is a *probes.Switch. A type assertion would link the type into programs
 // without a switch.
 func (c *checkConfig) isSwitch() bool { return fmt.Sprintf("%T", c.probe) == "*probes.Switch" }
-
-// validateSwitch returns an error if a switch would not take effect immediately.
-func (c *checkConfig) validateSwitch() error {
-	if !c.isSwitch() || c.failureThreshold <= 1 && c.successThreshold <= 1 {
-		return nil
-	}
-	option := fmt.Sprintf("FailureThreshold(%d)", c.failureThreshold)
-	if c.failureThreshold <= 1 {
-		option = fmt.Sprintf("SuccessThreshold(%d)", c.successThreshold)
-	}
-	return fmt.Errorf("%s: %s: a Switch must have no threshold, because Off and On take effect immediately",
-		c.call(), option)
-}
 
 // applyDefaults takes from the probe's Defaults the values that no option has set.
 func (c *checkConfig) applyDefaults() error {

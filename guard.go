@@ -180,11 +180,11 @@ func (a anyOf) Allow(r *http.Request) bool {
 }
 
 // ask calls the guards in order until one allows the request. It also returns the first panic.
-func (a anyOf) ask(r *http.Request) (allowed bool, panicked any) {
+func (a anyOf) ask(r *http.Request) (allowed bool, panicked error) {
 	for _, guard := range a {
-		allowed, v := askOne(guard, r)
+		allowed, err := ask(guard, r)
 		if panicked == nil {
-			panicked = v
+			panicked = err
 		}
 		if allowed {
 			return true, panicked
@@ -194,20 +194,12 @@ func (a anyOf) ask(r *http.Request) (allowed bool, panicked any) {
 }
 
 // ask calls a guard. A guard that panics has not allowed the request.
-func ask(guard Guard, r *http.Request) (allowed bool, panicked any) {
+func ask(guard Guard, r *http.Request) (allowed bool, panicked error) {
 	if guards, ok := guard.(anyOf); ok {
 		return guards.ask(r)
 	}
-	return askOne(guard, r)
-}
-
-func askOne(guard Guard, r *http.Request) (allowed bool, panicked any) {
-	defer func() {
-		if v := recover(); v != nil {
-			allowed, panicked = false, v
-		}
-	}()
-	return guard.Allow(r), nil
+	panicked = contain("a guard", func() error { allowed = guard.Allow(r); return nil })
+	return allowed, panicked
 }
 
 func (a anyOf) Validate() error { return validGuards("AnyOf", a) }

@@ -195,7 +195,7 @@ func TestBrokenGuards(t *testing.T) {
 	require.NoError(t, h.Close())
 	require.Len(t, records(&log), 1)
 	assert.Contains(t, records(&log)[0],
-		`ERROR msg="a guard panicked, so the request is refused; later panics are not logged" error="token=***\ngoroutine `)
+		`ERROR msg="requests are refused (only the first panic is logged)" error="a guard panicked: token=***\ngoroutine `)
 }
 
 func TestAnyOfAsksForATokenIfAGuardDoes(t *testing.T) {
@@ -238,7 +238,8 @@ func (invalid) Validate() error          { panic("password=s3cret") }
 
 func TestGuardWhoseValidatePanics(t *testing.T) {
 	_, err := echohealth.New(echohealth.WithGuard(invalid{}))
-	assert.EqualError(t, err, "echohealth: WithGuard: Validate of echohealth_test.invalid panicked: password=***")
+	assert.ErrorContains(t, err,
+		"echohealth: WithGuard: Validate of echohealth_test.invalid panicked: password=***\ngoroutine ")
 }
 
 func TestPublic(t *testing.T) {

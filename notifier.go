@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -290,28 +289,20 @@ func (n *notifier) call(change Change) {
 	})
 }
 
-// callOne calls f and recovers from a panic. A panic would otherwise end the process, because f runs on a
-// goroutine of this package.
+// callOne calls f. A panic of f would end the process, because f runs on a goroutine of this package.
 func (n *notifier) callOne(f func(Change), change Change) {
-	defer func() {
-		if v := recover(); v != nil {
-			n.log(slog.LevelError, "a function of WithOnChange or OnChange panicked", panicAttr(v))
-		}
-	}()
-	f(change)
+	err := contain("a function of WithOnChange or OnChange", func() error { f(change); return nil })
+	if err != nil {
+		n.log(slog.LevelError, "a change could not be reported", slog.String("error", err.Error()))
+	}
 }
 
-// guardPanicked logs the first panic of a guard. It must be called in the deferred function that recovered.
-func (n *notifier) guardPanicked(v any) {
+// guardPanicked logs the first panic of a guard.
+func (n *notifier) guardPanicked(err error) {
 	n.guardPanic.Do(func() {
-		n.log(slog.LevelError, "a guard panicked, so the request is refused; later panics are not logged",
-			panicAttr(v))
+		n.log(slog.LevelError, "requests are refused (only the first panic is logged)",
+			slog.String("error", err.Error()))
 	})
-}
-
-// panicAttr returns the value of a panic with its stack.
-func panicAttr(v any) slog.Attr {
-	return slog.String("error", redact.Text(fmt.Sprintf("%v\n%s", v, debug.Stack())))
 }
 
 // log puts a record into the queue and returns immediately, because the slog handler may hang.

@@ -79,7 +79,7 @@ func TestAFunctionOfOnChangeMayPanicAndCallBack(t *testing.T) {
 		time.Sleep(time.Minute)
 		assert.GreaterOrEqual(t, reports.Load(), int64(2))
 		assert.Equal(t, 503, get(h, "/api/health/ready").Code)
-		assert.Contains(t, log.String(), `msg="a function of WithOnChange or OnChange panicked" error="password=***\ngoroutine `)
+		assert.Contains(t, log.String(), `msg="a change could not be reported" error="a function of WithOnChange or OnChange panicked: password=***\ngoroutine `)
 	})
 }
 

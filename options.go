@@ -106,7 +106,7 @@ func Optional() CheckOption {
 func FailureThreshold(n int) CheckOption {
 	return func(c *checkConfig) error {
 		c.failureThreshold = n
-		return atLeastOne("FailureThreshold", n)
+		return c.validateThreshold("FailureThreshold", n)
 	}
 }
 
@@ -116,8 +116,17 @@ func FailureThreshold(n int) CheckOption {
 func SuccessThreshold(n int) CheckOption {
 	return func(c *checkConfig) error {
 		c.successThreshold = n
-		return atLeastOne("SuccessThreshold", n)
+		return c.validateThreshold("SuccessThreshold", n)
 	}
+}
+
+// validateThreshold returns an error for an invalid threshold, or if a Switch would not take effect immediately.
+func (c *checkConfig) validateThreshold(option string, n int) error {
+	if n > 1 && c.isSwitch() {
+		return fmt.Errorf("%s(%d): a Switch must have no threshold, because Off and On take effect immediately",
+			option, n)
+	}
+	return atLeastOne(option, n)
 }
 
 // WithCPUThreshold sets the percentages of CPU use above which the metric is a warning and critical. A

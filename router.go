@@ -21,7 +21,7 @@ type router struct {
 	// json.
 	index func(json answerer) *route
 
-	guardPanicked func(any)
+	guardPanicked func(error)
 }
 
 // route is one path below the prefix.
@@ -38,7 +38,7 @@ type route struct {
 	varies     bool   // choose looks at the Accept header
 }
 
-func newRouter(c *config, m *monitor, guardPanicked func(any)) *router {
+func newRouter(c *config, m *monitor, guardPanicked func(error)) *router {
 	r := &router{
 		prefix: c.prefix, aliases: make(map[string]Endpoint), public: c.isPublic, guards: c.guards,
 		routes: makeRoutes(m, false), guardPanicked: guardPanicked,
