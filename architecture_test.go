@@ -82,13 +82,13 @@ func filesInACycle(t *testing.T, folder string) []string {
 // Files that use each other in a cycle can be understood only together. Only options.go and config.go may do
 // so.
 func TestFilesInACycle(t *testing.T) {
-	require.Greater(t, len(fileGraph(t, ".")["health.go"]), 3, "the test sees what a file uses")
+	require.Greater(t, len(fileGraph(t, ".")["health.go"]), 3, "the graph must have the uses of a file")
 	assert.Subset(t, []string{"config.go", "options.go"}, filesInACycle(t, "."))
 }
 
 // No package of the command has files that use each other in a cycle.
 func TestFilesOfTheCommandInACycle(t *testing.T) {
-	require.NotEmpty(t, fileGraph(t, "healthcheck")["main.go"], "the test sees what a file uses")
+	require.NotEmpty(t, fileGraph(t, "healthcheck")["main.go"], "the graph must have the uses of a file")
 	packages := list(t, "./healthcheck/...")
 	require.NotEmpty(t, packages)
 	for _, p := range packages {

@@ -196,7 +196,7 @@ func (c command) run(t *testing.T, service string) string {
 // start builds and starts a document's program on a free port.
 func start(t *testing.T, program string, environment []string) (address string) {
 	t.Helper()
-	require.Contains(t, program, `":8000"`, "there is no program above, or it listens elsewhere")
+	require.Contains(t, program, `":8000"`, "there is no program above, or its address differs")
 	address = fmt.Sprintf("127.0.0.1:%d", testserver.FreePort(t))
 	dir := scratch(t)
 	text := strings.Replace(program, `":8000"`, fmt.Sprintf("%q", address), 1)

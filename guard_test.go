@@ -58,7 +58,7 @@ func TestNetworks(t *testing.T) {
 		"X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP", "CF-Connecting-IP", "Fastly-Client-IP", "Fly-Client-IP", "X-Envoy-External-Address",
 		"X-Azure-ClientIP", "X-Appengine-User-IP"} {
 		assert.False(t, guard.Allow(visitor("10.1.2.3:1", header, "10.1.2.3")), "%s may close, never open", header)
-		assert.False(t, guard.Allow(visitor("10.1.2.3:1", header, "")), "an empty one too")
+		assert.False(t, guard.Allow(visitor("10.1.2.3:1", header, "")), "an empty token too")
 	}
 }
 
@@ -114,7 +114,7 @@ func TestGuards(t *testing.T) {
 		code      int
 		challenge bool
 	}{
-		"nobody guards":            {nil, visitor("1.2.3.4:1"), 200, false},
+		"no guard":                 {nil, visitor("1.2.3.4:1"), 200, false},
 		"the token":                {[]echohealth.Option{echohealth.WithGuard(token)}, visitor("1.2.3.4:1", "Authorization", "Bearer s3cret"), 200, false},
 		"no token":                 {[]echohealth.Option{echohealth.WithGuard(token)}, visitor("1.2.3.4:1"), 401, true},
 		"the network":              {[]echohealth.Option{echohealth.WithGuard(office)}, visitor("10.1.1.1:1"), 200, false},
@@ -155,8 +155,8 @@ func TestGuards(t *testing.T) {
 }
 
 // as sends a copy of the request for path.
-func as(handler http.Handler, somebody *http.Request, path string) *httptest.ResponseRecorder {
-	r := somebody.Clone(somebody.Context())
+func as(handler http.Handler, user *http.Request, path string) *httptest.ResponseRecorder {
+	r := user.Clone(user.Context())
 	r.URL.Path = path
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)
@@ -180,17 +180,17 @@ func TestBrokenGuards(t *testing.T) {
 		panic("token=s3cret")
 	})
 	h := newHealth(t, logTo(&log), echohealth.WithoutSystemMetrics(), echohealth.WithRedis(well), echohealth.WithGuard(broken))
-	somebody := visitor("10.0.0.1:1")
+	user := visitor("10.0.0.1:1")
 	for _, path := range []string{"/api/health/live", "/api/health/startup/"} {
-		assert.Equal(t, 200, as(h, somebody, path).Code)
+		assert.Equal(t, 200, as(h, user, path).Code)
 	}
 	assert.Empty(t, asked)
 	for range 3 {
-		ready := as(h, somebody, "/api/health/ready")
+		ready := as(h, user, "/api/health/ready")
 		assert.Equal(t, 200, ready.Code)
 		assert.NotContains(t, ready.Body.String(), "redis")
-		assert.Equal(t, 403, as(h, somebody, "/api/health/detailed").Code)
-		assert.Equal(t, 403, as(h, somebody, "/api/health/nope").Code)
+		assert.Equal(t, 403, as(h, user, "/api/health/detailed").Code)
+		assert.Equal(t, 403, as(h, user, "/api/health/nope").Code)
 	}
 	require.NoError(t, h.Close())
 	require.Len(t, records(&log), 1)
@@ -293,5 +293,5 @@ func TestAliasOfTheRoot(t *testing.T) {
 
 	h = newHealth(t, quiet, echohealth.WithAlias("/readyz", echohealth.Ready))
 	e, _ = service(h.Middleware)
-	assert.Equal(t, 404, get(e, "/").Code, "without the alias it is the application's")
+	assert.Equal(t, 404, get(e, "/").Code, "without the alias the path is the application's")
 }

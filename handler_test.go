@@ -99,8 +99,8 @@ func TestOtherPathsArePassedOn(t *testing.T) {
 		r := httptest.NewRequest(http.MethodGet, path, nil)
 		w := httptest.NewRecorder()
 		assert.False(t, h.TryServe(w, r), path)
-		assert.Empty(t, w.Header(), "what is left alone is not touched")
-		assert.Equal(t, http.StatusNotFound, get(h, path).Code, "a Health alone answers 404")
+		assert.Empty(t, w.Header(), "another path's answer must not be changed")
+		assert.Equal(t, http.StatusNotFound, get(h, path).Code, "without another handler the answer is 404")
 		next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
 		assert.Equal(t, http.StatusTeapot, get(h.Wrap(next), path).Code)
 	}
@@ -212,7 +212,7 @@ func TestReadinessWaitsOnlyForItsChecks(t *testing.T) {
 			get(h, "/api/health/ready")
 			assert.Zero(t, time.Since(began))
 			synctest.Wait()
-			assert.EqualValues(t, 1, slow.runs.Load(), "it runs all the same, so that its outage is found")
+			assert.EqualValues(t, 1, slow.runs.Load(), "the check runs nevertheless, so that its outage is found")
 		}
 		get(h, "/api/health/detailed")
 		assert.EqualValues(t, 1, slow.runs.Load())
@@ -345,7 +345,7 @@ func TestAHungProbe(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		began = time.Now()
 		assert.Equal(t, 503, get(h, "/api/health/ready").Code)
-		assert.Zero(t, time.Since(began), "nobody waits for what hangs already")
+		assert.Zero(t, time.Since(began), "a request must not wait for a run that already hangs")
 		assert.Equal(t, 1, runsInFlight())
 		close(hang)
 		synctest.Wait()
@@ -426,7 +426,7 @@ func TestClosedRequestDoesNotAffectTheNext(t *testing.T) {
 
 		w = httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/api/health/ready", nil))
-		assert.Equal(t, 200, w.Code, "what is fresh is given to him too")
+		assert.Equal(t, 200, w.Code, "fresh results need no waiting")
 		assert.Empty(t, log.String())
 	})
 }
@@ -485,7 +485,7 @@ func TestSinceAndLastOK(t *testing.T) {
 		assert.Equal(t, "2000-01-01T00:00:09Z", check.LastOK.UTC().Format(time.RFC3339))
 		down = false
 		time.Sleep(time.Second)
-		assert.Contains(t, get(h, "/api/health/ready").Body.String(), `"since":"2000-01-01T00:00:16Z"}`, "what is ok has no last_ok")
+		assert.Contains(t, get(h, "/api/health/ready").Body.String(), `"since":"2000-01-01T00:00:16Z"}`, "a check that is ok has no last_ok")
 	})
 }
 

@@ -317,7 +317,7 @@ func TestExpiredResultIsShownOnlyOnce(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		get(h, "/api/health/detailed/")
 		broken = true
-		time.Sleep(950 * time.Millisecond) // second is due, and first will be due while second hangs
+		time.Sleep(950 * time.Millisecond) // second is due, and first becomes due during the run of second
 		get(h, "/api/health/detailed/")
 		w := get(h, "/api/health/detailed/")
 		assert.Contains(t, w.Body.String(), `"first":{"status":"error"`)

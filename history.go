@@ -21,9 +21,9 @@ import (
 
 // WithHistory keeps the results of the checks and the system metrics, and answers /history/ below the prefix
 // with them: the last hour by the second, the last 24 hours by the minute, and the last 500 changes. New
-// allocates the memory for them: 41 KB, and 27 KB for each check and metric. An answer about all of them needs
-// a temporary copy of the same size. The history is empty after a restart. WithGuard applies. Without this
-// option the path is 404, and no results are kept. Repeated use has no further effect.
+// allocates the memory for them: 41 KB, and 27 KB for each check and metric. An answer about all of them
+// needs a temporary copy of the same size. The history is empty after a restart. WithGuard applies. Without
+// this option the path is 404, and no results are kept. Repeated use has no further effect.
 func WithHistory() Option {
 	return func(c *config) error {
 		c.addFeature(History, func(m *monitor, r *router, _ *notifier) any {

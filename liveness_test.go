@@ -41,7 +41,7 @@ func TestLiveness(t *testing.T) {
 		time.Sleep(time.Minute)
 		assert.False(t, h.Alive())
 		consumer.Beat()
-		assert.True(t, h.Alive(), "at once")
+		assert.True(t, h.Alive(), "immediately")
 		assert.Regexp(t, aliveBody, live(h))
 		time.Sleep(time.Second * 3 / 2)
 		require.NoError(t, h.Close())

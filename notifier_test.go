@@ -95,12 +95,12 @@ func TestHangingFunctionDoesNotStopTheLog(t *testing.T) {
 			get(h, "/api/health/detailed")
 			time.Sleep(time.Second)
 		}
-		assert.Contains(t, log.String(), "health check changed", "the log goes on")
+		assert.Contains(t, log.String(), "health check changed", "the log continues")
 		assert.Equal(t, 1, strings.Count(log.String(), `msg="a function of WithOnChange or OnChange does not return: too many changes wait, and the oldest are dropped"`))
 		assert.EqualError(t, h.Close(), "echohealth: a function of WithOnChange has not returned for 500ms, and was not called for later changes; it may still be running")
 		close(hang)
 		synctest.Wait()
-		assert.EqualValues(t, 1, calls.Load(), "nothing is told once Close has returned")
+		assert.EqualValues(t, 1, calls.Load(), "no function may be called after Close has returned")
 	})
 }
 

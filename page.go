@@ -70,13 +70,14 @@ func (p *statusPage) answer(ctx context.Context, path string) *answer {
 	m := p.monitor
 	results := m.look(ctx, m.checks).Results
 	s := m.snapshot(p.components, m.phase(), results, m.metrics())
-	a := newAnswer(http.StatusOK, p.page.Append(nil, s, relative(strings.TrimSuffix(path, "/")+"/", p.prefix+"/")))
+	base := relative(strings.TrimSuffix(path, "/")+"/", p.prefix+"/")
+	a := newAnswer(http.StatusOK, p.page.Append(nil, s, base))
 	a.contentType, a.policy = textHTML, p.policy
 	return a
 }
 
-// relative returns the relative path from one path to another. Both end with a slash. An absolute path would be
-// wrong behind a proxy that strips or adds a part of the path.
+// relative returns the relative path from one path to another. Both end with a slash. An absolute path would
+// be wrong behind a proxy that strips or adds a part of the path.
 func relative(from, to string) string {
 	dirs := strings.Split(from[:strings.LastIndexByte(from, '/')+1], "/")
 	target := strings.Split(to, "/")

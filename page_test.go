@@ -93,8 +93,8 @@ func TestInstance(t *testing.T) {
 	assert.NotContains(t, get(newHealth(t), "/api/health/detailed/").Body.String(), "instance")
 }
 
-// The script requests addresses relative to the page's, so that a proxy may strip or add a part of the path. The
-// slash at the end of the page's address makes no difference, so that a proxy may strip or add it.
+// The script requests addresses relative to the page's, so that a proxy may strip or add a part of the path.
+// The slash at the end of the page's address makes no difference, so that a proxy may strip or add it.
 func TestPageRequestsRelativeAddresses(t *testing.T) {
 	h := newHealth(t, echohealth.WithPage(), echohealth.WithPrefix("/ops/health"),
 		echohealth.WithAlias("/status", echohealth.Index), echohealth.WithAlias("/a/b", echohealth.Index))

@@ -143,8 +143,8 @@ func allowedImport(may []string, imported string) bool {
 }
 
 // adapterPolicy has what the packages of each module for applications may import, apart from the root module.
-// promhealth and otelhealth read the metrics from the tables in internal packages. The others must get the results
-// as an application does, without internal packages.
+// promhealth and otelhealth read the metrics from the tables in internal packages. The others must get the
+// results as an application does, without internal packages.
 var adapterPolicy = map[string][]string{
 	"echov5":     {"", "github.com/labstack/echo/v5"},
 	"promhealth": {"", "internal/exposition", "github.com/prometheus/client_golang"},
@@ -231,7 +231,7 @@ func TestGatesRunWhatTheRaceDetectorSkips(t *testing.T) {
 			assert.Contains(t, []string{".", "echov5", "grpchealth"}, filepath.Dir(file), "make gates runs no others")
 		}
 	}
-	assert.GreaterOrEqual(t, spoiled, 5, "it found the tests")
+	assert.GreaterOrEqual(t, spoiled, 5, "the pattern must find the tests")
 }
 
 func testFiles(t *testing.T) (files []string) {
@@ -245,8 +245,8 @@ func testFiles(t *testing.T) (files []string) {
 	return files
 }
 
-// spoiledByRace returns the functions of a test file that use raceEnabled, and those of a file that is not built
-// with the race detector.
+// spoiledByRace returns the functions of a test file that use raceEnabled, and those of a file that is not
+// built with the race detector.
 func spoiledByRace(t *testing.T, file string) (names []string) {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)

@@ -178,7 +178,7 @@ func TestSystemMetricsForPrometheus(t *testing.T) {
 	assert.Contains(t, body, `echohealth_component_info{component="memory",kind="system",critical="true"} 1`)
 	assert.Contains(t, body, `echohealth_component_info{component="cpu",kind="system",critical="false"} 1`)
 	assert.Contains(t, body, `echohealth_component_checks_total{component="memory",status="ok"} 1`)
-	assert.NotContains(t, body, `{disk="none"}`, "what can't be read has no figure")
+	assert.NotContains(t, body, `{disk="none"}`, "a figure that can't be read must be absent")
 	assert.Regexp(t, regexp.MustCompile(`echohealth_system_memory_size_bytes [0-9.e+]+`), body)
 	without := newHealth(t, echohealth.WithPrometheus(), echohealth.WithoutSystemMetrics())
 	assert.NotContains(t, scrape(without, "").Body.String(), "system")

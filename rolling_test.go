@@ -69,7 +69,7 @@ func TestRollingRestart(t *testing.T) {
 			defer cancel()
 			require.NoError(t, test.stop(ctx, leaving))
 			_, err := net.Dial("tcp", leaving.address)
-			require.Error(t, err, "it is gone")
+			require.Error(t, err, "the connection has ended")
 			l.await(t, 5*rollingClients)
 			l.stop()
 

@@ -162,8 +162,9 @@ func TestSwitchBesideAFailure(t *testing.T) {
 	})
 }
 
-// A switch is turned off, and meanwhile the database fails. That the service is not ready because of a failure
-// is an ERROR in the log then, although readiness itself did not change. OnChange gets no second change.
+// A switch is turned off, and then the database fails. The log must have an ERROR that the service is not
+// ready because of the failure, although readiness itself did not change. OnChange must not be called a
+// second time.
 func TestFailureWhileASwitchIsOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &logBuffer{}

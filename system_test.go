@@ -134,8 +134,8 @@ func TestEveryLookMeasuresTheMetrics(t *testing.T) {
 	assert.Same(t, closed, look("/api/health/ready/"), "nothing is measured after Close")
 }
 
-// A process that starts keeps a CPU busy for a moment, which is no warning. Later each window is compared with
-// the threshold: the windows after a pause in sampling are short, too.
+// A process that starts keeps a CPU busy for a moment, which is no warning. Later each window is compared
+// with the threshold: the windows after a pause in sampling are short, too.
 func TestCPUOfTheStartIsNoWarning(t *testing.T) {
 	c, err := configure([]Option{WithCPUThreshold(80, 90)})
 	require.NoError(t, err)
@@ -212,7 +212,7 @@ func TestADiskThatCannotBeWrittenTo(t *testing.T) {
 	disk.ReadOnly = true
 	assert.Equal(t, `{"status":"ok","percent":45.8,"free_mb":50000,"total_mb":100000}`, object(judged(t, sample)["disk"]))
 	disk.Percent = 91
-	assert.Equal(t, probes.ReasonAboveThreshold, judged(t, sample)["disk"].Reason, "others may write to it")
+	assert.Equal(t, probes.ReasonAboveThreshold, judged(t, sample)["disk"].Reason, "other users may write to it")
 	disk.BecameReadOnly = true
 	assert.Equal(t, `{"status":"warning","reason":"read_only","percent":91,"free_mb":50000,"total_mb":100000}`,
 		object(judged(t, sample)["disk"]))
@@ -245,7 +245,7 @@ func TestAStuckDisk(t *testing.T) {
 	sample.Disks[0].Stuck, sample.Disks[0].Age = true, time.Minute
 	assert.Equal(t, `{"status":"warning","reason":"stuck","percent":45.8,"free_mb":50000,"total_mb":100000,"age_seconds":60}`, object(judged(t, sample)["disk"]))
 	sample.Disks[0].Percent = 99
-	assert.Equal(t, probes.Error, judged(t, sample, WithDiskThreshold(90, 95))["disk"].Status, "what it said last is bad enough")
+	assert.Equal(t, probes.Error, judged(t, sample, WithDiskThreshold(90, 95))["disk"].Status, "the last figure is above the threshold")
 }
 
 // If /proc or the control groups do not answer, every metric is stuck.
@@ -261,7 +261,7 @@ func TestAStuckSystem(t *testing.T) {
 	assert.Equal(t, `{"status":"warning","reason":"stuck","goroutines":12,"uptime_seconds":90.1,"age_seconds":12.3}`, object(checks["process"]))
 
 	sample.Memory.Percent = 99
-	assert.Equal(t, probes.Error, judged(t, sample, WithMemoryThreshold(90, 95))["memory"].Status, "what it said last is bad enough")
+	assert.Equal(t, probes.Error, judged(t, sample, WithMemoryThreshold(90, 95))["memory"].Status, "the last figure is above the threshold")
 }
 
 // Old figures show their age, but are not a warning, because perhaps there were just no looks.
@@ -283,7 +283,7 @@ func TestOldFigures(t *testing.T) {
 	sample.Disks[0].Age = oldAge - 1
 	assert.NotContains(t, object(judged(t, sample)["disk"]), "age_seconds")
 	sample.Disks[0].Age = oldAge
-	assert.Equal(t, `{"status":"ok","percent":45.8,"free_mb":50000,"total_mb":100000,"age_seconds":5}`, object(judged(t, sample)["disk"]), "a disk that is late by itself")
+	assert.Equal(t, `{"status":"ok","percent":45.8,"free_mb":50000,"total_mb":100000,"age_seconds":5}`, object(judged(t, sample)["disk"]), "only the disk is late")
 }
 
 func TestAgeOfAFigure(t *testing.T) {
@@ -325,7 +325,7 @@ func TestLastOKOfAMetric(t *testing.T) {
 	require.NoError(t, err)
 	s := &system{config: c, changed: func([]engine.Change) {}}
 	for _, check := range s.lastMetrics().checks {
-		assert.Equal(t, `{"status":"","reason":""}`, object(check), "nothing is known of it")
+		assert.Equal(t, `{"status":"","reason":""}`, object(check), "not measured yet")
 	}
 	assert.Len(t, s.lastMetrics().errs, len(s.names()))
 	sample := fine()

@@ -149,7 +149,7 @@ func TestToken(t *testing.T) {
 	p := start(t, "HEALTH_TOKEN="+token)
 	p.awaitReady(t, http.StatusOK, `"status":"ready"`)
 	_, body := p.get(t, "/api/health/ready/")
-	assert.NotContains(t, body, "database", "the status alone")
+	assert.NotContains(t, body, "database", "only the status")
 	status, _ := p.get(t, "/api/health/detailed/")
 	assert.Equal(t, 401, status)
 
@@ -159,7 +159,7 @@ func TestToken(t *testing.T) {
 	require.NoError(t, p.command.Process.Signal(syscall.SIGTERM))
 	p.awaitHealthcheck(t, 1) // it drains
 	p.end(t, nil)
-	assert.Equal(t, 1, p.healthcheck(t), "it is gone")
+	assert.Equal(t, 1, p.healthcheck(t), "the program has ended")
 }
 
 func TestSecondSignal(t *testing.T) {

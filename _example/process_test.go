@@ -89,7 +89,7 @@ func start(t *testing.T, variables ...string) *process {
 	})
 	p.welcome = bufio.NewReader(output)
 	line, err := p.welcome.ReadString('\n')
-	require.NoError(t, err, "it has printed no URL")
+	require.NoError(t, err, "the program printed no URL")
 	p.url = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(line), "Serving "), "/")
 	return p
 }

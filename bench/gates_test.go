@@ -95,5 +95,5 @@ func TestHungCheckHoldsOneRunAndNoRequest(t *testing.T) {
 	assert.True(t, b.unavailable(200), b.answers())
 	assert.Equal(t, 1, b.hanging)
 	assert.GreaterOrEqual(t, b.last, hungDeadline)
-	assert.GreaterOrEqual(t, b.next, time.Duration(0), "the next one is answered too")
+	assert.GreaterOrEqual(t, b.next, time.Duration(0), "the next request is answered too")
 }

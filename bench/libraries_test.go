@@ -42,7 +42,7 @@ func TestEachLibrarySeesAFailure(t *testing.T) {
 			defer i.close()
 			status, _ := i.get()
 			assert.Equal(t, http.StatusServiceUnavailable, status)
-			assert.Equal(t, http.StatusServiceUnavailable, i.asker()(), "the cheap way to ask gets the same")
+			assert.Equal(t, http.StatusServiceUnavailable, i.asker()(), "the cheap request must get the same answer")
 		})
 	}
 }

@@ -29,8 +29,8 @@ func TestWeights(t *testing.T) {
 	}
 }
 
-// compareWithPages requires that the documents have the growth, within a few KB: a linker's patch release may round
-// otherwise.
+// compareWithPages requires that the documents have the growth, within a few KB: a linker's patch release may
+// round otherwise.
 func compareWithPages(t *testing.T, w weighed) {
 	t.Helper()
 	row := regexp.QuoteMeta("\n| "+w.name+" | ") + `\+(\d+) KB \| (?:\+(\d+) KB)? ?\|`
@@ -64,8 +64,8 @@ func read(t *testing.T, page, pattern string) (numbers []int) {
 	return numbers
 }
 
-// A service that uses none of the options WithPrometheus, WithHistory and WithPage links nothing that they need,
-// except for the initialisation of the packages.
+// A service that uses none of the options WithPrometheus, WithHistory and WithPage links nothing that they
+// need, except for the initialisation of the packages.
 func TestOptionsThatAreOffWeighNothing(t *testing.T) {
 	if raceEnabled || testing.Short() {
 		t.Skip("two programs are built; once is enough")
@@ -80,8 +80,8 @@ func TestOptionsThatAreOffWeighNothing(t *testing.T) {
 	assert.Greater(t, bytes, 30<<10)
 }
 
-// linked returns the functions of the options' packages in a program, without their initialisation, and the bytes of
-// all that is of these packages.
+// linked returns the functions of the options' packages in a program, without their initialisation, and the
+// bytes of all that is of these packages.
 func linked(t *testing.T, tags string) (functions []string, bytes int) {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "program")

@@ -87,7 +87,7 @@ func TestComposeDependencies(t *testing.T) {
 		assert.Equal(t, types.ServiceConditionHealthy, dependency.Condition, name)
 		require.NotNil(t, service.HealthCheck, name)
 		assert.Greater(t, len(service.HealthCheck.Test), 1, name)
-		assert.Empty(t, service.Ports, "%s is nobody's business outside", name)
+		assert.Empty(t, service.Ports, "%s must not be published", name)
 	}
 }
 
@@ -103,5 +103,5 @@ func TestComposeExample(t *testing.T) {
 	require.NotNil(t, example.Build)
 	assert.True(t, strings.HasSuffix(dockerfilePath, example.Build.Dockerfile), example.Build.Dockerfile)
 	assert.DirExists(t, example.Build.Context)
-	assert.Nil(t, example.HealthCheck, "that of the Dockerfile holds")
+	assert.Nil(t, example.HealthCheck, "the command of the Dockerfile counts")
 }

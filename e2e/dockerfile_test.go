@@ -150,7 +150,7 @@ func TestDockerfileImage(t *testing.T) {
 
 	user, _, _ := strings.Cut(the(t, instructions, "USER").arguments, ":")
 	id, err := strconv.Atoi(user)
-	require.NoError(t, err, "Kubernetes' runAsNonRoot takes a number alone")
+	require.NoError(t, err, "Kubernetes' runAsNonRoot accepts only a number")
 	assert.Positive(t, id)
 
 	port := strconv.Itoa(examplePort(t))

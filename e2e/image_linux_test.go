@@ -30,12 +30,12 @@ func TestImage(t *testing.T) {
 	await := func(code int, when string) {
 		require.Eventually(t, func() bool { return i.healthcheck(url) == code }, time.Minute, 50*time.Millisecond, when)
 	}
-	await(0, "it is ready")
+	await(0, "the service is ready")
 
 	require.NoError(t, service.Process.Signal(syscall.SIGTERM))
-	await(1, "it drains")
-	require.NoError(t, service.Wait(), "it ends well")
-	assert.Equal(t, 1, i.healthcheck(url), "it is gone")
+	await(1, "the service drains")
+	require.NoError(t, service.Wait(), "the service exits with 0")
+	assert.Equal(t, 1, i.healthcheck(url), "the service has ended")
 }
 
 // build runs the Dockerfile's go build in a directory that contains only the context's files.

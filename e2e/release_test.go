@@ -45,7 +45,7 @@ func TestRelease(t *testing.T) {
 	t.Run("an application on Echo v4", func(t *testing.T) { user.build(t, "v4", version, rootModule) })
 	t.Run("an application on Echo v5", func(t *testing.T) {
 		required := user.build(t, "v5", version, rootModule+"/echov5")
-		assert.Equal(t, version, required[rootModule], "go get of echov5 alone brings the root")
+		assert.Equal(t, version, required[rootModule], "go get of echov5 must also get the root")
 	})
 	t.Run("an application that exports metrics", func(t *testing.T) {
 		required := user.build(t, "metrics", version, rootModule+"/promhealth", rootModule+"/otelhealth")
@@ -53,7 +53,7 @@ func TestRelease(t *testing.T) {
 	})
 	t.Run("an application on gRPC", func(t *testing.T) {
 		required := user.build(t, "grpc", version, rootModule+"/grpchealth")
-		assert.Equal(t, version, required[rootModule], "go get of grpchealth alone brings the root")
+		assert.Equal(t, version, required[rootModule], "go get of grpchealth must also get the root")
 	})
 	t.Run("the command", func(t *testing.T) {
 		user.run(t, t.TempDir(), "install", rootModule+"/cmd/healthcheck@"+version)
@@ -90,7 +90,7 @@ func TestChangelog(t *testing.T) {
 		assert.Regexp(t, `^\[\d+\.\d+\.\d+\] - (\d{4}-\d\d-\d\d|unreleased)$`, heading[1])
 	}
 	tagged := !strings.Contains(text, "] - unreleased")
-	assert.NotEqual(t, tagged, strings.Contains(string(readText(t, "../README.md")), "is not tagged yet"), "the README's Install says what holds")
+	assert.NotEqual(t, tagged, strings.Contains(string(readText(t, "../README.md")), "is not tagged yet"), "the README's Install must state whether there is a tag")
 }
 
 func changelog(t *testing.T) string {

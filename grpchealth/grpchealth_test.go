@@ -170,7 +170,7 @@ func TestADrainRunsNoChecks(t *testing.T) {
 	}
 	assert.Equal(t, before, runs.Load())
 	assert.Equal(t, map[string]string{"database": "SERVING"}, words(t, client, "database"))
-	assert.Greater(t, runs.Load(), before, "a check itself is asked, as at its endpoint")
+	assert.Greater(t, runs.Load(), before, "a request for a check runs the check")
 }
 
 func TestLiveness(t *testing.T) {

@@ -69,7 +69,7 @@ func TestGuards(t *testing.T) {
 					continue
 				}
 				assert.Equal(t, codes.NotFound, status.Code(err))
-				assert.EqualError(t, err, "rpc error: code = NotFound desc = unknown service", "the same for what exists and what doesn't")
+				assert.EqualError(t, err, "rpc error: code = NotFound desc = unknown service", "the same whether or not the service exists")
 				assert.Equal(t, unknown, firstOfWatch(t, ctx, client, service))
 			}
 		})
@@ -132,7 +132,7 @@ func TestRequestOfAGuard(t *testing.T) {
 	assert.Equal(t, "/grpc.health.v1.Health/Watch", (<-seen).URL.Path)
 	_, err = client.Check(ctx, request(""))
 	require.NoError(t, err)
-	assert.Empty(t, seen, "no guard is asked for readiness")
+	assert.Empty(t, seen, "no guard is called for readiness")
 }
 
 // A client on a Unix socket and a call without a connection have no address, so Networks refuses both.

@@ -68,8 +68,8 @@ type watcher struct {
 	changes chan servingStatus // the newest change that is not sent yet; closed at the end
 }
 
-// update passes the status to the call of Watch, in place of one that is not sent yet. Only one goroutine at a
-// time calls it.
+// update passes the status to the call of Watch, in place of one that is not sent yet. Only one goroutine at
+// a time calls it.
 func (w *watcher) update(now servingStatus) {
 	if now == w.last {
 		return

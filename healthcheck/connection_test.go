@@ -195,7 +195,7 @@ func silentListener(t testing.TB) string {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
-	return listener.Addr().String() // the kernel takes them
+	return listener.Addr().String() // the kernel accepts the connections
 }
 
 // The output has texts of the server only in printable ASCII.

@@ -184,8 +184,8 @@ func TestStatusOfAnotherEndpoint(t *testing.T) {
 	}
 }
 
-// The duration of a status depends only on the clock of the service. The documents of earlier versions have no
-// times.
+// The duration of a status depends only on the clock of the service. The documents of earlier versions have
+// no times.
 func TestDurationOfAStatus(t *testing.T) {
 	const (
 		at  = `"timestamp":"2026-11-25T10:00:00Z"`
@@ -196,7 +196,7 @@ func TestDurationOfAStatus(t *testing.T) {
 		name string
 		args []string
 		body string
-		want string // what follows the time that it took
+		want string // the text after the duration
 	}{
 		{"an error", nil, ready(bad + `,"last_ok":"2026-11-25T09:55:49Z"}`), ": redis error timeout for 4m10s"},
 		{"an error after a pause", nil, ready(bad + `,"last_ok":"2026-11-25T07:55:00Z"}`), ": redis error timeout for 4m10s (last ok 2h5m ago)"},

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// BenchmarkMeasure is what one caller a second pays, with few and with many open connections.
+// BenchmarkMeasure measures the cost of a new sample, with few and with many open connections. One request a
+// second has this cost.
 func BenchmarkMeasure(b *testing.B) {
 	for _, connections := range []int{10, 10_000} {
 		b.Run(fmt.Sprintf("connections=%d", connections), func(b *testing.B) {

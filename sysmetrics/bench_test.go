@@ -2,7 +2,7 @@ package sysmetrics
 
 import "testing"
 
-// BenchmarkCachedSample is what a request pays while a sample serves.
+// BenchmarkCachedSample measures the cost of a request as long as the last sample is fresh.
 func BenchmarkCachedSample(b *testing.B) {
 	s, err := New(Options{Disks: []DiskPath{root}})
 	if err != nil {
@@ -15,7 +15,8 @@ func BenchmarkCachedSample(b *testing.B) {
 	}
 }
 
-// BenchmarkFreshSample is what the first request pays after that: the measuring, and having it done by another goroutine.
+// BenchmarkFreshSample measures the cost of the first request after that: the measurement, and the switch to
+// another goroutine.
 func BenchmarkFreshSample(b *testing.B) {
 	s, err := New(Options{Disks: []DiskPath{root}})
 	if err != nil {

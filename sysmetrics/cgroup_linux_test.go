@@ -19,11 +19,11 @@ import (
 
 const (
 	cgroupEnv       = "ECHOHEALTH_CGROUP"             // 1 to run TestRealCgroup
-	cgroupJoinEnv   = "ECHOHEALTH_TEST_CGROUP_JOIN"   // the groups that its child enters
-	cgroupResultEnv = "ECHOHEALTH_TEST_CGROUP_RESULT" // the file for what the child sees
+	cgroupJoinEnv   = "ECHOHEALTH_TEST_CGROUP_JOIN"   // the groups that the child enters
+	cgroupResultEnv = "ECHOHEALTH_TEST_CGROUP_RESULT" // the file for the child's figures
 )
 
-// seen is what the child sees of its limits.
+// seen has the child's figures of its limits.
 type seen struct {
 	CPUs, CPUPercent, Throttled  float64
 	Count                        int
@@ -32,8 +32,8 @@ type seen struct {
 	CPUErr, ThrottledErr, MemErr string
 }
 
-// TestRealCgroup puts a child into real control groups of version 1, with a fifth of a processor and 256 MiB, below those
-// of this process, and removes them.
+// TestRealCgroup runs a child in real control groups of version 1, with a fifth of a processor and 256 MiB.
+// The groups are below those of this process, and are removed at the end.
 func TestRealCgroup(t *testing.T) {
 	if os.Getenv(cgroupEnv) != "1" || os.Getuid() != 0 {
 		t.Skipf("needs root and %s=1, and makes control groups", cgroupEnv)
@@ -67,12 +67,12 @@ func TestRealCgroup(t *testing.T) {
 	assert.Greater(t, got.Throttled, 0.3)
 }
 
-// makeGroup makes a group and removes it in the end, which the kernel refuses for a moment
-// after its last process.
+// makeGroup makes a group and removes it at the end. For a moment after the end of the last process the
+// kernel refuses that.
 func makeGroup(t *testing.T, dir string) string {
 	err := os.Mkdir(dir, 0o755)
 	if os.IsExist(err) {
-		return dir // cpu and cpuacct are one hierarchy on most systems
+		return dir // cpu and cpuacct are the same hierarchy on most systems
 	}
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -86,12 +86,12 @@ func write(t *testing.T, name, content string) {
 	require.NoError(t, os.WriteFile(name, []byte(content), 0o644))
 }
 
-// TestRealCpuset lets a child run on one processor of several, as in a cpuset or below taskset.
+// TestRealCpuset runs a child on one of several processors, as in a cpuset or with taskset.
 func TestRealCpuset(t *testing.T) {
 	if testing.Short() || runtime.NumCPU() < 2 {
 		t.Skip("needs two processors and 3 s")
 	}
-	runtime.LockOSThread() // which the child is forked from, and whose processors it inherits
+	runtime.LockOSThread() // the child is forked from this thread, and inherits its processors
 	defer runtime.UnlockOSThread()
 	var before, one unix.CPUSet
 	require.NoError(t, unix.SchedGetaffinity(0, &before))
@@ -111,7 +111,7 @@ func TestRealCpuset(t *testing.T) {
 	}
 }
 
-// runChild runs TestCgroupChild in a process of its own.
+// runChild runs TestCgroupChild in a separate process.
 func runChild(t *testing.T, groups ...string) (got seen) {
 	result := filepath.Join(t.TempDir(), "seen.json")
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestCgroupChild$", "-test.v")
@@ -124,14 +124,14 @@ func runChild(t *testing.T, groups ...string) (got seen) {
 	return got
 }
 
-// TestCgroupChild is the child of TestRealCgroup and TestRealCpuset.
+// TestCgroupChild is the child process of TestRealCgroup and TestRealCpuset.
 func TestCgroupChild(t *testing.T) {
 	groups, ok := os.LookupEnv(cgroupJoinEnv)
 	if !ok {
 		t.Skip("runs as the child of TestRealCgroup and TestRealCpuset")
 	}
 	for _, dir := range strings.FieldsFunc(groups, func(r rune) bool { return r == ':' }) {
-		write(t, filepath.Join(dir, "cgroup.procs"), "0") // 0 is the writer
+		write(t, filepath.Join(dir, "cgroup.procs"), "0") // 0 means the writing process
 	}
 	held := make([]byte, 20*mib)
 	for i := range held {
@@ -141,9 +141,9 @@ func TestCgroupChild(t *testing.T) {
 	require.NoError(t, err)
 	stop := burn()
 	time.Sleep(2500 * time.Millisecond)
-	stop() // or the quota could stop the sample too
+	stop() // otherwise the quota could delay the sample too
 	var sample *Sample
-	require.Eventually(t, func() bool { // the machine that runs the tests may be slow
+	require.Eventually(t, func() bool { // this machine may be slow
 		sample = s.Sample()
 		return !errors.Is(sample.CPU.Err, ErrPending)
 	}, time.Minute, 20*time.Millisecond)

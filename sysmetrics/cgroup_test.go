@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Lines of /proc/self/mountinfo.
+// These are lines of /proc/self/mountinfo.
 const (
 	rootMount   = "22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/root rw\n"
 	v2Mount     = "29 23 0:26 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -23,10 +23,10 @@ const (
 	cpuMount    = "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct\n"
 )
 
-// v1None is how version 1 writes that there is no limit.
+// v1None is the value with which version 1 represents no limit.
 const v1None = "9223372036854771712\n"
 
-// v1Group gives the files of one level of version 1, with a usage of 100 MiB, 20 MiB of it cache.
+// v1Group returns the files of one level of version 1, with a usage of 100 MiB, of which 20 MiB are cache.
 func v1Group(memory, cpu, limit, quota string) fstest.MapFS {
 	return fixture(
 		memory+"/memory.limit_in_bytes", limit,
@@ -40,7 +40,7 @@ func v1Group(memory, cpu, limit, quota string) fstest.MapFS {
 	)
 }
 
-// v2Group gives the files of one level of version 2, with the same usage.
+// v2Group returns the files of one level of version 2, with the same usage.
 func v2Group(dir, limit, quota string) fstest.MapFS {
 	return fixture(
 		dir+"/memory.max", limit,
@@ -71,13 +71,13 @@ const (
 	halfCPU   = "50000 100000\n"
 )
 
-// TestLayouts has every way in which a control group may be visible. 80 MiB of a limit that counts are used; see
-// v1Group and v2Group.
+// TestLayouts contains every way in which a control group can be visible. The expected usage of a limit is 80
+// MiB, as v1Group and v2Group return it.
 func TestLayouts(t *testing.T) {
 	type want struct {
-		total, available uint64 // in MiB; 0 for the host's 1024 and 800
+		total, available uint64 // in MiB; 0 means the host's 1024 and 800
 		cpus             float64
-		kills            int // -1 for none counted
+		kills            int // -1 means that none are counted
 	}
 	host := want{total: 1024, available: 800, kills: -1}
 	tests := []struct {
@@ -275,15 +275,15 @@ func TestLayouts(t *testing.T) {
 	}
 }
 
-// TestGarbage spoils one file at a time. The figures that depend on it are absent, with an error that names the
-// file and quotes little. The others are there.
+// TestGarbage corrupts one file at a time. The figures that depend on the file must be absent, with an error
+// that names the file and quotes only a part of it. The other figures must be present.
 func TestGarbage(t *testing.T) {
 	garbage := "garbage" + strings.Repeat("!", 3000)
 	const dir, v1Memory, v1CPU = "sys/fs/cgroup", "sys/fs/cgroup/memory", "sys/fs/cgroup/cpu,cpuacct"
 	tests := []struct {
 		v1                             bool
 		file, content                  string
-		memory, kills, cpu, throttling bool // what is absent
+		memory, kills, cpu, throttling bool // the absent figures
 	}{
 		{file: dir + "/memory.max", content: garbage, memory: true},
 		{file: dir + "/memory.max", content: "", memory: true},
@@ -349,7 +349,7 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
-// deniedFS refuses one file.
+// deniedFS denies access to one file.
 type deniedFS struct {
 	fs.FS
 	denied string

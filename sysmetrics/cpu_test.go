@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// loadedHost is a machine whose processor is busy for the given share of the time.
+// loadedHost is a machine whose processors are busy for the given share of the time.
 func loadedHost(share float64) machine {
 	m := fakeHost(nil)
 	boot := time.Now().Add(-time.Hour)
@@ -43,7 +43,8 @@ func TestCPUHasNoFigureBeforeASecond(t *testing.T) {
 	})
 }
 
-// At any steady rate of samples the window is neither too short for a figure nor longer and longer.
+// At any steady rate of samples, the window must be long enough for a figure, and must not grow without
+// limit.
 func TestCPUWindowUnderSteadySampling(t *testing.T) {
 	for _, every := range []time.Duration{10 * time.Millisecond, 700 * time.Millisecond, time.Second, 3 * time.Second, 4900 * time.Millisecond} {
 		t.Run(every.String(), func(t *testing.T) {
@@ -81,10 +82,10 @@ func TestCPUWindowAfterAPause(t *testing.T) {
 	})
 }
 
-// Counters that jump or go back give a figure from 0 to 100 or none.
+// If counters jump or go back, the figure must be from 0 to 100 or absent.
 func TestCPUCountersThatMisbehave(t *testing.T) {
 	tests := []struct {
-		busy, total float64 // what they grow by in a window
+		busy, total float64 // the growth of the counters in a window
 		want        float64
 	}{
 		{25, 100, 25},
@@ -116,7 +117,8 @@ func TestCPUCountersThatMisbehave(t *testing.T) {
 	}
 }
 
-// A cpuset may change while the process runs. The counters of other processors make no window.
+// A cpuset may change while the process runs. The difference between counters of different processors must
+// not become a figure.
 func TestCPUOfOtherProcessors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := fakeHost(nil)
@@ -134,7 +136,7 @@ func TestCPUOfOtherProcessors(t *testing.T) {
 	})
 }
 
-// An error is given while it lasts; then a new window begins.
+// An error must be reported as long as it lasts. After that a new window must begin.
 func TestCPUThatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("unreadable")
@@ -164,7 +166,7 @@ func TestCPUThatCannotBeRead(t *testing.T) {
 	})
 }
 
-// A control group with half a processor, of which it used half, and which was stopped in 1 of 4 periods.
+// The control group has half a processor and used half of it. It was throttled in 1 of 4 periods.
 func TestCPUOfAQuota(t *testing.T) {
 	layouts := map[string]struct {
 		files fstest.MapFS
@@ -218,7 +220,7 @@ func TestCPUOfAQuota(t *testing.T) {
 	}
 }
 
-// A quota may be raised, lifted or set while the process runs.
+// A quota may be raised, removed or set while the process runs.
 func TestCPUQuotaChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files := merge(proc("0::/\n", v2Mount), v2Group("sys/fs/cgroup", "max\n", halfCPU))
@@ -251,7 +253,8 @@ func TestCPUQuotaChanges(t *testing.T) {
 	})
 }
 
-// A quota that no number of processors here can use up would hide that all of them are busy.
+// A quota that exceeds the processors of the machine must not be used. Otherwise the figure would hide that
+// all processors are busy.
 func TestCPUQuotaAboveTheMachine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cpus := runtime.NumCPU()

@@ -17,7 +17,7 @@ import (
 
 var half = space{total: 200, used: 50, free: 50, inodes: 10, inodesFree: 7}
 
-// slowDisk answers after a while that a test may change; asked counts the calls.
+// slowDisk responds after a delay that a test may change. asked counts the calls.
 type slowDisk struct {
 	delay atomic.Int64
 	err   error
@@ -86,7 +86,7 @@ func TestDisksKeepTheirOrderAndTheirOwnErrors(t *testing.T) {
 	assert.NoError(t, disks[2].Err)
 }
 
-// A hung mount costs one call in all, and statfsMaxWait once.
+// A hung mount must cost only one call in all, and only one wait of statfsMaxWait.
 func TestHungDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hung := diskThatTakes(time.Hour)
@@ -113,7 +113,7 @@ func TestHungDisk(t *testing.T) {
 	})
 }
 
-// With real goroutines and real time: one goroutine waits, and no caller does.
+// This test uses real goroutines and real time. One goroutine must wait, and no caller may wait.
 func TestHungDiskUnderLoad(t *testing.T) {
 	release, returned := make(chan struct{}), make(chan struct{})
 	s := sampler(t, withStatfs(func(string) (space, error) {
@@ -130,7 +130,7 @@ func TestHungDiskUnderLoad(t *testing.T) {
 		s.last.Store(nil) // as if a second had passed
 		s.Sample()
 	}
-	assert.Less(t, time.Since(begin), time.Minute, "they wait for what never comes") // the bound is TestHungDisk's
+	assert.Less(t, time.Since(begin), time.Minute, "the callers waited for the disk") // TestHungDisk has the exact limit
 	assert.Equal(t, 1, goroutinesIn("(*diskMeter).start.func1"))
 	assert.Error(t, s.Sample().Disks[0].Err)
 
@@ -145,7 +145,7 @@ func goroutinesIn(function string) int {
 	return strings.Count(string(stacks), "sysmetrics."+function+"(")
 }
 
-// Two hung mounts share statfsMaxWait.
+// Two hung mounts must share statfsMaxWait.
 func TestHungDisksTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := sampler(t, withStatfs(diskThatTakes(time.Hour).statfs), DiskPath{"a", "/a"}, DiskPath{"b", "/b"})
@@ -156,7 +156,7 @@ func TestHungDisksTogether(t *testing.T) {
 	})
 }
 
-// A mount that hangs keeps its last figures, and has new ones when it answers again.
+// A mount that hangs must keep its last figures, and must have new figures when it responds again.
 func TestDiskThatHangsForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := diskThatTakes(0)
@@ -185,8 +185,8 @@ func TestDiskThatHangsForAWhile(t *testing.T) {
 	})
 }
 
-// A file system that always needs more than statfsMaxWait, and less than what counts as stuck: its figures come
-// one sample late, and it is never stuck.
+// If a file system always needs longer than statfsMaxWait, but less than what counts as stuck, its figures
+// must come one sample late, and it must never be stuck.
 func TestSlowDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := diskThatTakes(50 * time.Millisecond)
@@ -203,20 +203,20 @@ func TestSlowDisk(t *testing.T) {
 	})
 }
 
-// A process that was itself stopped between the call and the check does not make the disk stuck.
+// If the process itself was stopped between the call and the check, the disk must not be stuck.
 func TestDiskIsNotStuckWhereTheProcessWas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disks := newDisks([]DiskPath{root, {"alias", "/"}}, diskThatTakes(time.Hour).statfs)
 		askDisks(disks)
 		time.Sleep(time.Second)
-		assert.False(t, reportDisks(disks, time.Now())[0].Stuck, "the sample that asked")
+		assert.False(t, reportDisks(disks, time.Now())[0].Stuck, "the sample that started the call")
 		askDisks(disks)
-		assert.True(t, reportDisks(disks, time.Now())[0].Stuck, "the next one")
+		assert.True(t, reportDisks(disks, time.Now())[0].Stuck, "the next sample")
 		time.Sleep(time.Hour)
 	})
 }
 
-// As with soft NFS mounts: the answer is an error, after a while.
+// With a soft NFS mount, the call returns an error after a while.
 func TestDiskThatFailsSlowly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		failing := diskThatTakes(1500 * time.Millisecond)
@@ -235,7 +235,7 @@ func TestDiskThatFailsSlowly(t *testing.T) {
 	})
 }
 
-// Two names of one path share its call, and both wait for it.
+// Two names of one path must share its call, and must both wait for it.
 func TestDiskWithTwoNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := diskThatTakes(time.Millisecond)
@@ -249,7 +249,7 @@ func TestDiskWithTwoNames(t *testing.T) {
 	})
 }
 
-// A mount may come later than the sampler, go, and come back.
+// A mount may appear after the sampler was made, disappear, and appear again.
 func TestMountHistory(t *testing.T) {
 	const writable, readOnly = false, true
 	const ok, becameReadOnly, unmounted = "ok", "read-only", "unmounted"

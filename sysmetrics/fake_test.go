@@ -26,7 +26,7 @@ func fakeHost(files fs.FS) machine {
 	}
 }
 
-// fixture makes a file system of pairs of a name and a content.
+// fixture makes a file system from pairs of a name and a content.
 func fixture(pairs ...string) fstest.MapFS {
 	files := fstest.MapFS{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -46,8 +46,8 @@ func sampler(t *testing.T, m machine, disks ...DiskPath) *Sampler {
 	return s
 }
 
-// sampled takes one sample where no time passes, so that maxWait does not end because the machine that runs the
-// tests is busy.
+// sampled takes one sample in a bubble in which no time passes. Otherwise maxWait could end on a busy
+// machine.
 func sampled(t *testing.T, m machine, disks ...DiskPath) (sample *Sample) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { sample = sampler(t, m, disks...).Sample() })

@@ -17,7 +17,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// fuzzed are the contents of a control group's files, under whichever name its version gives them. Every level has the same.
+// fuzzed has the contents of a control group's files, whatever their names in the version are. All levels
+// have the same contents.
 type fuzzed struct {
 	memoryMax, memoryHigh, memoryUsage, memoryStat, memoryEvents, cpuQuota, cpuPeriod, cpuStat, cpuUsage string
 }
@@ -37,7 +38,8 @@ func (z fuzzed) write(files fstest.MapFS, levels ...string) {
 	}
 }
 
-// FuzzCgroup: whatever the files say, a figure is in its range, and one that depends on garbage is absent.
+// FuzzCgroup verifies that a figure is in its range with any content of the files, and absent if it depends
+// on garbage.
 func FuzzCgroup(f *testing.F) {
 	const (
 		v1Stat   = "cache 9\ninactive_file 1\ntotal_cache 9\ntotal_inactive_file 20971520\n"
@@ -105,7 +107,7 @@ func checkCgroup(t *testing.T, s *Sample, g cgroup, z fuzzed) {
 	}
 }
 
-// limitIn, highIn and quotaIn say in other words than the code what is no garbage.
+// limitIn, highIn and quotaIn parse the files in another way than the code, to decide what is garbage.
 func limitIn(memoryMax string) bool {
 	text := strings.TrimSpace(memoryMax)
 	limit, err := strconv.ParseInt(text, 10, 64)
@@ -163,16 +165,16 @@ func checkCPU(t *testing.T, c CPU) {
 }
 
 func checkShare(t *testing.T, what string, v, whole float64) {
-	assert.True(t, v >= 0 && v <= whole, "%s: %v", what, v) // and not NaN
+	assert.True(t, v >= 0 && v <= whole, "%s: %v", what, v) // this also excludes NaN
 }
 
-// checkErr: an error says something, and quotes little of what may be garbage.
+// checkErr requires that an error has a text, and that it quotes only a part of what may be garbage.
 func checkErr(t *testing.T, what string, err error) {
 	assert.NotEmpty(t, err.Error(), what)
-	assert.Less(t, len(err.Error()), 8<<10, what) // paths, and 40 bytes
+	assert.Less(t, len(err.Error()), 8<<10, what) // paths, and 40 bytes of the content
 }
 
-// checkAbsent: garbage is an error, and neither "later" nor "not here".
+// checkAbsent requires that garbage causes an error that is neither ErrPending nor ErrUnsupported.
 func checkAbsent(t *testing.T, what string, err error) {
 	if err == nil || errors.Is(err, ErrPending) || errors.Is(err, ErrUnsupported) || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%s was made from garbage: %v", what, err)

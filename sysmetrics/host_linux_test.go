@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The files of /proc from which gopsutil takes the host's figures, as the kernel writes them.
+// These are the files of /proc from which gopsutil reads the host's figures, in the kernel's format.
 const (
 	goodStat    = "cpu  100 2 30 5000 400 1 5 7 50 1\ncpu0 100 2 30 5000 400 1 5 7 50 1\nintr 9\n"
 	goodMeminfo = "MemTotal:       1000 kB\nMemFree:  1 kB\nMemAvailable:    400 kB\nBuffers: 3 kB\n"
@@ -23,7 +23,7 @@ const (
 	goodSnmp    = "Ip: Forwarding DefaultTTL\nIp: 1 64\n" + snmpNames + "Tcp: 1 200 120000 -1 42 17 3667\n"
 )
 
-// procAt makes a directory with these files, and makes it gopsutil's /proc.
+// procAt makes a directory with these files, and makes gopsutil use it as /proc.
 func procAt(t *testing.T, pairs ...string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -35,18 +35,18 @@ func procAt(t *testing.T, pairs ...string) (dir string) {
 	return dir
 }
 
-// Where HOST_PROC is set, as in a container with the host's /proc at another path, the host's figures come
-// from there, as everywhere in gopsutil.
+// If HOST_PROC is set, as in a container with the host's /proc at another path, the host's figures must be
+// those of that path, as always with gopsutil.
 func TestHostProc(t *testing.T) {
 	dir := procAt(t, "stat", goodStat, "meminfo", goodMeminfo, "net/snmp", goodSnmp)
 	m := thisMachine()
-	m.files = nil // no control group limits them
+	m.files = nil // without limits of a control group
 	s, err := newSampler(Options{}, m)
 	require.NoError(t, err)
 	time.Sleep(cpuMinWindow)
 	write(t, filepath.Join(dir, "stat"), "cpu  125 2 30 5075 400 1 5 7 50 1\ncpu0 125 2 30 5075 400 1 5 7 50 1\n")
 	var sample *Sample
-	require.Eventually(t, func() bool { // the machine that runs the tests may be slow
+	require.Eventually(t, func() bool { // this machine may be slow
 		sample = s.Sample()
 		return sample.CPU.Err == nil
 	}, time.Minute, 20*time.Millisecond)
@@ -86,7 +86,7 @@ func TestHostCPU(t *testing.T) {
 	assert.ErrorIs(t, err, fs.ErrNotExist, "which gopsutil hides")
 }
 
-// cpuLines has a line for each of so many processors. That of number busy has had no idle time.
+// cpuLines returns a line for each of n processors. The processor busy had no idle time.
 func cpuLines(n, busy int) string {
 	lines := "cpu  1 0 0 1 0 0 0 0\n"
 	for i := range n {
@@ -115,9 +115,9 @@ func TestUsableProcessors(t *testing.T) {
 		{3, numbers{0, 1, 2}, []string{"cpu0", "cpu1", "cpu2"}},
 		{3, numbers{1}, []string{"cpu1"}},
 		{12, numbers{2, 11}, []string{"cpu2", "cpu11"}},
-		{2, numbers{6, 7}, []string{"cpu0", "cpu1"}}, // lxcfs counts those of a container from 0
+		{2, numbers{6, 7}, []string{"cpu0", "cpu1"}}, // lxcfs numbers the processors of a container from 0
 		{2, numbers{5, 6, 7}, []string{"cpu0", "cpu1"}},
-		{2, numbers{7}, []string{"cpu0", "cpu1"}}, // no rule is known for this
+		{2, numbers{7}, []string{"cpu0", "cpu1"}}, // there is no known rule for this
 	}
 	for _, tt := range tests {
 		procAt(t, "stat", cpuLines(tt.visible, 0))
@@ -132,10 +132,10 @@ func TestUsableProcessors(t *testing.T) {
 	procAt(t, "stat", "cpu  25 0 0 75 0 0 0 0\n")
 	got, err := readHostCPU()
 	require.NoError(t, err)
-	assert.Equal(t, cpuTimes{busy: 0.25, total: 1, of: "cpu-total"}, got, "where processors are not told apart")
+	assert.Equal(t, cpuTimes{busy: 0.25, total: 1, of: "cpu-total"}, got, "without a line for each processor")
 }
 
-// The busy processor counts in full where the process may use no other one.
+// If the process may use only the busy processor, that processor must count fully.
 func TestHostCPUOfACpuset(t *testing.T) {
 	var before, one unix.CPUSet
 	require.NoError(t, unix.SchedGetaffinity(os.Getpid(), &before))
@@ -191,7 +191,7 @@ func TestHostMemory(t *testing.T) {
 	assert.ErrorIs(t, err, fs.ErrNotExist)
 }
 
-// The figures are those of a machine with 256 GiB of which ZFS uses 200 as its cache.
+// The figures are those of a machine with 256 GiB, of which ZFS uses 200 as its cache.
 func TestHostMemoryWithZFS(t *testing.T) {
 	const (
 		meminfo  = "MemTotal:       263996684 kB\nMemFree:        20899772 kB\nMemAvailable:   16367794 kB\n"
@@ -215,7 +215,7 @@ func TestHostMemoryWithZFS(t *testing.T) {
 	assert.False(t, isFUSE(procFile("meminfo")))
 }
 
-// A file that was never there is hidden on purpose. One that is gone, or a HOST_PROC that is wrong, is a fault.
+// A file that never existed is hidden on purpose. A file that disappears, or a wrong HOST_PROC, is a fault.
 func TestHiddenProc(t *testing.T) {
 	sampleOf := func(s *Sampler) []error {
 		s.last.Store(nil) // as if a second had passed
@@ -226,7 +226,7 @@ func TestHiddenProc(t *testing.T) {
 	m.files = nil
 	newHidden := func() *Sampler {
 		var s *Sampler
-		require.Eventually(t, func() bool { // the machine that runs the tests may be slow
+		require.Eventually(t, func() bool { // this machine may be slow
 			var err error
 			s, err = newSampler(Options{}, m)
 			require.NoError(t, err)
@@ -294,7 +294,7 @@ func TestHostConnections(t *testing.T) {
 	assert.ErrorIs(t, err, fs.ErrNotExist)
 }
 
-// gopsutil takes no context. Whichever of its files hangs, one goroutine waits for it, and no caller.
+// gopsutil takes no context. If any of its files hangs, one goroutine must wait for it, and no caller.
 func TestHostProcThatHangs(t *testing.T) {
 	good := map[string]string{"stat": goodStat, "meminfo": goodMeminfo, "net/snmp": goodSnmp}
 	for hung := range good {

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// virtiofs and FUSE give a transfer size of 1 MiB beside blocks of 4 KiB.
+// virtiofs and FUSE report a transfer size of 1 MiB and blocks of 4 KiB.
 func TestBlockSize(t *testing.T) {
 	assert.Equal(t, uint64(4096), blockSize(&unix.Statfs_t{Bsize: 1 << 20, Frsize: 4096}))
 	assert.Equal(t, uint64(512), blockSize(&unix.Statfs_t{Bsize: 512}))
@@ -46,16 +46,16 @@ func TestRootFS(t *testing.T) {
 	assert.Error(t, err, "a directory")
 }
 
-// The rest compares the machine that runs the tests with other sources.
+// The tests below compare the figures of this machine with other sources.
 
 func TestThisMachinesCPU(t *testing.T) {
 	s, err := New(Options{})
 	require.NoError(t, err)
 	stop := burn()
 	time.Sleep(cpuMinWindow + 50*time.Millisecond)
-	stop() // for the burners would delay the sample itself
+	stop() // because the burners would delay the sample itself
 	var cpu CPU
-	require.Eventually(t, func() bool { // others may delay it too
+	require.Eventually(t, func() bool { // other processes may also delay it
 		cpu = s.Sample().CPU
 		return cpu.Err == nil
 	}, time.Minute, 20*time.Millisecond)
@@ -66,7 +66,7 @@ func TestThisMachinesCPU(t *testing.T) {
 	assert.Equal(t, runtime.NumCPU(), cpu.Count)
 }
 
-// burn keeps every processor busy until the function that it returns is called.
+// burn keeps every processor busy until the returned function is called.
 func burn() (stop func()) {
 	var stopped atomic.Bool
 	var wg sync.WaitGroup
@@ -110,7 +110,7 @@ func TestThisMachinesDisks(t *testing.T) {
 		root, err := statfs("/")
 		require.NoError(t, err)
 		d.fill(root)
-		usage, err := disk.Usage("/") // its sizes are right where f_bsize and f_frsize are equal
+		usage, err := disk.Usage("/") // its sizes are right if f_bsize and f_frsize are equal
 		require.NoError(t, err)
 		return math.Abs(usage.UsedPercent-d.Percent) < 1 && math.Abs(usage.InodesUsedPercent-d.InodesPercent.Value) < 1
 	}, "the percentages of df")
@@ -124,8 +124,8 @@ func TestThisMachinesDisks(t *testing.T) {
 	assert.ErrorIs(t, d.Err, ErrUnsupported)
 }
 
-// undisturbed tries until what it compares agrees: others on this machine, and in this process, open and close things
-// meanwhile. What is wrong agrees at no time.
+// undisturbed repeats a comparison until it succeeds, because other processes and goroutines open and close
+// files and connections at the same time. A wrong figure never succeeds.
 func undisturbed(t *testing.T, agrees func() bool, what string) {
 	t.Helper()
 	for range 50 {
@@ -153,7 +153,7 @@ func TestThisMachinesConnections(t *testing.T) {
 	}, "one connection is two to the kernel, one for each end")
 }
 
-// connect makes loopback connections, of which each is two to the kernel.
+// connect makes loopback connections. The kernel counts each of them as two.
 func connect(tb testing.TB, pairs int) (closeAll func()) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(tb, err)
@@ -168,7 +168,7 @@ func connect(tb testing.TB, pairs int) (closeAll func()) {
 	}
 	return func() {
 		for _, end := range ends {
-			end.(*net.TCPConn).SetLinger(0) // leaves no TIME_WAIT behind
+			end.(*net.TCPConn).SetLinger(0) // leaves no connection in TIME_WAIT
 			end.Close()
 		}
 	}

@@ -14,7 +14,7 @@ func TestOpenFiles(t *testing.T) {
 	for i := range 1000 {
 		set(files, fmt.Sprintf("proc/self/fd/%d", i), "")
 	}
-	assert.Equal(t, Figure[int]{Value: 999}, openFiles(files), "all but the one that counting opens")
+	assert.Equal(t, Figure[int]{Value: 999}, openFiles(files), "all except the file that the count opens")
 	assert.Equal(t, Figure[int]{Value: 7}, openFiles(fixture("proc/self/fd", "7 bytes")), "a size spares counting")
 	assert.ErrorIs(t, openFiles(fixture()).Err, fs.ErrNotExist)
 	assert.Equal(t, Figure[int]{Err: ErrUnsupported}, openFiles(nil))

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// hangingFS blocks the opening of one of its files, or the reading of one of the host's figures, while the gate is
-// closed.
+// hangingFS blocks the opening of one of its files, or the reading of one of the host's figures, as long as
+// the gate is closed.
 type hangingFS struct {
 	fs.FS
 	hangs  string // the file, or the figure
@@ -22,7 +22,7 @@ type hangingFS struct {
 	caught atomic.Int32
 }
 
-// hang closes the gate, until the function that it returns is called.
+// hang closes the gate until the returned function is called.
 func (h *hangingFS) hang() (release func()) {
 	gate := make(chan struct{})
 	h.gate.Store(&gate)
@@ -44,13 +44,13 @@ func (h *hangingFS) pass(name string) {
 	}
 }
 
-// The figures of the host that can hang, beside the files.
+// The host's figures that can hang, in addition to the files.
 const (
 	hostsMemory      = "the host's memory"
 	hostsConnections = "the host's connections"
 )
 
-// host is a fakeHost of these files, whose figures pass the gate too.
+// host is a fakeHost with these files. Its figures also pass the gate.
 func (h *hangingFS) host() machine {
 	m := fakeHost(h)
 	memory, connections := m.memory, m.connections
@@ -59,8 +59,8 @@ func (h *hangingFS) host() machine {
 	return m
 }
 
-// container is a host with every file that a sample reads, with 128 MiB, of which 48 are available, and half a
-// processor.
+// container is a host with every file that a sample reads. It has 128 MiB, of which 48 are available, and
+// half a processor.
 func container() fs.FS {
 	return merge(proc("0::/\n", v2Mount), v2Group("sys/fs/cgroup", bytesOf(128*mib), halfCPU), fixture(
 		"proc/self/fd", "7 bytes",
@@ -79,7 +79,7 @@ func ask(s *Sampler) (*Sample, time.Duration) {
 	return sample, time.Since(begin)
 }
 
-// errorsOf are those of all figures that are read from the system.
+// errorsOf returns the errors of all figures that are read from the system.
 func errorsOf(s *Sample) []error {
 	errs := []error{
 		s.CPU.Err, s.CPU.ThrottledRatio.Err, s.Memory.Err, s.Memory.OOMKills.Err, s.Connections.Err, s.Process.OpenFiles.Err,
@@ -104,7 +104,8 @@ func TestAgeOfARepeatedSample(t *testing.T) {
 	assert.Equal(t, time.Second, first.Disks[1].Age, "a sample never changes")
 }
 
-// Whichever file hangs, the first caller waits for maxWait, later ones do not wait, and the figures have an age.
+// If any file hangs, the first caller must wait for maxWait. Later callers must not wait, and the figures
+// must have an age.
 func TestSystemThatHangs(t *testing.T) {
 	for _, file := range []string{
 		"sys/fs/cgroup/cpu.max", "sys/fs/cgroup/cpu.stat", "sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.stat",
@@ -127,7 +128,7 @@ func TestSystemThatHangs(t *testing.T) {
 				time.Sleep(2 * time.Second)
 				late, took = ask(s)
 				assert.Same(t, good, late, "4 s old")
-				assert.Zero(t, took, "a second one waited")
+				assert.Zero(t, took, "a second caller waited")
 
 				time.Sleep(time.Second)
 				old, took := ask(s)
@@ -182,7 +183,7 @@ func TestSystemThatHangs(t *testing.T) {
 	}
 }
 
-// slowFS takes its time to open one of its files.
+// slowFS is slow to open one of its files.
 type slowFS struct {
 	fs.FS
 	slow  string // the file
@@ -196,8 +197,8 @@ func (f slowFS) Open(name string) (fs.File, error) {
 	return f.FS.Open(name)
 }
 
-// A file that is slower than maxWait does not make a sample stuck, at any pause between the samples: the figures
-// come one sample late, with their age.
+// A file that needs longer than maxWait must not make a sample stuck, whatever the pause between the samples
+// is. The figures come one sample late, and have an age.
 func TestSlowSystem(t *testing.T) {
 	for _, pause := range []time.Duration{2 * time.Second, 4 * time.Second, 5 * time.Second, 15 * time.Second, time.Minute} {
 		t.Run(pause.String(), func(t *testing.T) {
@@ -218,7 +219,7 @@ func TestSlowSystem(t *testing.T) {
 					assert.False(t, sample.Disks[0].Stuck)
 					assert.NoError(t, sample.Memory.Err)
 					assert.EqualValues(t, 128*mib, sample.Memory.TotalBytes)
-					want := time.Duration(0) // of figures that are younger than 5 s
+					want := time.Duration(0) // figures that are younger than 5 s show no age
 					if pause+maxWait >= oldAge {
 						want = pause + maxWait
 					}
@@ -230,8 +231,8 @@ func TestSlowSystem(t *testing.T) {
 	}
 }
 
-// A call after the end of a slow run returns its sample. Its Seq is higher than that of a substitute which was
-// returned meanwhile, though its At is earlier.
+// A call after the end of a slow run must return the sample of that run. Its Seq must be higher than the Seq
+// of the substitute that was returned during the run, although its At is earlier.
 func TestSlowSampleReplacesTheSubstitute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := sampler(t, fakeHost(slowFS{container(), "sys/fs/cgroup/memory.stat", 60 * time.Millisecond}), root)
@@ -249,7 +250,7 @@ func TestSlowSampleReplacesTheSubstitute(t *testing.T) {
 	})
 }
 
-// What a run has read before it hung is old when the run ends. It is not returned as new.
+// Figures that a run read before it hung are old when the run ends. They must not count as new.
 func TestRunThatHungIsOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files, s := hanging(t, hostsConnections) // read after the memory
@@ -267,7 +268,7 @@ func TestRunThatHungIsOld(t *testing.T) {
 	})
 }
 
-// Nor is it when the next run hangs too: the figures are as old as the start of the first run.
+// The same must hold if the next run hangs too: the age counts from the start of the first run.
 func TestRunsThatHangOneAfterTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files, s := hanging(t, hostsConnections)
@@ -291,7 +292,7 @@ func TestRunsThatHangOneAfterTheOther(t *testing.T) {
 	})
 }
 
-// Without an earlier sample no figure is made up.
+// Without an earlier sample there must be no figure.
 func TestSystemThatHangsFromTheBeginning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files, s := hanging(t, hostsConnections)
@@ -335,7 +336,7 @@ func TestSystemThatHangsFromTheBeginning(t *testing.T) {
 	})
 }
 
-// New reads the system too.
+// New also reads the system, so it must not hang.
 func TestSystemThatHangsInNew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files := &hangingFS{FS: container(), hangs: "proc/self/mountinfo"}
@@ -363,14 +364,14 @@ func TestSystemThatHangsInNew(t *testing.T) {
 	})
 }
 
-// With real goroutines and real time: one goroutine waits for long, and no caller does.
+// This test uses real goroutines and real time. One goroutine must wait for long, and no caller may wait.
 func TestHangingSystemUnderLoad(t *testing.T) {
 	files, s := hanging(t, "sys/fs/cgroup/memory.stat")
 	release := files.hang()
 	for range 3 {
 		begin := time.Now()
 		samples := askAll(s, 200)
-		assert.Less(t, time.Since(begin), time.Minute, "they wait for what never comes") // the bound is TestHangingSystem's
+		assert.Less(t, time.Since(begin), time.Minute, "the callers waited for the file") // TestHangingSystem has the exact limit
 		assert.NotContains(t, samples, (*Sample)(nil))
 		s.last.Store(nil) // as if a second had passed
 	}
@@ -383,7 +384,7 @@ func TestHangingSystemUnderLoad(t *testing.T) {
 	assert.False(t, s.Sample().Stuck)
 }
 
-// A panic would end the process, since no server's recover is above it.
+// A panic would end the process, because no recover of a server is above the goroutine.
 func TestPanicWhileMeasuring(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := fakeHost(container())

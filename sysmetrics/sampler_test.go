@@ -57,12 +57,12 @@ func TestSampleServesForASecond(t *testing.T) {
 		assert.Equal(t, time.Second, second.At.Sub(first.At))
 
 		r, last := s.join()
-		assert.Nil(t, r, "a caller that has just missed the second one measures no third")
+		assert.Nil(t, r, "a caller that just missed the second sample must not take a third one")
 		assert.Same(t, second, last)
 	})
 }
 
-// Of many concurrent callers one measures, and all get its sample.
+// If many callers are concurrent, one must measure, and all must get its sample.
 func TestConcurrentSample(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := diskThatTakes(time.Millisecond)
@@ -81,7 +81,7 @@ func TestConcurrentSample(t *testing.T) {
 	})
 }
 
-// askAll asks for a sample in so many goroutines at once.
+// askAll requests a sample from n goroutines at the same time.
 func askAll(s *Sampler, n int) []*Sample {
 	got := make([]*Sample, n)
 	var wg sync.WaitGroup
@@ -102,14 +102,14 @@ func TestNoGoroutineBetweenSamples(t *testing.T) {
 }
 
 func TestCachedSampleDoesNotAllocate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // where no time passes meanwhile
+	synctest.Test(t, func(t *testing.T) { // in a bubble, so that no time passes
 		s := sampler(t, fakeHost(nil), root)
 		s.Sample()
 		assert.Zero(t, testing.AllocsPerRun(1000, func() { s.Sample() }))
 	})
 }
 
-// Where every read fails, every figure has its error, and there is a sample.
+// If every read fails, there must be a sample, and every figure must have its error.
 func TestNothingCanBeRead(t *testing.T) {
 	broken := errors.New("broken")
 	sample := sampled(t, machine{

@@ -9,8 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// After a resume the figures of before are measured anew. The monotonic clock stood still meanwhile: no function of
-// package time makes such a Time, so its wall seconds are changed in place.
+// After the machine resumes, the figures must be measured again. The monotonic clock does not advance during
+// a suspension. No function of package time makes such a Time, so the test changes the wall seconds in the
+// Time itself.
 func TestASampleFromBeforeASuspension(t *testing.T) {
 	now := time.Now()
 	before := now

@@ -308,7 +308,7 @@ var faults = []fault{
 		acts: map[kind]act{
 			postgreSQL: {private: true, settings: []string{"hot_standby=off"},
 				begin: func(s *scene) { s.move(s.postgres.standby(s)) }, end: (*scene).moveBack},
-			redisServer: {settings: []string{"--key-load-delay", "50"}, // in microseconds, some 100 in effect
+			redisServer: {settings: []string{"--key-load-delay", "50"}, // in microseconds; about 100 in effect
 				begin: func(s *scene) { s.redis.load(s) }, end: func(s *scene) { s.redis.loaded(s) }},
 		},
 		want: words{pgx: "dependency_starting", sqlDB: "dependency_starting", redisKV: "dependency_starting", celeryRedis: "dependency_starting"},

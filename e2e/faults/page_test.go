@@ -68,21 +68,35 @@ func (m *results) complete(f fault) bool {
 // compare compares the table of words with the measurements, or writes all tables.
 func (m *results) compare(t *testing.T) {
 	if *write {
-		require.False(t, t.Failed(), "what has failed is not written")
+		require.False(t, t.Failed(), "failed measurements are not written")
 		for name, table := range m.tables(t) {
 			before, _, after := cutSection(t, name)
 			require.NoError(t, os.WriteFile(pages[name], []byte(before+table+after), 0o644))
 		}
 		return
 	}
-	_, words, _ := cutSection(t, "words")
+	documented := documentedWords(t)
 	for _, f := range faults {
 		if m.complete(f) {
-			assert.Contains(t, strings.SplitAfter(words, "\n"), m.row(f),
-				"%s is not what was measured: go test -C e2e -race ./faults/ -write", pages["words"])
+			assert.Equal(t, m.words(f), documented[f.name],
+				"%s: %s is not what was measured: go test -C e2e -race ./faults/ -write", pages["words"], f.name)
 		}
 	}
-	assert.Len(t, faults, strings.Count(words, "\n")-2, "%s: rows, below the head's two lines", pages["words"])
+}
+
+// documentedWords returns the words in the page's table, by the name of the fault.
+func documentedWords(t *testing.T) map[string]string {
+	t.Helper()
+	_, section, _ := cutSection(t, "words")
+	documented := make(map[string]string)
+	for _, row := range strings.SplitAfter(section, "\n")[2:] { // after the two lines of the head
+		names, words, _ := strings.Cut(strings.TrimPrefix(row, "| "), " | ")
+		for _, name := range strings.Split(names, between) {
+			documented[name] = words
+		}
+	}
+	delete(documented, "") // after the last line
+	return documented
 }
 
 // cutSection reads the page of a section, and splits it at the two comments with the section's name.
@@ -101,18 +115,36 @@ func (m *results) tables(t *testing.T) map[string]string {
 	for _, f := range faults {
 		require.True(t, m.complete(f), "%s was not measured, or the machine was busy otherwise: only a whole run is written", f.name)
 	}
+	figures := ""
+	for _, c := range columns {
+		figures += m.figures(c)
+	}
+	return map[string]string{"words": m.allWords(), "how": how(), "figures": figures}
+}
+
+// between separates the names of the faults that share a row.
+const between = "; "
+
+// allWords returns the table of the words of all dependencies. Faults with the same words share a row.
+func (m *results) allWords() string {
 	head := []string{"fault"}
 	for _, c := range columns {
 		head = append(head, string(c))
 	}
-	words, figures := header(head...), ""
+	var rows []string
+	names := make(map[string][]string)
 	for _, f := range faults {
-		words += m.row(f)
+		words := m.words(f)
+		if names[words] == nil {
+			rows = append(rows, words)
+		}
+		names[words] = append(names[words], f.name)
 	}
-	for _, c := range columns {
-		figures += m.figures(c)
+	table := header(head...)
+	for _, words := range rows {
+		table += "| " + strings.Join(names[words], between) + " | " + words
 	}
-	return map[string]string{"words": words, "how": how(), "figures": figures}
+	return table
 }
 
 // how returns the table that describes what the tests do.
@@ -130,13 +162,14 @@ func header(cells ...string) string {
 
 func line(cells ...string) string { return "| " + strings.Join(cells, " | ") + " |\n" }
 
-func (m *results) row(f fault) string {
-	cells := []string{f.name}
+// words returns the cells of a fault in the table of words.
+func (m *results) words(f fault) string {
+	var cells []string
 	for _, c := range columns {
 		figures, ok := m.rows[f.name][c]
 		cells = append(cells, figures.shown(ok))
 	}
-	return line(cells...)
+	return strings.TrimPrefix(line(cells...), "| ")
 }
 
 // shown returns the word as the table contains it.
@@ -201,6 +234,11 @@ func TestPagesHaveTheSections(t *testing.T) {
 		_, section, _ := cutSection(t, name)
 		assert.NotEmpty(t, section, name)
 	}
+	var names []string
+	for _, f := range faults {
+		names = append(names, f.name)
+	}
+	assert.ElementsMatch(t, names, slices.Collect(maps.Keys(documentedWords(t))), pages["words"])
 	_, section, _ := cutSection(t, "how")
 	assert.Equal(t, how(), section, "%s: go test -C e2e -race ./faults/ -write", pages["how"])
 	_, section, _ = cutSection(t, "figures")

@@ -201,8 +201,8 @@ func confirmed(ctx context.Context, conn *amqp.Connection) error {
 	return err
 }
 
-// publish publishes to nobody until the broker blocks the connection. A connection may hear of an alarm a moment
-// later, and only what it publishes after that blocks it.
+// publish publishes without a consumer until the broker blocks the connection. The broker blocks a connection
+// only when it publishes after the alarm has reached it, which takes a moment.
 func (p *publisher) publish() error {
 	conn := p.current()
 	blocked := conn.NotifyBlocked(make(chan amqp.Blocking, 16))

@@ -72,8 +72,8 @@ func (r *redisSite) replica(s *scene) string {
 
 // load restarts the server with data that take a long time to load.
 func (r *redisSite) load(s *scene) {
-	// With the delay for each key they last at least 17 s, which is longer than the observation, and some 40 s on
-	// Linux. A slow machine must not exceed the time that a server has to start.
+	// With the delay for each key the load takes at least 17 s, which is longer than the observation, and about
+	// 40 s on Linux. Even on a slow machine it must end within the time that a server has to start.
 	const keys, batch = 350_000, 10_000
 	for at := 0; at < keys; at += batch {
 		_, err := r.admin.Pipelined(context.Background(), func(pipe redis.Pipeliner) error {

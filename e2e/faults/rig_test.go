@@ -231,7 +231,7 @@ func lasting(said []string) []string {
 
 func isTimeout(word string) bool { return word == "timeout" }
 
-// withoutHiccups leaves out the timeouts where there are few: the machine may pause, however idle it is for the rest of the time.
+// withoutHiccups removes the timeouts if there are only a few, because even an idle machine may pause.
 func withoutHiccups(said []string) []string {
 	const most = 3
 	streaks := 0
@@ -247,7 +247,7 @@ func withoutHiccups(said []string) []string {
 	return inTime
 }
 
-// look notes what the rig holds, and how many of the application's connections are in use.
+// look records the usage of the rig, and how many of the application's connections are in use.
 func (r *rig) look() {
 	r.figures.most = r.figures.most.max(r.count())
 	busy := r.inUse()

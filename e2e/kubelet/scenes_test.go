@@ -144,7 +144,7 @@ func testClosedGate(t *testing.T) {
 	id := p.id()
 	killing := p.waitEvent(t, "Killing")
 	ended := waitExit(t, id)
-	assert.Zero(t, ended.Status, "it drains, and ends well")
+	assert.Zero(t, ended.Status, "the service drains, and exits with 0")
 	took := ended.At.Sub(killing.at)
 	assert.GreaterOrEqual(t, took, 5*time.Second, "the drain delay")
 	eventually(t, time.Minute, "it is started again", func() bool { return p.container().RestartCount == 1 })

@@ -46,7 +46,7 @@ func TestMain(m *testing.M) { testserver.Main(m) }
 func TestLoad(t *testing.T) {
 	s := newService(t)
 	kinds := []*kind{
-		{name: "nobody asks"},
+		{name: "no requests"},
 		{name: "echohealth", path: readyPath},
 		{name: "static answer", path: staticPath},
 		{name: "SELECT 1 each time", path: naivePath},

@@ -35,8 +35,8 @@ func TestAnOutage(t *testing.T) {
 	t.Logf("started → resolved: %s", resolved.at.Sub(started).Round(10*time.Millisecond))
 }
 
-// TestAFrozenReplica: one of two replicas does not answer. The service is at half its strength, and its alert
-// inhibits that of the replica.
+// In TestAFrozenReplica one of two replicas does not respond. The alert for the whole service must fire, and
+// must inhibit the alert for the replica.
 func TestAFrozenReplica(t *testing.T) {
 	redis := testserver.NewRedis(t)
 	hook := newHook(t)

@@ -15,7 +15,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// discovered returns the labels that Prometheus's discovery gives to a port of a running pod of deploy/kubernetes.
+// discovered returns the labels that Prometheus's discovery gives to a port of a running pod of
+// deploy/kubernetes.
 func discovered(t *testing.T) map[string]string {
 	t.Helper()
 	var deployment apps.Deployment
@@ -37,8 +38,8 @@ func discovered(t *testing.T) map[string]string {
 	return target
 }
 
-// Prometheus 3's own relabelling makes these targets of the pods. promtool of Debian can't read the file, because it
-// is built without the discovery of Kubernetes.
+// Prometheus 3's own relabelling makes these targets of the pods. promtool of Debian can't read the file,
+// because it is built without the discovery of Kubernetes.
 func TestDiscoveryOfPods(t *testing.T) {
 	var config struct {
 		Jobs []struct {

@@ -104,7 +104,7 @@ type ruleTest struct {
 	} `json:"alert_rule_test"`
 }
 
-// runs reports whether a query of the test says that the alert is silent, fires, and is silent again.
+// runs reports whether the queries of the test show that the alert is silent, fires, and is silent again.
 func (r *ruleTest) runs(t *testing.T, alert string) bool {
 	t.Helper()
 	silent, fires := time.Duration(-1), time.Duration(-1)
@@ -140,8 +140,8 @@ func (r *ruleTest) explains(alert string) bool {
 	return false
 }
 
-// Every alert has a unit test in which it is silent, fires and is silent again, one of its annotations, and a
-// paragraph in the documents. It names only metrics that there are.
+// Every alert must have a unit test in which it is silent, fires and is silent again, a unit test of its
+// annotations, and a section in the documents. It must use only metrics that exist.
 func TestRules(t *testing.T) {
 	text := read(t, "prometheus/rules.yml")
 	var rules ruleFile
@@ -175,7 +175,7 @@ func TestRules(t *testing.T) {
 	assert.Equal(t, 3, records)
 	inhibits := regexp.MustCompile(`Echohealth[A-Za-z]+`).FindAllString(read(t, "alertmanager/alertmanager.yml"), -1)
 	for _, name := range inhibits {
-		assert.Contains(t, text, "- alert: "+name, "Alertmanager's configuration names it")
+		assert.Contains(t, text, "- alert: "+name, "a name in Alertmanager's configuration")
 	}
 }
 
@@ -189,8 +189,8 @@ func (r *ruleTest) records(name string) bool {
 	return false
 }
 
-// TestDashboard asks a Prometheus every query of the dashboard. It scrapes a service that has a component of each
-// kind, by its endpoint and by the registry of the client library.
+// TestDashboard asks a Prometheus every query of the dashboard. It scrapes a service that has a component of
+// each kind, by its endpoint and by the registry of the client library.
 func TestDashboard(t *testing.T) {
 	server := testserver.NewRedis(t)
 	h := health(t, server,

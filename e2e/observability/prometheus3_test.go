@@ -53,8 +53,8 @@ func TestPrometheus3ParsesEveryFamily(t *testing.T) {
 	}
 }
 
-// everyFamily returns a scrape in which every family has series. A test of package exposition compares it with what
-// the package writes.
+// everyFamily returns a scrape in which every family has series. A test of package exposition compares it
+// with what the package writes.
 func everyFamily(t *testing.T, file string) []byte {
 	t.Helper()
 	text, err := os.ReadFile("../../internal/exposition/testdata/" + file)

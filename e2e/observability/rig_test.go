@@ -33,7 +33,7 @@ func read(t testing.TB, path string) string {
 	return string(text)
 }
 
-// service is a service with a Redis, behind a proxy that can make it silent.
+// service starts a service with a Redis, behind a proxy that can make the service silent.
 func service(t testing.TB, server *testserver.Redis, options ...echohealth.Option) *testserver.Proxy {
 	t.Helper()
 	return serve(t, health(t, server, options...))
@@ -45,7 +45,7 @@ func health(t testing.TB, server *testserver.Redis, options ...echohealth.Option
 		echohealth.WithPrometheus(), echohealth.WithHistory(), echohealth.WithVersion("1.2.3"),
 		echohealth.WithRedis(redisprobe.New(client(t, server))), echohealth.WithGroup("cart", "redis"),
 		echohealth.WithTimeout(5 * time.Second),
-		// No alert depends on what else this machine does.
+		// The thresholds prevent alerts that the load of this machine would cause.
 		echohealth.WithCPUThreshold(echohealth.Never, echohealth.Never),
 		echohealth.WithMemoryThreshold(echohealth.Never, echohealth.Never),
 		echohealth.WithDiskThreshold(echohealth.Never, echohealth.Never),
@@ -121,8 +121,9 @@ func (h *hook) await(t testing.TB, alert, status string) notice {
 	return found
 }
 
-// alerting are a Prometheus and an Alertmanager with the shipped files, in which every wait is a second. What an alert is
-// for has to last for three, since a scrape may fail while the machine pauses.
+// alerting starts a Prometheus and an Alertmanager with the files of deploy, and with every wait shortened to
+// a second. The cause of an alert must last for three seconds, because a scrape may fail while the machine
+// pauses.
 func alerting(t testing.TB, h *hook, targets ...*testserver.Proxy) (prometheus, alertmanager *testserver.Prometheus) {
 	t.Helper()
 	routes := strings.ReplaceAll(read(t, "alertmanager/alertmanager.yml"), "http://127.0.0.1:9099", h.URL)
@@ -140,15 +141,15 @@ func alerting(t testing.TB, h *hook, targets ...*testserver.Proxy) (prometheus, 
 	return testserver.NewPrometheus(t, map[string]string{"prometheus.yml": config, "rules.yml": rules}), alertmanager
 }
 
-// received is an alert as Alertmanager's API tells it.
+// received is an alert of Alertmanager's API.
 type received struct {
 	Fingerprint string
 	Labels      map[string]string
 	Status      struct{ InhibitedBy []string }
 }
 
-// inhibited waits until Alertmanager has one alert with this name, and at least one with the name by, which
-// inhibits it.
+// inhibited waits until Alertmanager has one alert with this name, and at least one alert with the name by
+// that inhibits it.
 func inhibited(t testing.TB, alertmanager *testserver.Prometheus, name, by string) received {
 	t.Helper()
 	var found received

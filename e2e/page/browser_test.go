@@ -126,7 +126,7 @@ func (b *browser) open(t *testing.T, url string, width int64) {
 	b.becomes(t, `!document.getElementById("tools").hidden && document.querySelectorAll(".past").length > 0`)
 }
 
-// answerPrompts gives a user name and a password to every prompt of the browser, and counts the prompts.
+// answerPrompts enters a user name and a password in every prompt of the browser, and counts the prompts.
 func (b *browser) answerPrompts(t *testing.T, user, password string) *atomic.Int32 {
 	t.Helper()
 	var prompts atomic.Int32
@@ -166,7 +166,7 @@ func (b *browser) answerPrompts(t *testing.T, user, password string) *atomic.Int
 	return &prompts
 }
 
-// media sets features such as prefers-color-scheme.
+// media sets media features such as prefers-color-scheme.
 func (b *browser) media(t *testing.T, features ...string) {
 	t.Helper()
 	var list []*emulation.MediaFeature

@@ -19,8 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hurry makes the timers of the pages opened later 50 times faster, so that they poll every 100 ms. window.delays
-// has how long the timers would have taken.
+// hurry makes the timers of the pages opened later 50 times faster, so that they poll every 100 ms.
+// window.delays has how long the timers would have taken.
 func (b *browser) hurry(t *testing.T) {
 	t.Helper()
 	b.do(t, call(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
@@ -48,8 +48,8 @@ func (b *browser) pollsMore(t *testing.T, n int) {
 	require.Eventually(t, func() bool { return b.polls() >= want }, time.Minute, 50*time.Millisecond)
 }
 
-// pollsNoMore requires that no poll begins for two seconds, in which a page in a hurry would begin 20. One that had
-// begun before may still ask.
+// pollsNoMore requires that no poll begins for two seconds, in which a page in a hurry would begin 20. One
+// that had begun before may still ask.
 func (b *browser) pollsNoMore(t *testing.T) {
 	t.Helper()
 	before := b.polls()
@@ -141,7 +141,8 @@ func TestPauseAndAHiddenTab(t *testing.T) {
 	b.isClean(t, strings.TrimSuffix(url, "api/health/"))
 }
 
-// TestCopyAReport: the report is in the clipboard, and without one (as without TLS) it is copied all the same.
+// TestCopyAReport: the report is in the clipboard, and without one (as without TLS) it is copied all the
+// same.
 func TestCopyAReport(t *testing.T) {
 	url, _ := serve(t, echohealth.WithVersion("1.4.2"), echohealth.WithDatabase(well), echohealth.WithGroup("cart", "redis"),
 		echohealth.WithRedis(probes.Func(func(context.Context) error { return probes.Fail(probes.ReasonReadOnly, errors.New("s3cret")) })))
@@ -170,8 +171,8 @@ func TestCopyAReport(t *testing.T) {
 	b.isClean(t, strings.TrimSuffix(url, "api/health/"))
 }
 
-// TestAPastBar: what was wrong in the past is told where the mouse points, and where the keyboard goes, and stays
-// while the page polls. Response times between gaps are painted too.
+// TestAPastBar: what was wrong in the past is told where the mouse points, and where the keyboard goes, and
+// stays while the page polls. Response times between gaps are painted too.
 func TestAPastBar(t *testing.T) {
 	var database switched
 	database.set(probes.Fail(probes.ReasonReadOnly, errors.New("no")))

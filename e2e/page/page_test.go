@@ -85,8 +85,8 @@ func TestAnOutage(t *testing.T) {
 	b.isClean(t, strings.TrimSuffix(url, "api/health/"))
 }
 
-// TestServiceHasEnded: the page says that what it shows is old, asks less and less often, and recovers. A screen
-// reader is told each once.
+// If the service has ended, the page must say that its data are old, and must send requests less and less
+// often. It must recover when the service is back. A screen reader must get each change once.
 func TestServiceHasEnded(t *testing.T) {
 	h, err := echohealth.New(echohealth.WithPage(), echohealth.WithoutSystemMetrics(), echohealth.WithDatabase(well))
 	require.NoError(t, err)
@@ -197,8 +197,8 @@ func TestWithoutScript(t *testing.T) {
 	assert.NotContains(t, text, "Journal", "only the script can fill it")
 }
 
-// TestAToken: the browser prompts, and gets in with the token as a password, and its script too. The token is in no
-// address and not in the page.
+// A browser must prompt, and must get access with the token as the password, and its script too. Neither an
+// address nor the page may contain the token.
 func TestAToken(t *testing.T) {
 	url, _ := serve(t, echohealth.WithDatabase(well), echohealth.WithGuard(echohealth.BearerToken("s3cret")))
 	b := newBrowser(t)
@@ -216,13 +216,14 @@ func TestAToken(t *testing.T) {
 	b.isClean(t, strings.TrimSuffix(url, "api/health/"))
 }
 
-// TestBehindAProxy: the proxy strips a part of the path or adds one, and may lose the slash at its end.
+// The page must work behind a proxy that removes or adds a part of the path, and that may remove the slash at
+// its end.
 func TestBehindAProxy(t *testing.T) {
 	upstream, _ := serve(t, echohealth.WithDatabase(well))
 	upstream = strings.TrimSuffix(upstream, "/api/health/")
 	b := newBrowser(t)
 	for _, test := range []struct {
-		name, public, upstream string // the proxy replaces the first by the second
+		name, public, upstream string // the proxy replaces public with upstream
 		open                   string
 	}{
 		{"strips", "/svc", "", "/svc/api/health/"},
@@ -247,8 +248,8 @@ func TestBehindAProxy(t *testing.T) {
 	}
 }
 
-// newReverseProxy starts a proxy that replaces the beginning of the path, and answers 404 where that is another. It
-// returns its origin.
+// newReverseProxy starts a proxy that replaces the prefix public of the path, and returns 404 for all other
+// paths. It returns the proxy's origin.
 func newReverseProxy(t *testing.T, upstream, public, replacement string) (origin string) {
 	t.Helper()
 	target, err := neturl.Parse(upstream)
@@ -273,8 +274,8 @@ func newReverseProxy(t *testing.T, upstream, public, replacement string) (origin
 	return proxy.URL
 }
 
-// TestTwoInstances: behind a balancer each request may meet another one. The page says how many it has met. It is
-// that of the first, which has no groups, and it shows those of the second.
+// Behind a load balancer each request may reach another instance. The page must show the number of instances.
+// It comes from the first instance, which has no groups, and must show the groups of the second.
 func TestTwoInstances(t *testing.T) {
 	var handlers []http.Handler
 	for _, more := range [][]echohealth.Option{nil, {echohealth.WithGroup("payment", "database")}} {

@@ -30,8 +30,8 @@ import (
 
 const timeout = 800 * time.Millisecond // the default of a check
 
-// slack is for a busy machine; what hangs takes seconds more. lateAtMost answers of a test may take longer: the
-// machine may pause.
+// slack is an allowance for a busy machine. A check that hangs takes seconds more. lateAtMost answers of a
+// test may take longer, because the machine may pause.
 const (
 	slack      = 1200 * time.Millisecond
 	lateAtMost = 2
@@ -161,7 +161,7 @@ func open(t *testing.T, options ...echohealth.Option) *echohealth.Health {
 	return health
 }
 
-// ask is one answer, which must come within the check's timeout.
+// ask runs the check once. It must end within the check's timeout.
 func ask(t *testing.T, health *service) (probes.Reason, time.Duration) {
 	t.Helper()
 	from := time.Now()
@@ -175,8 +175,8 @@ func ask(t *testing.T, health *service) (probes.Reason, time.Duration) {
 	return check.Reason, took
 }
 
-// expect waits for the right word, and then asks for a while: no answer may be ok while the fault lasts. The
-// words in between are logged. There may be a timeout among them where the machine is busy.
+// expect waits for the expected reason, and then runs the check for a while. No result may be ok as long as
+// the fault lasts. Other reasons in between are logged. On a busy machine there may be a timeout among them.
 func expect(t *testing.T, what string, health *service, want probes.Reason) {
 	t.Helper()
 	if want != "" {
@@ -200,7 +200,7 @@ func expect(t *testing.T, what string, health *service, want probes.Reason) {
 	}
 }
 
-// settles waits for a word.
+// settles waits for a reason.
 func settles(t *testing.T, health *service, want probes.Reason) {
 	t.Helper()
 	var reason probes.Reason
@@ -212,9 +212,8 @@ func settles(t *testing.T, health *service, want probes.Reason) {
 	t.Fatalf("it says %q and not %q", reason, want)
 }
 
-// heedsContext calls the probe without the health checks around it: what holds its goroutine holds it no
-// longer than the context, and what it says then is the same word. It is the best of three, since the machine may
-// pause.
+// heedsContext calls the probe directly, without the health checks. It must return when its context ends,
+// with the same reason. The best of three calls counts, because the machine may pause.
 func heedsContext(t *testing.T, what string, probe probes.Probe, want probes.Reason) {
 	t.Helper()
 	var took time.Duration

@@ -40,7 +40,7 @@ type judge struct {
 	subjects map[string]*subject
 	faults   map[string]int // the number of each fault, by its name
 	slowest  answer
-	live     answer // the slowest liveness, which waits for nothing: so long an answer takes on this machine
+	live     answer // the slowest liveness; shows how slow this machine is
 }
 
 // subject is a check and its observed results.
@@ -49,10 +49,10 @@ type subject struct {
 	last  outage
 	green time.Time // the first ok since the server is back
 
-	whileDown, whileUp int           // answers that count
-	lateRed, lateGreen time.Duration // the longest that it was still green after the server went, and not yet after it came back
-	latest             string        // the answer that lateRed is of
-	alarms             int           // answers that were not ok although the server was up and they had been
+	whileDown, whileUp int           // answers that were compared
+	lateRed, lateGreen time.Duration // the longest delays until not ok, and until ok
+	latest             string        // the answer with the delay lateRed
+	alarms             int           // answers that were not ok again while the server was up
 }
 
 // outage is the last outage of a check's server. A time is zero as long as it is not known.
@@ -199,7 +199,7 @@ func (s *subject) seeUp(r result, a answer) {
 	}
 }
 
-// seeDown takes a warning for green too: it leaves the service ready.
+// seeDown accepts only an error. A warning is as wrong as ok, because the service stays ready.
 func (s *subject) seeDown(r result, a answer) {
 	s.whileDown++
 	if r.Status == "error" {

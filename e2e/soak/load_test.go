@@ -15,12 +15,12 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// load is how many requests a second there are, as far as the machine can do that much, and how many are under way at most: what comes
-// during a check's deadline, and some more.
+// load is the number of requests a second, unless the machine is too slow, and the maximum number of requests
+// in flight, which is more than arrive within a check's timeout.
 type load struct{ rate, seats int }
 
 var (
-	usual = load{rate: 150, seats: 256} // a busy machine can do that too
+	usual = load{rate: 150, seats: 256} // possible on a busy machine too
 	heavy = load{rate: 1000, seats: 1024}
 )
 

@@ -25,8 +25,9 @@ const (
 	// An answer that waits for a check must take no longer than the timeout, plus an allowance for the machine.
 	slowest = deadline + 3*time.Second
 
-	// A machine that has too much to do may stand still for longer, which the slowest liveness shows, since that waits for nothing: it is added
-	// to what is allowed. This is what is too much.
+	// A busy machine can stall the process for longer. The slowest answer of liveness shows this, because it
+	// waits for no check. It is added to the limits. If it exceeds this value, the machine is too slow for the
+	// test.
 	standstill = 25 * time.Second
 
 	// An answer that the service began this long after a server failed must not show the check as ok. By then
@@ -65,7 +66,8 @@ func TestSoak(t *testing.T) {
 	assertNoLeaks(t, leaks)
 }
 
-// settings are how long there are faults, how much is asked meanwhile, and what the faults depend on.
+// settings returns how long the test causes faults, the load on the service, and the seed of the faults'
+// order.
 func settings(t *testing.T) (length time.Duration, load load, seed uint64) {
 	t.Helper()
 	length, load, seed = 3*time.Minute, usual, rand.Uint64()
@@ -82,7 +84,7 @@ func settings(t *testing.T) (length time.Duration, load load, seed uint64) {
 	return length, load, seed
 }
 
-// warmUp lets everything connect, so that what is counted afterwards is what a service holds that is well.
+// warmUp makes all connections, so that the footprint before the faults is that of a healthy service.
 func warmUp(t *testing.T, s *service, j *judge, load load) {
 	t.Helper()
 	traffic := s.startTraffic(t, j, load)

@@ -131,11 +131,11 @@ func TestGoroutines(t *testing.T) {
 	before := runtime.NumGoroutine()
 	require.NoError(t, conn.Do(t.Context(), ask))
 	assert.EventuallyWithT(t, func(c *assert.CollectT) {
-		assert.LessOrEqual(c, runtime.NumGoroutine(), before+3, "with the one that counts")
+		assert.LessOrEqual(c, runtime.NumGoroutine(), before+3, "with the counted connection")
 	}, 20*time.Second, 10*time.Millisecond)
 	require.NoError(t, conn.Close())
 	assert.EventuallyWithT(t, func(c *assert.CollectT) {
-		assert.LessOrEqual(c, runtime.NumGoroutine(), before+1, "with the one that counts")
+		assert.LessOrEqual(c, runtime.NumGoroutine(), before+1, "with the counted connection")
 	}, 20*time.Second, 10*time.Millisecond)
 }
 

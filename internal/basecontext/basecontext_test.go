@@ -27,7 +27,7 @@ func TestWith(t *testing.T) {
 	assert.Equal(t, "own", ctx.Value(key("both")))
 	assert.Equal(t, "acme", ctx.Value(key("tenant")))
 	assert.Nil(t, ctx.Value(key("none")))
-	assert.NoError(t, ctx.Err(), "that the other one has ended does not count")
+	assert.NoError(t, ctx.Err(), "the end of the other context must not count")
 	assert.Equal(t, own, basecontext.With(own, context.Background()))
 	assert.Equal(t, own, basecontext.With(own, nil))
 	below, stop := context.WithTimeout(ctx, time.Hour)

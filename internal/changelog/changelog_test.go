@@ -300,7 +300,7 @@ func TestCloseWritesHeldChanges(t *testing.T) {
 			`INFO msg=changed check=b to=ok late=100ms`,
 		}, j.written()[before:])
 		j.change("a", "error timeout")
-		assert.Equal(t, `ERROR msg=changed check=a to="error timeout"`, j.written()[before+2], "and the last word at once")
+		assert.Equal(t, `ERROR msg=changed check=a to="error timeout"`, j.written()[before+2], "the last change is logged immediately")
 		time.Sleep(time.Hour)
 		assert.Len(t, j.written(), before+3)
 	})
@@ -324,7 +324,7 @@ func TestWorseStatusIsWrittenImmediately(t *testing.T) {
 			j.change("redis", "error timeout")
 			lines := j.written()
 			assert.Equal(t, `ERROR msg=changed check=redis to="error timeout"`, lines[len(lines)-1])
-			assert.LessOrEqual(t, len(lines), before+2, "with what was held before it")
+			assert.LessOrEqual(t, len(lines), before+2, "with a summary of the held changes")
 		}
 	})
 }

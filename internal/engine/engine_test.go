@@ -145,7 +145,7 @@ func TestTimeoutOfAProbeThatIgnoresItsContext(t *testing.T) {
 		}
 		wg.Wait()
 		assert.Equal(t, timeout, time.Since(began))
-		assert.Equal(t, 1, runsInFlight(), "the overdue run alone")
+		assert.Equal(t, 1, runsInFlight(), "only the overdue run")
 
 		for range 50 { // no caller waits for the overdue run, and no second run starts
 			time.Sleep(freshness)
@@ -321,7 +321,7 @@ func TestCanceledCallDoesNotAffectTheResult(t *testing.T) {
 		assert.EqualValues(t, 1, probe.runs.Load(), "the run went on")
 
 		gone := e.Collect(ctx, e.Checks())
-		assert.True(t, gone.Whole, "what is fresh needs no waiting")
+		assert.True(t, gone.Whole, "fresh results need no waiting")
 		assert.Equal(t, []string{"ok "}, j.reasons())
 	})
 }
@@ -524,7 +524,7 @@ func TestAListenerMayCallBackPanicOrHang(t *testing.T) {
 			assert.Equal(t, 1, runsInFlight())
 			close(release)
 			synctest.Wait()
-			assert.EqualValues(t, 1+1024, heard.Load(), "the one that hung, and the newest")
+			assert.EqualValues(t, 1+1024, heard.Load(), "the call that hung, and the newest call")
 		})
 	})
 }
@@ -559,7 +559,7 @@ func TestClose(t *testing.T) {
 			assert.Zero(t, time.Since(began))
 			assert.Equal(t, probes.ReasonStale, (<-answer).Reason)
 			assert.Equal(t, probes.ReasonStale, collect(e)[0].Reason)
-			assert.NotEqual(t, open, e.Generation(), "what was made of the results is true no longer")
+			assert.NotEqual(t, open, e.Generation(), "answers made from the earlier results are outdated")
 			assert.EqualValues(t, 1, heeding.runs.Load())
 			assert.Empty(t, j.reasons(), "closing is no failure of the dependency")
 			assert.Empty(t, e.Close(time.Second), "a second time too")

@@ -41,8 +41,8 @@ func TestRecentAfterRerun(t *testing.T) {
 	}
 }
 
-// A probe that reports a change again and again, during its own calls too, is neither a timeout nor slow: its
-// calls all end in time.
+// A probe that reports changes repeatedly, also during its own calls, must be neither a timeout nor slow,
+// because all its calls end in time.
 func TestRepeatedRerun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var j journal
@@ -66,12 +66,13 @@ func TestRepeatedRerun(t *testing.T) {
 		assert.True(t, !check.Last().At.Before(last.Add(100*time.Millisecond)), "a call that began after the last Rerun")
 		runs := probe.runs.Load()
 		time.Sleep(time.Minute)
-		assert.Equal(t, runs, probe.runs.Load(), "and then none, since nobody asks")
+		assert.Equal(t, runs, probe.runs.Load(), "no run without callers")
 		e.Close(time.Second)
 	})
 }
 
-// A change that is reported while a run hangs is found when the run has ended, though nobody asks.
+// A change that is reported during a run that hangs must be found when the run has ended, even without
+// callers.
 func TestRerunDuringAHangingRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var j journal
@@ -95,7 +96,8 @@ func TestRerunDuringAHangingRun(t *testing.T) {
 	})
 }
 
-// A caller that asks after Rerun gets the result of a later probe call, even if it must wait for an earlier one.
+// A caller that calls Collect after Rerun must get the result of a later probe call, even if it must wait for
+// an earlier call.
 func TestCollectAfterRerun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var down atomic.Bool
@@ -145,7 +147,7 @@ func TestCollectAfterRerunOfASlowProbe(t *testing.T) {
 	})
 }
 
-// A probe that breaks the rule and reports a change in each of its calls runs ten times a second, and no more.
+// A probe that reports a change in each of its calls, against the rule, must run at most ten times a second.
 func TestRerunFromTheProbeItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var check *engine.Check
@@ -162,7 +164,7 @@ func TestRerunFromTheProbeItself(t *testing.T) {
 	})
 }
 
-// So does a probe that reports changes all the time from elsewhere.
+// A probe that reports changes continuously from another goroutine also runs at most ten times a second.
 func TestContinuousRerun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		probe := &script{do: func(context.Context, int64) probes.Result { return fine }}
@@ -179,7 +181,7 @@ func TestContinuousRerun(t *testing.T) {
 	})
 }
 
-// What Rerun and Recent find out about a run that hangs is reported, though nobody calls Collect.
+// If Rerun or Recent detect a run that hangs, the listener must be called, even if nothing calls Collect.
 func TestRerunReportsARunThatHangs(t *testing.T) {
 	for name, call := range map[string]func(*engine.Check){
 		"Rerun":  (*engine.Check).Rerun,

@@ -91,7 +91,7 @@ func TestAScheduleOnlyAddsRuns(t *testing.T) {
 		probe := &switchable{}
 		e := scheduled(t, Config{Probe: probe})
 		synctest.Wait()
-		assert.EqualValues(t, 1, probe.runs.Load(), "at once")
+		assert.EqualValues(t, 1, probe.runs.Load(), "immediately")
 		time.Sleep(100 * interval)
 		assert.InDelta(t, 101, probe.runs.Load(), 11, "within the jitter of 10 %%")
 
@@ -198,7 +198,7 @@ func TestCollectRunsAllChecksAndWaitsForTheShown(t *testing.T) {
 		c, _ = look()
 		assert.EqualValues(t, 2, shown.runs.Load())
 		assert.EqualValues(t, 1, other.runs.Load(), "it is fresh")
-		assert.Equal(t, 500*time.Millisecond, time.Until(c.Due), "when the other one is due")
+		assert.Equal(t, 500*time.Millisecond, time.Until(c.Due), "when the other check is due")
 		assert.Equal(t, time.Second, time.Until(c.Until))
 
 		other.down.Store(true)
@@ -267,7 +267,7 @@ func TestAStoppedProcessIsNoTimeout(t *testing.T) {
 			e.checks[0].expire(stop(e.checks[0], 4*time.Second))
 			time.Sleep(2 * timeout)
 			synctest.Wait()
-			assert.Equal(t, []string{"error timeout"}, listener.words, "it has its timeout once more, and is late")
+			assert.Equal(t, []string{"error timeout"}, listener.words, "it gets its timeout once more, and is late")
 		})
 	})
 	t.Run("the timer is merely a bit late", func(t *testing.T) {
@@ -305,7 +305,7 @@ func TestAStoppedProcessIsNoTimeout(t *testing.T) {
 			e.checks[0].expire(r)
 			e.checks[0].expire(r) // too early, so nothing may happen
 			assert.Equal(t, "error timeout", e.state())
-			assert.Equal(t, pauseTolerance, time.Since(began), "no more than it lasted")
+			assert.Equal(t, pauseTolerance, time.Since(began), "not longer than it lasted")
 		})
 	})
 	t.Run("the probe's own limits went by", func(t *testing.T) {
@@ -409,7 +409,7 @@ func TestAStoppedProcessIsNoTimeout(t *testing.T) {
 			stop(e.checks[0], 10*time.Second)
 			assert.Equal(t, "error connection_refused", e.state())
 			synctest.Wait()
-			assert.EqualValues(t, 2, probe.runs.Load(), "it is called once more, and not without end")
+			assert.EqualValues(t, 2, probe.runs.Load(), "it is called only once more")
 		})
 	})
 	t.Run("it is closed", func(t *testing.T) {
@@ -517,7 +517,7 @@ func TestResultsExpireWhenTheClockJumps(t *testing.T) {
 	now := time.Now()
 	assert.True(t, now.Equal(wall(now)))
 	assert.Contains(t, now.String(), "m=")
-	assert.NotContains(t, wall(now).String(), "m=", "it is without the monotonic clock")
+	assert.NotContains(t, wall(now).String(), "m=", "it has no monotonic clock reading")
 	synctest.Test(t, func(t *testing.T) {
 		probe := &switchable{}
 		e := New([]Config{{Name: "a", Probe: probe, Timeout: timeout, Freshness: time.Hour}}, noListener{})
@@ -622,7 +622,7 @@ func TestDamping(t *testing.T) {
 					assert.EqualError(t, c.Last().Err, want)
 				}
 				got += string(c.Last().Status[0])
-				assert.Equal(t, c.Last().Status == probes.OK, c.Last().Reason == "", "a reason where it is not OK")
+				assert.Equal(t, c.Last().Status == probes.OK, c.Last().Reason == "", "a reason if it is not OK")
 			}
 			assert.Equal(t, test.published, got)
 		})

@@ -228,9 +228,9 @@ func (s slot) column() Column {
 	return c
 }
 
-// availability returns the share of the results that were not an Error, and the number of incidents. It counts
-// each result once. It includes the whole minute in which the window begins, because only the minutes count
-// results.
+// availability returns the share of the results that were not an Error, and the number of incidents. It
+// counts each result once. It includes the whole minute in which the window begins, because only the minutes
+// count results.
 func (t *track) availability(p plan) (share Figure, incidents int) {
 	if !t.begun {
 		return share, 0

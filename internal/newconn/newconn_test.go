@@ -68,7 +68,7 @@ func TestAFailureIsAWarningUntilAnAttemptSucceeds(t *testing.T) {
 		assert.ErrorIs(t, result.Err, syscall.ECONNREFUSED)
 		assert.EqualError(t, result.Err, "the kept connection works, but a new one can't be made: connection refused")
 		warning := probes.Result{Status: probes.Warning, Reason: probes.ReasonPoolSaturated}
-		assert.Equal(t, warning, tester.Apply(context.Background(), warning), "what the check itself found comes first")
+		assert.Equal(t, warning, tester.Apply(context.Background(), warning), "the check's own reason has priority")
 		s.err = probes.Fail(probes.ReasonTooManyConnections, errors.New("full"))
 		assert.Equal(t, probes.ReasonTooManyConnections, look(tester, 70*time.Second).Reason)
 		s.err = nil
@@ -89,7 +89,7 @@ func TestNotWhileTheCheckFails(t *testing.T) {
 		}
 		assert.EqualValues(t, 1, s.attempts.Load())
 		s.err = nil
-		assert.Equal(t, ok, tester.Apply(context.Background(), ok), "what failed before the outage says nothing after it")
+		assert.Equal(t, ok, tester.Apply(context.Background(), ok), "a failure from before the outage must not count after it")
 		look(tester, 10*time.Second)
 		assert.EqualValues(t, 2, s.attempts.Load(), "and the next attempt is due")
 
@@ -101,7 +101,7 @@ func TestNotWhileTheCheckFails(t *testing.T) {
 		tester.Apply(context.Background(), failed)
 		synctest.Wait()
 		assert.Zero(t, s.open.Load(), "an attempt in flight ends")
-		assert.Equal(t, ok, tester.Apply(context.Background(), ok), "and says nothing")
+		assert.Equal(t, ok, tester.Apply(context.Background(), ok), "and it must not count")
 	})
 }
 
@@ -121,11 +121,11 @@ func TestOneAtATimeAndBounded(t *testing.T) {
 		}
 		began := time.Now()
 		tester.Close(time.Second)
-		assert.Zero(t, s.open.Load(), "Close ends the one in flight")
+		assert.Zero(t, s.open.Load(), "Close ends the attempt in progress")
 		assert.Equal(t, began, time.Now())
 		attempts := s.attempts.Load()
 		look(tester, time.Minute)
-		assert.Equal(t, attempts, s.attempts.Load(), "and none begins after it")
+		assert.Equal(t, attempts, s.attempts.Load(), "no attempt may begin after Close")
 	})
 }
 
@@ -139,7 +139,7 @@ func TestAConnectThatIgnoresItsContext(t *testing.T) {
 		assert.Equal(t, probes.Warning, result.Status)
 		assert.ErrorIs(t, result.Err, context.DeadlineExceeded)
 		look(tester, time.Hour)
-		assert.EqualValues(t, 1, s.attempts.Load(), "none begins beside it")
+		assert.EqualValues(t, 1, s.attempts.Load(), "no second attempt may begin")
 		hang <- nil
 		synctest.Wait()
 		assert.Equal(t, ok, tester.Apply(context.Background(), ok))
@@ -161,7 +161,7 @@ func TestMaximumDurationOfAnAttempt(t *testing.T) {
 		})
 		look(tester, 68*time.Second)
 		assert.Equal(t, []time.Duration{10 * time.Second}, limits)
-		assert.ErrorIs(t, attempt.Err(), context.Canceled, "it ends with the attempt")
+		assert.ErrorIs(t, attempt.Err(), context.Canceled, "the context ends with the attempt")
 	})
 }
 

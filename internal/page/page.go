@@ -118,7 +118,8 @@ func (d *document) add(parts ...string) {
 // tools is hidden until the script shows it, because it does not work without the script.
 const tools = `<section id="tools" class="tools" aria-label="Controls" hidden>
 <label>Window <select id="window">
-<option value="10m">10 minutes</option><option value="1h">1 hour</option><option value="24h">24 hours</option></select></label>
+<option value="10m">10 minutes</option><option value="1h">1 hour</option>
+<option value="24h">24 hours</option></select></label>
 <label>Theme <select id="theme">
 <option value="system">system</option><option value="light">light</option><option value="dark">dark</option>
 </select></label>
@@ -204,7 +205,8 @@ func glyph(status string) string {
 	return "✕"
 }
 
-// favicon returns a dot in the colour of the state, as the address of an image. The script replaces the colour.
+// favicon returns a dot in the colour of the state, as the address of an image. The script replaces the
+// colour.
 func favicon(s *snapshot.Snapshot) string {
 	colour := "cf222e"
 	switch {

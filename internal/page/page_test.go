@@ -165,7 +165,7 @@ func TestMeanings(t *testing.T) {
 	require.NoError(t, err)
 	d := document()
 	for _, match := range regexp.MustCompile(`Reason = "([a-z_]+)"`).FindAllStringSubmatch(string(source), -1) {
-		assert.Contains(t, d, `"`+match[1]+`":"`, "the page must say what it means")
+		assert.Contains(t, d, `"`+match[1]+`":"`, "the page must have a meaning for it")
 	}
 }
 

@@ -188,7 +188,7 @@ func TestMaskLeavesProse(t *testing.T) {
 func TestMaskCuts(t *testing.T) {
 	const mark = "… (cut)"
 	assert.Equal(t, strings.Repeat("x", 8<<10), redact.Text(strings.Repeat("x", 8<<10)))
-	assert.Equal(t, strings.Repeat("x", 8<<10)+mark, redact.Text(strings.Repeat("x", 8<<10+1)), "a word without an end too")
+	assert.Equal(t, strings.Repeat("x", 8<<10)+mark, redact.Text(strings.Repeat("x", 8<<10+1)), "a word that is cut off too")
 	assert.Equal(t, "x"+strings.Repeat("ä", 4<<10-1)+mark, redact.Text("x"+strings.Repeat("ä", 8<<10)), "no half of a character")
 	assert.Equal(t, "password=***"+mark, redact.Text("password="+strings.Repeat("s3cret", 1<<20)))
 	grown := redact.Text(strings.Repeat("pwd=a ", 1300))

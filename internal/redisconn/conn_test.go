@@ -107,7 +107,7 @@ func TestClientOfEachCall(t *testing.T) {
 	}
 	assert.Equal(t, 2, proxy.Accepted())
 	require.NoError(t, conn.Fresh(t.Context(), ping))
-	assert.Equal(t, 3, proxy.Accepted(), "Fresh does not take the kept one")
+	assert.Equal(t, 3, proxy.Accepted(), "Fresh must not use the kept connection")
 
 	calls := 0
 	fails := func(context.Context, redis.UniversalClient) error { calls++; return assert.AnError }

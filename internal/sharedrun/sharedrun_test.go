@@ -100,7 +100,7 @@ func TestCloseDoesNotWaitForARunThatIgnoresItsContext(t *testing.T) {
 		began := time.Now()
 		runner.Close(time.Second)
 		assert.Equal(t, time.Second, time.Since(began))
-		assert.Zero(t, cleanups.Load(), "the run may be using what is cleaned up")
+		assert.Zero(t, cleanups.Load(), "the run may still use the connection")
 		<-r.Done()
 		assert.EqualValues(t, 1, cleanups.Load())
 	})

@@ -14,7 +14,7 @@ import (
 	"github.com/echo-probes/echohealth/internal/testserver"
 )
 
-// The tests of this module have no driver of MySQL: a client asks for the greeting alone.
+// The tests of this module have no MySQL driver, so the client reads only the server's greeting.
 type mariaDBUser struct{ *testserver.MariaDB }
 
 func (u mariaDBUser) ask(ctx context.Context) error {

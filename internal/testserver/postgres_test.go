@@ -34,7 +34,7 @@ func (u postgresUser) stored(t *testing.T) bool {
 	return query[int](t, u.AdminDSN(), "SELECT n FROM kept") == 7
 }
 
-// query returns the one value that a query asks for.
+// query returns the single value that a query returns.
 func query[V any](t *testing.T, dsn, sql string) V {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), dsn)

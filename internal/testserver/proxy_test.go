@@ -40,7 +40,7 @@ func echoServer(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// A client speaks to an echo server.
+// client is a connection to an echo server.
 type client struct {
 	net.Conn
 	t      *testing.T
@@ -108,7 +108,7 @@ func TestProxyDelay(t *testing.T) {
 	proxy.Delay(d)
 	start := time.Now()
 	c.send("one")
-	time.Sleep(d / 2) // a second chunk, which isn't to wait for the first one's delay and its own
+	time.Sleep(d / 2) // the second chunk must not wait for the delay of the first chunk and for its own
 	c.send("two")
 	c.expect("one")
 	assert.GreaterOrEqual(t, time.Since(start), d)
@@ -178,7 +178,7 @@ func TestProxySilent(t *testing.T) {
 	proxy := testserver.NewProxy(t, echoServer(t))
 	old := dial(t, proxy.Addr())
 	old.send("one")
-	old.expect("one") // it is now served, not just in the queue of the port
+	old.expect("one") // the connection is now served, not only queued
 	proxy.Silent()
 	young := dial(t, proxy.Addr())
 	require.Eventually(t, func() bool { return proxy.Accepted() == 2 }, soon, time.Millisecond)
@@ -251,7 +251,7 @@ func TestProxyGoroutines(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return proxy.Open() == 3 }, soon, time.Millisecond)
 	leaktest.Verify(t, before, goleak.IgnoreAnyFunction(testserver.ProxyGoroutine),
-		goleak.IgnoreAnyFunction("io.Copy")) // the target's
+		goleak.IgnoreAnyFunction("io.Copy")) // the goroutines of the target
 }
 
 func TestProxyRedirect(t *testing.T) {
@@ -271,7 +271,7 @@ func TestProxyRedirect(t *testing.T) {
 
 	proxy.Redirect(listener.Addr().String())
 	before.send("two")
-	before.expect("two") // it stays where it was
+	before.expect("two") // the connection stays with the first target
 	dial(t, proxy.Addr()).expect("other")
 }
 

@@ -75,7 +75,8 @@ func TestRabbitMQControl(t *testing.T) {
 	conn, channel := rabbitUser{rabbit}.mustConnect(t)
 	blocked := conn.NotifyBlocked(make(chan amqp.Blocking, 1))
 	rabbit.Ctl(t, "set_vm_memory_high_watermark", "absolute", "1")
-	// The connection hears of the alarm a moment later, and whoever has published before that isn't blocked.
+	// The alarm reaches the connection a moment later, and blocks it only if it publishes after that. So publish
+	// repeatedly.
 	require.Eventually(t, func() bool {
 		require.NoError(t, channel.PublishWithContext(t.Context(), "", "nowhere", false, false, amqp.Publishing{}))
 		select {

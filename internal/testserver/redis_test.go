@@ -29,7 +29,7 @@ func (u redisUser) ask(ctx context.Context) error {
 	return client.Ping(ctx).Err()
 }
 
-// do executes a command and ignores the answer: some have none.
+// do executes a command and ignores the result, because some commands have none.
 func (u redisUser) do(t *testing.T, args ...any) {
 	t.Helper()
 	client := u.client()

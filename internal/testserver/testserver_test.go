@@ -24,13 +24,14 @@ import (
 
 func TestMain(m *testing.M) { testserver.Main(m) }
 
-// soon bounds what is expected to happen, and quiet is how long nothing is expected to.
+// soon is the limit for events that must happen, and quiet is how long the test waits for events that must
+// not happen.
 const (
 	soon  = 20 * time.Second
 	quiet = 100 * time.Millisecond
 )
 
-// server is what the three of them have in common.
+// server has the methods that the three servers have in common.
 type server interface {
 	Addr() string
 	Port() int
@@ -41,15 +42,15 @@ type server interface {
 	Thaw(testing.TB)
 }
 
-// A user of a server asks it something over a new connection, stores something that is
-// to last, and says whether it still has it.
+// A user of a server sends a request over a new connection, stores something permanently, and reports whether
+// it is still stored.
 type user interface {
 	ask(context.Context) error
 	store(*testing.T)
 	stored(*testing.T) bool
 }
 
-// testLife puts a server through everything that a test can do to it.
+// testLife runs everything on a server that a test can do with it.
 func testLife(t *testing.T, s server, u user) {
 	addr := s.Addr()
 	require.Equal(t, net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port())), addr)
@@ -75,7 +76,7 @@ func testLife(t *testing.T, s server, u user) {
 	assert.True(t, u.stored(t), "data after Kill")
 	assert.Equal(t, addr, s.Addr())
 
-	s.Freeze(t) // and so it stays: the end of the test has to cope with it
+	s.Freeze(t) // the server stays frozen, and the end of the test must handle that
 }
 
 func answers(t *testing.T, u user) {
@@ -85,7 +86,7 @@ func answers(t *testing.T, u user) {
 	require.NoError(t, u.ask(ctx))
 }
 
-// silent checks that the server is frozen: it takes connections, but doesn't answer.
+// silent requires that the server is frozen: it accepts connections, but does not respond.
 func silent(t *testing.T, s server, u user) {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp4", s.Addr(), soon)
@@ -137,7 +138,7 @@ func TestServersCostNoGoroutines(t *testing.T) {
 	leaktest.Verify(t, before)
 }
 
-// TestChild is what the tests below run in another process.
+// TestChild is run by the tests below in another process.
 func TestChild(t *testing.T) {
 	role := os.Getenv("TESTSERVER_CHILD")
 	if role == "" {
@@ -151,7 +152,7 @@ func TestChild(t *testing.T) {
 	}
 }
 
-// child is TestChild in another process, with the variables in its environment.
+// child runs TestChild in another process, with the variables in its environment.
 func child(t *testing.T, env ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChild$", "-test.v")
@@ -159,7 +160,7 @@ func child(t *testing.T, env ...string) *exec.Cmd {
 	return cmd
 }
 
-// enterable is a temporary directory like t.TempDir, but one that all accounts may enter.
+// enterable returns a temporary directory like t.TempDir, but all accounts may enter it.
 func enterable(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "testserver-test-")
@@ -184,7 +185,7 @@ func processesIn(t *testing.T, dir string) []string {
 }
 
 func TestServersLeaveNothingBehind(t *testing.T) {
-	testserver.SharedRedis(t) // skips where the child would
+	testserver.SharedRedis(t) // skips if the child would skip
 	testserver.SharedPostgres(t)
 	dir := enterable(t)
 	out, err := child(t, "TESTSERVER_CHILD=to end", "TMPDIR="+dir).CombinedOutput()
@@ -211,7 +212,7 @@ func TestStrictUmaskAndTemporaryDirectory(t *testing.T) {
 }
 
 func TestNothingOutlivesAKilledTest(t *testing.T) {
-	testserver.SharedRedis(t) // skips where the child would
+	testserver.SharedRedis(t) // skips if the child would skip
 	testserver.SharedPostgres(t)
 	dir, ready := enterable(t), filepath.Join(t.TempDir(), "ready")
 	cmd := child(t, "TESTSERVER_CHILD=to be killed", "TESTSERVER_READY="+ready, "TMPDIR="+dir)

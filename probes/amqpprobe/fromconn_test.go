@@ -29,8 +29,8 @@ func dial(t *testing.T, url string) *amqp.Connection {
 	return conn
 }
 
-// publishUntilBlocked publishes over conn during an alarm, until the broker blocks the connection and the probe
-// reports it. One message may not suffice, because the connection may learn of the alarm only after it.
+// publishUntilBlocked publishes over conn during an alarm, until the broker blocks the connection and the
+// probe reports it. One message may not suffice, because the connection may learn of the alarm only after it.
 func publishUntilBlocked(t *testing.T, conn *amqp.Connection, probe probes.Probe) {
 	t.Helper()
 	ch, err := conn.Channel()

@@ -44,8 +44,8 @@ func TestAMQPMailboxIsRefused(t *testing.T) {
 			rabbit.Ctl(t, test.limit...)
 			for _, opts := range [][]celeryprobe.Option{nil, {celeryprobe.Strict()}} {
 				opts = append(opts, celeryprobe.PingWorkers(1))
-				// RabbitMQ counts a user's channels with a delay. It counts those of a closed connection for a moment, and
-				// may allow a channel over the limit for as long as a connection lives. So each attempt has its own.
+				// RabbitMQ counts a user's channels with a delay. It counts those of a closed connection for a moment,
+				// and may allow a channel over the limit for as long as a connection lives. So each attempt has its own.
 				require.EventuallyWithT(t, func(c *assert.CollectT) {
 					probe := celeryprobe.New(as(t, "narrow", rabbit.URL()), opts...)
 					defer probe.Close()

@@ -24,8 +24,8 @@ func startWorkers(t testing.TB, url string, n int) {
 	}
 }
 
-// pingOnce sends a ping, even if none is due. It returns when want workers have answered. It sends another ping
-// if they have not answered in time, because a busy machine may delay them.
+// pingOnce sends a ping, even if none is due. It returns when want workers have answered. It sends another
+// ping if they have not answered in time, because a busy machine may delay them.
 func pingOnce(t testing.TB, p *Probe, want int) *answers {
 	t.Helper()
 	for start := time.Now(); ; {

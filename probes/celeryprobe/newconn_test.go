@@ -39,7 +39,7 @@ func TestNewConnectionsOnceAMinute(t *testing.T) {
 		requireNumbers(t, result, map[string]int64{"pending_tasks": 0, "consumers": 1})
 
 		b.queues = rabbit(0)
-		assert.Equal(t, probes.ReasonNoConsumers, check().Reason, "what the check itself finds comes first")
+		assert.Equal(t, probes.ReasonNoConsumers, check().Reason, "the check's own reason has priority")
 		b.queues = rabbit(1)
 		assert.Equal(t, probes.ReasonAuthenticationFailed, check().Reason)
 		b.refused = nil

@@ -40,7 +40,7 @@ func TestQueuesThatTheBrokerCannotUse(t *testing.T) {
 			missing, {queue: "celery", pending: 4, consumers: 2}, mail, {queue: "idle", pending: 1},
 		}}, PendingThreshold(1, 2))()
 		assert.Equal(t, probes.Error, several.Status, text)
-		assert.Equal(t, want, several.Reason, "it explains more than a backlog")
+		assert.Equal(t, want, several.Reason, "it has priority over a backlog")
 		assert.Equal(t, []slog.Attr{
 			slog.Int("pending_tasks", 5), slog.Int("consumers", 2), slog.Int("unknown_queues", 1),
 		}, several.Details, text)

@@ -34,7 +34,7 @@ func TestRedisConnect(t *testing.T) {
 	}
 	kept()
 	require.NoError(t, broker.connect(t.Context()))
-	assert.Equal(t, 2, proxy.Accepted(), "a connection of its own")
+	assert.Equal(t, 2, proxy.Accepted(), "a separate connection")
 	assert.Eventually(t, func() bool { return proxy.Open() == 1 }, 10*time.Second, time.Millisecond, "which is closed")
 
 	refused := func(want probes.Reason, begin, end []any) {

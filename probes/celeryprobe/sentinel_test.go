@@ -18,8 +18,8 @@ import (
 	"github.com/echo-probes/echohealth/probes/celeryprobe"
 )
 
-// sentinel starts a Redis Sentinel for a master with a replica, and returns its address and a client for it. It
-// starts a failover by itself after the master has been silent for downAfter.
+// sentinel starts a Redis Sentinel for a master with a replica, and returns its address and a client for it.
+// It starts a failover by itself after the master has been silent for downAfter.
 func sentinel(t *testing.T, master *testserver.Redis, downAfter time.Duration) (addr string, client *redis.SentinelClient) {
 	t.Helper()
 	program, err := exec.LookPath("redis-server")

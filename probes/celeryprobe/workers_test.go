@@ -91,7 +91,7 @@ func TestWorkersComeAndGo(t *testing.T) {
 			requireWarning(t, probes.ReasonNoWorkers, check(t, probe), found(consumers(0), workers(0), missing(2))...)
 			fastest = min(fastest, time.Since(start))
 		}
-		assert.Less(t, fastest, 500*time.Millisecond, "at once, not when the time to answer is over")
+		assert.Less(t, fastest, 500*time.Millisecond, "immediately, not at the end of the time for answers")
 
 		one, two := worker(t, url, "one"), worker(t, url, "two")
 		eventually(t, probe, probes.OK, "", found(consumers(2), workers(2), missing(0))...) // a worker may subscribe only after it is ready
@@ -342,7 +342,7 @@ func TestAnswerAfterClose(t *testing.T) {
 	require.Len(t, key, 1)
 	release()
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		assert.Equal(c, int64(2), client.LLen(t.Context(), key[0]).Val(), "the answer, and what keeps the list")
+		assert.Equal(c, int64(2), client.LLen(t.Context(), key[0]).Val(), "the answer, and the element that keeps the list")
 	}, 20*time.Second, 50*time.Millisecond)
 	assert.Greater(t, client.TTL(t.Context(), key[0]).Val(), time.Hour)
 }

@@ -49,7 +49,7 @@ func run(t testing.TB, probe probes.Probe, limit time.Duration) (probes.Result, 
 	return result, reason.Of(result.Err)
 }
 
-// enough is more time than any check takes that is not meant to hang.
+// enough is longer than any check takes, except those that hang on purpose.
 const enough = 10 * time.Second
 
 func TestStatus(t *testing.T) {
@@ -362,7 +362,7 @@ func TestClientStaysAsItWas(t *testing.T) {
 }
 
 func TestNoPileUp(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") // the system accepts connections, but nothing answers
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts connections, but no program responds
 	require.NoError(t, err)
 	defer listener.Close()
 	before := goleak.IgnoreCurrent()

@@ -198,7 +198,7 @@ func TestTLSConfig(t *testing.T) {
 		assert.Equal(t, probes.ReasonTLSError, reason, "%s: %v", name, result.Err)
 	}
 	_, reason := run(t, newProbe(t, server.URL), enough)
-	assert.Equal(t, probes.ReasonTLSError, reason, "the others know nothing of it")
+	assert.Equal(t, probes.ReasonTLSError, reason, "the other probes must not have the option")
 	require.NoError(t, probe.Close())
 }
 

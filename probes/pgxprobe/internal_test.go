@@ -56,7 +56,7 @@ func TestShareTime(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		shareTime(ctx, config)
 		cancel()
-		assert.LessOrEqual(t, config.ConnectTimeout, time.Second/time.Duration(want), "a share of what is left")
+		assert.LessOrEqual(t, config.ConnectTimeout, time.Second/time.Duration(want), "a share of the remaining time")
 	}
 }
 

@@ -272,6 +272,6 @@ func TestCloseDuringANewConnection(t *testing.T) {
 	select {
 	case <-ended:
 	default:
-		assert.Fail(t, "the dial goes on")
+		assert.Fail(t, "the dial continues")
 	}
 }

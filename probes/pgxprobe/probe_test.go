@@ -226,7 +226,7 @@ func TestFullPoolAtTheServersLimit(t *testing.T) {
 	for range 3 {
 		assertResult(t, probe.Check(t.Context()), probes.Warning, probes.ReasonPoolSaturated)
 	}
-	assert.Equal(t, 3, proxy.Accepted(), "a failed dial is not repeated at once")
+	assert.Equal(t, 3, proxy.Accepted(), "a failed dial must not be repeated immediately")
 	probe.Shift(pgxprobe.DialPause)
 	assertResult(t, probe.Check(t.Context()), probes.Warning, probes.ReasonPoolSaturated)
 	assert.Equal(t, 4, proxy.Accepted())
@@ -287,7 +287,7 @@ func TestPoolIsUsedAgainAfterAnAnswer(t *testing.T) {
 	proxy.Stall()
 	assertResult(t, probe.Check(t.Context()), probes.Error, probes.ReasonTimeout)
 	assert.EqualValues(t, 2, pool.Stat().IdleConns())
-	assert.EqualValues(t, 2, pool.Stat().TotalConns(), "the third place is free for the application at once")
+	assert.EqualValues(t, 2, pool.Stat().TotalConns(), "the third place must be free for the application immediately")
 	acquired := pool.Stat().AcquireCount()
 	assertResult(t, probe.Check(t.Context()), probes.Error, probes.ReasonTimeout)
 	assert.Equal(t, acquired, pool.Stat().AcquireCount())

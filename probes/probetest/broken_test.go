@@ -424,7 +424,8 @@ func TestBrokenProbes(t *testing.T) {
 	}
 }
 
-// runChild runs the tests of broken probes that match the pattern in another process, and returns their output.
+// runChild runs the tests of broken probes that match the pattern in another process, and returns their
+// output.
 func runChild(t *testing.T, pattern string) string {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run="+pattern, "-test.v", "-test.timeout=10m")

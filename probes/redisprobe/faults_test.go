@@ -139,7 +139,7 @@ func TestNetwork(t *testing.T) {
 
 	proxy.Pass()
 	requireOK(t, probe)
-	assert.Eventually(t, func() bool { return proxy.Open() == 1 }, 5*time.Second, time.Millisecond, "the kept one is left")
+	assert.Eventually(t, func() bool { return proxy.Open() == 1 }, 5*time.Second, time.Millisecond, "the kept connection is left")
 }
 
 // The test has the reason of a check in each state of Redis, and the reason of a check with PingOnly.

@@ -55,7 +55,8 @@ func run(t testing.TB, probe probes.Probe, limit time.Duration) probes.Result {
 // defaults of go-redis reports a refused connection.
 const soon = 1500 * time.Millisecond
 
-// runSoon makes one check within soon. It repeats a check that timed out, because the machine may have paused.
+// runSoon makes one check within soon. It repeats a check that timed out, because the machine may have
+// paused.
 func runSoon(t testing.TB, probe probes.Probe) (result probes.Result) {
 	t.Helper()
 	for range 3 {

@@ -158,7 +158,7 @@ func TestKeepsTheConnectionToTheSameMaster(t *testing.T) {
 	assert.NotEqual(t, before, connections(), "the master is dialed")
 	sentinel.Kill(t)
 	for killed := time.Now(); time.Since(killed) < 3*time.Second; time.Sleep(5 * time.Millisecond) {
-		requireOK(t, probe) // the probe asks the Sentinels at least once; go-redis dials them all the time
+		requireOK(t, probe) // the probe queries the Sentinels at least once; go-redis dials them repeatedly
 	}
 	require.NoError(t, client.Close())
 	requireError(t, probe, probes.ReasonClientClosed)

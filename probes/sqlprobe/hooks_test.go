@@ -105,7 +105,7 @@ func TestRefusingResetSession(t *testing.T) {
 			happy := newProbe(t, db, sqlprobe.Connector(connector), base)
 			checkOften(t, db, happy, probes.OK, "")
 			require.NoError(t, happy.Close())
-			assert.Equal(t, 6, proxy.Accepted(), "one to find out that the pool may be asked")
+			assert.Equal(t, 6, proxy.Accepted(), "one connection to find out that the pool may be used")
 			proxy.Reset()
 			assertResult(t, probe.Check(t.Context()), probes.Warning, probes.ReasonMisconfigured) // a warning, because the database works
 			proxy.Reset()
@@ -209,7 +209,7 @@ func TestBaseContext(t *testing.T) {
 			probe := sqlprobe.New(db, opts...)
 			checkOften(t, db, probe, probes.OK, "")
 			require.NoError(t, probe.Close())
-			assert.Equal(t, 50, queries, "one a check")
+			assert.Equal(t, 50, queries, "one for each check")
 			assert.Equal(t, with, d.opened.Load() == 5)
 			assert.EqualValues(t, d.opened.Load()-4, d.closed.Load())
 		})
@@ -233,7 +233,7 @@ func TestResetSessionThatRecovers(t *testing.T) {
 	refuse = false
 	checkOften(t, db, probe, probes.OK, "")
 	assert.EqualValues(t, 5, d.opened.Load())
-	assert.EqualValues(t, 1, d.closed.Load(), "it has no connection of its own any more")
+	assert.EqualValues(t, 1, d.closed.Load(), "the probe has closed its own connection")
 }
 
 // If IsValid returns false, database/sql closes a connection that is released.
@@ -371,7 +371,7 @@ func TestOwnConnectionThatFails(t *testing.T) {
 			assertResult(t, probe.Check(t.Context()), probes.Error, probes.ReasonConnectionLost)
 		}
 		require.NoError(t, probe.Close())
-		assert.Equal(t, began, time.Now(), "closing waits no longer than it has to")
+		assert.Equal(t, began, time.Now(), "Close must not wait for longer than necessary")
 	})
 }
 

@@ -120,7 +120,7 @@ func TestNewConnectionOnceAMinute(t *testing.T) {
 					assert.EqualValues(t, 1, d.opened.Load())
 				}
 				require.NoError(t, probe.Close())
-				assert.Equal(t, d.opened.Load()-1, d.closed.Load(), "the pool has one")
+				assert.Equal(t, d.opened.Load()-1, d.closed.Load(), "the pool has one connection")
 			})
 		})
 	}
@@ -151,7 +151,7 @@ func TestConnectThatIgnoresItsContext(t *testing.T) {
 		assert.Equal(t, time.Second, time.Since(began))
 		close(hang)
 		synctest.Wait()
-		assert.EqualValues(t, 2, d.closed.Load(), "what it made in the end is closed")
+		assert.EqualValues(t, 2, d.closed.Load(), "the connections that it made late are closed")
 	})
 }
 

@@ -38,7 +38,7 @@ func command(args ...string) (code int, stdout, stderr string) {
 func TestAllFindsNoFaultInEchohealth(t *testing.T) {
 	database, redis := echohealth.WithDatabase(testservice.Up), echohealth.WithRedis(testservice.Down)
 	guard := echohealth.WithGuard(echohealth.BearerToken("s3cret"))
-	stuck := probes.NewHeartbeat(time.Millisecond) // nobody beats
+	stuck := probes.NewHeartbeat(time.Millisecond) // its loop never beats
 	tests := []struct {
 		name string
 		opts []echohealth.Option
@@ -152,7 +152,7 @@ func withFault(h http.Handler, path string, change func(status *int, header http
 		change(&capture.status, capture.header, &capture.body)
 		maps.Copy(w.Header(), capture.header)
 		counted := w.Header().Get("Content-Length") != ""
-		w.Header().Del("Content-Length") // net/http counts anew, unless it has to begin before it knows the end
+		w.Header().Del("Content-Length") // net/http computes it again, unless it must send the headers before the end of the body
 		w.WriteHeader(capture.status)
 		if !counted {
 			w.(http.Flusher).Flush()

@@ -145,7 +145,7 @@ func TestRolloutWithADrain(t *testing.T) {
 	}
 	well, stdout := rollOut(t, func(old *release) {
 		assert.NoError(t, old.health.Shutdown(context.Background(), old.server.Config))
-	}, echohealth.WithDrainDelay(6*time.Second)) // each connection asks 120 times in it
+	}, echohealth.WithDrainDelay(6*time.Second)) // each connection sends 120 requests in this time
 	assert.True(t, well, stdout)
 	assert.Regexp(t, `^http://127\.0\.0\.1:\d+/api/health/live/ over 20 connections, each every 50ms, until Ctrl-C or for 1h0m0s\n`+
 		`0 of [1-9][\d,]* failed\n`+
@@ -196,7 +196,7 @@ func TestRolloutNeverRetries(t *testing.T) {
 	}
 	var requests atomic.Int64
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
-	server.Config.IdleTimeout = 20 * time.Millisecond // before the next request comes
+	server.Config.IdleTimeout = 20 * time.Millisecond // shorter than the pause between two requests
 	server.Start()
 	t.Cleanup(server.Close)
 	s := rollout.Settings{Connections: 1, Rate: 5, Duration: 900 * time.Millisecond}
@@ -204,7 +204,7 @@ func TestRolloutNeverRetries(t *testing.T) {
 	assert.False(t, well)
 	sum := regexp.MustCompile(`\n(\d+) of (\d+) failed\n`).FindStringSubmatch(stdout)
 	require.NotNil(t, sum, stdout)
-	assert.Equal(t, sum[2], fmt.Sprint(requests.Load()-1+atoi(t, sum[1])), "what failed was never handled, and the first request is not counted")
+	assert.Equal(t, sum[2], fmt.Sprint(requests.Load()-1+atoi(t, sum[1])), "no failed request was handled, and the first request is not counted")
 }
 
 func atoi(t *testing.T, s string) (n int64) {

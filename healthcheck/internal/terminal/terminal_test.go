@@ -20,5 +20,5 @@ func TestColours(t *testing.T) {
 		"\x1b[32ma\x1b[0m   \x1b[31mlong\x1b[0m  \x1b[33mx\x1b[0m",
 		"\x1b[32mbb\x1b[0m        \x1b[32my\x1b[0m",
 	}, out.Table(rows, 80), "colours take no room")
-	assert.Equal(t, "\x1b[32ma\x1b[0m   \x1b[31ml…\x1b[0m", out.Table(rows, 6)[0], "and are closed where a row is cut")
+	assert.Equal(t, "\x1b[32ma\x1b[0m   \x1b[31ml…\x1b[0m", out.Table(rows, 6)[0], "colours must end at the cut of a row")
 }

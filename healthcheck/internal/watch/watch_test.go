@@ -233,7 +233,7 @@ func TestReplicas(t *testing.T) {
 	const others = " 10.1.1.1:80 localhost:80 /run/app.sock"
 
 	failure = &net.DNSError{IsTimeout: true}
-	assert.Equal(t, "shop:8000"+others, addresses(), "asked by its name, so that the answer says why there is none")
+	assert.Equal(t, "shop:8000"+others, addresses(), "requested by its name, so that the error states why there is no address")
 	found, failure = addrs("10.0.0.9", "fd00::1", "::ffff:10.0.0.8", "10.0.0.9"), nil
 	assert.Equal(t, "10.0.0.8:8000 10.0.0.9:8000"+others, addresses(), "one family, in order, each once")
 	failure = errors.New("the name server fails")
