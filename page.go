@@ -79,8 +79,7 @@ func (p *statusPage) answer(ctx context.Context, path string) *answer {
 // relative returns the relative path from one path to another. Both end with a slash. An absolute path would
 // be wrong behind a proxy that strips or adds a part of the path.
 func relative(from, to string) string {
-	dirs := strings.Split(from[:strings.LastIndexByte(from, '/')+1], "/")
-	target := strings.Split(to, "/")
+	dirs, target := strings.Split(from, "/"), strings.Split(to, "/")
 	common := 0
 	for common < min(len(dirs), len(target))-1 && dirs[common] == target[common] {
 		common++

@@ -2,7 +2,6 @@ package page
 
 import (
 	"context"
-	"flag"
 	"os"
 	"strings"
 	"sync"
@@ -21,8 +20,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-var write = flag.Bool("write", false, "take the screenshots of docs/img anew")
 
 func TestMain(m *testing.M) { testserver.Main(m) }
 
@@ -185,15 +182,4 @@ func (b *browser) axe(t *testing.T, state string) {
 	violations := eval[[]string](t, b, `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa",
 		"best-practice"]}).then((r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.html + " " + n.failureSummary).join(" | ")))`)
 	assert.Empty(t, violations, state)
-}
-
-// shoot writes the screenshot with this name in docs/img, if the flag -write is set.
-func (b *browser) shoot(t *testing.T, name string) {
-	t.Helper()
-	if !*write || name == "" {
-		return
-	}
-	image := ask(t, b, chromedp.FullScreenshot(100))
-	require.NoError(t, os.MkdirAll("../../docs/img", 0o755))
-	require.NoError(t, os.WriteFile("../../docs/img/"+name+".png", image, 0o644))
 }

@@ -62,7 +62,6 @@ func TestAnOutage(t *testing.T) {
 	eval[int](t, b, `window.notReloaded = 1`)
 	b.becomes(t, `document.getElementById("status").textContent === "✓ Healthy"`)
 	icon := eval[string](t, b, `document.getElementById("icon").href`)
-	b.shoot(t, "page-light")
 
 	server.Kill(t)
 	b.becomes(t, `document.getElementById("status").textContent === "✕ Unhealthy"`)
@@ -76,7 +75,6 @@ func TestAnOutage(t *testing.T) {
 	why := eval[string](t, b, `(() => { const input = document.querySelector("#dependencies input"); input.value = input.max;
 		input.dispatchEvent(new Event("input")); return input.getAttribute("aria-valuetext"); })()`)
 	assert.Contains(t, why, "error, connection_refused")
-	b.shoot(t, "page-failing")
 
 	server.Start(t)
 	b.becomes(t, `document.getElementById("status").textContent === "✓ Healthy"`)
@@ -126,11 +124,6 @@ func TestAccessibility(t *testing.T) {
 		for _, width := range []int64{1200, 360} {
 			b.open(t, url, width)
 			b.axe(t, fmt.Sprint(look, width))
-			if width == 360 {
-				b.shoot(t, map[string]string{"light": "page-mobile", "dark": "page-mobile-dark"}[look[1]])
-			} else if look[1] == "dark" {
-				b.shoot(t, "page-dark")
-			}
 		}
 	}
 }

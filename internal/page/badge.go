@@ -3,8 +3,8 @@ package page
 import "github.com/echo-probes/echohealth/internal/snapshot"
 
 // badge returns the badge's word for the state s, and its colour. The contrast to the white text is high
-// enough to be readable. What is not the state of the checks is grey: a service that starts, drains, is
-// closed or was switched off is not down.
+// enough to be readable. A service that starts, drains, is closed or was switched off is not down, and is
+// grey.
 func badge(s *snapshot.Snapshot) (word, colour string) {
 	const grey = "#57606a"
 	switch {
