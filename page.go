@@ -91,12 +91,12 @@ func relative(from, to string) string {
 	return way
 }
 
-// pageComponents returns the settings of each check and metric that the page shows.
+// pageComponents returns the settings that the page shows of the checks and metrics that have any.
 func pageComponents(m *monitor) map[string]page.Component {
 	components := map[string]page.Component{}
 	for _, d := range m.dependencies {
-		components[d.Name] = page.Component{
-			Apart: !d.gating, Switch: d.isSwitch,
+		if !d.gating || d.isSwitch {
+			components[d.Name] = page.Component{Apart: !d.gating, Switch: d.isSwitch}
 		}
 	}
 	for i, name := range m.metricNames() {

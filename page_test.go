@@ -48,6 +48,7 @@ func TestPage(t *testing.T) {
 		assert.Equal(t, "Accept", page.Header().Get("Vary"))
 		assert.Contains(t, page.Header().Get("Content-Security-Policy"), "default-src 'none'")
 		assert.Contains(t, page.Body.String(), `"base":"./"`)
+		assert.NotContains(t, page.Body.String(), `"redis":{`, "a check without settings takes no space")
 		assert.Contains(t, page.Body.String(), "redis: read_only since")
 		assert.NotContains(t, page.Body.String(), "s3cret")
 	}

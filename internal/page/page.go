@@ -25,13 +25,14 @@ var source string
 // script returns the page's script: source without indentation, and without the lines that are comments. It
 // would be 3 KB larger with them. No string in source may contain a line break.
 func script() string {
-	var b strings.Builder
-	for line := range strings.Lines(source) {
-		if line = strings.TrimLeft(line, " "); line != "\n" && !strings.HasPrefix(line, "//") {
-			b.WriteString(line)
+	lines := strings.Split(source, "\n")
+	kept := lines[:0]
+	for _, line := range lines {
+		if line = strings.TrimLeft(line, " "); line != "" && !strings.HasPrefix(line, "//") {
+			kept = append(kept, line)
 		}
 	}
-	return b.String()
+	return strings.Join(kept, "\n")
 }
 
 // Policy returns the value of the header Content-Security-Policy. It allows only the page's style and script,
@@ -59,16 +60,11 @@ type Component struct {
 // Page is the status page of a service. It is never changed.
 type Page struct{ tail string }
 
-// New returns the page of a service with these components. The keys are the components' names.
+// New returns the page of a service with these components. The keys are the components' names. A component
+// without settings may be left out, because the script knows it from the answers.
 func New(components map[string]Component) *Page {
-	special := map[string]Component{} // the script knows a component without settings from the answers
-	for name, c := range components {
-		if c != (Component{}) {
-			special[name] = c
-		}
-	}
 	config, _ := json.Marshal(map[string]any{ // it cannot fail for these types
-		"components": special, "reasons": meanings, "base": "BASE", "troubleshooting": troubleshooting,
+		"components": components, "reasons": meanings, "base": "BASE", "troubleshooting": troubleshooting,
 	})
 	return &Page{tail: `<script id="config" type="application/json">` + string(config) + "</script>\n" +
 		"<script>" + script() + "</script>\n"}
@@ -79,11 +75,15 @@ func New(components map[string]Component) *Page {
 func (p *Page) Append(b []byte, s *snapshot.Snapshot, base string) []byte {
 	w := document{b}
 	bad := problems(s)
+	_, _, colour := summary(s)
 	w.add("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n" +
 		`<meta name="viewport" content="width=device-width,initial-scale=1">` +
 		`<meta name="referrer" content="no-referrer">` + "\n<title>")
-	w.add(escape(title(s, bad)), "</title>\n<link id=\"icon\" rel=\"icon\" href=\"", favicon(s), "\">\n"+
-		"<style>", style, "</style>\n</head>\n<body>\n")
+	w.add(escape(title(s, bad)), "</title>\n")
+	// The icon is a dot. The script replaces its colour.
+	w.add(`<link id="icon" rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' `+
+		`viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' fill='%23`, colour, `'/%3E%3C/svg%3E">`+"\n")
+	w.add("<style>", style, "</style>\n</head>\n<body>\n")
 	w.add(`<a class="skip" href="#main">Skip to the checks</a>` + "\n<div class=\"wrap\">\n")
 	w.add(`<div id="stale" class="stale" hidden></div>` + "\n")
 	writeBanner(&w, s, bad)
@@ -203,22 +203,6 @@ func glyph(status string) string {
 		return "!"
 	}
 	return "✕"
-}
-
-// favicon returns a dot in the colour of the state, as the address of an image. The script replaces the
-// colour.
-func favicon(s *snapshot.Snapshot) string {
-	colour := "cf222e"
-	switch {
-	case s.Phase != "running", switchedOff(s):
-		colour = "6e7781"
-	case s.Status == "healthy":
-		colour = "1a7f37"
-	case s.Status == "degraded":
-		colour = "bf8700"
-	}
-	return "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E" +
-		"%3Ccircle cx='8' cy='8' r='7' fill='%23" + colour + "'/%3E%3C/svg%3E"
 }
 
 // maxNamed is how many problems the banner names.

@@ -23,7 +23,7 @@ var since = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 // document returns the page of a service with a failing Redis and a name that must be escaped.
 func document() string {
 	p := page.New(map[string]page.Component{
-		"redis": {}, "cpu": {System: true, Warning: 90}, "</script>": {Apart: true}, "plain": {},
+		"redis": {}, "cpu": {System: true, Warning: 90}, "</script>": {Apart: true},
 	})
 	return string(p.Append(nil, &snapshot.Snapshot{
 		Status: "unhealthy", Phase: "running", Version: "<b>1.2</b>",
@@ -156,7 +156,6 @@ func TestTheConfiguration(t *testing.T) {
 	assert.Equal(t, `./"</script>`, got.Base)
 	assert.Equal(t, page.Component{System: true, Warning: 90}, got.Components["cpu"])
 	assert.True(t, got.Components["</script>"].Apart)
-	assert.NotContains(t, got.Components, "plain", "the script needs nothing for it")
 }
 
 // Every reason of package probes must have a meaning.
@@ -177,9 +176,6 @@ func TestSize(t *testing.T) {
 	} {
 		s := state(30, strings.Repeat("n", 62), of)
 		settings := map[string]page.Component{}
-		for _, c := range s.Components {
-			settings[c.Name] = page.Component{}
-		}
 		for _, metric := range []string{"cpu", "memory", "disk", "connections", "process"} {
 			s.Components = append(s.Components, snapshot.Component{Name: metric, System: true})
 			s.States = append(s.States, snapshot.State{Status: probes.OK})
