@@ -46,8 +46,8 @@ var weights = []weight{
 		"",
 		"slog,root,page",
 		164,
-		"the page itself (27 KB), its history, the badge, JSON and SHA-256; 8 KB of it are for the icon and the links " +
-			"of the first paint, and for the forms of the badge",
+		"the page itself (27 KB), its history, the badge, JSON and SHA-256; 8 KB of it are for the icon and the " +
+			"links of the first paint, and for the forms of the badge",
 	},
 	{
 		"→ + pgxprobe",
