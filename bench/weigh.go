@@ -74,13 +74,13 @@ var weights = []weight{
 		"go-redis's cluster and ring clients, all commands of its UniversalClient, and its pipeliner, which " +
 			"tells whether a client is closed; an application with a plain Client links none of them",
 	},
-	{"→ + amqpprobe", "root,amqp", "root", "root,amqp,amqpprobe", 120, "its own code, and the kept connection"},
+	{"→ + amqpprobe", "root,amqp", "root", "root,amqp,amqpprobe", 128, "its own code, and the kept connection"},
 	{
 		"→ + celeryprobe",
 		"root,amqp,redis",
 		"root",
 		"root,amqp,redis,celeryprobe",
-		1112,
+		1128,
 		"both transports, whichever is used, and Sentinel's client; see redisprobe",
 	},
 	{"→ + certprobe", "root", "", "root,certprobe", 64, "its own code; Echo links crypto/tls already"},
