@@ -120,7 +120,8 @@ func SuccessThreshold(n int) CheckOption {
 	}
 }
 
-// validateThreshold returns an error for an invalid threshold, or if a Switch would not take effect immediately.
+// validateThreshold returns an error for an invalid threshold, and for any threshold of a Switch, which must
+// take effect immediately.
 func (c *checkConfig) validateThreshold(option string, n int) error {
 	if n > 1 && c.isSwitch() {
 		return fmt.Errorf("%s(%d): a Switch must have no threshold, because Off and On take effect immediately",
