@@ -196,9 +196,15 @@ func (c *config) complete(check *checkConfig) error {
 	return err
 }
 
-// isSwitch reports whether the probe is a *probes.Switch. A type assertion would link the type into programs
-// without a switch.
-func (c *checkConfig) isSwitch() bool { return fmt.Sprintf("%T", c.probe) == "*probes.Switch" }
+// isSwitch reports whether the probe is a *probes.Switch, by its methods. A type assertion to *probes.Switch
+// would link the type into programs without a switch.
+func (c *checkConfig) isSwitch() bool {
+	_, ok := c.probe.(interface {
+		Off(probes.Reason)
+		On()
+	})
+	return ok
+}
 
 // applyDefaults takes from the probe's Defaults the values that no option has set.
 func (c *checkConfig) applyDefaults() error {

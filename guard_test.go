@@ -195,7 +195,7 @@ func TestBrokenGuards(t *testing.T) {
 	require.NoError(t, h.Close())
 	require.Len(t, records(&log), 1)
 	assert.Contains(t, records(&log)[0],
-		`ERROR msg="requests are refused (only the first panic is logged)" error="a guard panicked: token=***\ngoroutine `)
+		`ERROR msg="a guard failed (only its first panic is logged)" error="a guard panicked: token=***\ngoroutine `)
 }
 
 func TestAnyOfAsksForATokenIfAGuardDoes(t *testing.T) {

@@ -102,6 +102,7 @@ const serverGrace = time.Second
 // To find these servers, Shutdown uses the first application request, each request over HTTP/2 without TLS,
 // and each request during the drain. If a Server is neither an *echo.Echo of version 4 nor an *http.Server,
 // Shutdown can't know which *http.Server it shuts down, and then does not report a server that was not given.
+// If the application shuts its servers down itself, call Drain before and Close after that, not Shutdown.
 func (h *Health) Shutdown(ctx context.Context, servers ...Server) error {
 	drained := h.drainWithin(ctx)
 	return errors.Join(shutDown(ctx, servers), h.missed(servers), drained, h.Close())

@@ -300,7 +300,7 @@ func (n *notifier) callOne(f func(Change), change Change) {
 // guardPanicked logs the first panic of a guard.
 func (n *notifier) guardPanicked(err error) {
 	n.guardPanic.Do(func() {
-		n.log(slog.LevelError, "requests are refused (only the first panic is logged)",
+		n.log(slog.LevelError, "a guard failed (only its first panic is logged)",
 			slog.String("error", err.Error()))
 	})
 }

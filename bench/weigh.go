@@ -62,7 +62,7 @@ var weights = []weight{
 		"root,sql",
 		"root",
 		"root,sql,sqlprobe",
-		108,
+		116,
 		"its own code, the test of new connections, and the question of RequireWritable",
 	},
 	{

@@ -46,7 +46,8 @@ func splitAtSchemes(raw string) []string {
 }
 
 // cutNames returns a URL without the host names that follow it, and these names. If one of them is not a host
-// name, or if Celery takes none for the transport, it returns raw and no names.
+// name, or if Celery takes none for the transport, it returns raw and no names. It does the same if the
+// semicolon may be a part of a password in the query, which must not become the name of a host.
 func cutNames(raw string) (url string, names []string) {
 	scheme, _, found := strings.Cut(raw, "://")
 	if !found || strings.Contains(scheme, "+") || strings.EqualFold(scheme, "sentinel") {
@@ -55,6 +56,9 @@ func cutNames(raw string) (url string, names []string) {
 	host := max(strings.LastIndexByte(raw, '@'), len(scheme))
 	url, list, found := strings.Cut(raw[host:], ";")
 	if !found {
+		return raw, nil
+	}
+	if _, query, _ := strings.Cut(url, "?"); strings.Contains(query, "password=") {
 		return raw, nil
 	}
 	names = strings.Split(list, ";")

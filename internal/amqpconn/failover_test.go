@@ -162,3 +162,9 @@ func TestAdviceForAListIsGivenOnce(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, target.Advise(), 1)
 }
+
+// A part of a password does not become a host, whose name would be looked up and logged.
+func TestPasswordInTheQueryIsNotAHost(t *testing.T) {
+	const raw = "redis://h/0?password=Sec;ret"
+	assert.Equal(t, []string{raw}, amqpconn.SplitURLs(raw))
+}

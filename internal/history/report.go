@@ -168,8 +168,13 @@ func (t *track) report(of snapshot.Component, p plan) Component {
 // before returns the status code of the last slot with data before from, if that is at most one interval ago,
 // and until when the code is valid. It uses the seconds, and the minutes if the seconds have no such data.
 func (t *track) before(from, interval time.Duration) (code int, served time.Duration) {
-	for _, unit := range []time.Duration{time.Second, time.Minute} {
-		for i := int64(from/unit) - 1; i >= 0 && time.Duration(i)*unit+interval >= from; i-- {
+	for _, ring := range []struct {
+		unit  time.Duration
+		slots int
+	}{{time.Second, len(t.seconds)}, {time.Minute, len(t.minutes)}} {
+		unit := ring.unit
+		oldest := max(0, t.at/int64(unit/time.Second)-int64(ring.slots)+1)
+		for i := int64(from/unit) - 1; i >= oldest && time.Duration(i)*unit+interval >= from; i-- {
 			if s := t.slot(unit, i); s.code > 0 {
 				return s.code, time.Duration(i)*unit + interval
 			}

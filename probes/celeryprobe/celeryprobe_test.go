@@ -127,6 +127,7 @@ func TestValidate(t *testing.T) {
 		{`its path must be the number of a database`, "redis+socket:///redis.sock?virtual_host=x", nil},
 		{`TLS options need a scheme with TLS`, "redis+socket:///redis.sock?ssl_cert_reqs=none", nil},
 		{`unknown option "virtual_host"`, "redis://:s3cret@a?virtual_host=1", nil},
+		{`an option of the URL is unknown, and is not named because it may be a part of the password`, "redis://a?password=ab&s3cret", nil},
 		{`unknown option "ssl_cadata"`, "rediss://a?ssl_cadata=s3cret", nil},
 		{`socket_timeout="0": it must be a number of seconds from 0.001 to 31536000`, "redis://a?socket_timeout=0", nil},
 		{`socket_connect_timeout="NaN": it must be`, "redis://a?socket_connect_timeout=NaN", nil},

@@ -68,6 +68,7 @@ func redisOptions(raw string, custom *tls.Config) (*redis.Options, []string, err
 func takeClientOptions(
 	options *redis.Options, u *url.URL, query amqpconn.Query,
 ) (ignored []string, err error) {
+	_, password := query["password"]
 	ignored, err0 := takeLogin(options, u, query)
 	connect, err1 := query.TakeDuration("connect_timeout", time.Second) // 0 means go-redis's default
 	socketConnect, err2 := takeSeconds(query, "socket_connect_timeout")
@@ -84,7 +85,12 @@ func takeClientOptions(
 			ignored = append(ignored, name)
 		}
 	}
-	return ignored, cmp.Or(err0, err1, err2, err3, err, refused(query), query.Rest())
+	rest := query.Rest()
+	if rest != nil && password {
+		rest = errors.New("an option of the URL is unknown, and is not named because it may be a part of the " +
+			"password: a & or ; in a password must be written as %26 or %3B")
+	}
+	return ignored, cmp.Or(err0, err1, err2, err3, err, refused(query), rest)
 }
 
 // takeLogin reads the user, the password and the database into options, whose DB is that of the URL's path.

@@ -84,16 +84,25 @@ func wrongPort(response *http.Response) error {
 		return nil
 	}
 	body := response.Body
-	start, _ := io.ReadAll(io.LimitReader(body, 256)) // body returns the error again
+	start, err := io.ReadAll(io.LimitReader(body, 256))
 	if bytes.Contains(start, []byte("trying to access MongoDB over HTTP")) {
 		return probes.Fail(probes.ReasonMisconfigured, errors.New("the port is that of MongoDB's own protocol"))
+	}
+	rest := io.Reader(body)
+	if err != nil {
+		rest = failing{err} // after a timeout, body would return another error
 	}
 	response.Body = struct {
 		io.Reader
 		io.Closer
-	}{io.MultiReader(bytes.NewReader(start), body), body}
+	}{io.MultiReader(bytes.NewReader(start), rest), body}
 	return nil
 }
+
+// failing is a reader that returns its error.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 // noAnswerError is the error of a connection that the server closed without sending anything.
 type noAnswerError struct {

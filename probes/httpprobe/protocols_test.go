@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/echo-probes/echohealth/internal/testserver"
 	"github.com/echo-probes/echohealth/probes"
@@ -183,4 +184,14 @@ func TestAServerThatHangsUp(t *testing.T) {
 	assert.LessOrEqual(t, silent.accepted.Load()-before, int64(3), "no more connections than checks")
 	require.NoError(t, probe.Close())
 	silent.closed(t)
+}
+
+// A body by HTTP/1.0 that does not end is a timeout, as any other.
+func TestBodyByHTTP10ThatStalls(t *testing.T) {
+	server := newRawServer(t, say("HTTP/1.0 200 OK\nContent-Length: 85\n\nIt looks"))
+	for _, opts := range [][]httpprobe.Option{nil, {httpprobe.Expect(func(int, []byte) error { return nil })}} {
+		result, reason := run(t, newProbe(t, "http://"+server.Addr().String(), opts...), 200*time.Millisecond)
+		assert.Equal(t, probes.Error, result.Status)
+		assert.Equal(t, probes.ReasonTimeout, reason, "%v", result.Err)
+	}
 }

@@ -23,10 +23,11 @@
 // connection. So a check does not notice a failing hook.
 //
 // If the pool has a hook of new connections, such as BeforeConnect, AfterConnect or a ConnectTracer, the
-// probe uses the pool only after it has made a connection of its own. The pool may have to make a connection
-// for a check, and calls such a hook with the check's context in another goroutine. A panic there, for
-// example because of a missing tenant, would end the process. In the probe's own goroutine it is an error
-// with the reason panic, and the next dial is 10 s later. BaseContext gives the hooks the values they need.
+// probe first makes a connection of its own. It uses the pool after that, or if the connection was refused.
+// The pool may have to make a connection for a check, and calls such a hook with the check's context in
+// another goroutine. A panic there, for example because of a missing tenant, would end the process. In the
+// probe's own goroutine it is an error with the reason panic, and the next dial is 10 s later. BaseContext
+// gives the hooks the values they need.
 //
 // The timeout of a check does not end its query. If it did, pgx would close the connection, and a slow
 // database would cost the application one connection for each check. Instead the query runs in a goroutine of

@@ -322,3 +322,36 @@ func TestAcceptingConnectHook(t *testing.T) {
 	assert.Equal(t, 5, proxy.Accepted())
 	assert.Eventually(t, func() bool { return proxy.Open() == 4 }, 10*time.Second, time.Millisecond)
 }
+
+// If the probe's own connection is refused, an idle connection of the pool decides.
+func TestRefusedFirstConnection(t *testing.T) {
+	var refuse atomic.Bool
+	pool := hooked(t, testserver.SharedPostgres(t).DSN(), func(c *pgxpool.Config) {
+		c.BeforeConnect = func(context.Context, *pgx.ConnConfig) error {
+			if refuse.Load() {
+				return errors.New("no token")
+			}
+			return nil
+		}
+	})
+	refuse.Store(true)
+	probe := newProbe(t, pool)
+	for range 3 {
+		assertResult(t, probe.Check(t.Context()), probes.OK, "")
+	}
+	assert.EqualValues(t, 4, pool.Stat().IdleConns())
+}
+
+// A BeforeClose that panics leaves no connection open.
+func TestPanickingBeforeClose(t *testing.T) {
+	proxy := testserver.NewProxy(t, testserver.SharedPostgres(t).Addr())
+	pool := newPool(t, via(t, testserver.SharedPostgres(t).DSN(), proxy.Addr()), func(c *pgxpool.Config) {
+		c.BeforeClose = func(*pgx.Conn) { panic("closing") }
+	})
+	probe := newProbe(t, pool)
+	for range 3 {
+		assert.Panics(t, func() { _ = probe.ConnectAnew(t.Context()) })
+	}
+	assert.Equal(t, 3, proxy.Accepted())
+	assert.Eventually(t, func() bool { return proxy.Open() == 0 }, 10*time.Second, time.Millisecond)
+}

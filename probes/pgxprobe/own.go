@@ -122,10 +122,10 @@ func (o *ownConn) close() {
 
 // discard closes a connection made by connect, as the pool closes its connections.
 func discard(pool *pgxpool.Config, conn *pgx.Conn) {
+	defer closeConn(conn) // also if the hook panics
 	if hook := pool.BeforeClose; hook != nil {
 		hook(conn)
 	}
-	closeConn(conn)
 }
 
 // closeConn closes conn and its socket. If pgx has closed conn already, the socket may still be open, because

@@ -76,13 +76,8 @@ func (p *Probe) release(ctx context.Context, conn *pgxpool.Conn) {
 	}
 }
 
-// mayUsePool reports whether a check may take a connection of the pool.
-func (p *Probe) mayUsePool() bool {
-	if p.acquiring || hasHook(p.config) {
-		return false
-	}
-	return p.own.connected || !hasConnectHook(p.config)
-}
+// mustConnectFirst reports whether the probe must make a connection of its own before it uses the pool.
+func (p *Probe) mustConnectFirst() bool { return !p.own.connected && hasConnectHook(p.config) }
 
 // hasHook reports whether the pool calls a function of the application when it hands out a connection or gets
 // it back. Such a function may need a value in the context, such as a tenant, that a check's context does not
@@ -92,10 +87,13 @@ func hasHook(config *pgxpool.Config) bool {
 	return config.PrepareConn != nil || config.BeforeAcquire != nil || config.AfterRelease != nil
 }
 
-// hasConnectHook reports whether the pool calls a function of the application when it makes a connection. It
-// makes one for a check if the idle one is dead, or if the application was faster. The pool calls such a
-// function with the values of the check's context, in its own goroutine. A panic there ends the process. So
-// the probe first makes a connection outside the pool, where it recovers from a panic.
+// hasConnectHook reports whether the pool calls a hook or tracer of the application when it makes a
+// connection. It makes one for a check if the idle one is dead, or if the application was faster. The pool
+// calls the hook with the values of the check's context, in its own goroutine. A panic there ends the
+// process. So the probe first makes a connection outside the pool, where it recovers from a panic.
+//
+// A DialFunc, LookupFunc or ValidateConnect of the application can't be distinguished from those that
+// pgxpool.ParseConfig sets.
 func hasConnectHook(config *pgxpool.Config) bool {
 	conn := config.ConnConfig
 	_, traced := conn.Tracer.(pgx.ConnectTracer)

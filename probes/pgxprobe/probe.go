@@ -8,6 +8,7 @@ import (
 
 	"github.com/echo-probes/echohealth/internal/basecontext"
 	"github.com/echo-probes/echohealth/internal/newconn"
+	"github.com/echo-probes/echohealth/internal/reason"
 	"github.com/echo-probes/echohealth/internal/sharedrun"
 	"github.com/echo-probes/echohealth/probes"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -112,18 +113,20 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 	if p.closed {
 		return p.judge(p.pool.Stat(), false, errPoolClosed)
 	}
-	if !p.avoidPool {
+	if !p.avoidPool && !p.mustConnectFirst() {
 		if result, ok := p.observePool(ctx); ok {
 			return result
 		}
 	}
+	poolWasSkipped := p.avoidPool || p.mustConnectFirst()
 	readOnly, err := p.own.ask(ctx)
-	if p.avoidPool && serverAnswered(err) {
+	if serverAnswered(err) {
 		p.avoidPool = false
-		if err != nil { // the server runs but refuses the probe's own connection, so the pool may work
-			if result, ok := p.observePool(ctx); ok {
-				return result
-			}
+	}
+	if err != nil && poolWasSkipped && !p.avoidPool && ctx.Err() == nil && reason.Of(err) != probes.ReasonPanic {
+		// The server or a hook refuses the probe's own connection, but the pool's connections may work.
+		if result, ok := p.observePool(ctx); ok {
+			return result
 		}
 	}
 	if err == nil && p.poolClosed(ctx) {
@@ -137,7 +140,7 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 // use the pool, or if the pool has no idle connection that works.
 func (p *Probe) observePool(ctx context.Context) (probes.Result, bool) {
 	const tries = 2 // after two stale connections the others are probably stale too
-	if !p.mayUsePool() {
+	if p.acquiring || hasHook(p.config) {
 		return probes.Result{}, false
 	}
 	for range tries {

@@ -436,7 +436,7 @@ func TestThePoolFailsToReplaceAConnection(t *testing.T) {
 	password = "wrong"
 	proxy.Reset()
 	assertResult(t, newProbe(t, pool).Check(t.Context()), probes.Error, probes.ReasonAuthenticationFailed)
-	assert.Equal(t, 2, dials, "one before the check, one by the pool")
+	assert.Equal(t, 3, dials, "one before the check, one by the probe, one by the pool")
 }
 
 // The server closes the connection before it answers the query.

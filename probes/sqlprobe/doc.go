@@ -47,10 +47,12 @@
 // own hooks, such as those of a pgxpool.Pool behind stdlib.OpenDBFromPool, looks like an error of the
 // database, and a panic of such a hook ends the process. Use pgxprobe for such a pool.
 //
-// If the driver panics in a check, the check is an error with the reason panic until the process restarts,
-// and the probe does not call the driver again. database/sql never replaces a connection that is lost by a
-// panic, so each further check would cost the pool one more. With a Connector the pool loses none, because
-// the driver is first called for the probe's own connection.
+// If the driver panics in a check, the check is an error with the reason panic. database/sql never replaces a
+// connection that is lost by a panic, so each further check would cost the pool one more. Without a Connector
+// the probe uses the pool again after 1 h, after another panic after 10 h, and so on, and repeats the result
+// until then. With a Connector the driver is first called for the probe's own connection, so the pool usually
+// loses none. After a panic there the probe connects again after a minute. If the pool has lost a connection,
+// the probe uses only its own.
 //
 // # Results
 //

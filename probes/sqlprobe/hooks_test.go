@@ -251,42 +251,49 @@ func TestRefusingIsValid(t *testing.T) {
 	assert.EqualValues(t, 1, d.closed.Load())
 }
 
-// A panic costs the pool a connection for good. The probe causes at most one.
+// fragile is a driver whose methods panic while panicking is true.
+type fragile struct {
+	hookedDriver
+	panicking *atomic.Bool
+}
+
+func newFragile(connect, query, reset bool) fragile {
+	d := fragile{newHookedDriver(), new(atomic.Bool)}
+	well := func(panics bool) func(context.Context) error {
+		return func(context.Context) error {
+			if panics && d.panicking.Load() {
+				panic("driver")
+			}
+			return nil
+		}
+	}
+	d.connect, d.query, d.reset = well(connect), well(query), well(reset)
+	return d
+}
+
+// A panic costs the pool a connection, which it never replaces. So the probe soon stops to use the pool.
 func TestPanicInThePool(t *testing.T) {
-	panics := func(context.Context) error { panic("driver") }
-	for name, broken := range map[string]func(*hookedDriver){
-		"ResetSession": func(d *hookedDriver) { d.reset = panics },
-		"query":        func(d *hookedDriver) { d.query = panics },
+	for name, d := range map[string]fragile{
+		"ResetSession": newFragile(false, false, true),
+		"query":        newFragile(false, true, false),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var panicking bool
-				d, broke := newHookedDriver(), newHookedDriver()
-				broken(&broke)
-				d.reset = func(ctx context.Context) error {
-					if panicking {
-						return broke.reset(ctx)
-					}
-					return nil
-				}
-				d.query = func(ctx context.Context) error {
-					if panicking {
-						return broke.query(ctx)
-					}
-					return nil
-				}
-				db := sql.OpenDB(noClose{d})
+				db := sql.OpenDB(noClose{d.hookedDriver})
 				db.SetMaxOpenConns(4)
 				warm(t, db, 4)
-				panicking = true
+				d.panicking.Store(true)
 				probe := sqlprobe.New(db)
 				for range 60 {
 					result := probe.Check(t.Context())
 					assertResult(t, result, probes.Error, probes.ReasonPanic)
-					assert.ErrorContains(t, result.Err, "after a restart of the process")
+					assert.ErrorContains(t, result.Err, "the connection is lost")
 					time.Sleep(time.Hour)
 				}
-				assert.Equal(t, 1, db.Stats().InUse)
+				assert.Equal(t, 3, db.Stats().InUse, "after 0, 1 and 11 hours")
+				d.panicking.Store(false)
+				time.Sleep(100 * time.Hour)
+				assertResult(t, probe.Check(t.Context()), probes.OK, "")
 				require.NoError(t, probe.Close())
 				db.Close()
 			})
@@ -294,13 +301,12 @@ func TestPanicInThePool(t *testing.T) {
 	}
 }
 
-// With a connector the pool loses no connection, whatever panics for a check. The probe's own connector is
-// called once.
+// With a connector the pool loses no connection, whatever panics for a check. After a minute the probe
+// connects again, and it closes the connection that panicked.
 func TestPanicWithAConnector(t *testing.T) {
-	panics := func(context.Context) error { panic("driver") }
-	for name, broken := range map[string]func(*hookedDriver){
-		"Connect": func(d *hookedDriver) { d.connect = panics },
-		"query":   func(d *hookedDriver) { d.query = panics },
+	for name, d := range map[string]fragile{
+		"Connect": newFragile(true, false, false),
+		"query":   newFragile(false, true, false),
 	} {
 		for _, idle := range []int{0, 1} {
 			t.Run(fmt.Sprint(name, " idle ", idle), func(t *testing.T) {
@@ -308,15 +314,20 @@ func TestPanicWithAConnector(t *testing.T) {
 					db := sql.OpenDB(noClose{newHookedDriver()})
 					db.SetMaxOpenConns(1)
 					warm(t, db, idle)
-					d := newHookedDriver()
-					broken(&d)
+					d.panicking.Store(true)
+					d.opened.Store(0)
+					d.closed.Store(0)
 					probe := sqlprobe.New(db, sqlprobe.Connector(d))
 					for range 60 {
 						assertResult(t, probe.Check(t.Context()), probes.Error, probes.ReasonPanic)
-						time.Sleep(time.Minute)
+						time.Sleep(10 * time.Second)
 					}
-					assert.LessOrEqual(t, d.opened.Load(), int32(1))
+					assert.LessOrEqual(t, d.opened.Load(), int32(10))
+					d.panicking.Store(false)
+					time.Sleep(time.Minute)
+					assertResult(t, probe.Check(t.Context()), probes.OK, "")
 					require.NoError(t, probe.Close())
+					assert.Equal(t, d.opened.Load(), d.closed.Load())
 					require.NoError(t, db.PingContext(t.Context()))
 					assert.Zero(t, db.Stats().InUse)
 					require.NoError(t, db.Close())
@@ -325,6 +336,43 @@ func TestPanicWithAConnector(t *testing.T) {
 		}
 	}
 }
+
+// A driver that panics when a connection is closed does not end the process.
+func TestPanicOnClosing(t *testing.T) {
+	for name, d := range map[string]closingDriver{
+		"Close": {newHookedDriver(), true}, "IsValid": {newHookedDriver(), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !d.inClose {
+				d.valid = func() bool { panic("valid") }
+			}
+			db := openIdle(t, noClose{newHookedDriver()})
+			probe := sqlprobe.New(db, sqlprobe.Connector(d))
+			for range 3 {
+				assert.NotEqual(t, probes.Error, probe.Check(t.Context()).Status)
+			}
+			require.NoError(t, probe.Close())
+		})
+	}
+}
+
+// closingDriver is a driver whose connections panic in Close if inClose is true.
+type closingDriver struct {
+	hookedDriver
+	inClose bool
+}
+
+func (d closingDriver) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := d.hookedDriver.Connect(ctx)
+	if d.inClose && err == nil {
+		conn = panickingConn{conn.(hookedConn)}
+	}
+	return conn, err
+}
+
+type panickingConn struct{ hookedConn }
+
+func (panickingConn) Close() error { panic("close") }
 
 // The probe replaces its own connection after it was closed, at most once in a check.
 func TestOwnConnectionThatHasEnded(t *testing.T) {

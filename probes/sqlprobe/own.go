@@ -19,6 +19,7 @@ type ownConn struct {
 	connector driver.Connector // nil if no connection can be made
 	db        *sql.DB          // contains only conn; nil if there is no connection
 	conn      *sql.Conn
+	made      driver.Conn // the driver's connection behind conn
 }
 
 // ask calls f with the connection. If a kept connection turns out to be closed, ask makes a new one and calls
@@ -36,7 +37,7 @@ func (o *ownConn) ask(ctx context.Context, f func(context.Context, *sql.Conn) er
 // try calls f with the connection, and connects first if there is none.
 func (o *ownConn) try(ctx context.Context, f func(context.Context, *sql.Conn) error) (err error) {
 	if o.conn == nil {
-		o.db = sql.OpenDB(connectorOnly{o.connector})
+		o.db = sql.OpenDB(connectorOnly{o.connector, &o.made})
 		if o.conn, err = o.db.Conn(ctx); err != nil {
 			o.close()
 			return err
@@ -45,11 +46,15 @@ func (o *ownConn) try(ctx context.Context, f func(context.Context, *sql.Conn) er
 	return f(ctx, o.conn)
 }
 
-// abandon closes what can be closed after a panic of the driver. conn.Close would wait forever for the call
-// that panicked.
+// abandon closes the driver's connection after a panic of the driver. conn.Close would wait forever for the
+// call that panicked. If Connect panicked, the driver's connection is unknown and stays open.
 func (o *ownConn) abandon() {
-	o.conn = nil
+	made := o.made
+	o.conn, o.made = nil, nil
 	o.close()
+	if made != nil {
+		within(closeLimit, func() { made.Close() })
+	}
 }
 
 // close closes the connection, if there is one, within a second.
@@ -58,23 +63,39 @@ func (o *ownConn) close() {
 		return
 	}
 	db, conn := o.db, o.conn
-	o.db, o.conn = nil, nil
+	o.db, o.conn, o.made = nil, nil, nil
 	within(closeLimit, func() {
+		defer db.Close() // also if the driver panics in conn.Close
 		if conn != nil {
 			conn.Close()
 		}
-		db.Close()
 	})
 }
 
 // connectorOnly hides the other methods of a connector, because (*sql.DB).Close would close the
-// application's connector.
-type connectorOnly struct{ driver.Connector }
+// application's connector. It keeps the connection that Connect has made.
+type connectorOnly struct {
+	driver.Connector
+	made *driver.Conn
+}
 
-// within calls f. It returns when f returns, or after the limit, and f then continues in its goroutine.
+func (c connectorOnly) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err == nil {
+		*c.made = conn
+	}
+	return conn, err
+}
+
+// within calls f. It returns when f returns, or after the limit, and f then continues in its goroutine. A
+// panic of f has no effect: f only closes a connection, and the driver may panic.
 func within(limit time.Duration, f func()) {
 	done := make(chan struct{})
-	go func() { defer close(done); f() }()
+	go func() {
+		defer close(done)
+		defer func() { _ = recover() }()
+		f()
+	}()
 	select {
 	case <-done:
 	case <-time.After(limit):

@@ -19,14 +19,11 @@ func (p *Probe) observe(ctx context.Context) probes.Result {
 	ctx = basecontext.With(ctx, p.base)
 	stats := p.db.Stats()
 	p.run.begin(stats.WaitCount)
-	if p.hooks.panicked != nil {
-		return p.result(p.hooks.panicked)
-	}
 	if result, ok := p.hooks.repeated(time.Now()); ok {
 		result.Details = details(stats)
 		return result
 	}
-	if p.connector != nil && (p.hooks.refusal != nil || !p.hooks.known) {
+	if p.connector != nil && (p.hooks.refusal != nil || p.hooks.pause > 0 || !p.hooks.known) {
 		if result, ok := p.observeOwn(ctx); ok {
 			return result
 		}
@@ -42,15 +39,17 @@ func (p *Probe) observeOwn(ctx context.Context) (probes.Result, bool) {
 	if p.closed(ctx) {
 		return probes.Result{}, false // observePool reports that the pool is closed
 	}
-	err := p.hooks.safely(func() error { return p.own.ask(ctx, p.ask) })
-	if p.hooks.panicked != nil {
+	err := safely(func() error { return p.own.ask(ctx, p.ask) })
+	if panicked(err) {
 		p.own.abandon()
-		return p.result(err), true
+		result := p.result(err)
+		p.hooks.repeat(result, panicPause)
+		return result, true
 	}
 	if err == nil {
 		p.hooks.call(ctx, p.own.conn)
 	}
-	if p.hooks.refusal == nil {
+	if p.hooks.refusal == nil && p.hooks.pause == 0 {
 		p.own.close()
 		if err != nil && ctx.Err() == nil {
 			return probes.Result{}, false
@@ -75,14 +74,19 @@ func (p *Probe) closed(ctx context.Context) bool {
 func (p *Probe) observePool(ctx context.Context, idle int) probes.Result {
 	var err error
 	for range max(1, idle) + 1 {
-		err = p.hooks.safely(func() error { return p.query(ctx) })
+		err = safely(func() error { return p.query(ctx) })
 		if err == nil || ctx.Err() != nil || !connectionLost(err) {
 			break
 		}
 	}
 	result := p.result(err)
-	if err == nil && p.hooks.refusal != nil && p.connector == nil {
-		p.hooks.repeat(result)
+	switch {
+	case panicked(err):
+		if pause := p.hooks.nextPoolPause(); p.connector == nil {
+			p.hooks.repeat(result, pause)
+		} // else the next checks use the probe's own connection
+	case err == nil && p.hooks.refusal != nil && p.connector == nil:
+		p.hooks.repeat(result, repeatFor)
 	}
 	return result
 }
